@@ -1,0 +1,170 @@
+"""FeatureGroup: where features are computed, and the ways a view selects from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from headrace.definitions.aggregation import Aggregation, Column, Feature
+from headrace.definitions.entity import Entity
+from headrace.definitions.source import Source
+from headrace.definitions.window import Duration, format_duration, parse_duration
+from headrace.errors import NotFoundError
+
+__all__ = ["FeatureGroup", "FeatureSelection"]
+
+
+@dataclass(frozen=True)
+class FeatureGroup:
+    """Features of one entity, computed from one source. Real-time if its source has a stream, else historical.
+
+    Args:
+        name: unique among groups.
+        entity: the thing that the features describe.
+        source: where the rows come from.
+        features: name to aggregation (event source), or to a SQL expression or `hr.column` (table source).
+        ttl: a value older than this is null, in training and in serving. Default: never.
+        freshness: how old the newest event may be before the group counts as stale. Default: no limit.
+        keys: entity key to source column, where they differ: `{"user_id": "viewer"}`.
+        owner, description, tags: for people and for search.
+    """
+
+    name: str
+    entity: Entity
+    source: Source
+    features: Mapping[str, Aggregation | Column | str]
+    ttl: Duration | int | None = None
+    freshness: Duration | int | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    resolved: tuple[Feature, ...] = field(default=(), repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name in ("ttl", "freshness"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, int):
+                object.__setattr__(self, name, parse_duration(value))
+        for name in ("features", "keys", "tags"):
+            object.__setattr__(self, name, dict(getattr(self, name)))
+        if not self.resolved:
+            features = tuple(Feature(name, Column(value) if isinstance(value, str) else value) for name, value in self.features.items())
+            object.__setattr__(self, "resolved", features)
+
+    @property
+    def is_realtime(self) -> bool:
+        """Whether events reach it through a stream."""
+        return self.source.stream is not None
+
+    @property
+    def key_columns(self) -> dict[str, str]:
+        """Entity key to the source's column that holds it, in the entity's order."""
+        return {key: self.keys.get(key, key) for key in self.entity.keys}
+
+    @property
+    def ttl_micros(self) -> int | None:
+        """The time to live in microseconds; None for ever."""
+        return self.ttl if isinstance(self.ttl, int) else None
+
+    @property
+    def freshness_micros(self) -> int | None:
+        """The freshness limit in microseconds; None if there is none."""
+        return self.freshness if isinstance(self.freshness, int) else None
+
+    def feature(self, name: str) -> Feature:
+        """The feature of this name.
+
+        Raises:
+            NotFoundError: the group has no such feature.
+        """
+        for feature in self.resolved:
+            if feature.name == name:
+                return feature
+        raise NotFoundError.of(f"feature of group {self.name!r}", name, [feature.name for feature in self.resolved])
+
+    def with_types(self, features: tuple[Feature, ...]) -> FeatureGroup:
+        """The same group with the types of its features filled in."""
+        return replace(self, resolved=features)
+
+    def __getitem__(self, names: str | tuple[str, ...]) -> FeatureSelection:
+        return FeatureSelection(self)[names]
+
+    def prefixed(self, prefix: str) -> FeatureSelection:
+        """All its features, their names in the view preceded by `prefix`."""
+        return FeatureSelection(self).prefixed(prefix)
+
+    def keyed(self, **keys: str) -> FeatureSelection:
+        """All its features, looked up by other columns of the request: `keyed(user_id="author_id")`."""
+        return FeatureSelection(self).keyed(**keys)
+
+    def to_spec(self) -> dict[str, Any]:
+        """The definition as plain JSON values, its entity and source by name."""
+        return {
+            "entity": self.entity.name,
+            "source": self.source.name,
+            "features": [feature.to_spec() for feature in self.resolved],
+            "ttl": None if self.ttl_micros is None else format_duration(self.ttl_micros),
+            "freshness": None if self.freshness_micros is None else format_duration(self.freshness_micros),
+            "keys": dict(self.keys),
+            "owner": self.owner,
+            "description": self.description,
+            "tags": dict(self.tags),
+        }
+
+    @classmethod
+    def from_spec(cls, name: str, spec: Mapping[str, Any], entity: Entity, source: Source) -> FeatureGroup:
+        """The definition that `to_spec` wrote."""
+        features = tuple(Feature.from_spec(item) for item in spec["features"])
+        return cls(
+            name,
+            entity,
+            source,
+            {feature.name: feature.value for feature in features},
+            ttl=spec["ttl"],
+            freshness=spec["freshness"],
+            keys=spec["keys"],
+            owner=spec["owner"],
+            description=spec["description"],
+            tags=spec["tags"],
+            resolved=features,
+        )
+
+
+@dataclass(frozen=True)
+class FeatureSelection:
+    """Some features of a group, as a view takes them.
+
+    Attributes:
+        group: where they are computed.
+        names: the chosen features in order; empty means all.
+        prefix: precedes each name in the view.
+        renamed_keys: entity key to the request column that holds it, where they differ.
+    """
+
+    group: FeatureGroup
+    names: tuple[str, ...] = ()
+    prefix: str = ""
+    renamed_keys: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, names: str | tuple[str, ...]) -> FeatureSelection:
+        return replace(self, names=(names,) if isinstance(names, str) else tuple(names))
+
+    def prefixed(self, prefix: str) -> FeatureSelection:
+        """The same features, their names in the view preceded by `prefix`."""
+        return replace(self, prefix=prefix + self.prefix)
+
+    def keyed(self, **keys: str) -> FeatureSelection:
+        """The same features, looked up by other columns of the request: `keyed(user_id="author_id")`."""
+        return replace(self, renamed_keys={**self.renamed_keys, **keys})
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The chosen features. Raises NotFoundError for a name that the group doesn't have."""
+        return tuple(self.group.feature(name) for name in self.names) if self.names else self.group.resolved
+
+    @property
+    def request_keys(self) -> dict[str, str]:
+        """Entity key to the request column that holds it, in the entity's order."""
+        return {key: self.renamed_keys.get(key, key) for key in self.group.entity.keys}

@@ -1,0 +1,103 @@
+"""Sources: where events and records come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from headrace.definitions.window import DAY, Duration, format_duration, parse_duration
+
+__all__ = ["EventSource", "Source", "TableSource"]
+
+
+@dataclass(frozen=True)
+class _Source:
+    name: str
+    timestamp: str
+    schema: Mapping[str, str]
+    available: str | None = None
+    stream: str | None = None
+    description: str = ""
+    owner: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "schema", dict(self.schema))
+        object.__setattr__(self, "tags", dict(self.tags))
+
+    @property
+    def is_table(self) -> bool:
+        """Whether rows are records that hold until a newer one, not events."""
+        return isinstance(self, TableSource)
+
+    def to_spec(self) -> dict[str, Any]:
+        """The definition as plain JSON values."""
+        return {
+            "type": "table" if self.is_table else "events",
+            "timestamp": self.timestamp,
+            "schema": [[name, kind] for name, kind in self.schema.items()],
+            "available": self.available,
+            "stream": self.stream,
+            "description": self.description,
+            "owner": self.owner,
+            "tags": dict(self.tags),
+        }
+
+
+@dataclass(frozen=True)
+class EventSource(_Source):
+    """An append-only stream of things that happened: views, payments.
+
+    Args:
+        name: unique among sources.
+        timestamp: the column that says when it happened.
+        schema: every column and its type, the timestamp included.
+        stream: the topic that real-time events come through. Leave it out for batch only.
+        id: the column that identifies an event: it counts once however often it is delivered, within `lateness`.
+        available: the column that says when the event reached us. Default: when Headrace received it.
+        lateness: how far behind the newest event time an event may arrive and still be matched to its repeats. Default 1 day.
+    """
+
+    id: str | None = None
+    lateness: Duration | int = DAY
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.lateness, int):
+            object.__setattr__(self, "lateness", parse_duration(self.lateness))
+
+    @property
+    def lateness_micros(self) -> int:
+        """The allowed lateness, in microseconds."""
+        assert isinstance(self.lateness, int)  # noqa: S101 - set by __post_init__
+        return self.lateness
+
+    def to_spec(self) -> dict[str, Any]:
+        """The definition as plain JSON values."""
+        return {**super().to_spec(), "id": self.id, "lateness": format_duration(self.lateness_micros)}
+
+
+@dataclass(frozen=True)
+class TableSource(_Source):
+    """Records that hold from their timestamp on, until a newer one for the same entity: profiles, prices.
+
+    Args:
+        name: unique among sources.
+        timestamp: the column that says from when on the record holds.
+        schema: every column and its type, the timestamp included.
+        stream: the topic that changes come through. Leave it out for batch only.
+        available: the column that says when the record reached us. Default: when Headrace received it.
+    """
+
+
+Source = EventSource | TableSource
+
+
+def source_from_spec(name: str, spec: Mapping[str, Any]) -> Source:
+    """The definition that `to_spec` wrote."""
+    common: dict[str, Any] = {key: spec[key] for key in ("timestamp", "available", "stream", "description", "owner", "tags")}
+    common["schema"] = dict(spec["schema"])
+    if spec["type"] == "table":
+        return TableSource(name, **common)
+    return EventSource(name, **common, id=spec["id"], lateness=spec["lateness"])

@@ -1,0 +1,64 @@
+"""Durations and hops: how a window of length w is cut into tiles."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from headrace.errors import InvalidInputError
+
+__all__ = ["DAY", "HOPS", "Duration", "default_hop", "format_duration", "parse_duration"]
+
+Duration = str | timedelta
+"""A length of time as a user writes it: `"10m"`, `"7d"`, `"1h30m"` or a timedelta."""
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+_UNITS = {"us": 1, "ms": 1_000, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
+_PART = re.compile(r"(\d+)(us|ms|s|m|h|d|w)")
+
+HOPS: tuple[int, ...] = tuple(
+    sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    for text in "1s 5s 10s 30s 1m 5m 10m 15m 30m 1h 2h 3h 6h 12h 1d 2d 5d 10d".split()
+)
+"""The hops that a default is chosen from, in microseconds, ascending."""
+
+MOST_TILES = 100
+
+
+def parse_duration(value: Duration) -> int:
+    """Microseconds of `"10m"`, `"1h30m"` or a timedelta.
+
+    Raises:
+        InvalidInputError: the text isn't a duration, or it isn't positive.
+    """
+    if isinstance(value, timedelta):
+        micros = value // timedelta(microseconds=1)
+    else:
+        text = str(value).strip()
+        if not re.fullmatch(rf"(?:{_PART.pattern})+", text):
+            msg = f"{value!r} isn't a duration; write for example '10m', '7d' or '1h30m' (units: us ms s m h d w)"
+            raise InvalidInputError(msg)
+        micros = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    if micros <= 0:
+        msg = f"{value!r} isn't a positive duration"
+        raise InvalidInputError(msg)
+    return micros
+
+
+def format_duration(micros: int) -> str:
+    """The shortest text that `parse_duration` reads back as `micros`."""
+    parts = []
+    rest = micros
+    for unit in ("d", "h", "m", "s", "ms", "us"):
+        number, rest = divmod(rest, _UNITS[unit])
+        if number:
+            parts.append(f"{number}{unit}")
+    return "".join(parts) or "0s"
+
+
+def default_hop(window: int) -> int | None:
+    """The smallest of HOPS that divides `window` and cuts it into at most 100 tiles; None if there is none."""
+    return next((hop for hop in HOPS if window % hop == 0 and window // hop <= MOST_TILES), None)

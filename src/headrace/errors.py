@@ -1,0 +1,122 @@
+"""Every error that Headrace raises.
+
+    HeadraceError
+    ├── DefinitionError        definitions that can't be accepted; holds every fault found, not the first one
+    ├── NotFoundError          a name, version, run or model that doesn't exist; names the nearest that does
+    ├── InvalidInputError      a frame, row, argument or expression that can't be used; nothing was changed
+    ├── ConflictError          the state changed under the caller, or a name is taken
+    ├── GateError              a promotion that its gates refuse; holds the report
+    ├── IntegrityError         stored bytes that don't match their checksum or hash
+    ├── StorageError           a store that can't be reached, is full or read-only
+    ├── SettingsError          a configuration value that can't be used
+    ├── MissingExtraError      an optional package that isn't installed; names the extra
+    └── UnsafeModelError       a model that can't be loaded without running its author's code
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "ConflictError",
+    "DefinitionError",
+    "GateError",
+    "HeadraceError",
+    "IntegrityError",
+    "InvalidInputError",
+    "MissingExtraError",
+    "NotFoundError",
+    "SettingsError",
+    "StorageError",
+    "UnsafeModelError",
+    "nearest",
+]
+
+
+class HeadraceError(Exception):
+    """The base of every error of Headrace. Its message says what was wrong, where, and what to do next."""
+
+
+class DefinitionError(HeadraceError):
+    """Definitions that can't be accepted.
+
+    Attributes:
+        faults: every fault found, each naming the object, the field and what would be valid.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        lines = "\n".join(f"  - {fault}" for fault in self.faults)
+        noun = "fault" if len(self.faults) == 1 else "faults"
+        super().__init__(f"{len(self.faults)} {noun} in the definitions; nothing was changed:\n{lines}")
+
+
+class NotFoundError(HeadraceError):
+    """A name that doesn't exist. The message names the nearest one that does, or lists what exists."""
+
+    @classmethod
+    def of(cls, kind: str, name: str, known: Iterable[str]) -> NotFoundError:
+        """The error for a missing `name` of a `kind`, with the nearest of the `known` names."""
+        return cls(f"no {kind} named {name!r}{nearest(name, known)}")
+
+
+class InvalidInputError(HeadraceError):
+    """A frame, a row, an argument or an expression that can't be used. Nothing was changed."""
+
+
+class ConflictError(HeadraceError):
+    """The state changed under the caller, or a name is taken already."""
+
+
+class GateError(HeadraceError):
+    """A promotion that the model's gates refuse.
+
+    Attributes:
+        report: the gate report with each condition, its figure and its threshold.
+    """
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class IntegrityError(HeadraceError):
+    """Stored bytes that don't match their checksum or hash: the message names the file and the way to recover."""
+
+
+class StorageError(HeadraceError):
+    """A store that can't be reached, is full or is read-only."""
+
+
+class SettingsError(HeadraceError):
+    """A configuration value that can't be used: the message names the setting, where it came from and a valid one."""
+
+
+class MissingExtraError(HeadraceError):
+    """An optional package that isn't installed: `pip install 'headrace[EXTRA]'`."""
+
+    @classmethod
+    def of(cls, package: str, extra: str) -> MissingExtraError:
+        """The error for a missing `package` that the `extra` installs."""
+        return cls(f"the package {package!r} isn't installed; install it with: pip install 'headrace[{extra}]'")
+
+
+class UnsafeModelError(HeadraceError):
+    """A model that can't be loaded without running code its author chose; the message says which word allows it."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A clause to end an error message with: the nearest known name, else the known names, else that there is none."""
+    names = sorted(set(known))
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    if not names:
+        return "; there is none yet"
+    shown = ", ".join(names[:8])
+    more = f", … ({len(names)} in all)" if len(names) > 8 else ""
+    return f"; there is: {shown}{more}"

@@ -1,0 +1,54 @@
+"""The event log's contract: what was pushed, in order, durable before anything else happens to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["EventLog", "LogBatch"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogBatch:
+    """Consecutive rows of one partition: row i has offset `first + i`."""
+
+    partition: int
+    first: int
+    rows: pa.Table
+
+    @property
+    def last(self) -> int:
+        """The offset of the last row."""
+        return self.first + self.rows.num_rows - 1
+
+
+class EventLog(Protocol):
+    """Ordered, durable, one log per topic, each cut into partitions. Offsets only grow; some may never be used."""
+
+    def partitions(self, topic: str) -> tuple[int, ...]:
+        """The partitions of a topic."""
+        ...
+
+    def append(self, topic: str, rows: pa.Table) -> LogBatch:
+        """Append rows and return where they are. They are durable when this returns (fsync policy `always`)."""
+        ...
+
+    def reserve(self, topic: str, count: int) -> int:
+        """Take `count` offsets out of the order without writing rows, for a batch that goes to the lake; returns the first."""
+        ...
+
+    def read(self, topic: str, partition: int, after: int) -> Iterator[LogBatch]:
+        """The rows with offset > `after`, in order, those that are still kept."""
+        ...
+
+    def end(self, topic: str, partition: int) -> int:
+        """The highest offset given out so far; -1 if none."""
+        ...
+
+    def truncate(self, topic: str, partition: int, through: int) -> None:
+        """Drop whole segments whose rows all have offsets <= `through`, because the lake holds them."""
+        ...

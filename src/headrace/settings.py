@@ -1,0 +1,101 @@
+"""Where the stores are: headrace.toml, overridden by environment variables, over embedded defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from headrace.errors import SettingsError, nearest
+
+__all__ = ["FILE_NAME", "Settings", "find_project", "load_settings"]
+
+FILE_NAME = "headrace.toml"
+STATE_FOLDER = ".headrace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting of a project. URLs name a store by scheme; a plain path or `file://` URL means the embedded one.
+
+    Attributes:
+        project: the project directory, absolute.
+        catalog: SQLAlchemy URL of the catalog. Default: SQLite under `.headrace/`.
+        lake: folder or URL of the Delta tables. Default: `.headrace/lake`.
+        artifacts: folder or URL of content-addressed files. Default: `.headrace/artifacts`.
+        online: folder or URL of the online store. Default: `.headrace/online`.
+        events: folder or URL of the event log. Default: `.headrace/events`.
+        engine: `duckdb` (default) or the URL of a cluster.
+        memory_limit: bytes that one historical read may use, for example `4GB`. Default: half of the machine's memory.
+        modules: import paths of the modules that hold definitions and on-demand functions.
+        fsync: `always` (default: a push is on disk when it returns) or `never` (the operating system decides when).
+    """
+
+    project: Path
+    catalog: str
+    lake: str
+    artifacts: str
+    online: str
+    events: str
+    engine: str = "duckdb"
+    memory_limit: str = ""
+    modules: tuple[str, ...] = ()
+    fsync: str = "always"
+
+
+def find_project(start: Path) -> Path:
+    """The nearest folder at or above `start` that holds a headrace.toml or a .headrace folder, else `start` itself."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file() or (folder / STATE_FOLDER).is_dir():
+            return folder
+    return start
+
+
+def load_settings(project: Path) -> Settings:
+    """The settings of the project in this folder: environment (`HEADRACE_CATALOG`, …) over headrace.toml over defaults.
+
+    Raises:
+        SettingsError: the file isn't TOML, or holds a setting that doesn't exist or has the wrong type.
+    """
+    project = project.resolve()
+    state = project / STATE_FOLDER
+    values: dict[str, object] = {
+        "catalog": f"sqlite:///{state / 'catalog.db'}",
+        **{name: str(state / name) for name in ("lake", "artifacts", "online", "events")},
+    }
+    values.update(_read_file(project / FILE_NAME))
+    names = [field.name for field in fields(Settings) if field.name != "project"]
+    for name in names:
+        text = os.environ.get(f"HEADRACE_{name.upper()}")
+        if text is not None:
+            values[name] = tuple(filter(None, text.split(","))) if name == "modules" else text
+    if values.get("fsync", "always") not in ("always", "never"):
+        msg = f"setting 'fsync' must be 'always' or 'never', not {values['fsync']!r}"
+        raise SettingsError(msg)
+    return Settings(project=project, **values)  # type: ignore[arg-type]  # _read_file checks every type
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    if not path.is_file():
+        return {}
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"{path} isn't valid TOML: {error}"
+        raise SettingsError(msg) from error
+    known = [field.name for field in fields(Settings) if field.name != "project"]
+    for name, value in table.items():
+        if name not in known:
+            msg = f"{path}: no setting named {name!r}{nearest(name, known)}"
+            raise SettingsError(msg)
+        if name == "modules":
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                msg = f"{path}: 'modules' must be a list of import paths, for example [\"definitions\"]"
+                raise SettingsError(msg)
+            table[name] = tuple(value)
+        elif not isinstance(value, str):
+            msg = f"{path}: {name!r} must be text, not {value!r}"
+            raise SettingsError(msg)
+    return table

@@ -1,0 +1,1 @@
+"""Brings a catalog to the newest schema with Alembic."""
