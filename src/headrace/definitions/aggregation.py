@@ -95,11 +95,13 @@ class Feature:
         name: unique in its group.
         value: what computes it.
         dtype: the name of its type; empty until the definition has been validated against its source.
+        argument_dtype: the type of the aggregation's argument; empty for count and for columns.
     """
 
     name: str
     value: Aggregation | Column
     dtype: str = ""
+    argument_dtype: str = ""
 
     @property
     def default(self) -> Any:
@@ -108,15 +110,15 @@ class Feature:
 
     def to_spec(self) -> dict[str, Any]:
         """The feature as plain JSON values."""
-        return {"name": self.name, "type": self.dtype, **self.value.to_spec()}
+        return {"name": self.name, "type": self.dtype, "argument_type": self.argument_dtype, **self.value.to_spec()}
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> Feature:
         """The feature that `to_spec` wrote."""
         fields = dict(spec)
-        name, dtype = fields.pop("name"), fields.pop("type")
+        name, dtype, argument_dtype = fields.pop("name"), fields.pop("type"), fields.pop("argument_type")
         value = Aggregation.from_spec(fields) if "function" in fields else Column(**fields)
-        return cls(name, value, dtype)
+        return cls(name, value, dtype, argument_dtype)
 
 
 def _aggregation(
