@@ -49,6 +49,10 @@ class EventLog(Protocol):
         """The highest offset given out so far; -1 if none."""
         ...
 
+    def start(self, topic: str, partition: int) -> int:
+        """The lowest offset that `read` still answers for: rows below it were truncated and are only in the lake; 0 at first."""
+        ...
+
     def truncate(self, topic: str, partition: int, through: int) -> None:
         """Drop whole segments whose rows all have offsets <= `through`, because the lake holds them."""
         ...

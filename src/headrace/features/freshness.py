@@ -1,0 +1,73 @@
+"""Freshness: how far behind now the online values are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headrace.catalog.service import Catalog
+from headrace.clock import Clock
+from headrace.features.ingest import STREAM, Ingest
+from headrace.features.online import OnlineGroups
+from headrace.lake.table import BATCH
+
+__all__ = ["Freshness", "FreshnessReader"]
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How fresh the online values of a group are.
+
+    Attributes:
+        group: the group version.
+        keys: entities with online values.
+        newest: newest event time that an online value reflects, microseconds since 1970; None if there is none.
+        age: now minus newest, in seconds; None if there is none.
+        limit: the group's declared limit in seconds; None if it declared none.
+        waiting: whether the lake holds batch rows that materialize hasn't brought online.
+        lag: offsets of the stream that aren't online yet.
+    """
+
+    group: str
+    keys: int
+    newest: int | None
+    age: float | None
+    limit: float | None
+    waiting: bool
+    lag: int
+
+    @property
+    def stale(self) -> bool:
+        """Older than its limit, or empty though it has a limit."""
+        return self.limit is not None and (self.age is None or self.age > self.limit)
+
+
+class FreshnessReader:
+    """Reads the freshness of every live group."""
+
+    def __init__(self, catalog: Catalog, ingest: Ingest, groups: OnlineGroups, clock: Clock) -> None:
+        self._catalog = catalog
+        self._ingest = ingest
+        self._groups = groups
+        self._clock = clock
+
+    def read(self) -> dict[str, Freshness]:
+        """Group version id to its freshness."""
+        now = self._clock()
+        found: dict[str, Freshness] = {}
+        for source in self._catalog.sources():
+            batch = self._ingest.table(source).snapshot().committed(BATCH)
+            stream = self._ingest.stream_end(source)
+            for version in self._catalog.groups_of(source.name):
+                applied = self._groups.applied(version)
+                newest = self._groups.store.newest(version.id)
+                limit = version.group.freshness_micros
+                found[version.id] = Freshness(
+                    version.id,
+                    self._groups.store.count(version.id),
+                    newest,
+                    None if newest is None else (now - newest) / 1e6,
+                    None if limit is None else limit / 1e6,
+                    batch > applied.get(BATCH, -1),
+                    max(0, stream - applied.get(STREAM, -1)),
+                )
+        return found

@@ -1,0 +1,276 @@
+"""Online features: the values now, for some entities, in milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from headrace.catalog.service import Catalog
+from headrace.clock import Clock, to_micros
+from headrace.definitions.aggregation import Feature
+from headrace.definitions.schema import arrow_type
+from headrace.definitions.version import ViewVersion
+from headrace.errors import InvalidInputError
+from headrace.features import on_demand
+from headrace.features.history import History
+from headrace.features.ingest import Ingest, offsets_of
+from headrace.features.online import OnlineGroups
+from headrace.features.values import NULL_VALUE, PRESENT, GroupColumns, columns_of, finish_values, to_arrow
+from headrace.online.state import GroupState
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+__all__ = ["Lookup", "OnlineFeatures"]
+
+
+@dataclass(frozen=True)
+class OnlineFeatures:
+    """The answer to an online read: one row per entity asked for, in the order asked.
+
+    Attributes:
+        view: the view version that answered, `ranking:3`.
+        keys: the request's columns, as asked.
+        values: feature name to its values.
+        statuses: feature name to PRESENT, NULL_VALUE, NOT_FOUND or OUTSIDE_MAX_AGE per row.
+        ages: feature name to the age in seconds of the newest event or record behind the value; None if there is none.
+        at: the moment asked about, microseconds since 1970 UTC.
+    """
+
+    view: str
+    keys: Mapping[str, list[Any]]
+    values: Mapping[str, list[Any]]
+    statuses: Mapping[str, list[str]]
+    at: int
+    times: Mapping[str, Sequence[int | None]] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.keys.values()), []))
+
+    @property
+    def ages(self) -> dict[str, list[float | None]]:
+        """Feature name to seconds since the newest event or record that the value reflects; None if there is none."""
+        return {name: [None if time is None else (self.at - time) / 1e6 for time in times] for name, times in self.times.items()}
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Column-major: the request's columns, then the features."""
+        return {**self.keys, **self.values}
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The request's columns and the features as a pandas DataFrame, one row per entity."""
+        import pandas as pd
+
+        return pd.DataFrame(self.to_dict())
+
+    def to_numpy(self) -> np.ndarray[Any, Any]:
+        """The features alone, shape (rows, features): float64 with NaN for null if all are numbers, else objects."""
+        import numpy as np
+
+        columns = list(self.values.values())
+        if all(isinstance(value, int | float | None) for column in columns for value in column):
+            rows = [[np.nan if value is None else value for value in column] for column in columns]
+            return np.array(rows, np.float64).reshape(len(columns), len(self)).T
+        table = np.empty((len(self), len(columns)), object)
+        for position, column in enumerate(columns):
+            table[:, position] = column
+        return table
+
+
+@dataclass(frozen=True)
+class _GroupPlan:
+    columns: GroupColumns
+    state: GroupState
+    features: tuple[tuple[Feature, tuple[str, ...]], ...]
+    names: tuple[str, ...]
+    request: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a view's online read does, worked out once per view version."""
+
+    view: ViewVersion
+    groups: tuple[_GroupPlan, ...]
+    keys: Mapping[str, str]
+    inputs: tuple[str, ...]
+    order: tuple[str, ...]
+
+
+class Lookup:
+    """Answers online reads. One read of the online store a request, whatever the number of groups and entities."""
+
+    def __init__(self, catalog: Catalog, ingest: Ingest, groups: OnlineGroups, history: History, clock: Clock) -> None:
+        self._catalog = catalog
+        self._ingest = ingest
+        self._groups = groups
+        self._history = history
+        self._clock = clock
+        self._plans: dict[str, _Plan] = {}
+
+    def read(self, reference: str, entities: Mapping[str, Any], at: Any = None) -> OnlineFeatures:
+        """The features of a view for some entities.
+
+        Args:
+            reference: the view, `"ranking"` or pinned `"ranking:3"`.
+            entities: join keys and request inputs; scalars are broadcast to the length of the lists.
+            at: the moment to answer for. Default: now.
+
+        Raises:
+            NotFoundError: no such view.
+            InvalidInputError: a key is missing or of the wrong type, or the columns differ in length.
+        """
+        view = self._catalog.view(reference)
+        plan = self._plans.get(view.id) or self._plan(view)
+        moment = self._clock() if at is None else to_micros(at)
+        asked, rows = _broadcast(plan, entities)
+        requests = [(group.columns.version.id, _encode(group, asked)) for group in plan.groups]
+        values: dict[str, list[Any]] = {}
+        statuses: dict[str, list[str]] = {}
+        times: dict[str, Sequence[int | None]] = {}
+        for group, states in zip(plan.groups, self._groups.read(requests), strict=True):
+            self._read_group(group, states, asked, moment, values, statuses, times)
+        if plan.view.view.on_demand:
+            self._compute(plan, asked, rows, values, statuses, times)
+        ordered = {name: values[name] for name in plan.order}
+        return OnlineFeatures(view.id, asked, ordered, {name: statuses[name] for name in plan.order}, moment, {n: times[n] for n in plan.order})
+
+    def _plan(self, view: ViewVersion) -> _Plan:
+        groups = []
+        for columns in columns_of(view):
+            self._ingest.drain(columns.group.source)  # what a crash left between the log and here
+            features = tuple((columns.group.feature(name), outs) for name, outs in columns.names.items())
+            state = self._groups.state(columns.version)
+            groups.append(_GroupPlan(columns, state, features, tuple(columns.names), tuple(columns.keys.values())))
+        plan = _Plan(view, tuple(groups), view.view.request_keys, view.view.request_inputs, view.view.feature_names)
+        self._plans[view.id] = plan
+        return plan
+
+    def _read_group(
+        self,
+        group: _GroupPlan,
+        states: list[bytes | None],
+        asked: Mapping[str, list[Any]],
+        moment: int,
+        values: dict[str, list[Any]],
+        statuses: dict[str, list[str]],
+        times: dict[str, Sequence[int | None]],
+    ) -> None:
+        reading = group.state.read(states, moment, group.names)
+        columns, seen = reading.values, reading.times
+        if reading.inexact:
+            self._from_history(group, reading.inexact, asked, moment, columns, seen)
+        ttl = group.columns.group.ttl_micros
+        for column, (feature, outs) in zip(columns, group.features, strict=True):
+            finished, states_of = finish_values(feature, ttl, column, seen, moment)
+            for out in outs:
+                values[out], statuses[out], times[out] = finished, states_of, seen
+
+    def _from_history(
+        self,
+        group: _GroupPlan,
+        inexact: Sequence[int],
+        asked: Mapping[str, list[Any]],
+        moment: int,
+        columns: list[list[Any]],
+        seen: list[int | None],
+    ) -> None:
+        """Answer the rows that the online state can't answer exactly (a moment before its newest event) from the lake,
+        restricted to what the online state reflects."""
+        import pyarrow as pa
+
+        version = group.columns.version
+        through = offsets_of(self._groups.applied(version))
+        kinds = version.group.entity.keys
+        queries = {
+            request: pa.array([asked[request][row] for row in inexact], arrow_type(kinds[key])) for key, request in group.columns.keys.items()
+        }
+        found, found_times = self._history.values_at(group.columns, pa.table(queries), moment, through)
+        for position, row in enumerate(inexact):
+            seen[row] = found_times[position]
+            for column, column_found in zip(columns, found, strict=True):
+                column[row] = column_found[position]
+
+    def _compute(
+        self,
+        plan: _Plan,
+        asked: Mapping[str, list[Any]],
+        rows: int,
+        values: dict[str, list[Any]],
+        statuses: dict[str, list[str]],
+        times: dict[str, Sequence[int | None]],
+    ) -> None:
+        import pyarrow as pa
+
+        types = on_demand.input_types(plan.view)
+        needed = {name for item in plan.view.view.on_demand for name in item.inputs}
+        columns = {name: to_arrow(values[name], types[name][0]) for name in needed if name in values}
+        columns |= {name: to_arrow(asked[name], plan.keys[name]) for name in needed if name in plan.keys}
+        columns |= {name: pa.array(asked[name]) for name in needed if name in plan.inputs}
+        for name, column in on_demand.compute(plan.view, columns, rows).items():
+            values[name] = column.to_pylist()
+            statuses[name] = [NULL_VALUE if value is None else PRESENT for value in values[name]]
+            times[name] = [None] * rows
+
+
+def _broadcast(plan: _Plan, entities: Mapping[str, Any]) -> tuple[dict[str, list[Any]], int]:
+    """The request's columns as lists of one length, join keys first; names that the view doesn't know are left out."""
+    asked: dict[str, Any] = {}
+    for name in (*plan.keys, *plan.inputs):
+        if name not in entities:
+            need = ", ".join(repr(key) for key in (*plan.keys, *plan.inputs))
+            msg = f"view {plan.view.id!r} needs {name!r} in the request; it takes: {need}"
+            raise InvalidInputError(msg)
+        asked[name] = _listed(entities[name])
+    lengths = {name: len(column) for name, column in asked.items() if isinstance(column, list)}
+    if len(set(lengths.values())) > 1:
+        msg = f"the columns of a request must have one length, not {lengths}; scalars are repeated"
+        raise InvalidInputError(msg)
+    rows = next(iter(lengths.values()), 1)
+    columns = {name: column if isinstance(column, list) else [column] * rows for name, column in asked.items()}
+    for name, kind in plan.keys.items():
+        _check_key(name, kind, columns[name])
+    return columns, rows
+
+
+def _listed(column: Any) -> Any:
+    """Lists stay, arrays and series become lists, everything else is a scalar."""
+    if isinstance(column, list):
+        return column
+    if isinstance(column, tuple):
+        return list(column)
+    if hasattr(column, "to_pylist"):
+        return column.to_pylist()
+    if hasattr(column, "tolist"):  # NumPy arrays and scalars, pandas Series
+        return column.tolist()
+    return column
+
+
+_KEY_TYPES: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int32": (int,),
+    "int64": (int,),
+    "float32": (float, int),
+    "float64": (float, int),
+    "string": (str,),
+    "bytes": (bytes,),
+}
+
+
+def _check_key(name: str, kind: str, column: list[Any]) -> None:
+    allowed = _KEY_TYPES.get(kind)
+    if allowed is None:
+        return
+    for row, value in enumerate(column):
+        if value is None or (type(value) in allowed):
+            continue
+        if kind in ("int32", "int64") and hasattr(value, "__index__") and not isinstance(value, bool):
+            column[row] = int(value)
+            continue
+        msg = f"join key {name!r} is {kind}; row {row} of the request holds {value!r} ({type(value).__name__})"
+        raise InvalidInputError(msg)
+
+
+def _encode(group: _GroupPlan, asked: Mapping[str, list[Any]]) -> list[bytes | None]:
+    return group.state.keys([asked[name] for name in group.request])

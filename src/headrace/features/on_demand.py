@@ -1,0 +1,127 @@
+"""Computes on-demand features: one path for training and serving."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from headrace.definitions.aggregation import Aggregation
+from headrace.definitions.on_demand import OnDemandFeature
+from headrace.definitions.schema import arrow_type, is_float, is_integer
+from headrace.definitions.validation import on_demand_order
+from headrace.definitions.version import ViewVersion
+from headrace.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+__all__ = ["compute", "input_types"]
+
+InputType = tuple[str, bool]
+"""Type name and whether the value may be null, both known from the definition, so that a function sees one dtype whatever
+the batch holds."""
+
+
+def input_types(view: ViewVersion) -> dict[str, InputType]:
+    """The type of each feature of a view as an on-demand function receives it."""
+    types: dict[str, InputType] = {}
+    for selection in view.view.selections:
+        group = view.groups[selection.group.name].group
+        for name in selection.names or [feature.name for feature in group.resolved]:
+            feature = group.feature(name)
+            counted = isinstance(feature.value, Aggregation) and feature.value.function == "count" and group.ttl_micros is None
+            types[selection.prefix + name] = (feature.dtype, feature.default is None and not counted)
+    for item in view.view.on_demand:
+        types[item.name] = (item.dtype, item.default is None)
+    return types
+
+
+def compute(view: ViewVersion, columns: Mapping[str, pa.Array], rows: int) -> dict[str, pa.Array]:
+    """The on-demand features of a view.
+
+    Args:
+        columns: the view's other features and the request's columns, `rows` values each.
+
+    Raises:
+        InvalidInputError: a request column is missing, or a function returned another length or type.
+    """
+    types = input_types(view)
+    known: dict[str, Any] = dict(columns)
+    results: dict[str, pa.Array] = {}
+    for item in on_demand_order(view.view):
+        arrays = [_input(item, name, known, types) for name in item.inputs]
+        results[item.name] = known[item.name] = _output(item, item(*arrays), rows)
+    return results
+
+
+def _input(item: OnDemandFeature, name: str, columns: Mapping[str, pa.Array], types: Mapping[str, InputType]) -> np.ndarray[Any, Any]:
+    if name not in columns:
+        msg = f"on-demand feature {item.name!r} needs {name!r}, which the view doesn't compute; give it as a column of the request"
+        raise InvalidInputError(msg)
+    column = columns[name]
+    if name in types:
+        dtype, nullable = types[name]
+    else:
+        dtype, nullable = _type_of(column), column.null_count > 0
+    return _to_numpy(column, dtype, nullable=nullable)
+
+
+def _type_of(column: pa.Array) -> str:
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        return "bool"
+    if pa.types.is_integer(kind):
+        return "int64"
+    if pa.types.is_floating(kind):
+        return "float64"
+    return "timestamp" if pa.types.is_timestamp(kind) else "string"
+
+
+def _to_numpy(column: pa.Array, dtype: str, *, nullable: bool) -> np.ndarray[Any, Any]:
+    import numpy as np
+    import pyarrow as pa
+
+    if dtype == "timestamp":
+        filled = column.cast(pa.timestamp("us")) if column.null_count == 0 else column.cast(pa.int64()).fill_null(-(2**63))
+        return np.asarray(filled.to_numpy(zero_copy_only=False)).astype("datetime64[us]")
+    if is_float(dtype) or (is_integer(dtype) and nullable):
+        return np.asarray(column.cast(pa.float32() if dtype == "float32" else pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+    if is_integer(dtype) or (dtype == "bool" and not nullable):
+        return np.asarray(column.to_numpy(zero_copy_only=False))
+    values = np.empty(len(column), object)
+    values[:] = column.to_pylist()
+    return values
+
+
+def _output(item: OnDemandFeature, result: Any, rows: int) -> pa.Array:
+    import numpy as np
+    import pyarrow as pa
+
+    values = np.asarray(result)
+    if values.shape != (rows,):
+        msg = (
+            f"on-demand feature {item.name!r} returned an array of shape {values.shape} for {rows} rows; "
+            "it must return one value per row"
+        )
+        raise InvalidInputError(msg)
+    kind = arrow_type(item.dtype)
+    try:
+        if is_integer(item.dtype) and values.dtype.kind == "f":  # NaN is null, the rest must be whole
+            column = pa.array(values, from_pandas=True).cast(kind)
+        elif item.dtype == "timestamp" and values.dtype.kind == "M":
+            column = pa.array(values.astype("datetime64[us]"), from_pandas=True).cast(kind)
+        else:
+            column = pa.array(values if values.dtype != object else _plain(values), from_pandas=True).cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        msg = f"on-demand feature {item.name!r} is declared {item.dtype} but returned {values.dtype}: {error}"
+        raise InvalidInputError(msg) from error
+    if item.default is not None:
+        column = column.fill_null(pa.scalar(item.default, kind))
+    return column
+
+
+def _plain(values: Sequence[Any]) -> list[Any]:
+    return [None if isinstance(value, float) and value != value else value for value in values]  # noqa: PLR0124 - NaN test

@@ -1,0 +1,80 @@
+"""The online state of group versions: writes rows into it, and reads keys from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from headrace.clock import Clock
+from headrace.definitions.version import GroupVersion
+from headrace.engines.engine import Engine
+from headrace.lake.table import EVENT_TIME, OFFSET
+from headrace.online.state import GroupState
+from headrace.online.store import Delta, OnlineStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["OnlineGroups", "Outcome"]
+
+Outcome = Literal["applied", "skipped", "overlaps"]
+
+
+class OnlineGroups:
+    """Group versions in the online store. The same rows applied twice change nothing."""
+
+    def __init__(self, store: OnlineStore, engine: Engine, clock: Clock) -> None:
+        self.store = store
+        self._engine = engine
+        self._clock = clock
+        self._states: dict[str, GroupState] = {}
+
+    def state(self, version: GroupVersion) -> GroupState:
+        """The reader and writer of a group version's states."""
+        found = self._states.get(version.id)
+        if found is None:
+            found = self._states[version.id] = GroupState(version.group)
+        return found
+
+    def applied(self, version: GroupVersion) -> dict[int, int]:
+        """Partition to the highest offset that the online values reflect."""
+        return self.store.applied(version.id)
+
+    def apply(self, versions: Sequence[GroupVersion], partition: int, first: int, last: int, rows: pa.Table) -> list[Outcome]:
+        """Bring the rows at offsets first..last of a partition online for groups of one source, in one atomic step."""
+        states = [self.state(version) for version in versions]
+        texts = list(dict.fromkeys(sql for state in states for sql in state.inputs.expressions.values()))
+        inputs = self._engine.project(rows, {sql: sql for sql in texts}) if texts else rows.select([])
+        newest, merge_time = _newest(rows), self._clock()
+        deltas = []
+        for version, state in zip(versions, states, strict=True):
+            changes = state.changes(_columns(version, state, rows, inputs))
+            deltas.append(Delta(version.id, partition, first, last, changes, newest, state.merge(merge_time)))
+        return self.store.apply(deltas)
+
+    def mark(self, version: GroupVersion, partition: int, last: int) -> None:
+        """Note that a partition holds nothing for the group up to an offset."""
+        applied = self.applied(version).get(partition, -1)
+        if last > applied:
+            delta = Delta(version.id, partition, applied + 1, last, {}, None, self.state(version).merge(self._clock()))
+            self.store.apply([delta])
+
+    def read(self, requests: Sequence[tuple[str, Sequence[bytes | None]]]) -> list[list[bytes | None]]:
+        """The states of (group version id, keys) pairs in one round trip."""
+        return self.store.read(requests)
+
+
+def _columns(version: GroupVersion, state: GroupState, rows: pa.Table, inputs: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    columns = {key: rows.column(column) for key, column in version.group.key_columns.items()}
+    columns |= {EVENT_TIME: rows.column(EVENT_TIME), OFFSET: rows.column(OFFSET)}
+    columns |= {name: inputs.column(sql) for name, sql in state.inputs.expressions.items()}
+    return pa.table(columns)
+
+
+def _newest(rows: pa.Table) -> int | None:
+    import pyarrow.compute as pc
+
+    newest = pc.max(rows.column(EVENT_TIME)).cast("int64").as_py() if rows.num_rows else None
+    return None if newest is None else int(newest)

@@ -1,0 +1,232 @@
+"""Training sets: historical features and labels, kept, versioned, fingerprinted and made again at will."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from headrace.catalog.service import Catalog
+from headrace.clock import Clock
+from headrace.definitions.version import parse_reference
+from headrace.errors import InvalidInputError, NotFoundError, nearest
+from headrace.features.fingerprint import fingerprint
+from headrace.features.frames import queries_of
+from headrace.features.history import History
+from headrace.features.store import TrainingSetRecord, TrainingSetStore
+from headrace.lake.table import Lake
+from headrace.lineage.store import Edge, LineageStore
+from headrace.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+__all__ = ["TrainingSet", "TrainingSets", "Verification"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What recomputing a training set showed.
+
+    Attributes:
+        ok: the recomputed values have the same fingerprint.
+        rows: rows compared.
+        differing: column name to the number of rows that differ.
+    """
+
+    ok: bool
+    rows: int
+    differing: dict[str, int]
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A training set: the frame it was asked for, with the view's features appended. It never changes."""
+
+    record: TrainingSetRecord
+    load: Callable[[], pa.Table] = field(repr=False, compare=False)
+    recompute: Callable[[], pa.Table] = field(repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.record.name
+
+    @property
+    def version(self) -> int:
+        """Its version under that name, from 1."""
+        return self.record.version
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of its values."""
+        return self.record.fingerprint
+
+    @property
+    def view(self) -> str:
+        """The view version that it was read through, `ranking:3`."""
+        return self.record.view
+
+    @property
+    def label(self) -> str:
+        """The name of the label column; empty if none was named."""
+        return self.record.label
+
+    @property
+    def urn(self) -> str:
+        """What names it in the lineage."""
+        return f"training_set:{self.name}:{self.version}"
+
+    def __len__(self) -> int:
+        return self.record.rows
+
+    def to_arrow(self) -> pa.Table:
+        """Its rows as an Arrow table, their bytes verified."""
+        return self.load()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Its rows as a pandas DataFrame."""
+        return self.load().to_pandas()
+
+    def to_polars(self) -> pl.DataFrame:
+        """Its rows as a polars DataFrame."""
+        import polars as pl
+
+        return pl.DataFrame(self.load())
+
+    def verify(self) -> Verification:
+        """Compute it again from the lake as it was, and compare every value."""
+        kept, again = self.load(), self.recompute()
+        if fingerprint(again) == self.fingerprint and fingerprint(kept) == self.fingerprint:
+            return Verification(ok=True, rows=kept.num_rows, differing={})
+        differing = {name: _differences(kept.column(name), again.column(name)) for name in kept.column_names}
+        return Verification(ok=False, rows=kept.num_rows, differing={name: count for name, count in differing.items() if count})
+
+
+class TrainingSets:
+    """Makes training sets and finds them again."""
+
+    def __init__(
+        self, catalog: Catalog, history: History, lake: Lake, store: TrainingSetStore, lineage: LineageStore, clock: Clock, author: str
+    ) -> None:
+        self._catalog = catalog
+        self._history = history
+        self._lake = lake
+        self._store = store
+        self._lineage = lineage
+        self._clock = clock
+        self._author = author
+
+    def make(
+        self,
+        reference: str,
+        labels: Any,
+        timestamp: str,
+        *,
+        label: str | None = None,
+        name: str | None = None,
+        as_known: bool = False,
+        progress: Progress = silent,
+    ) -> TrainingSet:
+        """Join labels with the features that held at each label's own time, and keep the result.
+
+        Asked again with the same labels, view and lake, it returns the version that exists.
+
+        Args:
+            reference: the view.
+            labels: a frame with join keys, timestamp, label and any further columns.
+            timestamp: the column with each row's moment.
+            label: the column to predict.
+            name: what to call it. Default: the view's name.
+            as_known: only what had reached us at each row's moment counts.
+        """
+        view = self._catalog.view(reference)
+        queries, _restore = queries_of(labels)
+        if label is not None and label not in queries.column_names:
+            msg = f"the labels have no column {label!r}{nearest(label, queries.column_names)}"
+            raise InvalidInputError(msg)
+        snapshots = self._history.pin(view)
+        features = self._history.append(view, queries, timestamp, snapshots, as_known=as_known, progress=progress)
+        frame = _beside(queries, features)
+        record = TrainingSetRecord(
+            name=name or view.view.name,
+            version=0,
+            fingerprint=fingerprint(frame),
+            frame="",
+            view=view.id,
+            tables={source: snapshot.version for source, snapshot in snapshots.items()},
+            labels=fingerprint(queries),
+            timestamp=timestamp,
+            label=label or "",
+            as_known=as_known,
+            rows=frame.num_rows,
+            created=self._clock(),
+            author=self._author,
+        )
+        return self._keep(record, frame)
+
+    def get(self, reference: str) -> TrainingSet:
+        """A training set by name, or `name:version`.
+
+        Raises:
+            NotFoundError: there is none; names the nearest.
+        """
+        name, version = parse_reference(reference)
+        record = self._store.get(name, version)
+        if record is None:
+            raise NotFoundError.of("training set", reference, (f"{item.name}:{item.version}" for item in self._store.all()))
+        return self._open(record)
+
+    def all(self) -> Sequence[TrainingSet]:
+        """Every training set, by name and version."""
+        return [self._open(record) for record in self._store.all()]
+
+    def _keep(self, record: TrainingSetRecord, frame: pa.Table) -> TrainingSet:
+        newest = self._store.get(record.name)
+        if newest is not None and _same(newest, record):
+            return self._open(newest)
+        record = replace(record, frame=f"training-sets/{record.name}/{record.fingerprint[:32]}")
+        self._lake.write_frame(record.frame, frame)
+        kept = self._store.add(record)
+        made = self._open(kept)
+        self._lineage.add([Edge(f"view:{kept.view}", made.urn, "reads", kept.created)])
+        return made
+
+    def _open(self, record: TrainingSetRecord) -> TrainingSet:
+        return TrainingSet(record, lambda: self._lake.read_frame(record.frame), lambda: self._recompute(record))
+
+    def _recompute(self, record: TrainingSetRecord) -> pa.Table:
+        view = self._catalog.view(record.view)
+        kept = self._lake.read_frame(record.frame)
+        queries = kept.drop_columns(list(view.view.feature_names))
+        snapshots = self._history.pinned(view, record.tables)
+        return _beside(queries, self._history.append(view, queries, record.timestamp, snapshots, as_known=record.as_known))
+
+
+def _same(left: TrainingSetRecord, right: TrainingSetRecord) -> bool:
+    return all(getattr(left, name) == getattr(right, name) for name in ("fingerprint", "view", "labels", "timestamp", "label", "as_known"))
+
+
+def _beside(left: pa.Table, right: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    columns = {name: table.column(name) for table in (left, right) for name in table.column_names}
+    return pa.table(columns).combine_chunks()
+
+
+def _differences(left: Any, right: Any) -> int:
+    if left.type == right.type and fingerprint(_one(left)) == fingerprint(_one(right)):
+        return 0
+    pairs = zip(left.to_pylist(), right.to_pylist(), strict=True)
+    return sum(1 for a, b in pairs if a != b and not (a != a and b != b))  # noqa: PLR0124 - NaN differs from itself
+
+
+def _one(column: Any) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.table({"": column})

@@ -1,0 +1,135 @@
+"""The last step of every feature value, in training and in serving alike: time to live, default, status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from headrace.definitions.aggregation import Feature
+from headrace.definitions.group import FeatureGroup
+from headrace.definitions.schema import arrow_type
+from headrace.definitions.version import GroupVersion, ViewVersion
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["NOT_FOUND", "NULL_VALUE", "OUTSIDE_MAX_AGE", "PRESENT", "GroupColumns", "columns_of", "finish_columns", "finish_values"]
+
+PRESENT = "PRESENT"
+NULL_VALUE = "NULL_VALUE"
+NOT_FOUND = "NOT_FOUND"
+OUTSIDE_MAX_AGE = "OUTSIDE_MAX_AGE"
+
+
+@dataclass(frozen=True)
+class GroupColumns:
+    """The columns that a view takes from one group under one set of request keys.
+
+    Attributes:
+        keys: entity key to request column, in the entity's order.
+        names: feature name in the group to column name in the view, in order.
+    """
+
+    version: GroupVersion
+    keys: Mapping[str, str]
+    names: Mapping[str, tuple[str, ...]]
+
+    @property
+    def group(self) -> FeatureGroup:
+        """The group, its features' types resolved."""
+        return self.version.group
+
+
+def columns_of(view: ViewVersion) -> list[GroupColumns]:
+    """What a view reads, one entry per group and request keys, so that each is read once."""
+    merged: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, tuple[str, ...]]] = {}
+    for selection in view.view.selections:
+        group = view.groups[selection.group.name].group
+        chosen = selection.names or tuple(feature.name for feature in group.resolved)
+        names = merged.setdefault((group.name, tuple(selection.request_keys.items())), {})
+        for name in chosen:
+            names[name] = (*names.get(name, ()), selection.prefix + name)
+    return [GroupColumns(view.groups[name], dict(keys), names) for (name, keys), names in merged.items()]
+
+
+def finish_columns(group: FeatureGroup, names: Sequence[str], values: pa.Table, times: pa.ChunkedArray, asked: pa.ChunkedArray) -> list[pa.Array]:
+    """Apply ttl and defaults to whole columns.
+
+    Args:
+        values: one column per feature, as the engine computed it.
+        times: newest event or record time that each row sees, null if none: timestamp[us, UTC].
+        asked: the time that each row asks about.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    expired = None
+    if group.ttl_micros is not None:
+        age = pc.subtract(asked.cast(pa.int64()), times.cast(pa.int64()))
+        expired = pc.fill_null(pc.greater(age, group.ttl_micros), False)  # noqa: FBT003 - Arrow's own signature
+    finished = []
+    for name in names:
+        column = values.column(name)
+        if expired is not None:
+            column = pc.if_else(expired, pa.scalar(None, column.type), column)
+        default = group.feature(name).default
+        if default is not None:
+            column = _fill(column, default)
+        finished.append(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
+    return finished
+
+
+def _fill(column: Any, default: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_list(column.type):
+        return pc.fill_null(column, pa.scalar(default, column.type))
+    return pa.chunked_array([pa.array([default if item is None else item for item in column.to_pylist()], column.type)])
+
+
+def finish_values(feature: Feature, ttl: int | None, values: list[Any], times: Sequence[int | None], at: int) -> tuple[list[Any], list[str]]:
+    """Apply ttl and default to the values of one feature, and say the status of each. Changes `values` in place."""
+    statuses = [NOT_FOUND if time is None else PRESENT if value is not None else NULL_VALUE for value, time in zip(values, times, strict=True)]
+    if ttl is not None:
+        for row, time in enumerate(times):
+            if time is not None and at - time > ttl:
+                values[row], statuses[row] = None, OUTSIDE_MAX_AGE
+    default = feature.default
+    if default is not None:
+        for row, value in enumerate(values):
+            if value is None:
+                values[row] = default
+    if feature.dtype in _FROM_STORED:
+        convert = _FROM_STORED[feature.dtype]
+        values[:] = [None if value is None else convert(value) for value in values]
+    return values, statuses
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _to_datetime(value: Any) -> datetime:
+    return _EPOCH + timedelta(microseconds=value) if isinstance(value, int) else value
+
+
+def _to_date(value: Any) -> date:
+    return (_EPOCH + timedelta(days=value)).date() if isinstance(value, int) else value
+
+
+_FROM_STORED = {
+    "timestamp": _to_datetime,
+    "date": _to_date,
+    "list<timestamp>": lambda items: [_to_datetime(item) for item in items],
+    "list<date>": lambda items: [_to_date(item) for item in items],
+}
+"""Online states hold times as integers; a caller gets what Arrow and pandas would give."""
+
+
+def to_arrow(values: Sequence[Any], dtype: str) -> pa.Array:
+    """Python values as an Arrow array of a feature type."""
+    import pyarrow as pa
+
+    return pa.array(values, arrow_type(dtype))

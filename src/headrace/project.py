@@ -1,0 +1,128 @@
+"""The composition root: settings in, Store out. The only place that names a backend."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.clock import Clock, system_clock
+from headrace.errors import SettingsError, StorageError
+from headrace.settings import STATE_FOLDER, Settings, find_project, load_settings
+
+if TYPE_CHECKING:
+    from headrace.store import Store
+    from headrace.tracking.client.run import ActiveRun
+
+__all__ = ["connect", "open_store", "start_run"]
+
+_default: dict[Path, Store] = {}
+
+
+def connect(target: str | os.PathLike[str] | None = None, *, clock: Clock = system_clock) -> Store:
+    """Open a project.
+
+    Args:
+        target: a directory. Default: the project here, the nearest folder at or above with a headrace.toml.
+        clock: gives now in microseconds since 1970 UTC; for tests.
+
+    Raises:
+        SettingsError: headrace.toml holds something that can't be used.
+        StorageError: a store can't be opened.
+    """
+    if isinstance(target, str) and "://" in target:
+        msg = f"{target!r} is a server's address; this release opens projects in a directory, for example hr.connect('.')"
+        raise SettingsError(msg)
+    folder = find_project(Path.cwd()) if target is None else Path(target).expanduser()
+    if folder.exists() and not folder.is_dir():
+        msg = f"{folder} is a file; hr.connect takes a project's directory"
+        raise SettingsError(msg)
+    return open_store(load_settings(folder), clock)
+
+
+def start_run(**options: Any) -> ActiveRun:
+    """Start a run in the project here; use it with `with`. Takes what `store.start_run` takes: experiment, name, params, tags, …"""
+    folder = find_project(Path.cwd())
+    store = _default.get(folder)
+    if store is None:
+        store = _default[folder] = connect(folder)
+    return store.start_run(**options)
+
+
+def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
+    """A Store over the backends that the settings name."""
+    from headrace.artifacts.objects import ObjectArtifactStore
+    from headrace.catalog.service import Catalog
+    from headrace.engines.duckdb import DuckDBEngine
+    from headrace.events.embedded import EmbeddedEventLog
+    from headrace.features.freshness import FreshnessReader
+    from headrace.features.history import History
+    from headrace.features.ingest import Ingest
+    from headrace.features.lookup import Lookup
+    from headrace.features.materialize import Materializer
+    from headrace.features.online import OnlineGroups
+    from headrace.features.repeats import Repeats
+    from headrace.features.training import TrainingSets
+    from headrace.lake.delta import DeltaLake
+    from headrace.lineage.graph import Lineage
+    from headrace.models.service import Models
+    from headrace.online.embedded import EmbeddedOnlineStore, EmbeddedSeenIds
+    from headrace.sql.database import Database
+    from headrace.sql.definitions import SqlCatalogStore
+    from headrace.sql.features import SqlTrainingSetStore
+    from headrace.sql.lineage import SqlLineageStore
+    from headrace.sql.models import SqlModelStore
+    from headrace.sql.runs import SqlRunStore
+    from headrace.store import Services, Store
+    from headrace.tracking.service import Runs
+
+    _embedded_only(settings)
+    author = _user()
+    database = Database(settings.catalog)
+    engine = DuckDBEngine(settings.memory_limit)
+    lineage_store = SqlLineageStore(database)
+    catalog = Catalog(SqlCatalogStore(database), clock, author, settings.modules)
+    lake = DeltaLake(settings.lake)
+    online = EmbeddedOnlineStore(Path(settings.online))
+    seen = EmbeddedSeenIds(Path(settings.online))
+    artifacts = ObjectArtifactStore(settings.artifacts)
+    groups = OnlineGroups(online, engine, clock)
+    log = EmbeddedEventLog(Path(settings.events), fsync=settings.fsync == "always")
+    ingest = Ingest(catalog, lake, log, groups, Repeats(seen), engine, clock, _lock_in(settings.project / STATE_FOLDER / "locks"))
+    history = History(catalog, ingest, engine)
+    raise NotImplementedError
+
+
+def _embedded_only(settings: Settings) -> None:
+    for name in ("lake", "artifacts", "online", "events"):
+        value = getattr(settings, name)
+        if "://" in value and not value.startswith("file://"):
+            msg = f"setting {name!r} is {value!r}, but this release keeps {name} in a folder; give a path or leave the setting out"
+            raise SettingsError(msg)
+    if settings.engine != "duckdb":
+        msg = f"setting 'engine' is {settings.engine!r}, but this release has only 'duckdb'"
+        raise SettingsError(msg)
+
+
+def _lock_in(folder: Path) -> Callable[[str], AbstractContextManager[Any]]:
+    from filelock import FileLock
+
+    def lock(name: str) -> AbstractContextManager[Any]:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"the folder {folder} for locks can't be made: {error.strerror}; check its permissions"
+            raise StorageError(msg) from error
+        return FileLock(folder / f"{name}.lock")
+
+    return lock
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container whose user has no name
+        return str(os.getuid())

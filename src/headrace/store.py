@@ -1,0 +1,156 @@
+"""Store: everything a project can do, in one object. Each verb is a line over the service that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from headrace.catalog.plan import Plan
+from headrace.catalog.service import Catalog
+from headrace.features.freshness import Freshness, FreshnessReader
+from headrace.features.history import History
+from headrace.features.ingest import Ingest, Pushed, Written
+from headrace.features.lookup import Lookup, OnlineFeatures
+from headrace.features.materialize import Materialized, Materializer
+from headrace.features.training import TrainingSet, TrainingSets
+from headrace.lineage.graph import Lineage
+from headrace.models.service import Models
+from headrace.progress import bar
+from headrace.settings import Settings
+from headrace.tracking.service import Runs
+
+if TYPE_CHECKING:
+    from headrace.tracking.client.run import ActiveRun
+
+__all__ = ["Services", "Store"]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a Store is made of; the composition root fills it in."""
+
+    settings: Settings
+    catalog: Catalog
+    ingest: Ingest
+    materializer: Materializer
+    history: History
+    training_sets: TrainingSets
+    lookup: Lookup
+    freshness: FreshnessReader
+    runs: Runs
+    models: Models
+    lineage: Lineage
+    close: Callable[[], None]
+
+
+class Store:
+    """A project: its features, runs, models and their lineage. Made by `hr.connect`.
+
+    Attributes:
+        catalog: the definitions and their versions.
+        runs: experiment tracking: `search`, `get`, `metric_history`, `compare`, …
+        models: the model registry: `register`, `promote`, `rollback`, `load`, …
+        lineage: what was made from what: `upstream`, `downstream`.
+        training_sets: the kept training sets: `get`, `all`.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.settings = services.settings
+        self.catalog = services.catalog
+        self.runs = services.runs
+        self.models = services.models
+        self.lineage = services.lineage
+        self.training_sets = services.training_sets
+
+    def plan(self, definitions: Sequence[Any]) -> Plan:
+        """What `apply` would change, readable with `print`. Nothing is changed.
+
+        Raises:
+            DefinitionError: with every fault of the definitions.
+        """
+        return self.catalog.plan(definitions)
+
+    def apply(self, definitions: Sequence[Any], *, prune: bool = False) -> Plan:
+        """Make definitions current, all or none; what they refer to comes along.
+
+        Args:
+            prune: also remove what the catalog has and the definitions don't.
+
+        Raises:
+            DefinitionError: with every fault; nothing was changed.
+        """
+        return self.catalog.apply(definitions, prune=prune)
+
+    def write(self, source: str, frame: Any, batch_id: str | None = None) -> Written:
+        """Append rows to a source in batch: pandas, polars, Arrow, or the path of Parquet files. A `batch_id` is written once."""
+        return self._services.ingest.write(source, frame, batch_id)
+
+    def push(self, source: str, rows: Any) -> Pushed:
+        """Hand over rows now: when it returns they are durable and online features reflect them."""
+        return self._services.ingest.push(source, rows)
+
+    def materialize(self, groups: Sequence[str] | None = None, *, rebuild: bool = False) -> list[Materialized]:
+        """Bring online values up to date with the lake: only what arrived since the last time; resumes where it was stopped.
+
+        Args:
+            groups: names of groups. Default: all.
+            rebuild: build them anew from all of the lake.
+        """
+        with bar() as progress:
+            return self._services.materializer.run(groups, rebuild=rebuild, progress=progress)
+
+    def historical_features(self, view: str, frame: Any, timestamp: str = "timestamp", as_known: bool = False) -> Any:
+        """The frame with the view's features appended, each as of its row's own time. Rows, order and index stay.
+
+        Args:
+            view: a feature view, `"ranking"` or pinned `"ranking:3"`.
+            frame: join keys, timestamp and any other columns: pandas, polars or Arrow.
+            timestamp: the column with each row's moment.
+            as_known: answer what serving would have said then: only rows that had reached us count.
+        """
+        with bar() as progress:
+            return self._services.history.read(view, frame, timestamp, as_known=as_known, progress=progress)
+
+    def training_set(
+        self,
+        view: str,
+        labels: Any,
+        timestamp: str = "timestamp",
+        label: str | None = None,
+        name: str | None = None,
+        as_known: bool = False,
+    ) -> TrainingSet:
+        """Historical features beside labels, kept under a name, versioned and fingerprinted."""
+        with bar() as progress:
+            return self.training_sets.make(view, labels, timestamp, label=label, name=name, as_known=as_known, progress=progress)
+
+    def online_features(self, view: str, entities: Mapping[str, Any], at: Any = None) -> OnlineFeatures:
+        """The values now for some entities, in milliseconds.
+
+        Args:
+            view: a feature view, `"ranking"` or pinned `"ranking:3"`.
+            entities: join keys and request inputs; scalars are repeated to the length of the lists.
+            at: the moment to answer for, a datetime. Default: now.
+        """
+        return self._services.lookup.read(view, entities, at)
+
+    def freshness(self) -> dict[str, Freshness]:
+        """Each group's newest event, its age, and what waits to be brought online."""
+        return self._services.freshness.read()
+
+    def start_run(self, **options: Any) -> ActiveRun:
+        """Start a run of an experiment; use it with `with`. See `hr.start_run`."""
+        return self.runs.start(**options)
+
+    def close(self) -> None:
+        """Close files and connections. Using the store afterwards is an error."""
+        self._services.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
+        self.close()
