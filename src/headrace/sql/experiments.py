@@ -1,0 +1,132 @@
+"""Experiments in the catalog: ExperimentStore."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from headrace.errors import ConflictError, NotFoundError
+from headrace.sql.database import Database
+from headrace.sql.metrics import upsert
+from headrace.sql.tables.tracking import experiment_tags, experiments, runs
+from headrace.tracking.run import ACTIVE, DELETED, Experiment, View
+
+__all__ = ["SqlExperimentStore"]
+
+
+class SqlExperimentStore:
+    """ExperimentStore on the catalog database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, name: str, tags: Mapping[str, str], time: int, artifact_location: str = "") -> Experiment:
+        """Make one. Raises ConflictError if the name is taken, by a deleted one too."""
+        with self._database.write() as connection:
+            _require_free(connection, name)
+            row = {
+                "name": name,
+                "lifecycle_stage": ACTIVE,
+                "created": time,
+                "updated": time,
+                "artifact_location": artifact_location,
+            }
+            number = connection.execute(experiments.insert().returning(experiments.c.id), row).scalar_one()
+            if not artifact_location:
+                default = f"mlflow-artifacts:/{number}"
+                connection.execute(experiments.update().where(experiments.c.id == number).values(artifact_location=default))
+            for key, value in tags.items():
+                connection.execute(experiment_tags.insert(), {"experiment_id": number, "key": key, "value": value})
+            return _one(connection, experiments.c.id == number)
+
+    def get(self, experiment_id: str) -> Experiment:
+        """One, deleted or not. Raises NotFoundError."""
+        with self._database.read() as connection:
+            return _require(connection, experiment_id)
+
+    def by_name(self, name: str) -> Experiment | None:
+        """One by name, deleted or not."""
+        with self._database.read() as connection:
+            found = _select(connection, experiments.c.name == name)
+            return found[0] if found else None
+
+    def list(self, view: View = "active") -> list[Experiment]:
+        """All of them, newest first."""
+        stages = {"active": [ACTIVE], "deleted": [DELETED], "all": [ACTIVE, DELETED]}[view]
+        with self._database.read() as connection:
+            return _select(connection, experiments.c.lifecycle_stage.in_(stages))
+
+    def rename(self, experiment_id: str, name: str, time: int) -> None:
+        """Rename an active one. Raises NotFoundError, ConflictError."""
+        with self._database.write() as connection:
+            held = _require(connection, experiment_id)
+            if held.lifecycle_stage != ACTIVE:
+                msg = f"The experiment {held.name!r} must be in the 'active' state to be renamed; restore it first"
+                raise ConflictError(msg)
+            if held.name != name:
+                _require_free(connection, name)
+            _update(connection, experiment_id, name=name, updated=time)
+
+    def set_stage(self, experiment_id: str, stage: str, time: int) -> None:
+        """Delete or restore it together with its runs."""
+        with self._database.write() as connection:
+            if _require(connection, experiment_id).lifecycle_stage == stage:
+                raise _missing(experiment_id)
+            _update(connection, experiment_id, lifecycle_stage=stage, updated=time)
+            connection.execute(runs.update().where(runs.c.experiment_id == int(experiment_id)).values(lifecycle_stage=stage))
+
+    def set_tag(self, experiment_id: str, key: str, value: str) -> None:
+        """Set a tag. Raises NotFoundError."""
+        with self._database.write() as connection:
+            _require(connection, experiment_id)
+            row = {"experiment_id": int(experiment_id), "key": key, "value": value}
+            connection.execute(upsert(connection, experiment_tags, ["value"]), row)
+
+    def delete_tag(self, experiment_id: str, key: str) -> None:
+        """Remove a tag. Raises NotFoundError."""
+        c = experiment_tags.c
+        with self._database.write() as connection:
+            _require(connection, experiment_id)
+            done = connection.execute(experiment_tags.delete().where(c.experiment_id == int(experiment_id), c.key == key))
+            if done.rowcount == 0:
+                msg = f"No tag with name: {key} in experiment with id {experiment_id}"
+                raise NotFoundError(msg)
+
+
+def _select(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Experiment]:
+    rows = connection.execute(sa.select(experiments).where(where).order_by(experiments.c.created.desc(), experiments.c.id.desc()))
+    found = rows.mappings().all()
+    tags: dict[int, dict[str, str]] = {}
+    query = sa.select(experiment_tags).where(experiment_tags.c.experiment_id.in_([row["id"] for row in found]))
+    for number, key, value in connection.execute(query):
+        tags.setdefault(number, {})[key] = value
+    return [Experiment(**{**row, "id": str(row["id"])}, tags=tags.get(row["id"], {})) for row in found]
+
+
+def _one(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Experiment:
+    return _select(connection, where)[0]
+
+
+def _require(connection: sa.Connection, experiment_id: str) -> Experiment:
+    found = _select(connection, experiments.c.id == int(experiment_id)) if experiment_id.isdecimal() else []
+    if not found:
+        raise _missing(experiment_id)
+    return found[0]
+
+
+def _require_free(connection: sa.Connection, name: str) -> None:
+    found = _select(connection, experiments.c.name == name)
+    if found:
+        deleted = found[0].lifecycle_stage == DELETED
+        msg = f"Experiment {name!r} already exists{' in deleted state; restore it or choose another name' if deleted else ''}"
+        raise ConflictError(msg)
+
+
+def _update(connection: sa.Connection, experiment_id: str, **values: Any) -> None:
+    connection.execute(experiments.update().where(experiments.c.id == int(experiment_id)).values(values))
+
+
+def _missing(experiment_id: str) -> NotFoundError:
+    return NotFoundError(f"No experiment with id={experiment_id} exists; list them with: store.runs.experiments()")

@@ -1,0 +1,290 @@
+"""Runs in the catalog: RunStore and ArtifactIndex."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from headrace.errors import ConflictError, InvalidInputError, NotFoundError
+from headrace.sql.database import Database
+from headrace.sql.metrics import add_points, insert_new, metric_of, upsert
+from headrace.sql.run_search import search_statement
+from headrace.sql.tables.tracking import (
+    experiments,
+    latest_metrics,
+    params,
+    run_artifacts,
+    run_inputs,
+    run_outputs,
+    run_tags,
+    runs,
+)
+from headrace.tracking.run import ACTIVE, NAME_TAG, ArtifactEntry, DatasetInput, Metric, ModelOutput, Run, Status, View
+from headrace.tracking.search import Comparison, Order
+
+__all__ = ["SqlArtifactIndex", "SqlRunStore", "require_active_run"]
+
+_CHUNK = 500
+
+
+class SqlRunStore:
+    """RunStore on the catalog database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, run: Run) -> None:
+        """Keep a new run with its tags and params, its name mirrored in the tag that MLflow's clients read."""
+        row = {
+            "run_id": run.id,
+            "experiment_id": int(run.experiment_id),
+            "name": run.name,
+            "user_id": run.user,
+            "status": run.status,
+            "start_time": run.start,
+            "end_time": run.end,
+            "artifact_uri": run.artifact_uri,
+            "lifecycle_stage": run.lifecycle_stage,
+        }
+        with self._database.write() as connection:
+            _require_active_experiment(connection, run.experiment_id)
+            taken = connection.execute(sa.select(runs.c.run_id).where(runs.c.run_id == run.id)).first()
+            if taken is not None:
+                msg = f"a run with id {run.id} exists already"
+                raise ConflictError(msg)
+            connection.execute(runs.insert(), row)
+            _write_pairs(connection, run_tags, run.id, {**run.tags, NAME_TAG: run.name})
+            _write_pairs(connection, params, run.id, run.params)
+
+    def get(self, run_ids: Sequence[str]) -> list[Run]:
+        """The runs with these ids, in their order, deleted or not. Raises NotFoundError."""
+        with self._database.read() as connection:
+            found = _load(connection, run_ids)
+        missing = [run_id for run_id in run_ids if run_id not in found]
+        if missing:
+            msg = f"no run with id {missing[0]!r}; list the runs with: store.runs.search()"
+            raise NotFoundError(msg)
+        return [found[run_id] for run_id in run_ids]
+
+    def starting_with(self, prefix: str, limit: int) -> list[str]:
+        """Ids that start with the prefix, sorted."""
+        column = runs.c.run_id
+        query = sa.select(column).where(column >= prefix, column < prefix + "\U0010ffff").order_by(column).limit(limit)
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
+
+    def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> None:
+        """Change what isn't None; the name and its tag stay the same."""
+        changes = {"status": status, "end_time": end, "name": name}
+        values = {column: value for column, value in changes.items() if value is not None}
+        with self._database.write() as connection:
+            require_active_run(connection, run_id)
+            if values:
+                connection.execute(runs.update().where(runs.c.run_id == run_id).values(values))
+            if name is not None:
+                _write_pairs(connection, run_tags, run_id, {NAME_TAG: name})
+
+    def set_stage(self, run_id: str, stage: str) -> None:
+        """Delete or restore; again is a no-op. Raises NotFoundError."""
+        with self._database.write() as connection:
+            done = connection.execute(runs.update().where(runs.c.run_id == run_id).values(lifecycle_stage=stage))
+            if done.rowcount == 0:
+                raise _no_run(run_id)
+
+    def log(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add all or nothing."""
+        with self._database.write() as connection:
+            require_active_run(connection, run_id)
+            _add_params(connection, run_id, params or {})
+            add_points(connection, run_id, metrics)
+            _write_pairs(connection, run_tags, run_id, tags or {})
+            if tags and NAME_TAG in tags:
+                connection.execute(runs.update().where(runs.c.run_id == run_id).values(name=tags[NAME_TAG]))
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Remove a tag. Raises NotFoundError for the run or the tag."""
+        with self._database.write() as connection:
+            require_active_run(connection, run_id)
+            done = connection.execute(run_tags.delete().where(run_tags.c.run_id == run_id, run_tags.c.key == key))
+            if done.rowcount == 0:
+                msg = f"No tag with name: {key} in run with id {run_id}"
+                raise NotFoundError(msg)
+
+    def add_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """Add datasets; the same (name, digest, context) is kept once."""
+        with self._database.write() as connection:
+            require_active_run(connection, run_id)
+            count = sa.select(sa.func.count()).select_from(run_inputs).where(run_inputs.c.run_id == run_id)
+            first = connection.execute(count).scalar_one()
+            fields = ("name", "digest", "context", "source_type", "source", "schema", "profile", "urn")
+            rows = [
+                {"run_id": run_id, "position": first + index, **{field: getattr(item, field) for field in fields}}
+                for index, item in enumerate(inputs)
+            ]
+            if rows:
+                connection.execute(insert_new(connection, run_inputs), rows)
+
+    def add_outputs(self, run_id: str, outputs: Sequence[ModelOutput]) -> None:
+        """Add logged models; the same model is kept once."""
+        with self._database.write() as connection:
+            require_active_run(connection, run_id)
+            rows = [{"run_id": run_id, "model_id": item.model_id, "step": item.step} for item in outputs]
+            if rows:
+                connection.execute(insert_new(connection, run_outputs), rows)
+
+    def search(
+        self,
+        filters: Sequence[Comparison],
+        order: Sequence[Order],
+        *,
+        experiments: Sequence[str] | None = None,
+        view: View = "active",
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[Run]:
+        """The runs that match every comparison, ordered; then newest first, then by id."""
+        with self._database.read() as connection:
+            statement = search_statement(filters, order, experiments, view, connection.dialect.name).limit(limit).offset(offset)
+            ids = list(connection.execute(statement).scalars())
+            found = _load(connection, ids)
+        return [found[run_id] for run_id in ids]
+
+
+class SqlArtifactIndex:
+    """ArtifactIndex on the catalog database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, run_id: str, entries: Sequence[ArtifactEntry]) -> None:
+        """Add files; a path that exists is replaced."""
+        rows = [{"run_id": run_id, "path": entry.path, "digest": entry.digest, "size": entry.size} for entry in entries]
+        with self._database.write() as connection:
+            require_active_run(connection, run_id)
+            if rows:
+                connection.execute(upsert(connection, run_artifacts, ["digest", "size"]), rows)
+
+    def list(self, run_id: str) -> list[ArtifactEntry]:
+        """The files, sorted by path."""
+        table = run_artifacts
+        query = sa.select(table.c.path, table.c.digest, table.c.size).where(table.c.run_id == run_id).order_by(table.c.path)
+        with self._database.read() as connection:
+            return [ArtifactEntry(*row) for row in connection.execute(query)]
+
+
+def require_active_run(connection: sa.Connection, run_id: str) -> None:
+    """Raise NotFoundError for a run that doesn't exist, ConflictError for a deleted one."""
+    stage = connection.execute(sa.select(runs.c.lifecycle_stage).where(runs.c.run_id == run_id)).scalar()
+    if stage is None:
+        raise _no_run(run_id)
+    if stage != ACTIVE:
+        state = f"The run {run_id} must be in the 'active' state. Current state is {stage}."
+        msg = f"{state} Restore it with: store.runs.restore({run_id!r})"
+        raise ConflictError(msg)
+
+
+def _require_active_experiment(connection: sa.Connection, experiment_id: str) -> None:
+    query = sa.select(experiments.c.lifecycle_stage, experiments.c.name).where(experiments.c.id == int(experiment_id))
+    row = connection.execute(query).first()
+    if row is None:
+        msg = f"No experiment with id={experiment_id} exists"
+        raise NotFoundError(msg)
+    if row.lifecycle_stage != ACTIVE:
+        msg = f"The experiment {row.name!r} must be in the 'active' state; restore it or choose another name"
+        raise ConflictError(msg)
+
+
+def _no_run(run_id: str) -> NotFoundError:
+    return NotFoundError(f"Run with id={run_id} not found; list the runs with: store.runs.search()")
+
+
+def _write_pairs(connection: sa.Connection, table: sa.Table, run_id: str, pairs: Mapping[str, str]) -> None:
+    if pairs:
+        rows = [{"run_id": run_id, "key": key, "value": value} for key, value in pairs.items()]
+        connection.execute(upsert(connection, table, ["value"]), rows)
+
+
+def _add_params(connection: sa.Connection, run_id: str, new: Mapping[str, str]) -> None:
+    if not new:
+        return
+    query = sa.select(params.c.key, params.c.value).where(params.c.run_id == run_id, params.c.key.in_(list(new)))
+    held = {row.key: row.value for row in connection.execute(query)}
+    for key, value in held.items():
+        if value != new[key]:
+            msg = (
+                f"Changing param values is not allowed. Param with key='{key}' was already logged with value='{value}' "
+                f"for run ID='{run_id}'. Attempted logging new value '{new[key]}'."
+            )
+            raise InvalidInputError(msg)
+    _write_pairs(connection, params, run_id, {key: value for key, value in new.items() if key not in held})
+
+
+def _load(connection: sa.Connection, run_ids: Sequence[str]) -> dict[str, Run]:
+    found: dict[str, Run] = {}
+    for start in range(0, len(run_ids), _CHUNK):
+        found.update(_load_chunk(connection, list(run_ids[start : start + _CHUNK])))
+    return found
+
+
+def _load_chunk(connection: sa.Connection, run_ids: list[str]) -> dict[str, Run]:
+    query = sa.select(runs, experiments.c.name.label("experiment")).join(experiments).where(runs.c.run_id.in_(run_ids))
+    rows = connection.execute(query).mappings().all()
+    pairs = {table.name: _pairs(connection, table, run_ids) for table in (params, run_tags)}
+    points = _grouped(_of_runs(connection, latest_metrics, run_ids))
+    inputs = _grouped(_of_runs(connection, run_inputs, run_ids, run_inputs.c.position))
+    outputs = _grouped(_of_runs(connection, run_outputs, run_ids))
+    return {
+        row["run_id"]: Run(
+            id=row["run_id"],
+            name=row["name"],
+            experiment_id=str(row["experiment_id"]),
+            experiment=row["experiment"],
+            status=row["status"],
+            start=row["start_time"],
+            end=row["end_time"],
+            user=row["user_id"],
+            artifact_uri=row["artifact_uri"],
+            lifecycle_stage=row["lifecycle_stage"],
+            params=pairs["params"].get(row["run_id"], {}),
+            tags=pairs["run_tags"].get(row["run_id"], {}),
+            latest={point["key"]: metric_of(point) for point in points.get(row["run_id"], ())},
+            inputs=tuple(_input_of(item) for item in inputs.get(row["run_id"], ())),
+            outputs=tuple(ModelOutput(item["model_id"], item["step"]) for item in outputs.get(row["run_id"], ())),
+        )
+        for row in rows
+    }
+
+
+def _of_runs(
+    connection: sa.Connection, table: sa.Table, run_ids: list[str], *order: sa.ColumnElement[Any]
+) -> Iterable[Mapping[str, Any]]:
+    query = sa.select(table).where(table.c.run_id.in_(run_ids)).order_by(*order)
+    return connection.execute(query).mappings()  # type: ignore[return-value]  # RowMapping is a Mapping[str, Any] with str keys
+
+
+def _grouped(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["run_id"], []).append(row)
+    return groups
+
+
+def _pairs(connection: sa.Connection, table: sa.Table, run_ids: list[str]) -> dict[str, dict[str, str]]:
+    query = sa.select(table.c.run_id, table.c.key, table.c.value).where(table.c.run_id.in_(run_ids))
+    groups: dict[str, dict[str, str]] = {}
+    for run_id, key, value in connection.execute(query):
+        groups.setdefault(run_id, {})[key] = value
+    return groups
+
+
+def _input_of(row: Mapping[str, Any]) -> DatasetInput:
+    fields = ("name", "digest", "source_type", "source", "schema", "profile", "context", "urn")
+    return DatasetInput(**{field: row[field] for field in fields})

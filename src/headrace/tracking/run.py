@@ -1,0 +1,294 @@
+"""The values of tracking: experiments, runs, metric points, datasets, logged models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from headrace.clock import from_micros, isoformat
+from headrace.flavors.signature import Signature
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "ACTIVE",
+    "DELETED",
+    "STATUSES",
+    "ArtifactEntry",
+    "DatasetInput",
+    "Experiment",
+    "LoggedModel",
+    "Metric",
+    "MetricHistory",
+    "ModelOutput",
+    "Run",
+    "RunList",
+    "Status",
+    "View",
+]
+
+Status = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
+STATUSES: tuple[Status, ...] = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
+View = Literal["active", "deleted", "all"]
+ACTIVE = "active"
+DELETED = "deleted"
+
+PARENT_TAG = "mlflow.parentRunId"
+NAME_TAG = "mlflow.runName"
+NOTE_TAG = "mlflow.note.content"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """A named collection of runs. Id "0", named Default, exists from the start.
+
+    Attributes:
+        created, updated: microseconds since 1970.
+        lifecycle_stage: active or deleted; a deleted one keeps its name taken and can be restored.
+    """
+
+    id: str
+    name: str
+    created: int
+    updated: int
+    lifecycle_stage: str = ACTIVE
+    artifact_location: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One measured point.
+
+    Attributes:
+        value: any float; NaN and infinities are kept.
+        time: when it was measured, microseconds since 1970.
+        step: the caller's own axis; steps may come in any order.
+        model_id: the logged model that it was measured on, if one.
+        dataset_name, dataset_digest: the data that it was measured on, if told.
+    """
+
+    key: str
+    value: float
+    time: int
+    step: int = 0
+    model_id: str = ""
+    dataset_name: str = ""
+    dataset_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetInput:
+    """Data that a run read.
+
+    Attributes:
+        digest: hash of the content; equal digests mean equal data.
+        source_type, source: where it came from, for example ("file", "data/films.csv").
+        schema, profile: JSON text; the columns with their types, and figures such as the number of rows.
+        context: what it was for: training, validation, …
+        urn: its name in the lineage graph, for example `training_set:ranking-2026-11:1`; empty if it has none.
+    """
+
+    name: str
+    digest: str
+    source_type: str = ""
+    source: str = ""
+    schema: str = ""
+    profile: str = ""
+    context: str = ""
+    urn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOutput:
+    """A logged model that a run made, at this step."""
+
+    model_id: str
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactEntry:
+    """A file of a run or of a logged model: `size` bytes whose SHA-256 is `digest`, under a relative path."""
+
+    path: str
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run as it stood when it was read.
+
+    Attributes:
+        start, end: microseconds since 1970; `end` is None while it runs (or was killed without a word).
+        metrics: the latest value by key: that with the highest (step, time, value).
+        latest: the same points in full.
+    """
+
+    id: str
+    name: str
+    experiment_id: str
+    experiment: str
+    status: Status
+    start: int
+    end: int | None = None
+    user: str = ""
+    artifact_uri: str = ""
+    lifecycle_stage: str = ACTIVE
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    latest: Mapping[str, Metric] = field(default_factory=dict)
+    inputs: tuple[DatasetInput, ...] = ()
+    outputs: tuple[ModelOutput, ...] = ()
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The latest value by key."""
+        return {key: point.value for key, point in self.latest.items()}
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from start to end; None while it runs."""
+        return None if self.end is None else (self.end - self.start) / 1e6
+
+    @property
+    def parent(self) -> str | None:
+        """The id of the run that it is nested in."""
+        return self.tags.get(PARENT_TAG)
+
+    @property
+    def urn(self) -> str:
+        """Its name in the lineage graph."""
+        return f"run:{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedModel:
+    """A model that a run logged. Its files never change.
+
+    Attributes:
+        id: `m-` and 32 hex digits.
+        flavor, serializer: how it was saved, for example ("sklearn", "skops").
+        view: the pinned feature view that it reads, `ranking:3`; empty if none was named.
+        signature: the columns it takes and gives; None without an example.
+        requirements: pip requirements that loading needs.
+        files: its files with digests and sizes.
+        details: what the flavor needs to load it, JSON values.
+        metrics: points that were measured on this model.
+    """
+
+    id: str
+    run_id: str
+    experiment_id: str
+    name: str
+    flavor: str
+    serializer: str
+    created: int
+    updated: int
+    view: str = ""
+    status: str = "READY"
+    lifecycle_stage: str = ACTIVE
+    signature: Signature | None = None
+    requirements: tuple[str, ...] = ()
+    files: tuple[ArtifactEntry, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[Metric, ...] = ()
+
+    @property
+    def urn(self) -> str:
+        """Its name in the lineage graph."""
+        return f"logged_model:{self.id}"
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(file.size for file in self.files)
+
+
+class RunList(Sequence[Run]):
+    """The runs that a search found, in its order."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self._runs = tuple(runs)
+
+    @overload
+    def __getitem__(self, index: int) -> Run: ...
+    @overload
+    def __getitem__(self, index: slice) -> RunList: ...
+    def __getitem__(self, index: int | slice) -> Run | RunList:
+        """One run, or a shorter list."""
+        return RunList(self._runs[index]) if isinstance(index, slice) else self._runs[index]
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __repr__(self) -> str:
+        lines = [f"{run.id}  {run.status:<9} {isoformat(run.start)}  {run.name}" for run in self._runs[:20]]
+        more = f"\n… {len(self) - 20} more" if len(self) > 20 else ""
+        return f"{len(self)} runs\n" + "\n".join(lines) + more
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a run: its facts, then `params.…`, `metrics.…` and `tags.…` columns, sorted by name."""
+        import pandas as pd
+
+        facts = ["run_id", "name", "experiment", "status", "start", "end", "user"]
+        rows = [_row(run) for run in self._runs]
+        extra = sorted({key for row in rows for key in row} - set(facts))
+        return pd.DataFrame(rows, columns=[*facts, *extra])
+
+
+def _row(run: Run) -> dict[str, Any]:
+    return {
+        "run_id": run.id,
+        "name": run.name,
+        "experiment": run.experiment,
+        "status": run.status,
+        "start": from_micros(run.start),
+        "end": None if run.end is None else from_micros(run.end),
+        "user": run.user,
+        **{f"params.{key}": value for key, value in run.params.items()},
+        **{f"metrics.{key}": value for key, value in run.metrics.items()},
+        **{f"tags.{key}": value for key, value in run.tags.items()},
+    }
+
+
+class MetricHistory(Sequence[Metric]):
+    """Every point of one metric of one run, ordered by (time, step, value)."""
+
+    def __init__(self, points: Sequence[Metric]) -> None:
+        self._points = tuple(points)
+
+    @overload
+    def __getitem__(self, index: int) -> Metric: ...
+    @overload
+    def __getitem__(self, index: slice) -> MetricHistory: ...
+    def __getitem__(self, index: int | slice) -> Metric | MetricHistory:
+        """One point, or a part."""
+        return MetricHistory(self._points[index]) if isinstance(index, slice) else self._points[index]
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def __iter__(self) -> Iterator[Metric]:
+        return iter(self._points)
+
+    def __repr__(self) -> str:
+        return f"MetricHistory({len(self)} points)"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Columns step, time (UTC), value, dataset."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "step": pd.Series([p.step for p in self], dtype="int64"),
+                "time": pd.to_datetime([p.time for p in self], unit="us", utc=True),
+                "value": pd.Series([p.value for p in self], dtype="float64"),
+                "dataset": pd.Series([p.dataset_name for p in self], dtype="str"),
+            }
+        )

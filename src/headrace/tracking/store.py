@@ -1,0 +1,168 @@
+"""The contracts of tracking's storage. Each write is one atomic, durable step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from headrace.tracking.run import ArtifactEntry, DatasetInput, Experiment, LoggedModel, Metric, ModelOutput, Run, Status, View
+from headrace.tracking.search import Comparison, Order
+
+__all__ = ["ArtifactIndex", "ExperimentStore", "LoggedModelStore", "MetricStore", "RunStore", "TrackingStores"]
+
+
+class ExperimentStore(Protocol):
+    """Experiments. Names are unique, those of deleted ones included."""
+
+    def create(self, name: str, tags: Mapping[str, str], time: int, artifact_location: str = "") -> Experiment:
+        """Make one. Raises ConflictError if the name is taken."""
+        ...
+
+    def get(self, experiment_id: str) -> Experiment:
+        """One, deleted or not. Raises NotFoundError."""
+        ...
+
+    def by_name(self, name: str) -> Experiment | None:
+        """One by name, deleted or not."""
+        ...
+
+    def list(self, view: View = "active") -> list[Experiment]:
+        """All of them, newest first."""
+        ...
+
+    def rename(self, experiment_id: str, name: str, time: int) -> None:
+        """Rename an active one. Raises NotFoundError, ConflictError."""
+        ...
+
+    def set_stage(self, experiment_id: str, stage: str, time: int) -> None:
+        """Delete or restore it together with its runs. Raises NotFoundError if it doesn't exist or isn't in the other stage."""
+        ...
+
+    def set_tag(self, experiment_id: str, key: str, value: str) -> None:
+        """Set a tag. Raises NotFoundError."""
+        ...
+
+    def delete_tag(self, experiment_id: str, key: str) -> None:
+        """Remove a tag. Raises NotFoundError."""
+        ...
+
+
+class RunStore(Protocol):
+    """Runs with their params, latest metrics, tags, inputs and outputs."""
+
+    def create(self, run: Run) -> None:
+        """Keep a new run with its tags and params. Raises NotFoundError for its experiment, ConflictError if that is deleted
+        or the id is taken."""
+        ...
+
+    def get(self, run_ids: Sequence[str]) -> list[Run]:
+        """The runs with these ids, in their order, deleted or not. Raises NotFoundError."""
+        ...
+
+    def starting_with(self, prefix: str, limit: int) -> list[str]:
+        """Ids that start with the prefix, sorted."""
+        ...
+
+    def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> None:
+        """Change what isn't None; the name and its tag stay the same. Raises NotFoundError, ConflictError for a deleted run."""
+        ...
+
+    def set_stage(self, run_id: str, stage: str) -> None:
+        """Delete or restore; again is a no-op. Raises NotFoundError."""
+        ...
+
+    def log(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add all or nothing. A repeated point is kept once. A param is written once: the same value again is a no-op.
+
+        Raises:
+            InvalidInputError: another value for a param.
+            NotFoundError, ConflictError: no such run, or a deleted one.
+        """
+        ...
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Remove a tag. Raises NotFoundError for the run or the tag."""
+        ...
+
+    def add_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """Add datasets; the same (name, digest, context) is kept once."""
+        ...
+
+    def add_outputs(self, run_id: str, outputs: Sequence[ModelOutput]) -> None:
+        """Add logged models; the same model is kept once."""
+        ...
+
+    def search(
+        self,
+        filters: Sequence[Comparison],
+        order: Sequence[Order],
+        *,
+        experiments: Sequence[str] | None = None,
+        view: View = "active",
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[Run]:
+        """The runs that match every comparison, ordered; then newest first, then by id. No `experiments`: all active ones."""
+        ...
+
+
+class MetricStore(Protocol):
+    """Every point of every metric."""
+
+    def history(self, run_id: str, key: str) -> list[Metric]:
+        """All points ordered by (time, step, value); none for an unknown key."""
+        ...
+
+
+class ArtifactIndex(Protocol):
+    """Which files a run has. The bytes are in the artifact store."""
+
+    def add(self, run_id: str, entries: Sequence[ArtifactEntry]) -> None:
+        """Add files; a path that exists is replaced. Raises NotFoundError, ConflictError for a deleted run."""
+        ...
+
+    def list(self, run_id: str) -> list[ArtifactEntry]:
+        """The files, sorted by path."""
+        ...
+
+
+class LoggedModelStore(Protocol):
+    """Logged models."""
+
+    def create(self, model: LoggedModel) -> None:
+        """Keep a new one with its files, params and tags, as an output of its run."""
+        ...
+
+    def get(self, model_id: str) -> LoggedModel:
+        """One, with its metrics. Raises NotFoundError, for a deleted one too."""
+        ...
+
+    def of_run(self, run_id: str) -> list[LoggedModel]:
+        """Those that a run logged, oldest first."""
+        ...
+
+    def update(self, model_id: str, *, status: str | None = None, stage: str | None = None, time: int) -> None:
+        """Change what isn't None. Raises NotFoundError."""
+        ...
+
+    def set_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags. Raises NotFoundError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingStores:
+    """Everything that tracking keeps, as its service takes it."""
+
+    experiments: ExperimentStore
+    runs: RunStore
+    metrics: MetricStore
+    artifacts: ArtifactIndex
+    models: LoggedModelStore
