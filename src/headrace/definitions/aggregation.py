@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.definitions.schema import is_integer, list_of
 from headrace.definitions.window import Duration, default_hop, format_duration, parse_duration
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "max",
     "mean",
     "min",
+    "result_type",
     "std",
     "sum",
 ]
@@ -119,6 +121,17 @@ class Feature:
         name, dtype, argument_dtype = fields.pop("name"), fields.pop("type"), fields.pop("argument_type")
         value = Aggregation.from_spec(fields) if "function" in fields else Column(**fields)
         return cls(name, value, dtype, argument_dtype)
+
+
+def result_type(function: str, argument: str) -> str:
+    """The name of the type that an aggregation gives for an argument of a type; for count the argument is empty."""
+    if function in ("count", "count_distinct"):
+        return "int64"
+    if function == "sum":
+        return "int64" if is_integer(argument) else "float64"
+    if function in ("mean", "std"):
+        return "float64"
+    return list_of(argument) if function == "last_n" else argument
 
 
 def _aggregation(

@@ -50,7 +50,9 @@ class FeatureGroup:
         for name in ("features", "keys", "tags"):
             object.__setattr__(self, name, dict(getattr(self, name)))
         if not self.resolved:
-            features = tuple(Feature(name, Column(value) if isinstance(value, str) else value) for name, value in self.features.items())
+            features = tuple(
+                Feature(name, Column(value) if isinstance(value, str) else value) for name, value in self.features.items()
+            )
             object.__setattr__(self, "resolved", features)
 
     @property
@@ -82,7 +84,8 @@ class FeatureGroup:
         for feature in self.resolved:
             if feature.name == name:
                 return feature
-        raise NotFoundError.of(f"feature of group {self.name!r}", name, [feature.name for feature in self.resolved])
+        kind = f"feature of group {self.name!r}"
+        raise NotFoundError.of(kind, name, [feature.name for feature in self.resolved])
 
     def with_types(self, features: tuple[Feature, ...]) -> FeatureGroup:
         """The same group with the types of its features filled in."""

@@ -104,8 +104,8 @@ def load_function(feature: OnDemandFeature, modules: Sequence[str]) -> OnDemandF
     module_name, _, qualified = feature.path.partition(":")
     if module_name not in modules:
         msg = (
-            f"on-demand feature {feature.name!r} is defined in module {module_name!r}, which this project doesn't list"
-            f"{nearest(module_name, modules)} Add it to 'modules' in headrace.toml, or apply the definitions in this process"
+            f"on-demand feature {feature.name!r} is defined in module {module_name!r}, which 'modules' in headrace.toml doesn't "
+            f"list{nearest(module_name, modules)}. Add it there, or apply the definitions in this process"
         )
         raise DefinitionError([msg])
     found: Any = importlib.import_module(module_name)
@@ -115,7 +115,7 @@ def load_function(feature: OnDemandFeature, modules: Sequence[str]) -> OnDemandF
         msg = f"on-demand feature {feature.name!r}: {feature.path} isn't an on-demand feature any more"
         raise DefinitionError([msg])
     if found.source_hash != feature.source_hash:
-        msg = f"on-demand feature {feature.name!r}: the code at {feature.path} has changed since it was applied; apply the definitions again"
+        msg = f"on-demand feature {feature.name!r}: its code at {feature.path} has changed since it was applied; apply it again"
         raise IntegrityError(msg)
     return found
 

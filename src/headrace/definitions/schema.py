@@ -9,10 +9,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["TYPES", "Schema", "arrow_schema", "arrow_type", "is_float", "is_integer", "is_number", "item_type", "list_of"]
+__all__ = [
+    "RESERVED_COLUMNS",
+    "TYPES",
+    "Schema",
+    "arrow_schema",
+    "arrow_type",
+    "is_float",
+    "is_integer",
+    "is_number",
+    "item_type",
+    "list_of",
+]
 
 TYPES: tuple[str, ...] = ("bool", "int32", "int64", "float32", "float64", "string", "bytes", "timestamp", "date")
 """The column types. A feature may also be `list<TYPE>`."""
+
+RESERVED_COLUMNS: tuple[str, ...] = ("event_time", "available_time", "_partition", "_offset", "_day")
+"""The columns that the lake adds. Only the timestamp may be called event_time, and the `available=` column available_time."""
 
 Schema = Mapping[str, str]
 """Column name to type name, in order."""

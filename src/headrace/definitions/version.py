@@ -19,9 +19,12 @@ class DefinitionVersion:
     """One stored version of a definition.
 
     Attributes:
-        hash: SHA-256 over the spec and over the versions it refers to; equal hashes mean equal meaning.
+        hash: SHA-256 over the spec and the computation hash; a new version is made when it differs from the latest one's.
         spec: what `to_spec` gave, plus `"refs"`: the versions that it refers to, `{"group:user_taste": 2}`.
         created: microseconds since 1970.
+        computation_hash: SHA-256 over what decides the values: the spec without owner, description, tags and freshness, and the
+            parts it uses of what it refers to. Equal computation hashes mean equal values.
+        basis: the first version of the unbroken run of versions that compute the same as this one.
     """
 
     kind: Kind
@@ -31,19 +34,27 @@ class DefinitionVersion:
     spec: Mapping[str, Any]
     created: int
     author: str = ""
+    computation_hash: str = ""
+    basis: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class GroupVersion:
-    """A feature group at one version."""
+    """A feature group at one version.
+
+    Attributes:
+        basis: the first version that computes the same; 0 means `version` itself. A change of the owner makes a new version on
+            the same basis, so what the stores hold stays valid.
+    """
 
     group: FeatureGroup
     version: int
+    basis: int = 0
 
     @property
     def id(self) -> str:
-        """What names it in every store: `user_taste:2`."""
-        return f"{self.group.name}:{self.version}"
+        """What names its values in every store, by its basis: `user_taste:2`."""
+        return f"{self.group.name}:{self.basis or self.version}"
 
 
 @dataclass(frozen=True, slots=True)

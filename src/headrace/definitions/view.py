@@ -8,8 +8,9 @@ from typing import Any
 
 from headrace.definitions.group import FeatureGroup, FeatureSelection
 from headrace.definitions.on_demand import OnDemandFeature
+from headrace.errors import DefinitionError
 
-__all__ = ["FeatureView"]
+__all__ = ["FeatureView", "on_demand_order"]
 
 
 @dataclass(frozen=True)
@@ -97,3 +98,28 @@ class FeatureView:
             else:
                 features.append(FeatureSelection(groups[item["group"]], tuple(item["names"]), item["prefix"], item["keys"]))
         return cls(name, features, spec["owner"], spec["description"], spec["tags"])
+
+
+def on_demand_order(view: FeatureView) -> tuple[OnDemandFeature, ...]:
+    """The view's on-demand features so that each comes after those it takes as inputs; else as declared.
+
+    Raises:
+        DefinitionError: a feature depends on itself through others.
+    """
+    by_name = {item.name: item for item in view.on_demand}
+    order: dict[str, OnDemandFeature] = {}
+
+    def visit(item: OnDemandFeature, path: tuple[str, ...]) -> None:
+        if item.name in path:
+            circle = " → ".join((*path[path.index(item.name) :], item.name))
+            msg = f"view {view.name!r}: on-demand feature {item.name!r} depends on itself: {circle}"
+            raise DefinitionError([msg])
+        if item.name not in order:
+            for name in item.inputs:
+                if name in by_name:
+                    visit(by_name[name], (*path, item.name))
+            order[item.name] = item
+
+    for item in view.on_demand:
+        visit(item, ())
+    return tuple(order.values())

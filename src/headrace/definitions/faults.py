@@ -1,0 +1,75 @@
+"""What every kind of definition is checked for: names, metadata, types and defaults."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from headrace.definitions.schema import RESERVED_COLUMNS, TYPES, is_float, is_integer, item_type
+from headrace.errors import nearest
+
+__all__ = ["column_fault", "default_fault", "metadata_faults", "name_faults", "type_fault"]
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_INTEGER_BITS = {"int32": 31, "int64": 63}
+
+
+def name_faults(where: str, name: Any) -> Iterator[str]:
+    """Why `name` can't name an object."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        yield f"{where}: {name!r} can't be a name; start with a letter and use letters, digits, '_' and '-'"
+
+
+def column_fault(name: Any) -> str | None:
+    """Why `name` can't name a column or a feature; None if it can."""
+    if not isinstance(name, str) or not name.strip() or ":" in name or "." in name:
+        return f"{name!r} can't be a name; it must be text, not be empty, and have no ':' or '.'"
+    if name.lower() in RESERVED_COLUMNS:
+        return f"the name {name!r} is reserved ({', '.join(RESERVED_COLUMNS)}); choose another"
+    return None
+
+
+def type_fault(kind: Any, *, lists: bool = False) -> str | None:
+    """Why `kind` isn't the name of a type; None if it is."""
+    if not isinstance(kind, str):
+        return f"{kind!r} isn't a type; name one of: {', '.join(TYPES)}"
+    item = item_type(kind)
+    if kind in TYPES or (lists and item in TYPES):
+        return None
+    close = nearest(kind, TYPES)
+    known = "" if "there is" in close else f" (there is: {', '.join(TYPES)})"
+    return f"unknown type {kind!r}{close}{known}"
+
+
+def metadata_faults(where: str, definition: Any) -> Iterator[str]:
+    """What is wrong with owner, description and tags."""
+    for field in ("owner", "description"):
+        if not isinstance(getattr(definition, field), str):
+            yield f"{where}, {field}: {getattr(definition, field)!r} isn't text"
+    for key, value in definition.tags.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            yield f"{where}, tags: {key!r}: {value!r} must be text to text"
+
+
+def default_fault(value: Any, dtype: str) -> str | None:
+    """Why `value` can't stand in for null in a feature of this type; None if it can."""
+    item = item_type(dtype)
+    if value is None or (item is None and _fits(value, dtype)):
+        return None
+    if item is not None and isinstance(value, list | tuple) and all(_fits(part, item) for part in value):
+        return None
+    if (item or dtype) in ("bytes", "timestamp", "date"):
+        return f"default={value!r}: a feature of type {dtype} can't have a default"
+    return f"default={value!r} isn't a {dtype}"
+
+
+def _fits(value: Any, dtype: str) -> bool:
+    if is_integer(dtype):
+        bound = 1 << _INTEGER_BITS[dtype]
+        return isinstance(value, int) and not isinstance(value, bool) and -bound <= value < bound
+    if is_float(dtype):
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    types: Mapping[str, type] = {"bool": bool, "string": str}
+    return dtype in types and isinstance(value, types[dtype])
