@@ -1,0 +1,66 @@
+"""The machine that a run runs on."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["HostFacts", "capture_host", "user_name"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """A machine and this process on it.
+
+    Attributes:
+        cpu: model name.
+        cores: physical cores; 0 if unknown.
+        threads: logical processors that this process may use.
+        memory: bytes of main memory.
+    """
+
+    host: str
+    user: str
+    pid: int
+    cpu: str
+    cores: int
+    threads: int
+    memory: int
+
+
+def capture_host() -> HostFacts:
+    """The machine, read from the operating system."""
+    import psutil
+
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0
+    return HostFacts(
+        host=socket.gethostname(),
+        user=user_name(),
+        pid=os.getpid(),
+        cpu=_cpu(),
+        cores=psutil.cpu_count(logical=False) or 0,
+        threads=usable,
+        memory=psutil.virtual_memory().total,
+    )
+
+
+def user_name() -> str:
+    """The name of the user who runs this process; the number of one who has no name; empty if neither is known."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return str(os.getuid()) if hasattr(os, "getuid") else ""
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith(("model name", "Model")):
+                return line.partition(":")[2].strip()
+    except OSError:  # not Linux
+        pass
+    return platform.processor() or platform.machine()

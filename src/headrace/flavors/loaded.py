@@ -1,0 +1,80 @@
+"""A loaded model: checks and orders the columns it is given, then predicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headrace.errors import InvalidInputError, nearest
+from headrace.flavors.signature import Signature, to_frame
+
+__all__ = ["LoadedModel"]
+
+
+class LoadedModel:
+    """A model in memory.
+
+    Attributes:
+        model: the object itself, for example a scikit-learn pipeline.
+        signature: the columns it takes and gives; None if it was logged without an example: input then goes in as it comes.
+        flavor: how it was saved.
+    """
+
+    def __init__(self, model: Any, signature: Signature | None, flavor: str) -> None:
+        self.model = model
+        self.signature = signature
+        self.flavor = flavor
+
+    def __repr__(self) -> str:
+        return f"LoadedModel({type(self.model).__name__}, {self.signature or 'no signature'})"
+
+    def predict(self, data: Any) -> Any:
+        """Predictions, one a row.
+
+        Args:
+            data: pandas, polars or Arrow table, NumPy array, mapping of columns. Columns are found by the signature's names, in any order;
+                further ones are left out.
+
+        Raises:
+            InvalidInputError: columns are missing, an array has another number of columns, or the model refuses the values.
+        """
+        return self._call("predict", data)
+
+    def predict_proba(self, data: Any) -> Any:
+        """Class probabilities, shape (rows, classes), if the model gives them. Takes and raises what `predict` does."""
+        return self._call("predict_proba", data)
+
+    def _call(self, method: str, data: Any) -> Any:
+        function = getattr(self.model, method, None)
+        if function is None:
+            msg = f"{type(self.model).__name__} has no {method}; it can be reached as .model"
+            raise InvalidInputError(msg)
+        prepared = self.prepare(data)
+        try:
+            return function(prepared)
+        except (TypeError, ValueError) as error:
+            msg = f"the model refuses these values: {error}; it takes {self.signature or 'what it was trained on'}"
+            raise InvalidInputError(msg) from error
+
+    def prepare(self, data: Any) -> Any:
+        """What the model itself is given: the signature's columns in its order, as the kind of object it was fitted on."""
+        if self.signature is None:
+            return data
+        frame = to_frame(data)
+        names = list(self.signature.names)
+        if self.signature.container == "array" or type(data).__module__ == "numpy":
+            if len(frame.columns) != len(names):
+                msg = f"the model takes {len(names)} columns ({', '.join(names)}), but {len(frame.columns)} were given"
+                raise InvalidInputError(msg)
+            frame = frame.set_axis(names, axis=1)
+        missing = [name for name in names if name not in frame.columns]
+        if missing:
+            hint = nearest(missing[0], [str(name) for name in frame.columns])
+            msg = f"the model's input lacks {', '.join(map(repr, missing))}{hint}"
+            raise InvalidInputError(msg)
+        chosen = frame[names]
+        return chosen.to_numpy() if self.signature.container == "array" or _fitted_on_array(self.model) else chosen
+
+
+def _fitted_on_array(model: Any) -> bool:
+    """scikit-learn remembers the names of a frame's columns; an estimator that has none warns when it is given some."""
+    return hasattr(model, "n_features_in_") and not hasattr(model, "feature_names_in_")

@@ -1,0 +1,54 @@
+"""Any object with a predict method, saved with pickle: loading runs code that the file's author chose."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from headrace.errors import InvalidInputError
+from headrace.flavors.flavor import SavedModel
+
+__all__ = ["PickleFlavor"]
+
+_FILE = "model.pkl"
+
+
+class PickleFlavor:
+    """Pickled objects. Callers ask for it by name, both ways; nothing takes it by itself."""
+
+    name = "pickle"
+    serializer = "pickle"
+
+    def accepts(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+        """Never: pickle needs an explicit word."""
+        return False
+
+    def save(self, model: Any, folder: Path) -> SavedModel:
+        """Write model.pkl."""
+        try:
+            data = pickle.dumps(model, protocol=5)
+        except Exception as error:  # pickling calls the object's own code
+            msg = (
+                f"{type(model).__name__} can't be pickled: {error}; keep locks, files, lambdas and local classes out of the model"
+            )
+            raise InvalidInputError(msg) from error
+        (folder / _FILE).write_bytes(data)
+        kind = f"{type(model).__module__}.{type(model).__qualname__}"
+        return SavedModel(self.name, self.serializer, _requirements(model), {"file": _FILE, "class": kind, "unsafe": True})
+
+    def load(self, folder: Path, details: Mapping[str, Any]) -> Any:  # noqa: ARG002 - the contract's argument
+        """Read model.pkl. Runs code of whoever wrote it: the caller has asked whether that is wanted."""
+        try:
+            return pickle.loads((folder / _FILE).read_bytes())  # noqa: S301 - asked for by allow_pickle=True
+        except Exception as error:
+            msg = f"the pickled model can't be loaded: {type(error).__name__}: {error}; its module must be importable here"
+            raise InvalidInputError(msg) from error
+
+
+def _requirements(model: Any) -> tuple[str, ...]:
+    package = type(model).__module__.partition(".")[0]
+    names = metadata.packages_distributions().get(package, [])
+    return tuple(f"{name}=={metadata.version(name)}" for name in dict.fromkeys(names))
