@@ -1,0 +1,55 @@
+"""What can go wrong with files, told as our errors with advice."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+from deltalake.exceptions import DeltaError
+
+from headrace.errors import IntegrityError, StorageError
+
+__all__ = ["reading", "writing"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """Raise a StorageError that says what to do if the block can't write."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"{what} can't be written: {error.strerror or error}. {_advice(error)}"
+        raise StorageError(msg) from error
+    except DeltaError as error:
+        msg = f"{what} can't be written: {_first_line(error)}. Check the folder, its permissions and the disk, then repeat"
+        raise StorageError(msg) from error
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Raise an IntegrityError if what the block reads is missing or damaged, a StorageError if it may not be read."""
+    try:
+        yield
+    except (OSError, pa.ArrowException, DeltaError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in _REFUSED:
+            msg = f"{what} can't be read: {error.strerror}. Give this user permission to read it"
+            raise StorageError(msg) from error
+        msg = f"{what} is damaged or incomplete: {_first_line(error)}. Restore the folder from a backup"
+        raise IntegrityError(msg) from error
+
+
+def _advice(error: OSError) -> str:
+    if error.errno in _FULL:
+        return "The disk or the quota is full: free some space and repeat; nothing was changed"
+    if error.errno in _REFUSED:
+        return "The folder is read-only for this user: change its permissions or the setting 'lake'; nothing was changed"
+    return "Check the folder and the disk, then repeat; nothing was changed"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
