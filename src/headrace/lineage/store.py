@@ -39,3 +39,7 @@ class LineageStore(Protocol):
     def out_of(self, sources: Sequence[str]) -> list[Edge]:
         """The edges that start in any of these."""
         ...
+
+    def urns(self, prefix: str) -> list[str]:
+        """The URNs with edges that start with the prefix; those with the newest edge first."""
+        ...

@@ -1,0 +1,1 @@
+"""The model registry: versions, stages, aliases, gates, promotion, rollback and their audit trail."""

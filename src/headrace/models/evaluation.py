@@ -1,0 +1,191 @@
+"""Measuring a model on data: what the data is, what the model says of it, and the built-in metrics (scikit-learn's)."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from headrace.errors import InvalidInputError, MissingExtraError, NotFoundError
+
+__all__ = ["BUILT_IN", "Data", "Evaluated", "Metric", "Predictor", "measure", "take"]
+
+Metric = Callable[[Any, Any], float]
+"""A function of (truth, prediction), named by its `__name__`."""
+
+PROBABILISTIC = ("auc", "log_loss", "brier")
+CLASSES = ("accuracy", "f1", "precision", "recall")
+ERRORS = ("rmse", "mae", "r2")
+BUILT_IN = (*PROBABILISTIC, *CLASSES, *ERRORS)
+
+
+class TrainingSet(Protocol):
+    """What is read of a training set."""
+
+    fingerprint: str
+    label: str
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Its rows."""
+        ...
+
+
+Data = TrainingSet | pd.DataFrame
+
+
+class Predictor(Protocol):
+    """What is asked of a loaded model."""
+
+    def predict(self, data: pd.DataFrame) -> Any:
+        """One prediction a row."""
+        ...
+
+    def predict_proba(self, data: pd.DataFrame) -> Any | None:
+        """Probabilities by row and class; None if the model can't tell."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Data to measure on.
+
+    Attributes:
+        name: what people call it.
+        fingerprint: its hash.
+        label: the column that held the truth.
+        inputs: the other columns.
+        truth: the values of the label, none missing.
+    """
+
+    name: str
+    fingerprint: str
+    label: str
+    inputs: pd.DataFrame
+    truth: np.ndarray[Any, Any]
+
+
+def take(data: Any, *, label: str | None, name: str = "", fingerprint: str = "") -> Evaluated:
+    """The data with its label apart.
+
+    Raises:
+        InvalidInputError: no rows, no such label, or a label without value in some row.
+    """
+    frame = data if isinstance(data, pd.DataFrame) else _rows(data)
+    label = label or getattr(data, "label", "") or ""
+    if label not in frame.columns:
+        what = f"no column {label!r}" if label else "no label was named"
+        msg = f"{what} in the data to evaluate on; give label=, one of: {', '.join(map(str, frame.columns))}"
+        raise InvalidInputError(msg)
+    missing = int(frame[label].isna().sum())
+    if missing or frame.empty:
+        what = f"{missing} of {len(frame)} rows have no {label!r}; drop them first" if missing else "it has no rows"
+        msg = f"the data to evaluate on can't be used: {what}"
+        raise InvalidInputError(msg)
+    digest = fingerprint or getattr(data, "fingerprint", "") or frame_fingerprint(frame)
+    called = name or getattr(data, "urn", "") or f"frame of {len(frame)} rows ({digest[:8]})"
+    return Evaluated(called, digest, label, frame.drop(columns=[label]), frame[label].to_numpy())
+
+
+def frame_fingerprint(frame: pd.DataFrame) -> str:
+    """SHA-256 over the names, types and values of a frame's columns, in order; the index doesn't count."""
+    digest = hashlib.sha256()
+    for name in frame.columns:
+        column = frame[name]
+        digest.update(f"{name}\0{column.dtype}\0".encode())
+        digest.update(_hashes(column).tobytes())
+    return digest.hexdigest()
+
+
+def measure(model: Predictor, data: Evaluated, metrics: Sequence[str | Metric]) -> dict[str, float]:
+    """The figures of a model on the data.
+
+    Raises:
+        InvalidInputError: a metric isn't known, or can't be computed from what the model says.
+        MissingExtraError: a built-in metric without scikit-learn.
+    """
+    if not metrics:
+        msg = f"no metric to measure; give metrics=[...]: {', '.join(BUILT_IN)}, or functions of (truth, prediction)"
+        raise InvalidInputError(msg)
+    for metric in metrics:
+        if isinstance(metric, str) and metric not in BUILT_IN:
+            error = NotFoundError.of("built-in metric", metric, BUILT_IN)
+            raise InvalidInputError(str(error))
+    predicted = np.asarray(model.predict(data.inputs))
+    proba = model.predict_proba(data.inputs) if any(metric in PROBABILISTIC for metric in metrics) else None
+    scores = predicted if proba is None else np.asarray(proba)
+    return {_name(metric): _figure(metric, data.truth, predicted, scores) for metric in metrics}
+
+
+def _figure(metric: str | Metric, truth: Any, predicted: Any, scores: Any) -> float:
+    name = _name(metric)
+    if len(predicted) != len(truth):
+        msg = f"the model gave {len(predicted)} predictions for {len(truth)} rows; {name} can't be computed"
+        raise InvalidInputError(msg)
+    try:
+        value = float(_built_in(metric, truth, predicted, scores) if isinstance(metric, str) else metric(truth, predicted))
+    except (ValueError, TypeError) as error:
+        msg = f"{name} can't be computed from the model's predictions: {error}"
+        raise InvalidInputError(msg) from error
+    if math.isnan(value):
+        msg = f"{name} isn't defined on this data (it came out as NaN); an auc, for example, needs rows of both classes"
+        raise InvalidInputError(msg)
+    return value
+
+
+def _built_in(metric: str, truth: Any, predicted: Any, scores: Any) -> Any:
+    try:
+        from sklearn import metrics as sk
+    except ImportError as error:
+        raise MissingExtraError.of("scikit-learn", "sklearn") from error
+    if metric in ERRORS:
+        functions = {"rmse": sk.root_mean_squared_error, "mae": sk.mean_absolute_error, "r2": sk.r2_score}
+        return functions[metric](truth, predicted)
+    classes = np.unique(truth)
+    if metric in PROBABILISTIC:
+        return _probabilistic(sk, metric, truth, scores, classes)
+    if metric == "accuracy":
+        return sk.accuracy_score(truth, predicted)
+    functions = {"f1": sk.f1_score, "precision": sk.precision_score, "recall": sk.recall_score}
+    many = len(np.union1d(classes, np.unique(predicted))) > 2
+    how = {"average": "macro"} if many else {"average": "binary", "pos_label": classes[-1]}
+    return functions[metric](truth, predicted, zero_division=0, **how)
+
+
+def _probabilistic(sk: Any, metric: str, truth: Any, scores: Any, classes: Any) -> Any:
+    if scores.ndim == 2 and scores.shape[1] == 2:
+        scores = scores[:, 1]
+    if len(classes) < 2:
+        msg = f"the data has rows of one class alone ({classes[0]!r})"
+        raise ValueError(msg)
+    if metric == "auc":
+        return sk.roc_auc_score(truth, scores, **({"multi_class": "ovr"} if scores.ndim == 2 else {}))
+    if np.any((scores < 0) | (scores > 1)):
+        msg = "it needs probabilities between 0 and 1; the model gives other numbers and has no predict_proba"
+        raise ValueError(msg)
+    if metric == "log_loss":
+        return sk.log_loss(truth, scores)
+    return sk.brier_score_loss(truth, scores, pos_label=classes[-1])
+
+
+def _rows(data: Any) -> pd.DataFrame:
+    if hasattr(data, "to_pandas"):
+        return pd.DataFrame(data.to_pandas())
+    msg = f"expected a training set or a frame to evaluate on, not {type(data).__name__}"
+    raise InvalidInputError(msg)
+
+
+def _hashes(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
+    # Lists and other values that pandas can't hash count by their text.
+    try:
+        return np.asarray(pd.util.hash_pandas_object(column, index=False, categorize=True))
+    except TypeError:
+        return np.asarray(pd.util.hash_pandas_object(column.map(repr), index=False))
+
+
+def _name(metric: str | Metric) -> str:
+    return metric if isinstance(metric, str) else str(getattr(metric, "__name__", type(metric).__name__))

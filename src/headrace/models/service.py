@@ -1,0 +1,389 @@
+"""The verbs of the model registry: register, find, move, promote, roll back, and what happened."""
+
+from __future__ import annotations
+
+import builtins
+import getpass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from headrace.artifacts.store import ArtifactStore
+from headrace.clock import Clock, system_clock
+from headrace.errors import NotFoundError
+from headrace.models import lifecycle
+from headrace.models.audit import AuditEntry, Author, verify, verify_state
+from headrace.models.comparison import Comparison, compare
+from headrace.models.gates import Evaluation, Gate, GateReport
+from headrace.models.lifecycle import parse_stage
+from headrace.models.promotion import Promotions
+from headrace.models.store import AuditStore, Edit, ModelStore
+from headrace.models.version import ModelVersion, Origin, RegisteredModel, check_alias, check_name, check_tags, parse_uri
+from headrace.tracking.run import LoggedModel
+from headrace.tracking.store import LoggedModelStore, RunStore
+
+if TYPE_CHECKING:
+    from headrace.models.evaluation import Data, Metric
+    from headrace.models.loading import LoadedModel
+
+__all__ = ["Models"]
+
+Selector = int | str
+
+
+class Models:
+    """The model registry.
+
+    Args:
+        store, audit: where models, versions and the trail are kept.
+        runs, logged_models: what tracking knows of the runs and models that versions come from.
+        artifacts: the bytes of the models.
+        clock: now, in microseconds.
+        user: the name that goes into the trail.
+    """
+
+    def __init__(
+        self,
+        store: ModelStore,
+        audit: AuditStore,
+        runs: RunStore,
+        logged_models: LoggedModelStore,
+        artifacts: ArtifactStore,
+        *,
+        clock: Clock = system_clock,
+        user: Callable[[], str] = getpass.getuser,
+    ) -> None:
+        self._store = store
+        self._audit = audit
+        self._runs = runs
+        self._logged = logged_models
+        self._artifacts = artifacts
+        self._author = Author(clock, user)
+        self._promotions = Promotions(store, audit, artifacts, self._author)
+
+    def register(
+        self, model: LoggedModel, name: str, description: str = "", tags: Mapping[str, Any] | None = None
+    ) -> ModelVersion:
+        """Make a logged model the next version of `name`; the registered model is made at first use.
+
+        Registering the same logged model again makes another version, as in MLflow: a version is an act of registering, with
+        its own stage, texts and history. The run's metrics, parameters, data and tags are kept with it.
+
+        Raises:
+            InvalidInputError: the name or a tag can't be used.
+            NotFoundError: the run isn't there.
+        """
+        check_name(name)
+        entry = self._author.entry("register", after={"model_id": model.id, "run_id": model.run_id})
+        draft = ModelVersion(
+            name=name,
+            version=0,
+            model_id=model.id,
+            run_id=model.run_id,
+            flavor=model.flavor,
+            serializer=model.serializer,
+            details=model.details,
+            view=model.view,
+            signature=model.signature,
+            files=model.files,
+            requirements=model.requirements,
+            user=entry.user,
+            created=entry.time,
+            description=description,
+            tags=check_tags(tags or {}),
+            origin=self._origin(model),
+        )
+        return self._store.add_version(draft, entry)
+
+    def get(self, name: str, version: Selector = "latest") -> ModelVersion:
+        """One version: by number, `"@alias"`, stage (`"Staging"` means its newest) or `"latest"`.
+
+        Raises:
+            NotFoundError: there is no such model, version or alias, or no version in that stage.
+        """
+        model = self.model(name)
+        return self._version(name, _select(model, version))
+
+    def model(self, name: str) -> RegisteredModel:
+        """The registered model. Raises NotFoundError with the nearest name."""
+        model = self._store.model(name)
+        if model is None:
+            error = NotFoundError.of("registered model", name, [known.name for known in self._store.models()])
+            raise error
+        return model
+
+    def resolve(self, uri: str) -> ModelVersion | LoggedModel:
+        """What a `models:/` address names now: a version, or a logged model for `models:/m-…`.
+
+        Raises:
+            InvalidInputError: the text isn't an address.
+            NotFoundError: it names nothing.
+        """
+        address = parse_uri(uri)
+        return self._logged.get(address.model_id) if address.model_id else self.get(address.name, address.selector)
+
+    def list(self) -> builtins.list[RegisteredModel]:
+        """All registered models, by name."""
+        return self._store.models()
+
+    def versions(self, name: str) -> builtins.list[ModelVersion]:
+        """All versions of a model, ascending. Raises NotFoundError."""
+        self.model(name)
+        return self._store.versions(name)
+
+    def set_alias(self, name: str, alias: str, version: Selector) -> ModelVersion:
+        """Point an alias at a version; it moves if it pointed elsewhere.
+
+        Raises:
+            ConflictError: `champion` and `challenger` follow the stages.
+            InvalidInputError: the alias can't be used.
+            NotFoundError: there is no such version.
+        """
+        check_alias(alias)
+        target = self.get(name, version).version
+        self._promotions.change(name, "alias", target, lambda state: lifecycle.point_alias(state, alias, target))
+        return self._version(name, target)
+
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Remove an alias; one that isn't there is fine. Raises ConflictError for `champion` and `challenger`."""
+        self._promotions.change(
+            name, "alias", self.model(name).aliases.get(alias), lambda state: lifecycle.drop_alias(state, alias)
+        )
+
+    def aliases_of(self, urn: str) -> builtins.list[str]:
+        """The aliases that point at a version now, as URNs `models:/name@alias`; none for anything else."""
+        prefix, _, number = urn.removeprefix("models:/").rpartition("/")
+        model = self._store.model(prefix) if prefix and number.isdigit() and urn.startswith("models:/") else None
+        return [f"models:/{prefix}@{alias}" for alias in model.lifecycle.aliases_of(int(number))] if model else []
+
+    def alias_targets(self, urn: str) -> builtins.list[str]:
+        """The URN of the version or logged model that a `models:/` address names now. Raises NotFoundError."""
+        return [self.resolve(urn).urn]
+
+    def set_tag(self, name: str, key: str, value: Any, version: Selector | None = None) -> None:
+        """Set a tag on a model, or on one of its versions; None removes it. Raises NotFoundError, InvalidInputError."""
+        tag = {key: None} if value is None else check_tags({key: value})
+        self._edit(name, version, Edit(tags=tag), "tag", lambda thing: {"tags": {key: thing.tags.get(key)}}, {"tags": tag})
+
+    def describe(self, name: str, text: str, version: Selector | None = None) -> None:
+        """Replace the description of a model, or of one of its versions. Raises NotFoundError."""
+        after = {"description": text}
+        self._edit(name, version, Edit(description=text), "describe", lambda thing: {"description": thing.description}, after)
+
+    def set_gates(self, name: str, gates: Iterable[Gate]) -> None:
+        """Replace the gates of a model: what a version must meet to reach Production. Raises NotFoundError."""
+        new = tuple(gates)
+        before = {"gates": [gate.to_dict() for gate in self.gates(name)]}
+        after = {"gates": [gate.to_dict() for gate in new]}
+        self._store.edit(name, None, Edit(gates=new), self._author.entry("gates", before=before, after=after))
+
+    def gates(self, name: str) -> builtins.list[Gate]:
+        """The gates of a model. Raises NotFoundError."""
+        return list(self.model(name).gates)
+
+    def evaluate(
+        self,
+        name: str,
+        version: Selector,
+        data: Data,
+        *,
+        label: str | None = None,
+        metrics: Sequence[str | Metric] = (),
+        dataset_name: str = "",
+        fingerprint: str = "",
+        allow_pickle: bool = False,
+    ) -> Evaluation:
+        """Measure a version on data, and keep the figures for its gates.
+
+        Args:
+            name, version: the version, as `get` takes it.
+            data: a training set, or a frame that holds the label beside the model's inputs.
+            label: the column with the truth. Default: the training set's own.
+            metrics: names of built-in metrics (auc log_loss brier accuracy f1 precision recall rmse mae r2), or functions of
+                (truth, prediction). Default: those that the gates name.
+            dataset_name, fingerprint: what to call the data, and its hash. Default: the training set's own, or the frame's hash.
+            allow_pickle: load the model although that runs its author's code.
+
+        Raises:
+            InvalidInputError: no such metric, no label, or predictions that the metric can't use. Nothing was kept.
+            MissingExtraError: a built-in metric without scikit-learn.
+        """
+        from headrace.models.evaluation import BUILT_IN, measure, take
+
+        found = self.get(name, version)
+        asked = metrics or [gate.metric for gate in self.gates(name) if gate.metric in BUILT_IN]
+        taken = take(data, label=label, name=dataset_name, fingerprint=fingerprint)
+        figures = measure(self._load(found, allow_pickle=allow_pickle), taken, asked)
+        evaluation = Evaluation(
+            name=name,
+            version=found.version,
+            dataset=taken.name,
+            fingerprint=taken.fingerprint,
+            label=taken.label,
+            rows=len(taken.truth),
+            figures=figures,
+            user=self._author.user(),
+            time=self._author.clock(),
+        )
+        self._store.add_evaluation(evaluation)
+        return evaluation
+
+    def evaluations(self, name: str, version: Selector) -> builtins.list[Evaluation]:
+        """What was measured on a version, oldest first. Raises NotFoundError."""
+        return self._store.evaluations(name, [self.get(name, version).version])
+
+    def compare(self, name: str, a: Selector, b: Selector) -> Comparison:
+        """Two versions side by side: figures on common data, metrics, parameters, data, code, packages. Raises NotFoundError."""
+        first, second = self.get(name, a), self.get(name, b)
+        return compare(first, second, self._store.evaluations(name, [first.version, second.version]))
+
+    def check_gates(self, name: str, version: Selector) -> GateReport:
+        """What the gates would decide about a version now; nothing changes. Raises NotFoundError."""
+        return self._promotions.judge(self.model(name), self.get(name, version))
+
+    def transition(self, name: str, version: Selector, to: str, reason: str = "") -> ModelVersion:
+        """Move a version to a stage. To Production it is `promote`, with its gates.
+
+        Raises:
+            ConflictError: no transition leads there.
+            GateError: the gates refuse.
+            NotFoundError, InvalidInputError: no such version or stage.
+        """
+        found = self.get(name, version).version
+        self.promote(name, found, to, reason=reason)
+        return self._version(name, found)
+
+    def promote(
+        self, name: str, version: Selector, to: str = "Production", reason: str = "", *, force: bool = False
+    ) -> GateReport:
+        """Make a version the champion, if its gates let it; the champion before it is Archived in the same step.
+
+        The report is kept with the decision in the history, and so is a refusal. A version in Production already changes nothing.
+
+        Args:
+            name, version: the version, as `get` takes it.
+            to: Production; another stage moves the version there, and asks no gate.
+            reason: goes into the history.
+            force: promote against a failed gate; needs a reason, and shows in the report.
+
+        Raises:
+            GateError: the gates refuse; holds the report. Nothing was changed.
+            ConflictError: another promotion or rollback came first, or no transition leads there.
+            IntegrityError: a file of the version is gone.
+            InvalidInputError: force without a reason, or no such stage.
+            NotFoundError: no such version.
+        """
+        stage = parse_stage(to)
+        found = self.get(name, version).version
+        return self._promotions.promote(name, found, stage, reason, force=force)
+
+    def rollback(self, name: str, to: Selector | None = None, reason: str = "") -> ModelVersion:
+        """Put the previous Production version back, or a named one that was there once; the champion is Archived.
+
+        A second rollback goes one further back; naming a later version goes forward again. Gates aren't asked.
+
+        Raises:
+            ConflictError: there is nothing to go back to, or another promotion or rollback came first.
+            IntegrityError: a file of that version is gone.
+            NotFoundError: no such version.
+        """
+        self.model(name)
+        target = None if to is None else self.get(name, to).version
+        return self._version(name, self._promotions.rollback(name, target, reason))
+
+    def history(self, name: str) -> builtins.list[AuditEntry]:
+        """Everything that was done to a model, oldest first; refusals too. Raises NotFoundError."""
+        self.model(name)
+        return self._audit.history(name)
+
+    def verify_history(self, name: str) -> int:
+        """Check that the history is whole and leads to the stages and aliases of now; the number of its entries.
+
+        Raises:
+            IntegrityError: an entry, a stage or an alias was changed past the registry.
+            NotFoundError: there is no such model.
+        """
+        # The trail may grow between the two reads; a state read after it is then newer than it, so both are read again.
+        while True:
+            before, entries, after = self.model(name), self.history(name), self.model(name)
+            if before.lifecycle.revision == after.lifecycle.revision:
+                break
+        verify(entries)
+        verify_state(entries, after.lifecycle)
+        return len(entries)
+
+    def load(self, uri: str, *, allow_pickle: bool = False) -> LoadedModel:
+        """Load the model that a `models:/` address names now; every file is checked against its SHA-256 first.
+
+        Args:
+            uri: as `resolve` takes it.
+            allow_pickle: load although that runs its author's code.
+
+        Raises:
+            UnsafeModelError: the format runs code when loaded, and `allow_pickle` isn't given.
+            IntegrityError: a file is gone or isn't what was logged.
+            NotFoundError, InvalidInputError: the address names nothing, or isn't one.
+        """
+        return self._load(self.resolve(uri), allow_pickle=allow_pickle)
+
+    def _load(self, model: ModelVersion | LoggedModel, *, allow_pickle: bool) -> LoadedModel:
+        from headrace.models.loading import load
+
+        return load(model, self._artifacts, allow_pickle=allow_pickle)
+
+    def _version(self, name: str, number: int) -> ModelVersion:
+        found = self._store.versions(name, [number])
+        if not found:
+            msg = f"the model {name!r} has no version {number}"
+            raise NotFoundError(msg)
+        return found[0]
+
+    def _edit(
+        self,
+        name: str,
+        version: Selector | None,
+        edit: Edit,
+        action: str,
+        before: Callable[[Any], Mapping[str, Any]],
+        after: Mapping[str, Any],
+    ) -> None:
+        thing = self.model(name) if version is None else self.get(name, version)
+        number = thing.version if isinstance(thing, ModelVersion) else None
+        self._store.edit(name, number, edit, self._author.entry(action, number, before=before(thing), after=after))
+
+    def _origin(self, model: LoggedModel) -> Origin:
+        (run,) = self._runs.get([model.run_id])
+        return Origin(metrics=run.metrics, params=run.params, datasets=run.inputs, tags=run.tags)
+
+
+def _select(model: RegisteredModel, version: Selector) -> int:
+    numbers = model.lifecycle.versions
+    if isinstance(version, int) or version.isdecimal():
+        if int(version) not in numbers:
+            error = NotFoundError.of(f"version of {model.name!r}", str(version), map(str, numbers))
+            raise error
+        return int(version)
+    if version.startswith("@"):
+        return _by_alias(model, version[1:])
+    if version.lower() == "latest":
+        return _newest(model, "version", numbers)
+    stage = parse_stage(version)
+    if stage == "Staging":
+        return _newest(model, "version in Staging", model.lifecycle.staging[-1:])
+    return _newest(model, f"version in {stage}", [number for number in numbers if model.lifecycle.stage_of(number) == stage])
+
+
+def _by_alias(model: RegisteredModel, alias: str) -> int:
+    if alias in model.aliases:
+        return model.aliases[alias]
+    if alias == lifecycle.CHAMPION:
+        msg = f"the model {model.name!r} has no champion: no version is in Production; promote one"
+        raise NotFoundError(msg)
+    error = NotFoundError.of(f"alias of {model.name!r}", alias, model.aliases)
+    raise error
+
+
+def _newest(model: RegisteredModel, what: str, numbers: Sequence[int]) -> int:
+    if not numbers:
+        msg = f"the model {model.name!r} has no {what}"
+        raise NotFoundError(msg)
+    return max(numbers)

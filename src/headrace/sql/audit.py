@@ -1,0 +1,44 @@
+"""The audit trail in SQL."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import sqlalchemy as sa
+
+from headrace.models.audit import AuditEntry, seal
+from headrace.sql.database import Database
+from headrace.sql.tables import registry as t
+
+__all__ = ["SqlAuditStore", "append"]
+
+
+class SqlAuditStore:
+    """An AuditStore in the catalog; triggers refuse to change or delete what it wrote."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, subject: str, entry: AuditEntry) -> AuditEntry:
+        """Add an entry that changes nothing else; durable when this returns."""
+        with self._database.write() as connection:
+            return append(connection, subject, entry)
+
+    def history(self, subject: str) -> list[AuditEntry]:
+        """All entries of a subject, oldest first."""
+        query = sa.select(t.audit).where(t.audit.c.subject == subject).order_by(t.audit.c.seq)
+        with self._database.read() as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+
+def append(connection: sa.Connection, subject: str, entry: AuditEntry) -> AuditEntry:
+    """Add an entry to the subject's chain, within the caller's transaction."""
+    query = sa.select(t.audit).where(t.audit.c.subject == subject).order_by(t.audit.c.seq.desc()).limit(1)
+    last = connection.execute(query).first()
+    sealed = seal(entry, subject, None if last is None else _entry(last))
+    connection.execute(t.audit.insert().values(asdict(sealed)))
+    return sealed
+
+
+def _entry(row: sa.Row[tuple[object, ...]]) -> AuditEntry:
+    return AuditEntry(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping

@@ -1,0 +1,217 @@
+"""The model registry in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from headrace.errors import NotFoundError
+from headrace.flavors.signature import Signature
+from headrace.lineage.store import Edge
+from headrace.models.audit import AuditEntry
+from headrace.models.gates import Evaluation, Gate
+from headrace.models.lifecycle import Lifecycle, add
+from headrace.models.store import Edit
+from headrace.models.version import ModelVersion, Origin, RegisteredModel
+from headrace.sql.audit import append
+from headrace.sql.database import Database
+from headrace.sql.lineage import add_edges
+from headrace.sql.tables import registry as t
+from headrace.tracking.run import ArtifactEntry, DatasetInput
+
+__all__ = ["SqlModelStore"]
+
+Row = sa.Row[Any]
+
+
+class SqlModelStore:
+    """A ModelStore in the catalog. A change, its audit entry and its lineage are one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def model(self, name: str) -> RegisteredModel | None:
+        """The model as of one moment; None if there is none."""
+        with self._database.read() as connection:
+            return next(iter(_models(connection, name)), None)
+
+    def models(self) -> list[RegisteredModel]:
+        """All models, by name."""
+        with self._database.read() as connection:
+            return _models(connection, None)
+
+    def versions(self, name: str, numbers: Sequence[int] | None = None) -> list[ModelVersion]:
+        """The versions with these numbers that exist, or all; ascending, as of one moment."""
+        query = sa.select(t.versions).where(t.versions.c.name == name).order_by(t.versions.c.version)
+        if numbers is not None:
+            query = query.where(t.versions.c.version.in_(numbers))
+        with self._database.read() as connection:
+            models = _models(connection, name)
+            return [_version(row, models[0].lifecycle) for row in connection.execute(query)] if models else []
+
+    def add_version(self, draft: ModelVersion, entry: AuditEntry) -> ModelVersion:
+        """Number the draft and keep it, making the model at its first version, with the lineage edge from its logged model."""
+        with self._database.write() as connection:
+            model = next(iter(_models(connection, draft.name)), None)
+            state = model.lifecycle if model else Lifecycle()
+            version = replace(draft, version=max(state.versions, default=0) + 1, stage="None", aliases=())
+            if model is None:
+                _insert_model(connection, draft)
+            connection.execute(t.versions.insert().values(_version_row(version)))
+            _save(connection, draft.name, state, add(state, version.version), draft.created)
+            append(connection, draft.name, replace(entry, version=version.version))
+            add_edges(connection, [Edge(f"logged_model:{draft.model_id}", version.urn, "registers", draft.created)])
+            return version
+
+    def commit(self, name: str, before: Lifecycle, after: Lifecycle, entry: AuditEntry) -> bool:
+        """Replace the lifecycle if it is still at `before.revision`; False, and nothing changed, if it moved on meanwhile."""
+        with self._database.write() as connection:
+            query = sa.select(t.models.c.revision).where(t.models.c.name == name).with_for_update()
+            if connection.execute(query).scalar() != before.revision:
+                return False
+            _save(connection, name, before, after, entry.time)
+            append(connection, name, entry)
+            return True
+
+    def edit(self, name: str, version: int | None, edit: Edit, entry: AuditEntry) -> None:
+        """Change texts, tags or gates of a model or of a version. Raises NotFoundError."""
+        table: sa.Table = t.models if version is None else t.versions
+        key = table.c.name == name if version is None else (table.c.name == name) & (table.c.version == version)
+        with self._database.write() as connection:
+            row = connection.execute(sa.select(table).where(key).with_for_update()).first()
+            if row is None:
+                msg = f"no model {name!r}" if version is None else f"no version {version} of the model {name!r}"
+                raise NotFoundError(msg)
+            connection.execute(table.update().where(key).values(_edited(row.tags, edit)))
+            # New gates count as a change of state: a promotion that was judged by the old ones has to be judged again.
+            revision = t.models.c.revision + (0 if edit.gates is None else 1)
+            connection.execute(t.models.update().where(t.models.c.name == name).values(updated=entry.time, revision=revision))
+            append(connection, name, entry)
+
+    def add_evaluation(self, evaluation: Evaluation) -> None:
+        """Keep figures; earlier ones stay."""
+        with self._database.write() as connection:
+            connection.execute(t.evaluations.insert().values(asdict(evaluation)))
+
+    def evaluations(self, name: str, versions: Sequence[int]) -> list[Evaluation]:
+        """The evaluations of these versions, oldest first."""
+        table = t.evaluations
+        query = sa.select(table).where(table.c.name == name, table.c.version.in_(versions)).order_by(table.c.id)
+        with self._database.read() as connection:
+            return [_evaluation(row) for row in connection.execute(query)]
+
+
+def _models(connection: sa.Connection, name: str | None) -> list[RegisteredModel]:
+    def of(table: sa.Table, *columns: sa.Column[Any]) -> sa.Select[Any]:
+        query = sa.select(*columns) if columns else sa.select(table)
+        return query.where(table.c.name == name) if name is not None else query
+
+    stages = _by_name(
+        connection.execute(of(t.versions, t.versions.c.name, t.versions.c.version, t.versions.c.stage, t.versions.c.reigned))
+    )
+    aliases = _by_name(connection.execute(of(t.aliases)))
+    rows = connection.execute(of(t.models).order_by(t.models.c.name))
+    return [_model(row, stages.get(row.name, []), aliases.get(row.name, [])) for row in rows]
+
+
+def _by_name(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    out: dict[str, list[Row]] = {}
+    for row in rows:
+        out.setdefault(row.name, []).append(row)
+    return out
+
+
+def _model(row: Row, stages: Sequence[Row], aliases: Sequence[Row]) -> RegisteredModel:
+    lifecycle = Lifecycle(
+        idle=frozenset(v.version for v in stages if v.stage == "None"),
+        staging=tuple(row.staging),
+        production=next((v.version for v in stages if v.stage == "Production"), None),
+        archived=frozenset(v.version for v in stages if v.stage == "Archived"),
+        predecessors=tuple(row.predecessors),
+        reigned=frozenset(v.version for v in stages if v.reigned),
+        pointers={alias.alias: alias.version for alias in aliases},
+        revision=row.revision,
+    )
+    return RegisteredModel(
+        name=row.name,
+        lifecycle=lifecycle,
+        gates=tuple(Gate.from_dict(gate) for gate in row.gates),
+        description=row.description,
+        tags=row.tags,
+        created=row.created,
+        updated=row.updated,
+    )
+
+
+def _version(row: Row, lifecycle: Lifecycle) -> ModelVersion:
+    origin = Origin(**{**row.origin, "datasets": tuple(DatasetInput(**dataset) for dataset in row.origin["datasets"])})
+    return ModelVersion(
+        name=row.name,
+        version=row.version,
+        stage=lifecycle.stage_of(row.version),
+        aliases=lifecycle.aliases_of(row.version),
+        model_id=row.model_id,
+        run_id=row.run_id,
+        flavor=row.flavor,
+        serializer=row.serializer,
+        details=row.details,
+        view=row.view,
+        signature=None if row.signature is None else Signature.from_spec(row.signature),
+        files=tuple(ArtifactEntry(**file) for file in row.files),
+        requirements=tuple(row.requirements),
+        user=row.user,
+        created=row.created,
+        description=row.description,
+        tags=row.tags,
+        origin=origin,
+    )
+
+
+def _version_row(version: ModelVersion) -> dict[str, Any]:
+    values = asdict(version)
+    del values["aliases"]
+    return {**values, "reigned": False, "signature": None if version.signature is None else version.signature.to_spec()}
+
+
+def _evaluation(row: Row) -> Evaluation:
+    return Evaluation(**{name: value for name, value in row._mapping.items() if name != "id"})  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def _insert_model(connection: sa.Connection, draft: ModelVersion) -> None:
+    values = {"name": draft.name, "description": "", "created": draft.created, "updated": draft.created, "revision": 0}
+    lists: dict[str, Any] = {"tags": {}, "gates": [], "staging": [], "predecessors": []}
+    connection.execute(t.models.insert().values({**values, **lists}))
+
+
+def _save(connection: sa.Connection, name: str, before: Lifecycle, after: Lifecycle, time: int) -> None:
+    values = {"revision": after.revision, "staging": after.staging, "predecessors": after.predecessors, "updated": time}
+    connection.execute(t.models.update().where(t.models.c.name == name).values(values))
+    moved = [number for number in before.versions if before.stage_of(number) != after.stage_of(number)]
+    # Production last: the index that allows one of them must see the old one gone.
+    for number in sorted(moved, key=lambda number: number == after.production):
+        key = (t.versions.c.name == name) & (t.versions.c.version == number)
+        values = {"stage": after.stage_of(number), "reigned": number in after.reigned}
+        connection.execute(t.versions.update().where(key).values(values))
+    if before.pointers != after.pointers:
+        _save_pointers(connection, name, before.pointers, after.pointers)
+
+
+def _save_pointers(connection: sa.Connection, name: str, before: Mapping[str, int], after: Mapping[str, int]) -> None:
+    changed = [alias for alias in {**before, **after} if before.get(alias) != after.get(alias)]
+    connection.execute(t.aliases.delete().where(t.aliases.c.name == name, t.aliases.c.alias.in_(changed)))
+    rows = [{"name": name, "alias": alias, "version": after[alias]} for alias in changed if alias in after]
+    if rows:
+        connection.execute(t.aliases.insert(), rows)
+
+
+def _edited(tags: Mapping[str, str], edit: Edit) -> dict[str, Any]:
+    merged = {key: value for key, value in {**tags, **edit.tags}.items() if value is not None}
+    values: dict[str, Any] = {"tags": merged}
+    if edit.description is not None:
+        values["description"] = edit.description
+    if edit.gates is not None:
+        values["gates"] = [gate.to_dict() for gate in edit.gates]
+    return values
