@@ -1,0 +1,240 @@
+"""The embedded online store and the seen event ids, on LMDB. docs/decisions/0002 says why LMDB."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from headrace.online.codec import pack, unpack
+from headrace.online.environment import FIRST_MAP_SIZE, Environment
+from headrace.online.store import Delta
+
+__all__ = ["EmbeddedOnlineStore", "EmbeddedSeenIds"]
+
+Outcome = Literal["applied", "skipped", "overlaps"]
+Meta = dict[str, Any]
+
+META, DATA, TIMES, NEXT_NUMBER = b"m", b"v", b"t", b"n"
+LONGEST_KEY = 400
+"""LMDB takes keys of at most 511 bytes: a longer one is stored by its SHA-256."""
+_NUMBER = struct.Struct(">I")
+_TIME = struct.Struct(">Q")
+_BIAS = 2**63
+
+
+class EmbeddedOnlineStore:
+    """The OnlineStore of one folder. Any number of them, threads and processes may use the same folder.
+
+    Args:
+        folder: made if it doesn't exist.
+        map_size: bytes of address space to begin with; it grows by itself.
+
+    Raises:
+        StorageError: the disk is full, or the folder can't be read or written.
+        IntegrityError: the files are damaged. Any call may raise either.
+    """
+
+    def __init__(self, folder: Path, map_size: int = FIRST_MAP_SIZE) -> None:
+        self._environment = Environment(folder, map_size)
+
+    def close(self) -> None:
+        """Give up the folder. The store can't be used afterwards."""
+        self._environment.close()
+
+    def apply(self, deltas: Sequence[Delta]) -> list[Outcome]:
+        """Merge each delta that is wholly newer than what its partition has applied, in one durable transaction."""
+        return self._environment.write(lambda transaction: [_apply(transaction, delta) for delta in deltas])
+
+    def read(self, requests: Sequence[tuple[str, Sequence[bytes | None]]]) -> list[list[bytes | None]]:
+        """The states of (group, keys) pairs, all as of one moment. A None key gives None."""
+
+        def work(transaction: Any) -> list[list[bytes | None]]:
+            return [_read(transaction, group, keys) for group, keys in requests]
+
+        return self._environment.read(work)
+
+    def applied(self, group: str) -> dict[int, int]:
+        """Partition to the highest offset applied; empty for an unknown group."""
+        return dict(self._meta(group)["applied"])
+
+    def newest(self, group: str) -> int | None:
+        """The newest event time applied to the group, in microseconds."""
+        return cast("int | None", self._meta(group)["newest"])
+
+    def count(self, group: str) -> int:
+        """The number of keys of the group."""
+        return cast("int", self._meta(group)["count"])
+
+    def groups(self) -> list[str]:
+        """The ids of the groups that have state."""
+
+        def work(transaction: Any) -> list[str]:
+            return [_unpack_meta(value)["name"] for _, value in _under(transaction, META)]
+
+        return sorted(self._environment.read(work))
+
+    def drop(self, group: str) -> None:
+        """Forget the group's state and its applied offsets."""
+
+        def work(transaction: Any) -> None:
+            meta = transaction.pop(_meta_key(group))
+            if meta is not None:
+                _delete_under(transaction, DATA + _unpack_meta(meta)["number"])
+
+        self._environment.write(work)
+
+    def _meta(self, group: str) -> Meta:
+        return self._environment.read(lambda transaction: _load_meta(transaction, group))
+
+
+class EmbeddedSeenIds:
+    """The SeenIds of one folder, which must be its own. Raises as EmbeddedOnlineStore does."""
+
+    def __init__(self, folder: Path, map_size: int = FIRST_MAP_SIZE) -> None:
+        self._environment = Environment(folder, map_size)
+
+    def close(self) -> None:
+        """Give up the folder. The object can't be used afterwards."""
+        self._environment.close()
+
+    def position(self, source: str, partition: int) -> int:
+        """The offset up to which ids are recorded; -1 at first."""
+        meta: Meta = self._environment.read(lambda transaction: _load_meta(transaction, source))
+        return cast("int", meta["applied"].get(partition, -1))
+
+    def record(self, source: str, partition: int, last: int, ids: Mapping[bytes, int]) -> None:
+        """Record ids with their event times and move the position to `last`. Does nothing if it has been there before."""
+
+        def work(transaction: Any) -> None:
+            meta = _load_meta(transaction, source)
+            if last <= meta["applied"].get(partition, -1):
+                return
+            number = meta["number"] or _take_number(transaction)
+            entries = sorted((_short(identifier), _TIME.pack(time + _BIAS)) for identifier, time in ids.items())
+            cursor = transaction.cursor()
+            cursor.putmulti([(DATA + number + identifier, time) for identifier, time in entries])
+            cursor.putmulti([(TIMES + number + time + identifier, b"") for identifier, time in entries])
+            meta["applied"][partition] = last
+            _store_meta(transaction, source, {**meta, "number": number})
+
+        self._environment.write(work)
+
+    def seen(self, source: str, ids: Sequence[bytes]) -> list[int | None]:
+        """The recorded event time of each id; None for an id not recorded."""
+        states = self._environment.read(lambda transaction: _read(transaction, source, ids))
+        return [None if state is None else _TIME.unpack(state)[0] - _BIAS for state in states]
+
+    def forget(self, source: str, before: int) -> None:
+        """Drop ids of events older than `before`."""
+
+        def work(transaction: Any) -> None:
+            number = _load_meta(transaction, source)["number"]
+            prefix, limit = TIMES + number, _TIME.pack(before + _BIAS)
+            old = []
+            for key, _ in _under(transaction, prefix) if number else ():
+                time = key[len(prefix) :][: _TIME.size]
+                if time >= limit:
+                    break
+                old.append((key, time))
+            for key, time in old:
+                transaction.delete(key)
+                identifier = DATA + number + key[len(prefix) + _TIME.size :]
+                # An id that was recorded again with another time is kept for that one.
+                if transaction.get(identifier) == time:
+                    transaction.delete(identifier)
+
+        self._environment.write(work)
+
+
+def _apply(transaction: Any, delta: Delta) -> Outcome:
+    meta = _load_meta(transaction, delta.group)
+    applied = meta["applied"].get(delta.partition)
+    if applied is not None and delta.last <= applied:
+        return "skipped"
+    if applied is not None and delta.first <= applied:
+        return "overlaps"
+    number = meta["number"] or _take_number(transaction)
+    meta["count"] += _merge(transaction, DATA + number, delta, empty=meta["count"] == 0)
+    meta["applied"][delta.partition] = delta.last
+    if delta.newest is not None:
+        meta["newest"] = delta.newest if meta["newest"] is None else max(meta["newest"], delta.newest)
+    _store_meta(transaction, delta.group, {**meta, "number": number})
+    return "applied"
+
+
+def _merge(transaction: Any, prefix: bytes, delta: Delta, *, empty: bool) -> int:
+    """Merge the changes, in the order of keys so that neighbours share pages; returns how many keys are new."""
+    changes = sorted((prefix + _short(key), change) for key, change in delta.changes.items())
+    merge = delta.merge
+    cursor = transaction.cursor()
+    if empty:
+        cursor.putmulti([(key, merge(None, change)) for key, change in changes])
+        return len(changes)
+    get, put = transaction.get, transaction.put
+    new = 0
+    for key, change in changes:
+        stored = get(key)
+        new += stored is None
+        put(key, merge(stored, change))
+    return new
+
+
+def _read(transaction: Any, group: str, keys: Sequence[bytes | None]) -> list[bytes | None]:
+    meta = transaction.get(_meta_key(group))
+    if meta is None:
+        return [None] * len(keys)
+    prefix = DATA + _unpack_meta(meta)["number"]
+    get = transaction.get
+    return [None if key is None else get(prefix + key if len(key) < LONGEST_KEY else prefix + _short(key)) for key in keys]
+
+
+def _short(key: bytes) -> bytes:
+    """A key that LMDB takes. The length keeps the hashed apart from those stored as they are."""
+    return key if len(key) < LONGEST_KEY else b"\xff" * (LONGEST_KEY - 32) + hashlib.sha256(key).digest()
+
+
+def _meta_key(name: str) -> bytes:
+    return META + _short(name.encode())
+
+
+def _load_meta(transaction: Any, name: str) -> Meta:
+    stored = transaction.get(_meta_key(name))
+    if stored is None:
+        return {"name": name, "number": b"", "count": 0, "newest": None, "applied": {}}
+    return _unpack_meta(stored)
+
+
+def _unpack_meta(stored: bytes) -> Meta:
+    meta: Meta = unpack(stored, strict_map_key=False)
+    return meta
+
+
+def _store_meta(transaction: Any, name: str, meta: Meta) -> None:
+    transaction.put(_meta_key(name), pack(meta))
+
+
+def _take_number(transaction: Any) -> bytes:
+    """A number never used before, so that what a dropped group left can't be taken for another's."""
+    stored = transaction.get(NEXT_NUMBER)
+    number = 1 if stored is None else _NUMBER.unpack(stored)[0]
+    transaction.put(NEXT_NUMBER, _NUMBER.pack(number + 1))
+    return _NUMBER.pack(number)
+
+
+def _under(transaction: Any, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    cursor = transaction.cursor()
+    if cursor.set_range(prefix):
+        for key, value in cursor:
+            if not key.startswith(prefix):
+                return
+            yield key, value
+
+
+def _delete_under(transaction: Any, prefix: bytes) -> None:
+    cursor = transaction.cursor()
+    found = cursor.set_range(prefix)
+    while found and cursor.key().startswith(prefix):
+        found = cursor.delete()

@@ -1,0 +1,185 @@
+"""LMDB environments: one per folder and process, shared by all who open it, growing when full, reopened after a fork."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import lmdb
+
+from headrace.errors import IntegrityError, StorageError
+
+__all__ = ["Environment"]
+
+T = TypeVar("T")
+
+FIRST_MAP_SIZE = 64 << 30
+"""Bytes of address space, not of disk: the file is as large as its content."""
+DATA_FILE = "data.mdb"
+READERS = 512
+
+_DAMAGE = (lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.PanicError, lmdb.VersionMismatchError)
+
+_open: dict[tuple[int, int], _Shared] = {}
+_open_lock = threading.Lock()
+_inherited: list[Any] = []
+
+
+class Environment:
+    """A folder's LMDB environment. Any number may stand on one folder, in any number of threads and processes.
+
+    Args:
+        folder: made if it doesn't exist.
+        map_size: bytes of address space to begin with; doubled whenever it is full.
+
+    Raises:
+        StorageError: the folder can't be made, read or written.
+        IntegrityError: the files in it are damaged.
+    """
+
+    def __init__(self, folder: Path, map_size: int = FIRST_MAP_SIZE) -> None:
+        self.folder = folder
+        self._map_size = map_size
+        self._shared = self._acquire()
+
+    def close(self) -> None:
+        """Give up this use of the folder; the last one closes the files."""
+        with _open_lock:
+            self._shared.users -= 1
+            if self._shared.users == 0 and self._shared.pid == os.getpid():
+                _open.pop(self._shared.key, None)
+                self._shared.lmdb.close()
+
+    def read(self, work: Callable[[Any], T]) -> T:
+        """What `work` makes of a read transaction: all it sees is of one moment."""
+        return self._run(work, write=False)
+
+    def write(self, work: Callable[[Any], T]) -> T:
+        """What `work` makes of a write transaction, which is durable afterwards, or has changed nothing if this raises.
+
+        `work` may run more than once.
+        """
+        return self._run(work, write=True)
+
+    def _run(self, work: Callable[[Any], T], *, write: bool) -> T:
+        while True:
+            shared = self._shared
+            if shared.pid != os.getpid():
+                shared = self._shared = self._acquire()
+            try:
+                with shared.transaction(write=write) as transaction:
+                    return work(transaction)
+            except lmdb.MapFullError:
+                with self._explained():
+                    shared.grow(double=True)
+            except lmdb.MapResizedError:
+                with self._explained():
+                    shared.grow(double=False)
+            except lmdb.Error as error:
+                raise _explain(error, self.folder) from error
+
+    def _acquire(self) -> _Shared:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            status = self.folder.stat()
+        except OSError as error:
+            msg = f"can't open the folder {self.folder}: {error.strerror}; check that it exists and may be written"
+            raise StorageError(msg) from error
+        key = (status.st_dev, status.st_ino)
+        with _open_lock:
+            shared = _open.get(key)
+            if shared is not None and shared.pid != os.getpid():
+                # A child must neither use nor close what its parent opened.
+                _inherited.append(_open.pop(key))
+                shared = None
+            if shared is None:
+                with self._explained():
+                    shared = _open[key] = _Shared(key, self.folder, self._map_size)
+            shared.users += 1
+            return shared
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except lmdb.Error as error:
+            raise _explain(error, self.folder) from error
+
+
+class _Shared:
+    """One open environment, and a gate that lets it be remapped only while no transaction runs."""
+
+    def __init__(self, key: tuple[int, int], folder: Path, map_size: int) -> None:
+        self.key, self.pid, self.users = key, os.getpid(), 0
+        self.lmdb = lmdb.open(str(folder), map_size=map_size, max_readers=READERS, readahead=False)
+        try:
+            _check_length(self.lmdb, folder / DATA_FILE)
+        except IntegrityError:
+            self.lmdb.close()
+            raise
+        self.lmdb.reader_check()  # frees the slots of readers that were killed
+        self._gate = threading.Condition()
+        self._running = 0
+        self._growing = False
+
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[Any]:
+        with self._gate:
+            while self._growing:
+                self._gate.wait()
+            self._running += 1
+        try:
+            with self.lmdb.begin(write=write) as transaction:
+                yield transaction
+        finally:
+            with self._gate:
+                self._running -= 1
+                if self._growing:
+                    self._gate.notify_all()
+
+    def grow(self, *, double: bool) -> None:
+        with self._gate:
+            before = self.lmdb.info()["map_size"]
+            while self._growing:
+                self._gate.wait()
+            self._growing = True
+            try:
+                while self._running:
+                    self._gate.wait()
+                size = self.lmdb.info()["map_size"]
+                # Another thread may have doubled it while this one waited.
+                if not double or size == before:
+                    self.lmdb.set_mapsize(2 * size if double else 0)
+            finally:
+                self._growing = False
+                self._gate.notify_all()
+
+
+def _check_length(environment: Any, file: Path) -> None:
+    """Reading a page that a cut file doesn't hold kills the process, so look before."""
+    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    length = file.stat().st_size
+    if length < needed:
+        raise IntegrityError(_damaged(file.parent, f"{file.name} has {length} bytes of {needed}"))
+
+
+def _explain(error: lmdb.Error, folder: Path) -> Exception:
+    if isinstance(error, _DAMAGE):
+        return IntegrityError(_damaged(folder, str(error)))
+    reason = str(error)
+    if re.search(os.strerror(errno.ENOSPC), reason):
+        return StorageError(f"no space left on the disk of {folder}; free some and repeat the call, nothing was changed")
+    return StorageError(f"can't use the online store in {folder}: {reason}; check that the folder may be written")
+
+
+def _damaged(folder: Path, reason: str) -> str:
+    return (
+        f"the online store in {folder} is damaged ({reason}); everything in it comes from the lake and the event log: "
+        "stop its users, delete the folder and run `headrace materialize` to rebuild it"
+    )

@@ -1,0 +1,104 @@
+"""The states of a table group: the record that holds now, those to come, and how far back the state knows.
+
+A state is [oldest, timestamp, offset, partition, later, value, value, …]:
+oldest: the lowest timestamp ever seen of the key; if it's below `timestamp`, older records were dropped.
+timestamp, offset, partition, values: the oldest record that is kept.
+later: None, or newer records [[timestamp, offset, partition, value, …], …] ascending, one per timestamp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from headrace.online.codec import pack, unpack
+
+__all__ = ["RecordReader", "collect_records", "merge_records"]
+
+FIRST_VALUE = 5
+Ints = npt.NDArray[np.int64]
+
+
+def collect_records(
+    keys: Ints, times: Ints, offsets: Ints, partitions: Ints, values: Sequence[Sequence[Any]], now: int | None
+) -> dict[int, bytes]:
+    """Key number to the packed state that the rows make. Without `now` every record is kept."""
+    order = np.lexsort((partitions, offsets, times, keys))
+    keys, times = keys[order], times[order]
+    last = np.append(keys[1:] != keys[:-1], True)
+    corrected = np.append((keys[1:] == keys[:-1]) & (times[1:] == times[:-1]), False)
+    starts = np.flatnonzero(np.append(True, last[:-1]))
+    oldest = np.repeat(times[starts], np.diff(np.append(starts, len(keys))))
+    keep = ~corrected
+    if now is not None:
+        # A record that another of the same key follows by now never holds again.
+        keep &= last | np.append(times[1:] > now, True)
+    kept = order[keep]
+    rows = zip(*[_take(column, kept) for column in values], strict=True) if values else [()] * len(kept)
+    heads = [column.tolist() for column in (keys[keep], oldest[keep], times[keep], offsets[kept], partitions[kept])]
+    states: dict[int, list[Any]] = {}
+    for key, old, time, offset, partition, row in zip(*heads, rows, strict=True):
+        state = states.get(key)
+        if state is None:
+            states[key] = [old, time, offset, partition, None, *row]
+        else:
+            state[4] = [*(state[4] or ()), [time, offset, partition, *row]]
+    return {key: pack(state) for key, state in states.items()}
+
+
+def merge_records(stored: bytes, change: bytes, now: int) -> bytes:
+    """The state of the records of both, less those that no read at or after now needs."""
+    one, other = unpack(stored), unpack(change)
+    records = sorted(_records(one) + _records(other), key=_order)
+    # Of one timestamp, the one that sorts last stays.
+    records = list({record[0]: record for record in records}.values())
+    oldest = min(one[0], other[0])
+    # Before the moment from which both know everything, no answer would be sure.
+    first = max([state[1] for state in (one, other) if state[0] < state[1]], default=oldest)
+    first = max([first, *[record[0] for record in records if record[0] <= now]])
+    kept = [record for record in records if record[0] >= first]
+    return pack([oldest, *kept[0][:3], kept[1:] or None, *kept[0][3:]])
+
+
+class RecordReader:
+    """Reads chosen values of a table group from packed states."""
+
+    def __init__(self, places: Sequence[int], width: int) -> None:
+        self._places = [FIRST_VALUE + place for place in places]
+        self._nothing: list[Any] = [None, None, None, None, None, *[None] * width]
+
+    def read(self, states: Sequence[bytes | None], t: int) -> tuple[list[list[Any]], list[int | None], list[int]]:
+        """Values by column, record timestamps, and the rows that the states can't answer."""
+        nothing = self._nothing
+        rows: list[list[Any]] = [nothing if state is None else unpack(state) for state in states]
+        inexact: list[int] = []
+        for place, row in enumerate(rows):
+            if row[1] is not None and (row[1] > t or row[4] is not None):
+                rows[place] = self._as_of(row, t)
+                if row[0] <= t < row[1]:
+                    inexact.append(place)
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(nothing)
+        return [list(columns[place]) for place in self._places], list(columns[1]), inexact
+
+    def _as_of(self, row: list[Any], t: int) -> list[Any]:
+        if row[1] > t:
+            return self._nothing
+        for later in reversed(row[4]):
+            if later[0] <= t:
+                return [row[0], *later[:3], None, *later[3:]]
+        return row
+
+
+_order = itemgetter(0, 1, 2)
+
+
+def _records(state: list[Any]) -> list[list[Any]]:
+    return [[*state[1:4], *state[FIRST_VALUE:]], *(state[4] or ())]
+
+
+def _take(column: Sequence[Any], rows: Ints) -> list[Any]:
+    return [column[row] for row in rows.tolist()]

@@ -1,0 +1,186 @@
+"""GroupState: what one group version keeps per key in the online store. Writes changes from rows, merges and reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.definitions.group import FeatureGroup
+from headrace.kernel.inputs import group_inputs
+from headrace.kernel.tiles import INEXACT, Argument, Rows, Tiles
+from headrace.online.codec import KeyCodec, pack, unpack
+from headrace.online.records import RecordReader, collect_records, merge_records
+from headrace.online.store import Merge
+
+__all__ = ["GroupState", "Reading"]
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Features of some keys as of one moment, before ttl and defaults.
+
+    Attributes:
+        values: feature name to a value per row: timestamps as int microseconds, dates as int days, float32 as float.
+        times: the newest event time < t, or the record's timestamp <= t, microseconds; None where there is no row.
+        inexact: rows that the states can't answer for this t; history has to. Their values and times mean nothing.
+    """
+
+    values: dict[str, list[Any]]
+    times: list[int | None]
+    inexact: list[int]
+
+
+class GroupState:
+    """The states of one group version. The types of the group's features must be resolved.
+
+    Attributes:
+        inputs: the expressions that `changes` wants evaluated.
+    """
+
+    def __init__(self, group: FeatureGroup) -> None:
+        self.inputs = group_inputs(group)
+        self._names = [item.feature.name for item in self.inputs.features]
+        self._codec = KeyCodec(list(group.entity.keys.items()))
+        self._keys = list(group.entity.keys)
+        self._tiles = None if group.source.is_table else Tiles(self.inputs)
+        self._readers: dict[tuple[str, ...], Any] = {}
+
+    def key(self, values: Sequence[Any]) -> bytes | None:
+        """The key of one entity, its parts in the entity's order; None if any is null.
+
+        Raises:
+            InvalidInputError: a part isn't of its type.
+        """
+        return self._codec.key(values)
+
+    def keys(self, columns: Sequence[Sequence[Any]]) -> list[bytes | None]:
+        """The keys of many entities, given a sequence of values for each part. Raises as `key` does."""
+        return self._codec.keys(columns)
+
+    def changes(self, rows: pa.Table, now: int | None = None, partition: int | None = None) -> dict[bytes, bytes]:
+        """Key to the change that the rows make; rows with a null key make none.
+
+        Args:
+            rows: the entity's keys by their own names, `event_time`, `_offset`, `_partition` unless given, and the columns
+                of `inputs.expressions`. Any order.
+            now: microseconds; lets what no read needs be left out, and keeps apart what isn't due. None: everything is kept.
+            partition: the partition of all rows.
+        """
+        rows = _present(rows, self._keys).combine_chunks()
+        if not rows.num_rows:
+            return {}
+        numbers, names = self._number_keys(rows)
+        times, offsets = _integers(rows["event_time"]), _integers(rows["_offset"])
+        partitions = _integers(rows["_partition"]) if partition is None else np.full(len(times), partition, np.int64)
+        if self._tiles is None:
+            values = [_plain(rows[cast("str", item.argument)]) for item in self.inputs.features]
+            packed = collect_records(numbers, times, offsets, partitions, values, now)
+            return {names[key]: state for key, state in packed.items()}
+        arguments = {item.argument: _argument(rows[item.argument]) for item in self.inputs.features if item.argument is not None}
+        conditions = {item.where: _booleans(rows[item.where]) for item in self.inputs.features if item.where is not None}
+        events = Rows(numbers, times, offsets, partitions, arguments, conditions)
+        states = self._tiles.collect(events, len(names), now)
+        return {name: pack(state) for name, state in zip(names, states, strict=True) if state is not None}
+
+    def merge(self, now: int) -> Merge:
+        """Joins a change to a stored state, and drops what no read at or after `now` (microseconds) can need."""
+        tiles = self._tiles
+
+        def merge(stored: bytes | None, change: bytes) -> bytes:
+            if stored is None:
+                return change
+            if tiles is None:
+                return merge_records(stored, change, now)
+            return pack(tiles.merge(unpack(stored), unpack(change), now))
+
+        return merge
+
+    def read(self, states: Sequence[bytes | None], t: int, names: Sequence[str] | None = None) -> Reading:
+        """The features (all, or those named) of each state as of `t`, microseconds.
+
+        Raises:
+            InvalidInputError: a sum of integers that no int64 holds.
+        """
+        wanted = tuple(self._names if names is None else names)
+        reader = self._readers.get(wanted)
+        if reader is None:
+            reader = self._readers[wanted] = self._reader(wanted)
+        if self._tiles is None:
+            columns, times, inexact = reader.read(states, t)
+            return Reading(dict(zip(wanted, columns, strict=True)), times, inexact)
+        rows, times, inexact = [], [], []
+        for place, state in enumerate(states):
+            time, values = (None, reader.empty) if state is None else reader.read(unpack(state), t)
+            if time is INEXACT:
+                inexact.append(place)
+                time, values = None, reader.empty
+            rows.append(values)
+            times.append(time)
+        columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in wanted]
+        return Reading(dict(zip(wanted, columns, strict=True)), times, inexact)
+
+    def _reader(self, names: tuple[str, ...]) -> Any:
+        if self._tiles is None:
+            return RecordReader([self._names.index(name) for name in names], len(self._names))
+        return self._tiles.reader(names)
+
+    def _number_keys(self, rows: pa.Table) -> tuple[Ints, list[bytes]]:
+        if len(self._keys) == 1:
+            encoded = rows[self._keys[0]].combine_chunks().dictionary_encode()
+            distinct = self._codec.keys([_plain(encoded.dictionary)])
+            return encoded.indices.to_numpy().astype(np.int64), cast("list[bytes]", distinct)
+        keys = self._codec.keys([_plain(rows[name]) for name in self._keys])
+        encoded = pa.array(keys, pa.large_binary()).dictionary_encode()
+        return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _present(rows: pa.Table, names: Sequence[str]) -> pa.Table:
+    for name in names:
+        if rows[name].null_count:
+            rows = rows.filter(pc.is_valid(rows[name]))
+    return rows
+
+
+def _numeric(column: Any) -> Any:
+    """Timestamps as int64 microseconds, dates as int32 days, everything else as it is; one array."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_timestamp(array.type):
+        return array.cast(pa.timestamp("us", array.type.tz)).view(pa.int64())
+    return array.view(pa.int32()) if pa.types.is_date32(array.type) else array
+
+
+def _plain(column: Any) -> list[Any]:
+    values: list[Any] = _numeric(column).to_pylist()
+    return values
+
+
+def _integers(column: Any) -> Ints:
+    return cast("Ints", _numeric(column).cast(pa.int64()).to_numpy(zero_copy_only=False))
+
+
+def _booleans(column: Any) -> npt.NDArray[np.bool_]:
+    return cast("npt.NDArray[np.bool_]", column.combine_chunks().to_numpy(zero_copy_only=False))
+
+
+def _argument(column: Any) -> Argument:
+    array = _numeric(column)
+    valid = array.is_valid().to_numpy(zero_copy_only=False)
+    if pa.types.is_floating(array.type) or pa.types.is_integer(array.type):
+        wide = pa.float64() if pa.types.is_floating(array.type) else pa.int64()
+        numbers = pc.fill_null(array.cast(wide), 0).to_numpy(zero_copy_only=False)
+        return Argument(numbers, valid)
+    encoded = array.dictionary_encode()
+    order = pc.array_sort_indices(encoded.dictionary).to_numpy()
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    codes = pc.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False)
+    numbers = ranks[codes] if len(order) else np.zeros(len(array), np.int64)
+    return Argument(numbers, valid, encoded.dictionary.take(pa.array(order)).to_pylist())
