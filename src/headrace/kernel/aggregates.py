@@ -49,9 +49,7 @@ class Ranges:
 class Selection:
     """The events that one argument and condition let through, in order, and what aggregates derive from them once."""
 
-    def __init__(
-        self, rows: Ints, segments: Ints, argument: pa.Array | None, where: Mask | None, longest: int
-    ) -> None:
+    def __init__(self, rows: Ints, segments: Ints, argument: pa.Array | None, where: Mask | None, longest: int) -> None:
         """Select among the events.
 
         Args:

@@ -134,7 +134,8 @@ def _known(
         known = available[positions] <= np.repeat(times[places], (high - low)[places])
         before, shift = prefix_counts(known), begins - low[places]
         inside = {
-            window: Ranges(before[ranges.low + shift], before[ranges.high + shift]) for window, ranges in _at(ends, places).items()
+            window: Ranges(before[ranges.low + shift], before[ranges.high + shift])
+            for window, ranges in _at(ends, places).items()
         }
         yield _Batch(places, timeline.order[positions[known]], before[begins], inside)
 

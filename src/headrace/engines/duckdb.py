@@ -1,0 +1,335 @@
+"""History on one machine: DuckDB reads Parquet and evaluates expressions, the kernel does the rest, entities in parts.
+
+A part holds the entities whose number leaves the same remainder. Its events are read, sorted and searched on their own, so
+the number of parts bounds the memory; several parts run at once, one on each core.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+import psutil
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from headrace.definitions.schema import arrow_schema, arrow_type
+from headrace.engines.engine import GroupRead
+from headrace.errors import InvalidInputError, SettingsError, StorageError
+from headrace.kernel.inputs import SQL_TYPES, FeatureInput, group_inputs
+from headrace.kernel.point_in_time import NEVER, Events, Queries, latest_records, window_features
+from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION
+
+__all__ = ["DuckDBEngine"]
+
+Ints = NDArray[np.int64]
+Columns = list[pa.Array]
+
+SMALL_TABLE = 500_000
+"""Rows below which one part does: more would cost more than they save."""
+ROW_BYTES, COLUMN_BYTES = 72, 48
+"""What an event needs while its part is computed, and what each of its inputs adds."""
+
+_PLAIN = re.compile(r'CAST\(\((?:"([^"]+)"|(\w+))\) AS (\w+)\)')
+_PLAIN_TYPES = {sql: arrow_type(name) for name, sql in SQL_TYPES.items()}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+
+
+class DuckDBEngine:
+    """Computes features in this process. Several threads may use one engine at once."""
+
+    def __init__(self, memory_limit: str = "", threads: int | None = None) -> None:
+        """Open an in-memory DuckDB.
+
+        Args:
+            memory_limit: about what one read may use, for example `4GB`. Default: half of the machine's memory.
+            threads: how many cores to use. Default: all.
+
+        Raises:
+            SettingsError: the limit isn't a size.
+        """
+        self._limit = _bytes(memory_limit) if memory_limit else psutil.virtual_memory().total // 2
+        self._threads = threads or os.cpu_count() or 1
+        self._connection = duckdb.connect(config={"threads": self._threads})
+        self._connection.execute(f"SET memory_limit = '{max(self._limit // 2 >> 20, 128)}MiB'")
+        self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
+
+    def read(self, queries: pa.Table, timestamp: str, read: GroupRead) -> pa.Table:
+        """The features of each query row as of its timestamp, in the rows' order, and EVENT_TIME.
+
+        Raises:
+            InvalidInputError: an expression fails on a row, or an integer sum is beyond int64.
+            StorageError: a file of the snapshot can't be read.
+        """
+        asked = _Asked.of(queries, timestamp, read)
+        inputs = group_inputs(read.group, read.features)
+        compute = self._records if read.group.source.is_table else self._windows
+        columns, seen = compute(read, asked, inputs.expressions, inputs.features)
+        named = {
+            item.feature.name: column.cast(arrow_type(item.feature.dtype))
+            for item, column in zip(inputs.features, columns, strict=True)
+        }
+        return pa.table({**named, EVENT_TIME: pa.array(seen, mask=seen == NEVER).cast(arrow_type("timestamp"))})
+
+    def project(self, rows: pa.Table, expressions: Mapping[str, str]) -> pa.Table:
+        """Evaluate SQL expressions over each row; the rows' order is kept.
+
+        Raises:
+            InvalidInputError: an expression fails on a row.
+        """
+        plain = {name: column for name, sql in expressions.items() if (column := _plain_column(rows, sql)) is not None}
+        computed = {name: sql for name, sql in expressions.items() if name not in plain}
+        if computed:
+            result = self._query(f"SELECT {_selected(computed)} FROM __rows", __rows=rows)
+            plain |= {name: result.column(name) for name in computed}
+        return pa.table({name: plain[name] for name in expressions})
+
+    def _windows(
+        self, read: GroupRead, asked: _Asked, expressions: Mapping[str, str], features: Sequence[FeatureInput]
+    ) -> tuple[Columns, Ints]:
+        def work(events: Events, queries: Queries) -> tuple[Columns, Ints]:
+            return window_features(events, queries, features)
+
+        places, results = zip(*self._each_part(read, asked, expressions, work), strict=True)
+        back = _inverse(places)
+        columns = [_joined([columns[i] for columns, _ in results]).take(pa.array(back)) for i in range(len(features))]
+        return columns, np.concatenate([seen for _, seen in results])[back]
+
+    def _records(
+        self, read: GroupRead, asked: _Asked, expressions: Mapping[str, str], _features: Sequence[FeatureInput]
+    ) -> tuple[Columns, Ints]:
+        """First find each query's record by key and time alone, then fetch the columns of the records found."""
+        places, results = zip(*self._each_part(read, asked, {}, _Held.find), strict=True)
+        back = _inverse(places)
+        counts = np.cumsum([0, *(len(held.offsets) for held in results)])
+        slots = [np.where(held.slots < 0, -1, held.slots + count) for held, count in zip(results, counts, strict=False)]
+        slot, seen = np.concatenate(slots)[back], np.concatenate([held.times for held in results])[back]
+        found = pa.table(
+            {
+                "__offset": np.concatenate([held.offsets for held in results]),
+                "__partition": np.concatenate([held.partitions for held in results]),
+                "__slot": np.arange(counts[-1]),
+            }
+        )
+        del results, slots
+        rows = self._query(
+            f"SELECT __slot, {_selected(expressions)} FROM {_source(read, found.num_rows)} AS __source "
+            f"JOIN __found ON {_quoted(OFFSET)} = __offset AND {_quoted(PARTITION)} = __partition",
+            __found=found,
+            __nothing=_no_rows(read),
+        )
+        row_of = np.empty(found.num_rows, np.int64)
+        row_of[rows.column("__slot").to_numpy()] = np.arange(rows.num_rows)
+        taken = np.zeros(len(slot), np.int64)
+        taken[slot >= 0] = row_of[slot[slot >= 0]]
+        wanted = pa.array(taken, mask=slot < 0)
+        by_input = {name: _whole(rows.column(name)).take(wanted) for name in expressions}
+        return [by_input[item.argument] for item in _features if item.argument is not None], seen
+
+    def _each_part(
+        self, read: GroupRead, asked: _Asked, columns: Mapping[str, str], work: Callable[[Events, Queries], Any]
+    ) -> Iterator[tuple[Ints, Any]]:
+        """The places of each part's queries, and what `work` makes of its events and them. A part's entities are those whose
+        code leaves the same remainder."""
+        parts = self._parts(read.snapshot.count(), ROW_BYTES + COLUMN_BYTES * len(columns))
+
+        def part(index: int) -> tuple[Ints, Any]:
+            places = np.flatnonzero(asked.codes % parts == index)
+            entities = asked.entities_of(index, parts)
+            return places, work(self._events(read, entities, columns), Queries(asked.codes[places] // parts, asked.times[places]))
+
+        with ThreadPoolExecutor(min(self._threads, parts)) as pool:
+            for done, result in enumerate(pool.map(part, range(parts)), 1):
+                yield result
+                read.progress(done, parts)
+
+    def _parts(self, rows: int, row_bytes: int) -> int:
+        together = -(-rows * row_bytes * self._threads // (self._limit // 2))
+        return max(together, 1 if rows < SMALL_TABLE else self._threads)
+
+    def _events(self, read: GroupRead, entities: pa.Table, columns: Mapping[str, str]) -> Events:
+        wanted = {"__code": "__code", **{name: _quoted(name) for name in (EVENT_TIME, OFFSET, PARTITION)}, **columns}
+        if read.as_known:
+            wanted[AVAILABLE_TIME] = _quoted(AVAILABLE_TIME)
+        keys = read.group.key_columns.values()
+        joined = " AND ".join(f"__source.{_quoted(column)} = __key{i}" for i, column in enumerate(keys))
+        found = self._query(
+            f"SELECT {_selected(wanted)} FROM {_source(read, entities.num_rows)} AS __source "
+            f"JOIN __entities ON {joined} WHERE {_counted(read)}",
+            __entities=entities,
+            __nothing=_no_rows(read),
+        )
+        return Events(
+            found.column("__code").to_numpy(),
+            _micros(found, EVENT_TIME),
+            [found.column(OFFSET).to_numpy(), found.column(PARTITION).to_numpy()],
+            _micros(found, AVAILABLE_TIME) if read.as_known else None,
+            {name: _whole(found.column(name)) for name in columns},
+        )
+
+    def _query(self, sql: str, **tables: pa.Table) -> pa.Table:
+        with self._connection.cursor() as cursor:
+            for name, table in tables.items():
+                cursor.register(name, table)
+            try:
+                return cursor.sql(sql).to_arrow_table()
+            except duckdb.OperationalError as error:
+                msg = f"DuckDB can't read the lake: {error}"
+                raise StorageError(msg) from error
+            except duckdb.Error as error:
+                msg = f"DuckDB can't evaluate the expressions {sql!r}: {error}"
+                raise InvalidInputError(msg) from error
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The queries by entity.
+
+    Attributes:
+        codes: the number of each query's entity; one beyond the last where a key or the timestamp is null.
+        times: as of when, in microseconds.
+        entities: the distinct keys, in the order of their numbers: columns __key0, __key1, …
+    """
+
+    codes: NDArray[np.int32]
+    times: Ints
+    entities: pa.Table
+
+    @classmethod
+    def of(cls, queries: pa.Table, timestamp: str, read: GroupRead) -> _Asked:
+        """Number the entities of the queries."""
+        keys = [_whole(queries.column(read.keys[key])) for key in read.group.entity.keys]
+        valid = _whole(queries.column(timestamp)).is_valid().to_numpy(zero_copy_only=False)
+        codes = np.zeros(queries.num_rows, np.int64)
+        for key in keys:
+            encoded = key.dictionary_encode()
+            valid &= key.is_valid().to_numpy(zero_copy_only=False)
+            both = codes * len(encoded.dictionary) + encoded.indices.fill_null(0).to_numpy()
+            codes = pa.array(both).dictionary_encode().indices.to_numpy().astype(np.int64)
+        codes = pa.array(codes, mask=~valid).dictionary_encode().indices
+        count = queries.num_rows and (codes.null_count < queries.num_rows) * (
+            1 + (np.max(codes.drop_null().to_numpy(), initial=-1))
+        )
+        numbers = codes.fill_null(int(count)).to_numpy()
+        first = np.empty(int(count) + 1, np.int64)
+        first[numbers[::-1]] = np.arange(queries.num_rows)[::-1]
+        entities = {f"__key{i}": key.take(pa.array(first[:-1])) for i, key in enumerate(keys)}
+        times = _whole(queries.column(timestamp)).cast(pa.int64()).fill_null(0).to_numpy()
+        return cls(numbers, times, pa.table(entities))
+
+    def entities_of(self, index: int, parts: int) -> pa.Table:
+        """The entities of one part, with the __code that the part knows each one by."""
+        entities = self.entities if parts == 1 else self.entities.take(pa.array(np.arange(index, self.entities.num_rows, parts)))
+        return entities.append_column("__code", pa.array(np.arange(entities.num_rows, dtype=np.int32)))
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The records that a part's queries found.
+
+    Attributes:
+        slots: the number of each query's record; -1 if there is none.
+        times: the time of each query's record, or NEVER.
+        offsets, partitions: what identifies each record in the lake.
+    """
+
+    slots: Ints
+    times: Ints
+    offsets: Ints
+    partitions: NDArray[np.int32]
+
+    @classmethod
+    def find(cls, events: Events, queries: Queries) -> _Held:
+        """The records that hold as of the queries."""
+        rows = latest_records(events, queries)
+        distinct, slots = np.unique(rows, return_inverse=True)
+        missing = int(len(distinct) > 0 and distinct[0] < 0)
+        times = np.concatenate([np.full(missing, NEVER), events.times[distinct[missing:]]])
+        offsets, partitions = events.arrival
+        return cls(
+            slots - missing,
+            times[slots],
+            offsets[distinct[missing:]].astype(np.int64),
+            partitions[distinct[missing:]].astype(np.int32),
+        )
+
+
+def _source(read: GroupRead, wanted: int) -> str:
+    """The table to read: the snapshot's files, or no rows if none of them could be wanted."""
+    files = read.snapshot.files() if wanted else ()
+    if not files:
+        return "__nothing"
+    names = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    return f"read_parquet([{names}], union_by_name = true, hive_partitioning = false)"
+
+
+def _counted(read: GroupRead) -> str:
+    """The condition that leaves out what came in after the offsets asked for."""
+    limits = (read.through or {}).items()
+    return (
+        " AND ".join(f"NOT ({_quoted(PARTITION)} = {partition} AND {_quoted(OFFSET)} > {last})" for partition, last in limits)
+        or "TRUE"
+    )
+
+
+def _no_rows(read: GroupRead) -> pa.Table:
+    schema = {
+        **read.group.source.schema,
+        EVENT_TIME: "timestamp",
+        AVAILABLE_TIME: "timestamp",
+        PARTITION: "int32",
+        OFFSET: "int64",
+    }
+    return arrow_schema(schema).empty_table()
+
+
+def _selected(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{sql} AS {_quoted(name)}" for name, sql in columns.items())
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _plain_column(rows: pa.Table, sql: str) -> pa.ChunkedArray | None:
+    """The column that an expression merely names, if it already has the type to cast to."""
+    match = _PLAIN.fullmatch(sql)
+    name = match and (match[1] or match[2])
+    if not match or name not in rows.column_names or rows.schema.field(name).type != _PLAIN_TYPES.get(match[3]):
+        return None
+    return rows.column(name)
+
+
+def _inverse(places: Sequence[Ints]) -> Ints:
+    """Where each query's result lies when the parts' results follow each other."""
+    order = np.concatenate(places)
+    back = np.empty(len(order), np.int64)
+    back[order] = np.arange(len(order))
+    return back
+
+
+def _joined(columns: Sequence[pa.Array]) -> pa.Array:
+    return columns[0] if len(columns) == 1 else pa.concat_arrays(columns)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks()
+
+
+def _micros(table: pa.Table, name: str) -> Ints:
+    times: Ints = table.column(name).cast(pa.int64()).to_numpy()
+    return times
+
+
+def _bytes(text: str) -> int:
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        msg = f"setting 'memory_limit' must be a size such as '4GB', not {text!r}"
+        raise SettingsError(msg)
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
