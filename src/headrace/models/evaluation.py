@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from headrace.errors import InvalidInputError, MissingExtraError, NotFoundError
+from headrace.flavors.loaded import LoadedModel
 
-__all__ = ["BUILT_IN", "Data", "Evaluated", "Metric", "Predictor", "measure", "take"]
+__all__ = ["BUILT_IN", "Data", "Evaluated", "Metric", "measure", "take"]
 
 Metric = Callable[[Any, Any], float]
 """A function of (truth, prediction), named by its `__name__`."""
@@ -27,8 +28,15 @@ BUILT_IN = (*PROBABILISTIC, *CLASSES, *ERRORS)
 class TrainingSet(Protocol):
     """What is read of a training set."""
 
-    fingerprint: str
-    label: str
+    @property
+    def fingerprint(self) -> str:
+        """Hash of its values."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """The column with the truth."""
+        ...
 
     def to_pandas(self) -> pd.DataFrame:
         """Its rows."""
@@ -36,18 +44,6 @@ class TrainingSet(Protocol):
 
 
 Data = TrainingSet | pd.DataFrame
-
-
-class Predictor(Protocol):
-    """What is asked of a loaded model."""
-
-    def predict(self, data: pd.DataFrame) -> Any:
-        """One prediction a row."""
-        ...
-
-    def predict_proba(self, data: pd.DataFrame) -> Any | None:
-        """Probabilities by row and class; None if the model can't tell."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +97,7 @@ def frame_fingerprint(frame: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def measure(model: Predictor, data: Evaluated, metrics: Sequence[str | Metric]) -> dict[str, float]:
+def measure(model: LoadedModel, data: Evaluated, metrics: Sequence[str | Metric]) -> dict[str, float]:
     """The figures of a model on the data.
 
     Raises:
@@ -116,8 +112,9 @@ def measure(model: Predictor, data: Evaluated, metrics: Sequence[str | Metric]) 
             error = NotFoundError.of("built-in metric", metric, BUILT_IN)
             raise InvalidInputError(str(error))
     predicted = np.asarray(model.predict(data.inputs))
-    proba = model.predict_proba(data.inputs) if any(metric in PROBABILISTIC for metric in metrics) else None
-    scores = predicted if proba is None else np.asarray(proba)
+    wants_scores = any(isinstance(metric, str) and metric in PROBABILISTIC for metric in metrics)
+    has_scores = hasattr(model.model, "predict_proba")
+    scores = np.asarray(model.predict_proba(data.inputs)) if wants_scores and has_scores else predicted
     return {_name(metric): _figure(metric, data.truth, predicted, scores) for metric in metrics}
 
 

@@ -155,3 +155,11 @@ def _lineage() -> None:
         sa.PrimaryKeyConstraint("source", "target", "kind", name="pk_lineage_edges"),
     )
     op.create_index("ix_lineage_edges_target", "lineage_edges", ["target"])
+
+
+def downgrade() -> None:
+    """Drop the tables; their triggers go with them."""
+    for table in ("lineage_edges", "audit", "model_evaluations", "model_aliases", "model_versions", "registered_models"):
+        op.drop_table(table)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION audit_append_only()")

@@ -1,0 +1,50 @@
+"""From a model's files in the artifact store to a model in memory."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path, PurePosixPath
+
+from headrace.artifacts.store import ArtifactStore
+from headrace.errors import IntegrityError, NotFoundError
+from headrace.flavors.loaded import LoadedModel
+from headrace.flavors.saving import load_model
+from headrace.models.version import ModelVersion
+from headrace.tracking.run import ArtifactEntry, LoggedModel
+
+__all__ = ["LoadedModel", "load"]
+
+
+def load(model: ModelVersion | LoggedModel, artifacts: ArtifactStore, *, allow_pickle: bool = False) -> LoadedModel:
+    """The model in memory. Its files pass through a temporary folder, each checked against its SHA-256.
+
+    Raises:
+        IntegrityError: a file is gone, isn't what was logged, or would be written outside of its folder.
+        UnsafeModelError: the format runs code when loaded, and `allow_pickle` isn't given.
+    """
+    with tempfile.TemporaryDirectory(prefix="headrace-model-") as name:
+        folder = Path(name)
+        for file in model.files:
+            _fetch(model.urn, file, folder, artifacts)
+        return load_model(
+            folder,
+            flavor=model.flavor,
+            serializer=model.serializer,
+            details=model.details,
+            signature=model.signature,
+            allow_pickle=allow_pickle,
+        )
+
+
+def _fetch(urn: str, file: ArtifactEntry, folder: Path, artifacts: ArtifactStore) -> None:
+    inside = PurePosixPath(file.path)
+    if inside.is_absolute() or ".." in inside.parts or "\\" in file.path:
+        msg = f"{urn} names a file outside of its folder ({file.path!r}); don't use it, and ask who registered it"
+        raise IntegrityError(msg)
+    path = folder / inside
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        artifacts.get_file(file.digest, path)
+    except NotFoundError as error:
+        msg = f"{urn} can't be loaded: its file {file.path!r} (SHA-256 {file.digest}) is gone; put it back from a backup"
+        raise IntegrityError(msg) from error
