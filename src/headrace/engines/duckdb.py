@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from headrace.definitions.schema import arrow_schema, arrow_type
 from headrace.engines.engine import GroupRead
 from headrace.errors import InvalidInputError, SettingsError, StorageError
-from headrace.kernel.inputs import SQL_TYPES, FeatureInput, group_inputs
+from headrace.kernel.inputs import SQL_TYPES, GroupInputs, group_inputs
 from headrace.kernel.point_in_time import NEVER, Events, Queries, latest_records, window_features
 from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION
 
@@ -69,8 +70,8 @@ class DuckDBEngine:
         """
         asked = _Asked.of(queries, timestamp, read)
         inputs = group_inputs(read.group, read.features)
-        compute = self._records if read.group.source.is_table else self._windows
-        columns, seen = compute(read, asked, inputs.expressions, inputs.features)
+        job = _Job(read, asked, inputs, self._source(read) if asked.entities.num_rows else "__nothing")
+        columns, seen = self._records(job) if read.group.source.is_table else self._windows(job)
         named = {
             item.feature.name: column.cast(arrow_type(item.feature.dtype))
             for item, column in zip(inputs.features, columns, strict=True)
@@ -90,22 +91,20 @@ class DuckDBEngine:
             plain |= {name: result.column(name) for name in computed}
         return pa.table({name: plain[name] for name in expressions})
 
-    def _windows(
-        self, read: GroupRead, asked: _Asked, expressions: Mapping[str, str], features: Sequence[FeatureInput]
-    ) -> tuple[Columns, Ints]:
+    def _windows(self, job: _Job) -> tuple[Columns, Ints]:
+        features = job.inputs.features
+
         def work(events: Events, queries: Queries) -> tuple[Columns, Ints]:
             return window_features(events, queries, features)
 
-        places, results = zip(*self._each_part(read, asked, expressions, work), strict=True)
+        places, results = zip(*self._each_part(job, job.inputs.expressions, work), strict=True)
         back = _inverse(places)
         columns = [_joined([columns[i] for columns, _ in results]).take(pa.array(back)) for i in range(len(features))]
         return columns, np.concatenate([seen for _, seen in results])[back]
 
-    def _records(
-        self, read: GroupRead, asked: _Asked, expressions: Mapping[str, str], _features: Sequence[FeatureInput]
-    ) -> tuple[Columns, Ints]:
+    def _records(self, job: _Job) -> tuple[Columns, Ints]:
         """First find each query's record by key and time alone, then fetch the columns of the records found."""
-        places, results = zip(*self._each_part(read, asked, {}, _Held.find), strict=True)
+        places, results = zip(*self._each_part(job, {}, _Held.find), strict=True)
         back = _inverse(places)
         counts = np.cumsum([0, *(len(held.offsets) for held in results)])
         slots = [np.where(held.slots < 0, -1, held.slots + count) for held, count in zip(results, counts, strict=False)]
@@ -119,51 +118,52 @@ class DuckDBEngine:
         )
         del results, slots
         rows = self._query(
-            f"SELECT __slot, {_selected(expressions)} FROM {_source(read, found.num_rows)} AS __source "
+            f"SELECT __slot, {_selected(job.inputs.expressions)} FROM {job.source} AS __source "
             f"JOIN __found ON {_quoted(OFFSET)} = __offset AND {_quoted(PARTITION)} = __partition",
             __found=found,
-            __nothing=_no_rows(read),
+            __nothing=job.no_rows,
         )
         row_of = np.empty(found.num_rows, np.int64)
         row_of[rows.column("__slot").to_numpy()] = np.arange(rows.num_rows)
         taken = np.zeros(len(slot), np.int64)
         taken[slot >= 0] = row_of[slot[slot >= 0]]
         wanted = pa.array(taken, mask=slot < 0)
-        by_input = {name: _whole(rows.column(name)).take(wanted) for name in expressions}
-        return [by_input[item.argument] for item in _features if item.argument is not None], seen
+        by_input = {name: _whole(rows.column(name)).take(wanted) for name in job.inputs.expressions}
+        return [by_input[item.argument] for item in job.inputs.features if item.argument is not None], seen
 
     def _each_part(
-        self, read: GroupRead, asked: _Asked, columns: Mapping[str, str], work: Callable[[Events, Queries], Any]
+        self, job: _Job, columns: Mapping[str, str], work: Callable[[Events, Queries], Any]
     ) -> Iterator[tuple[Ints, Any]]:
         """The places of each part's queries, and what `work` makes of its events and them. A part's entities are those whose
         code leaves the same remainder."""
-        parts = self._parts(read.snapshot.count(), ROW_BYTES + COLUMN_BYTES * len(columns))
+        parts = self._parts(job.read.snapshot.count(), ROW_BYTES + COLUMN_BYTES * len(columns))
+        codes, times = job.asked.codes, job.asked.times
 
         def part(index: int) -> tuple[Ints, Any]:
-            places = np.flatnonzero(asked.codes % parts == index)
-            entities = asked.entities_of(index, parts)
-            return places, work(self._events(read, entities, columns), Queries(asked.codes[places] // parts, asked.times[places]))
+            places = np.flatnonzero(codes % parts == index)
+            events = self._events(job, job.asked.entities_of(index, parts), columns)
+            return places, work(events, Queries(codes[places] // parts, times[places]))
 
         with ThreadPoolExecutor(min(self._threads, parts)) as pool:
             for done, result in enumerate(pool.map(part, range(parts)), 1):
                 yield result
-                read.progress(done, parts)
+                job.read.progress(done, parts)
 
     def _parts(self, rows: int, row_bytes: int) -> int:
         together = -(-rows * row_bytes * self._threads // (self._limit // 2))
         return max(together, 1 if rows < SMALL_TABLE else self._threads)
 
-    def _events(self, read: GroupRead, entities: pa.Table, columns: Mapping[str, str]) -> Events:
+    def _events(self, job: _Job, entities: pa.Table, columns: Mapping[str, str]) -> Events:
+        read = job.read
         wanted = {"__code": "__code", **{name: _quoted(name) for name in (EVENT_TIME, OFFSET, PARTITION)}, **columns}
         if read.as_known:
             wanted[AVAILABLE_TIME] = _quoted(AVAILABLE_TIME)
         keys = read.group.key_columns.values()
         joined = " AND ".join(f"__source.{_quoted(column)} = __key{i}" for i, column in enumerate(keys))
         found = self._query(
-            f"SELECT {_selected(wanted)} FROM {_source(read, entities.num_rows)} AS __source "
-            f"JOIN __entities ON {joined} WHERE {_counted(read)}",
+            f"SELECT {_selected(wanted)} FROM {job.source} AS __source JOIN __entities ON {joined} WHERE {_counted(read)}",
             __entities=entities,
-            __nothing=_no_rows(read),
+            __nothing=job.no_rows,
         )
         return Events(
             found.column("__code").to_numpy(),
@@ -173,18 +173,39 @@ class DuckDBEngine:
             {name: _whole(found.column(name)) for name in columns},
         )
 
+    def _source(self, read: GroupRead) -> str:
+        """The snapshot's rows as a FROM clause; a column that the source got later than its files is null."""
+        files = ", ".join("'" + file.replace("'", "''") + "'" for file in read.snapshot.files())
+        if not files:
+            return "__nothing"
+        rows = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+        with self._connection.cursor() as cursor, _errors():
+            held = {column.lower() for column in cursor.sql(f"FROM {rows}").columns}
+        lacking = [(name, SQL_TYPES[kind]) for name, kind in read.group.source.schema.items() if name.lower() not in held]
+        nulls = "".join(f", NULL::{kind} AS {_quoted(name)}" for name, kind in lacking)
+        return f"(SELECT *{nulls} FROM {rows})" if lacking else rows
+
     def _query(self, sql: str, **tables: pa.Table) -> pa.Table:
-        with self._connection.cursor() as cursor:
+        with self._connection.cursor() as cursor, _errors():
             for name, table in tables.items():
                 cursor.register(name, table)
-            try:
-                return cursor.sql(sql).to_arrow_table()
-            except duckdb.OperationalError as error:
-                msg = f"DuckDB can't read the lake: {error}"
-                raise StorageError(msg) from error
-            except duckdb.Error as error:
-                msg = f"DuckDB can't evaluate the expressions {sql!r}: {error}"
-                raise InvalidInputError(msg) from error
+            return cursor.sql(sql).to_arrow_table()
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One read, its queries by entity, what its features need, and the FROM clause of the rows."""
+
+    read: GroupRead
+    asked: _Asked
+    inputs: GroupInputs
+    source: str
+
+    @property
+    def no_rows(self) -> pa.Table:
+        """What there is to read if the table was never written, or nothing could match."""
+        extra = {EVENT_TIME: "timestamp", AVAILABLE_TIME: "timestamp", PARTITION: "int32", OFFSET: "int64"}
+        return arrow_schema({**self.read.group.source.schema, **extra}).empty_table()
 
 
 @dataclass(frozen=True)
@@ -212,12 +233,10 @@ class _Asked:
             valid &= key.is_valid().to_numpy(zero_copy_only=False)
             both = codes * len(encoded.dictionary) + encoded.indices.fill_null(0).to_numpy()
             codes = pa.array(both).dictionary_encode().indices.to_numpy().astype(np.int64)
-        codes = pa.array(codes, mask=~valid).dictionary_encode().indices
-        count = queries.num_rows and (codes.null_count < queries.num_rows) * (
-            1 + (np.max(codes.drop_null().to_numpy(), initial=-1))
-        )
-        numbers = codes.fill_null(int(count)).to_numpy()
-        first = np.empty(int(count) + 1, np.int64)
+        encoded = pa.array(codes, mask=~valid).dictionary_encode()
+        count = len(encoded.dictionary)
+        numbers = encoded.indices.fill_null(count).to_numpy()
+        first = np.zeros(count + 1, np.int64)
         first[numbers[::-1]] = np.arange(queries.num_rows)[::-1]
         entities = {f"__key{i}": key.take(pa.array(first[:-1])) for i, key in enumerate(keys)}
         times = _whole(queries.column(timestamp)).cast(pa.int64()).fill_null(0).to_numpy()
@@ -260,13 +279,16 @@ class _Held:
         )
 
 
-def _source(read: GroupRead, wanted: int) -> str:
-    """The table to read: the snapshot's files, or no rows if none of them could be wanted."""
-    files = read.snapshot.files() if wanted else ()
-    if not files:
-        return "__nothing"
-    names = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    return f"read_parquet([{names}], union_by_name = true, hive_partitioning = false)"
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.OperationalError as error:
+        msg = f"the lake can't be read: {error}"
+        raise StorageError(msg) from error
+    except duckdb.Error as error:
+        msg = f"an expression can't be evaluated: {error}"
+        raise InvalidInputError(msg) from error
 
 
 def _counted(read: GroupRead) -> str:
@@ -276,17 +298,6 @@ def _counted(read: GroupRead) -> str:
         " AND ".join(f"NOT ({_quoted(PARTITION)} = {partition} AND {_quoted(OFFSET)} > {last})" for partition, last in limits)
         or "TRUE"
     )
-
-
-def _no_rows(read: GroupRead) -> pa.Table:
-    schema = {
-        **read.group.source.schema,
-        EVENT_TIME: "timestamp",
-        AVAILABLE_TIME: "timestamp",
-        PARTITION: "int32",
-        OFFSET: "int64",
-    }
-    return arrow_schema(schema).empty_table()
 
 
 def _selected(columns: Mapping[str, str]) -> str:

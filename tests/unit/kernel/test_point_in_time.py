@@ -60,7 +60,10 @@ def events_of(rows, kind, *, as_known):
         column("time", np.int64),
         [column("offset", np.int64), column("partition", np.int32)],
         column("available", np.int64) if as_known else None,
-        {"v": pa.array([row["value"] for row in rows], VALUES[kind][0]), "w": pa.array([row["where"] for row in rows], pa.bool_())},
+        {
+            "v": pa.array([row["value"] for row in rows], VALUES[kind][0]),
+            "w": pa.array([row["where"] for row in rows], pa.bool_()),
+        },
     )
 
 
@@ -120,7 +123,13 @@ def test_what_was_known_does_not_depend_on_how_many_rows_are_expanded_together(r
 
 
 def row(time, value=1, key=0, offset=0, available=None):
-    return {"key": key, "time": time, "available": time if available is None else available, "partition": -1, "offset": offset} | {
+    return {
+        "key": key,
+        "time": time,
+        "available": time if available is None else available,
+        "partition": -1,
+        "offset": offset,
+    } | {
         "value": value,
         "where": True,
     }
@@ -132,19 +141,25 @@ def test_an_event_at_the_moment_of_the_query_is_not_seen():
 
 def test_the_tail_includes_the_hop_that_the_window_s_start_lies_in():
     rows = [row(time, offset=time) for time in range(80, 100)]
-    (column,), _ = window_features(events_of(rows, "int64", as_known=False), queries_of([(0, 104)]), [feature("count", window=10, hop=5)])
+    (column,), _ = window_features(
+        events_of(rows, "int64", as_known=False), queries_of([(0, 104)]), [feature("count", window=10, hop=5)]
+    )
     assert column.to_pylist() == [10]  # floor(94, 5) = 90
 
 
 def test_before_the_epoch_the_tail_is_floored_toward_minus_infinity():
     rows = [row(time, offset=-time) for time in range(-30, 0)]
-    (column,), _ = window_features(events_of(rows, "int64", as_known=False), queries_of([(0, -2)]), [feature("count", window=10, hop=5)])
+    (column,), _ = window_features(
+        events_of(rows, "int64", as_known=False), queries_of([(0, -2)]), [feature("count", window=10, hop=5)]
+    )
     assert column.to_pylist() == [13]  # floor(-12, 5) = -15, up to -3
 
 
 def test_large_and_small_floats_add_up_exactly():
     rows = [row(0, 1e16, offset=0), *(row(i, 1.0, offset=i) for i in range(1, 1001)), row(2000, -1e16, offset=2000)]
-    (column,), _ = window_features(events_of(rows, "float64", as_known=False), queries_of([(0, 1500), (0, 3000)]), [feature("sum")])
+    (column,), _ = window_features(
+        events_of(rows, "float64", as_known=False), queries_of([(0, 1500), (0, 3000)]), [feature("sum")]
+    )
     assert column.to_pylist() == [1e16 + 1000, 1000.0]
 
 
@@ -188,5 +203,7 @@ def test_no_features_still_tell_the_newest_event():
 
 def test_opposite_infinities_add_up_to_nan():
     rows = [row(0, math.inf), row(10, -math.inf, offset=1), row(20, 5.0, offset=2)]
-    (column,), _ = window_features(events_of(rows, "float64", as_known=False), queries_of([(0, 5), (0, 15), (0, 25)]), [feature("sum", window=15, hop=5)])
+    (column,), _ = window_features(
+        events_of(rows, "float64", as_known=False), queries_of([(0, 5), (0, 15), (0, 25)]), [feature("sum", window=15, hop=5)]
+    )
     assert str(column.to_pylist()) == "[inf, nan, -inf]"
