@@ -31,7 +31,7 @@ class LoadedModel:
         """Predictions, one a row.
 
         Args:
-            data: pandas, polars or Arrow table, NumPy array, mapping of columns. Columns are found by the signature's names, in any order;
+            data: pandas, polars or Arrow table, NumPy array, mapping of columns. Columns are found by name, in any order;
                 further ones are left out.
 
         Raises:

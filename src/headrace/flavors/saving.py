@@ -57,12 +57,14 @@ def load_model(
         MissingExtraError: a package that loading needs isn't installed.
     """
     if serializer == "pickle" and not allow_pickle:
-        msg = "this model is a pickle: loading it runs code that whoever logged it chose; if you trust them, load with allow_pickle=True"
+        msg = "this model is a pickle: loading it runs code that its author chose; if you trust them, load with allow_pickle=True"
         raise UnsafeModelError(msg)
     for candidate in FLAVORS:
         if (candidate.name, candidate.serializer) == (flavor, serializer):
             return LoadedModel(candidate.load(folder, details), signature, flavor)
-    raise NotFoundError.of("model flavor", f"{flavor} ({serializer})", [f"{item.name} ({item.serializer})" for item in FLAVORS])
+    known = [f"{item.name}/{item.serializer}" for item in FLAVORS]
+    wanted = f"{flavor}/{serializer}"
+    raise NotFoundError.of("flavor", wanted, known)
 
 
 def infer_signature(model: Any, example: Any) -> Signature:

@@ -46,7 +46,7 @@ class SklearnFlavor:
         return SavedModel(self.name, self.serializer, _requirements(), {"file": _FILE, "types": types})
 
     def load(self, folder: Path, details: Mapping[str, Any]) -> Any:
-        """Read model.skops. A type that wasn't recorded when it was saved, or isn't on our list, is refused before anything is built."""
+        """Read model.skops. A type that wasn't recorded at save, or isn't on our list, is refused before anything is built."""
         skops = _skops()
         path = folder / _FILE
         try:

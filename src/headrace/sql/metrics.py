@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from headrace.sql.database import Database
 from headrace.sql.tables.tracking import latest_metrics, metrics, model_metrics
-from headrace.tracking.run import Metric
+from headrace.tracking.run import Metric, MetricSummary
 
 __all__ = ["SqlMetricStore", "add_points", "insert_new", "metric_of", "upsert"]
 
@@ -28,6 +28,19 @@ class SqlMetricStore:
         query = sa.select(metrics).where(c.run_id == run_id, c.key == key).order_by(c.time, c.step, c.is_nan, c.value)
         with self._database.read() as connection:
             return [metric_of(row._asdict()) for row in connection.execute(query)]
+
+    def summaries(self, run_id: str) -> dict[str, MetricSummary]:
+        """Every metric of the run, summed up."""
+        c = metrics.c
+        number = sa.case((c.is_nan == sa.false(), c.value))
+        columns = (c.key, sa.func.count(), sa.func.min(number), sa.func.max(number))
+        query = sa.select(*columns).where(c.run_id == run_id).group_by(c.key)
+        with self._database.read() as connection:
+            return {key: _summary(count, low, high) for key, count, low, high in connection.execute(query)}
+
+
+def _summary(count: int, low: float | None, high: float | None) -> MetricSummary:
+    return MetricSummary(count, math.nan if low is None else low, math.nan if high is None else high)
 
 
 def add_points(connection: sa.Connection, run_id: str, points: Sequence[Metric]) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "LoggedModel",
     "Metric",
     "MetricHistory",
+    "MetricSummary",
     "ModelOutput",
     "Run",
     "RunList",
@@ -77,6 +78,15 @@ class Metric:
     model_id: str = ""
     dataset_name: str = ""
     dataset_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSummary:
+    """All points of one metric of one run: their number, the lowest and the highest value; NaN if all are NaN."""
+
+    count: int
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

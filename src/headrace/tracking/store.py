@@ -6,7 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from headrace.tracking.run import ArtifactEntry, DatasetInput, Experiment, LoggedModel, Metric, ModelOutput, Run, Status, View
+from headrace.tracking.run import (
+    ArtifactEntry,
+    DatasetInput,
+    Experiment,
+    LoggedModel,
+    Metric,
+    MetricSummary,
+    ModelOutput,
+    Run,
+    Status,
+    View,
+)
 from headrace.tracking.search import Comparison, Order
 
 __all__ = ["ArtifactIndex", "ExperimentStore", "LoggedModelStore", "MetricStore", "RunStore", "TrackingStores"]
@@ -118,6 +129,10 @@ class MetricStore(Protocol):
 
     def history(self, run_id: str, key: str) -> list[Metric]:
         """All points ordered by (time, step, value); none for an unknown key."""
+        ...
+
+    def summaries(self, run_id: str) -> dict[str, MetricSummary]:
+        """Every metric of the run, summed up."""
         ...
 
 

@@ -1,0 +1,51 @@
+"""Keeps tracking's own failures out of the training loop: one warning for each kind of failure."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["Guard", "TrackingWarning"]
+
+
+class TrackingWarning(UserWarning):
+    """Something couldn't be logged. The run goes on without it."""
+
+
+class Guard:
+    """Turns exceptions into warnings.
+
+    Args:
+        strict: raise instead.
+    """
+
+    def __init__(self, *, strict: bool) -> None:
+        self._strict = strict
+        self._warned: set[str] = set()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def __call__(self, kind: str, let_through: type[Exception] | tuple[type[Exception], ...] = ()) -> Iterator[None]:
+        """Run a block; of its failures of this kind the first is a warning and the further ones are silent.
+
+        Args:
+            let_through: errors that mean that the caller is wrong about its own run; they are raised.
+        """
+        try:
+            yield
+        except let_through:
+            raise
+        except Exception as error:
+            if self._strict:
+                raise
+            self.warn(kind, f"{kind} couldn't be logged: {error or type(error).__name__}")
+
+    def warn(self, kind: str, message: str) -> None:
+        """Warn once for each kind."""
+        with self._lock:
+            known = kind in self._warned
+            self._warned.add(kind)
+        if not known:
+            warnings.warn(f"{message} (further failures of this kind in this run are silent)", TrackingWarning, stacklevel=2)

@@ -1,0 +1,88 @@
+"""Captures where a run came from, behind it, and keeps that as tags and files under `capture/`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from headrace.capture.environment import capture_environment
+from headrace.capture.git import GitFacts, capture_git
+from headrace.capture.host import capture_host
+from headrace.capture.process import ProcessFacts
+from headrace.tracking.client.guard import Guard
+from headrace.tracking.recorder import Recorder
+
+__all__ = ["DIFF_FILE", "ENVIRONMENT_FILE", "PACKAGES_FILE", "OriginCapture", "process_tags"]
+
+ENVIRONMENT_FILE = "capture/environment.json"
+PACKAGES_FILE = "capture/requirements.txt"
+DIFF_FILE = "capture/code.diff"
+
+_LONGEST_WAIT = 60.0
+
+
+def process_tags(process: ProcessFacts, user: str) -> dict[str, str]:
+    """What is known at once, as the tags that MLflow's tools read."""
+    kind = "NOTEBOOK" if process.entry == "notebook" else "LOCAL"
+    return {"mlflow.user": user, "mlflow.source.name": process.source or process.entry, "mlflow.source.type": kind}
+
+
+class OriginCapture:
+    """One capture in a thread of its own. The run starts without waiting for it and ends with it."""
+
+    def __init__(self, recorder: Recorder, run_id: str, process: ProcessFacts, guard: Guard) -> None:
+        self._recorder = recorder
+        self._run_id = run_id
+        self._process = process
+        self._guard = guard
+        self._thread = threading.Thread(target=self._run, name=f"headrace-capture-{run_id[-6:]}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until it is done, at most a minute."""
+        self._thread.join(_LONGEST_WAIT)
+        if self._thread.is_alive():
+            self._guard.warn(
+                "capture", f"the origin of run {self._run_id} wasn't captured within {_LONGEST_WAIT:.0f} s; it is incomplete"
+            )
+
+    def _run(self) -> None:
+        with self._guard("the run's origin"):
+            self._software()
+        with self._guard("the code's state"):
+            self._code()
+
+    def _software(self) -> None:
+        environment = capture_environment()
+        facts: dict[str, Any] = asdict(environment)
+        del facts["packages"]
+        facts |= {"process": asdict(self._process), "host": asdict(capture_host())}
+        self._recorder.put_bytes(self._run_id, ENVIRONMENT_FILE, json.dumps(facts, indent=2).encode())
+        self._recorder.put_bytes(self._run_id, PACKAGES_FILE, environment.requirements.encode())
+
+    def _code(self) -> None:
+        folder = Path(self._process.source).parent if self._process.entry == "script" else Path(self._process.folder)
+        facts = capture_git(folder) or capture_git(Path(self._process.folder))
+        if facts is None:
+            return
+        self._recorder.log(self._run_id, tags=_git_tags(facts))
+        if facts.diff:
+            self._recorder.put_bytes(self._run_id, DIFF_FILE, facts.diff.encode())
+
+
+def _git_tags(facts: GitFacts) -> dict[str, str]:
+    tags = {
+        "mlflow.source.git.commit": facts.commit,
+        "mlflow.source.git.branch": facts.branch,
+        "mlflow.source.git.repoURL": facts.remote,
+        "headrace.git.dirty": str(facts.dirty).lower(),
+        "headrace.git.skipped": json.dumps(facts.skipped) if facts.skipped else "",
+        "headrace.git.redacted": "true" if facts.redacted else "",
+    }
+    return {key: value for key, value in tags.items() if value}

@@ -1,0 +1,294 @@
+"""The run that training code holds: what `hr.start_run` gives."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from headrace.capture.host import user_name
+from headrace.capture.process import capture_process
+from headrace.capture.redact import redact_text
+from headrace.errors import ConflictError, InvalidInputError
+from headrace.tracking.client import values
+from headrace.tracking.client.guard import Guard
+from headrace.tracking.client.model import write_model
+from headrace.tracking.client.origin import OriginCapture, process_tags
+from headrace.tracking.client.termination import Terminated, unwatch, watch
+from headrace.tracking.recorder import DEFAULT_EXPERIMENT, Recorder
+from headrace.tracking.rules import check_artifact_path, check_key, clean_params, clean_tags
+from headrace.tracking.run import NOTE_TAG, STATUSES, DatasetInput, LoggedModel, Metric, Run, Status
+
+__all__ = ["ActiveRun", "current_run", "start_run"]
+
+TRACEBACK_FILE = "traceback.txt"
+ERROR_TAG = "headrace.error"
+
+_stack: ContextVar[tuple[ActiveRun, ...]] = ContextVar("headrace_runs", default=())
+
+
+def current_run() -> ActiveRun | None:
+    """The innermost run that this thread (or task) started and that is still open."""
+    open_runs = [run for run in _stack.get() if not run.ended]
+    return open_runs[-1] if open_runs else None
+
+
+def start_run(
+    recorder: Recorder,
+    *,
+    experiment: str | None = None,
+    name: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    description: str | None = None,
+    nested: bool = False,
+    parent: str | None = None,
+    strict: bool = False,
+    capture: bool = True,
+) -> ActiveRun:
+    """Start a run; the service's `start` tells the arguments."""
+    outer = current_run()
+    if outer is not None and not nested and parent is None:
+        msg = f"Run {outer.name!r} ({outer.id}) is already active; end it first, or start this one inside it with nested=True"
+        raise ConflictError(msg)
+    if parent is None and outer is not None:
+        parent = outer.id
+    if experiment is None:
+        experiment = outer.experiment if outer is not None else DEFAULT_EXPERIMENT
+    process, user = capture_process(), user_name()
+    labels = {**process_tags(process, user), **({NOTE_TAG: description} if description else {}), **(tags or {})}
+    run = recorder.start(experiment, name, params=params, tags=labels, parent=parent, user=user)
+    guard = Guard(strict=strict)
+    origin = OriginCapture(recorder, run.id, process, guard) if capture else None
+    return ActiveRun(recorder, run, guard, origin)
+
+
+class ActiveRun:
+    """A run in progress. Use it with `with`; it can be used from several threads.
+
+    What can't be logged becomes one `TrackingWarning` for each kind of failure, never an exception (unless it was started with
+    strict=True). Another value for a param raises: that would change what the run means.
+
+    Attributes:
+        id: 32 hex digits.
+        name, experiment: their names.
+    """
+
+    def __init__(self, recorder: Recorder, run: Run, guard: Guard, origin: OriginCapture | None) -> None:
+        self.id = run.id
+        self.name = run.name
+        self.experiment = run.experiment
+        self.ended = False
+        self._run = run
+        self._recorder = recorder
+        self._guard = guard
+        self._origin = origin
+        self._owner = os.getpid()
+        self._ending = threading.Lock()
+        self._inputs: dict[str, DatasetInput] = {}
+        _stack.set((*_stack.get(), self))
+        watch(self)
+        if origin is not None:
+            origin.start()
+
+    def __repr__(self) -> str:
+        return f"ActiveRun({self.name!r}, {self.id}, {'ended' if self.ended else 'running'})"
+
+    @property
+    def urn(self) -> str:
+        """Its name in the lineage graph."""
+        return f"run:{self.id}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.end_with(error)
+
+    def end_with(self, error: BaseException | None) -> None:
+        """End with the status that this exception, or its absence, means; keep its traceback."""
+        if isinstance(error, Terminated | KeyboardInterrupt):
+            self.end("KILLED")
+        elif error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+            self.end("FINISHED")
+        else:
+            if not self.ended and self._owner == os.getpid():
+                self._keep_traceback(error)
+            self.end("FAILED")
+
+    def end(self, status: Status = "FINISHED") -> None:
+        """End the run. Ending it again changes nothing; a forked child can't end its parent's run."""
+        if status not in STATUSES:
+            msg = f"no status {status!r}; a run ends as FINISHED, FAILED or KILLED"
+            raise InvalidInputError(msg)
+        with self._ending:
+            if self.ended or self._owner != os.getpid():
+                return
+            if self._origin is not None:
+                self._origin.wait()
+            with self._guard("the run's end"):
+                self._recorder.finish(self.id, status)
+            self.ended = True
+        _stack.set(tuple(run for run in _stack.get() if run is not self))
+        unwatch(self)
+
+    def log_param(self, key: str, value: Any) -> None:
+        """Log one param, as text. A param is written once: the same value again is fine.
+
+        Raises:
+            InvalidInputError: it has another value already.
+        """
+        self.log_params({key: value})
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Log several params in one step. Raises InvalidInputError if one has another value already; then none is logged."""
+        valid = self._texts("param", params)
+        with self._guard("a param", let_through=InvalidInputError):
+            self._recorder.log(self.id, params=valid)
+
+    def log_metric(
+        self, key: str, value: Any, step: int | None = None, *, dataset: Any = None, model: LoggedModel | None = None
+    ) -> None:
+        """Log one number. Takes what `log_metrics` takes."""
+        self.log_metrics({key: value}, step, dataset=dataset, model=model)
+
+    def log_metrics(
+        self, metrics: Mapping[str, Any], step: int | None = None, *, dataset: Any = None, model: LoggedModel | None = None
+    ) -> None:
+        """Log several numbers in one step; NaN and infinities are kept, steps may come in any order.
+
+        Args:
+            step: the position on the caller's own axis. Default: 0.
+            dataset: what it was measured on: a training set, what `use` returned, or the name of a dataset this run uses.
+            model: the logged model that it was measured on.
+        """
+        now = self._recorder.clock()
+        data: DatasetInput | None = None
+        with self._guard("a metric's dataset"):
+            data = self._dataset(dataset)
+        origin = (model.id if model else "", data.name if data else "", data.digest if data else "")
+        points: list[Metric] = []
+        for key, value in metrics.items():
+            with self._guard("a metric"):
+                points.append(Metric(check_key("metric", key), values.to_float(value), now, int(step or 0), *origin))
+        with self._guard("a metric"):
+            self._recorder.log(self.id, metrics=points)
+
+    def set_tag(self, key: str, value: Any) -> None:
+        """Set one tag, as text; a tag may change."""
+        self.set_tags({key: value})
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set several tags in one step."""
+        with self._guard("a tag"):
+            self._recorder.log(self.id, tags=self._texts("tag", tags))
+
+    def log_text(self, path: str, text: str) -> None:
+        """Keep text as a file of the run."""
+        self._put(path, lambda: str(text).encode())
+
+    def log_dict(self, path: str, value: Any) -> None:
+        """Keep a dict or a list as a JSON file of the run."""
+        self._put(path, lambda: values.dict_bytes(value, path))
+
+    def log_table(self, path: str, frame: Any) -> None:
+        """Keep a frame as a .csv, .parquet or .json file of the run."""
+        self._put(path, lambda: values.table_bytes(frame, path))
+
+    def log_figure(self, path: str, figure: Any) -> None:
+        """Keep a matplotlib figure in the format of the path's ending, or a plotly figure as .html."""
+        self._put(path, lambda: values.figure_bytes(figure, path))
+
+    def log_image(self, path: str, image: Any) -> None:
+        """Keep a PIL image or an array of shape (height, width[, channels]); floats are in 0..1."""
+        self._put(path, lambda: values.image_bytes(image, path))
+
+    def log_artifact(self, source: str | os.PathLike[str], artifact_path: str | None = None) -> None:
+        """Keep a file, or a folder with all below it.
+
+        Args:
+            artifact_path: folder of the run to put it in. Default: the top.
+        """
+        with self._guard("an artifact"):
+            self._recorder.put_path(self.id, Path(source), artifact_path or "")
+
+    def use(
+        self, data: Any, context: str = "training", *, name: str | None = None, source: str | None = None
+    ) -> DatasetInput | None:
+        """Say which data this run reads: a training set, a pandas, polars or Arrow frame, or a path.
+
+        Args:
+            context: what for: training, validation, …
+            name: what to call it; a frame needs one.
+            source: where a frame came from.
+
+        Returns:
+            what was recorded, to be given as `dataset=` of a metric; None if it couldn't be (see the warning).
+        """
+        with self._guard("a dataset"):
+            found = values.dataset_input(data, context, name, source)
+            self._inputs[found.name] = found
+            self._recorder.add_inputs(self.id, [found])
+            return found
+        return None
+
+    def log_model(
+        self,
+        model: Any,
+        name: str,
+        *,
+        view: str | None = None,
+        example: Any = None,
+        serializer: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> LoggedModel:
+        """Save a model and keep it as an output of this run. Raises, unlike the rest: its result is needed.
+
+        Args:
+            view: the feature view that it reads, `ranking` or pinned, `ranking:3`; kept pinned.
+            example: a few rows of its input; from these and its predictions the signature is inferred.
+            serializer: the format. Default: the safe one for this kind of model; "pickle" must be named.
+
+        Raises:
+            UnsafeModelError: no safe format holds it; the message names the word that allows pickle.
+            InvalidInputError: it has no predict method, can't be saved, or can't predict the example.
+            NotFoundError: no such view.
+        """
+        with tempfile.TemporaryDirectory(prefix="headrace-model-") as folder:
+            now = self._recorder.clock()
+            draft = write_model(model, Path(folder), run=self._run, name=name, example=example, serializer=serializer, now=now)
+            labelled = replace(draft, view=view or "", params=clean_params(params or {}), tags=clean_tags(tags or {}))
+            return self._recorder.add_model(labelled, Path(folder))
+
+    def _texts(self, kind: str, pairs: Mapping[str, Any]) -> dict[str, str]:
+        valid: dict[str, str] = {}
+        for key, value in pairs.items():
+            with self._guard(f"a {kind}"):
+                valid[check_key(kind, key)] = str(value)
+        return valid
+
+    def _put(self, path: str, make: Callable[[], bytes]) -> None:
+        with self._guard("an artifact"):
+            check_artifact_path(path)
+            self._recorder.put_bytes(self.id, path, make())
+
+    def _dataset(self, dataset: Any) -> DatasetInput | None:
+        if dataset is None or isinstance(dataset, DatasetInput):
+            return dataset
+        if isinstance(dataset, str) and dataset in self._inputs:
+            return self._inputs[dataset]
+        return values.dataset_input(dataset, "")
+
+    def _keep_traceback(self, error: BaseException) -> None:
+        text = redact_text("".join(traceback.format_exception(error)))
+        with self._guard("the traceback"):
+            self._recorder.put_bytes(self.id, TRACEBACK_FILE, text.encode())
+            self._recorder.log(self.id, tags={ERROR_TAG: redact_text(f"{type(error).__name__}: {error}")})

@@ -1,0 +1,117 @@
+"""What keys, values and paths may be."""
+
+from __future__ import annotations
+
+import posixpath
+import random
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from headrace.errors import InvalidInputError
+
+__all__ = [
+    "LONGEST_KEY",
+    "LONGEST_PARAM",
+    "LONGEST_TAG",
+    "check_artifact_path",
+    "check_experiment_name",
+    "check_key",
+    "clean_params",
+    "clean_tags",
+    "random_name",
+]
+
+LONGEST_KEY = 250
+LONGEST_PARAM = 6000
+LONGEST_TAG = 8000
+_LONGEST_PATH = 1000
+_LONGEST_EXPERIMENT = 500
+
+_KEY = re.compile(r"[/\w.\- :]+")
+_ADJECTIVES = (
+    "amber",
+    "bold",
+    "brisk",
+    "calm",
+    "clear",
+    "deft",
+    "eager",
+    "fleet",
+    "hardy",
+    "keen",
+    "merry",
+    "nimble",
+    "swift",
+    "vivid",
+)
+_NOUNS = (
+    "alder",
+    "beck",
+    "brook",
+    "delta",
+    "eddy",
+    "fjord",
+    "heron",
+    "lagoon",
+    "mill",
+    "otter",
+    "reed",
+    "sluice",
+    "trout",
+    "weir",
+)
+
+
+def check_key(kind: str, key: Any) -> str:
+    """The key itself, if it may name a metric, a param or a tag.
+
+    Raises:
+        InvalidInputError: it isn't text, is empty, has more than 250 characters, or isn't a plain relative path.
+    """
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        msg = (
+            f"Invalid {kind} name: {key!r}. Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), "
+            "spaces ( ), colons (:) and slashes (/), and aren't empty"
+        )
+        raise InvalidInputError(msg)
+    if len(key) > LONGEST_KEY:
+        msg = f"Invalid {kind} name: it has {len(key)} characters, more than {LONGEST_KEY}: {key[:40]!r}…"
+        raise InvalidInputError(msg)
+    if posixpath.normpath(key) != key or key.startswith(("..", "/")) or key == ".":
+        msg = f"Invalid {kind} name: {key!r}. Names are treated as file paths; {posixpath.normpath(key).lstrip('./')!r} would do"
+        raise InvalidInputError(msg)
+    return key
+
+
+def clean_params(params: Mapping[str, Any]) -> dict[str, str]:
+    """Params as text, those longer than 6,000 characters cut. Raises InvalidInputError for a key."""
+    return {check_key("param", key): str(value)[:LONGEST_PARAM] for key, value in params.items()}
+
+
+def clean_tags(tags: Mapping[str, Any]) -> dict[str, str]:
+    """Tags as text, those longer than 8,000 characters cut. Raises InvalidInputError for a key."""
+    return {check_key("tag", key): str(value)[:LONGEST_TAG] for key, value in tags.items()}
+
+
+def check_experiment_name(name: Any) -> str:
+    """The name itself, if it may name an experiment. Raises InvalidInputError."""
+    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_EXPERIMENT:
+        msg = f"Invalid experiment name: {str(name)[:40]!r}; give a text of 1 to {_LONGEST_EXPERIMENT} characters"
+        raise InvalidInputError(msg)
+    return name
+
+
+def check_artifact_path(path: Any) -> str:
+    """The path itself, if it stays below the run: relative, with `/`, without `..`. Raises InvalidInputError."""
+    text = str(path)
+    fine = text and text == posixpath.normpath(text) and not text.startswith(("/", "..")) and text != "."
+    if not fine or "\\" in text or "\0" in text or len(text) > _LONGEST_PATH:
+        msg = f"Invalid path: {text[:80]!r}; give a relative path with forward slashes, for example plots/roc.png"
+        raise InvalidInputError(msg)
+    return text
+
+
+def random_name() -> str:
+    """A name for a run that was given none: `swift-otter-417`."""
+    return f"{random.choice(_ADJECTIVES)}-{random.choice(_NOUNS)}-{random.randrange(1000)}"  # noqa: S311 - not a secret

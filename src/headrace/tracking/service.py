@@ -1,0 +1,276 @@
+"""`store.runs`: find, read, compare and start runs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from headrace.artifacts.store import ArtifactStore
+from headrace.clock import Clock, system_clock
+from headrace.errors import InvalidInputError, NotFoundError
+from headrace.flavors.loaded import LoadedModel
+from headrace.flavors.saving import load_model
+from headrace.lineage.store import LineageStore
+from headrace.tracking.client.origin import PACKAGES_FILE
+from headrace.tracking.client.run import ActiveRun, start_run
+from headrace.tracking.compare import Comparison, compare_runs
+from headrace.tracking.recorder import Recorder, ResolveView
+from headrace.tracking.rules import check_experiment_name, clean_tags
+from headrace.tracking.run import ACTIVE, DELETED, ArtifactEntry, Experiment, LoggedModel, MetricHistory, Run, RunList, View
+from headrace.tracking.search import parse_filter, parse_order
+from headrace.tracking.store import TrackingStores
+
+__all__ = ["Runs"]
+
+_MOST_RESULTS = 50_000
+_FEW = 4
+
+
+class Runs:
+    """Every run of the project. A run may be named by its id or by the start of it, as long as that is unique.
+
+    Args:
+        stores: where tracking keeps what it knows.
+        artifacts: where files are.
+        lineage: told which data a run used and which models it logged.
+        resolve_view: pins a feature view's reference, `"ranking"` → (`"ranking:3"`, features with types).
+    """
+
+    def __init__(
+        self,
+        stores: TrackingStores,
+        artifacts: ArtifactStore,
+        lineage: LineageStore,
+        *,
+        clock: Clock = system_clock,
+        resolve_view: ResolveView | None = None,
+    ) -> None:
+        self._stores = stores
+        self._artifacts = artifacts
+        self._recorder = Recorder(stores, artifacts, lineage, clock=clock, resolve_view=resolve_view)
+
+    def start(
+        self,
+        experiment: str | None = None,
+        name: str | None = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+        description: str | None = None,
+        nested: bool = False,
+        parent: str | None = None,
+        strict: bool = False,
+        capture: bool = True,
+    ) -> ActiveRun:
+        """Start a run; use it with `with`. Code, environment and machine are captured behind it.
+
+        Args:
+            experiment: its name; made if there is none. Default: that of the run around it, else Default.
+            name: what to call the run. Default: two words and a number.
+            nested: start it inside the run that is active here.
+            parent: id of the run to nest it in, which may run elsewhere.
+            strict: raise what can't be logged instead of warning.
+            capture: record code, packages and machine.
+
+        Raises:
+            ConflictError: another run is active here and neither nested nor parent is given, or the experiment is deleted.
+            InvalidInputError: a name or a key that can't be used.
+            NotFoundError: no such parent.
+            StorageError: the catalog can't be written.
+        """
+        inside = None if parent is None else self.resolve(parent)
+        return start_run(
+            self._recorder,
+            experiment=experiment,
+            name=name,
+            params=params,
+            tags=tags,
+            description=description,
+            nested=nested,
+            parent=inside,
+            strict=strict,
+            capture=capture,
+        )
+
+    def search(
+        self,
+        filter: str = "",  # noqa: A002 - the word that MLflow's users know
+        experiment: str | Sequence[str] | None = None,
+        order_by: str | Sequence[str] = (),
+        limit: int = 100,
+        view: View = "active",
+        offset: int = 0,
+    ) -> RunList:
+        """Find runs.
+
+        Args:
+            filter: MLflow's grammar, for example `metrics.auc > 0.8 and params.depth = '6' and status = 'FINISHED'`.
+            experiment: a name or several. Default: every active experiment.
+            order_by: for example `["metrics.auc desc"]`; runs without the value come last. Then, and by default, newest first.
+            limit: at most so many, up to 50,000.
+            view: active, deleted or all.
+
+        Raises:
+            InvalidInputError: the filter or the order has a fault (the message marks the place), or the limit can't be used.
+            NotFoundError: no such experiment.
+        """
+        if not 0 < limit <= _MOST_RESULTS or offset < 0:
+            msg = f"limit must be 1 to {_MOST_RESULTS} and offset 0 or more, not {limit} and {offset}"
+            raise InvalidInputError(msg)
+        if view not in ("active", "deleted", "all"):
+            msg = f"view must be 'active', 'deleted' or 'all', not {view!r}"
+            raise InvalidInputError(msg)
+        names = [experiment] if isinstance(experiment, str) else experiment
+        ids = None if names is None else [self.experiment(name).id for name in names]
+        order = parse_order(order_by if isinstance(order_by, str) else tuple(order_by))
+        return RunList(
+            self._stores.runs.search(parse_filter(filter), order, experiments=ids, view=view, limit=limit, offset=offset)
+        )
+
+    def get(self, run_id: str) -> Run:
+        """One run, deleted or not. Raises NotFoundError, or InvalidInputError if several start so."""
+        return self._stores.runs.get([self.resolve(run_id)])[0]
+
+    def resolve(self, run_id: str) -> str:
+        """The full id of a run named by the start of its id. Raises NotFoundError, or InvalidInputError if several start so."""
+        found = self._stores.runs.starting_with(run_id, _FEW) if run_id else []
+        if run_id in found:
+            return run_id
+        if not found:
+            msg = f"no run with id {run_id!r}; list the runs with: store.runs.search()"
+            raise NotFoundError(msg)
+        if len(found) > 1:
+            shown = ", ".join(found[: _FEW - 1]) + (", …" if len(found) == _FEW else "")
+            msg = f"several runs start with {run_id!r}: {shown}; give more digits"
+            raise InvalidInputError(msg)
+        return found[0]
+
+    def metric_history(self, run_id: str, key: str) -> MetricHistory:
+        """Every point of a metric, ordered by (time, step, value). Raises NotFoundError for the run or the metric."""
+        run = self.get(run_id)
+        if key not in run.latest:
+            raise NotFoundError.of("metric", key, run.latest)
+        return MetricHistory(self._stores.metrics.history(run.id, key))
+
+    def compare(self, *run_ids: str) -> Comparison:
+        """Put two or more runs side by side; print it to see what differs. Raises NotFoundError, InvalidInputError."""
+        if len(run_ids) < 2:
+            msg = "give the ids of two or more runs to compare"
+            raise InvalidInputError(msg)
+        runs = [self.get(run_id) for run_id in run_ids]
+        return compare_runs(
+            runs, [self._stores.metrics.summaries(run.id) for run in runs], [self._packages(run.id) for run in runs]
+        )
+
+    def set_tag(self, run_id: str, key: str, value: Any) -> None:
+        """Set a tag, of a run that has ended too. Raises NotFoundError, ConflictError for a deleted run."""
+        self._recorder.log(self.resolve(run_id), tags={key: value})
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Remove a tag. Raises NotFoundError for the run or the tag."""
+        self._stores.runs.delete_tag(self.resolve(run_id), key)
+
+    def delete(self, run_id: str) -> None:
+        """Hide a run from searches; it can be restored."""
+        self._stores.runs.set_stage(self.resolve(run_id), DELETED)
+
+    def restore(self, run_id: str) -> None:
+        """Bring a deleted run back."""
+        self._stores.runs.set_stage(self.resolve(run_id), ACTIVE)
+
+    def experiments(self, view: View = "active") -> list[Experiment]:
+        """The experiments, newest first."""
+        return self._stores.experiments.list(view)
+
+    def experiment(self, name: str) -> Experiment:
+        """One by name, deleted or not. Raises NotFoundError."""
+        found = self._stores.experiments.by_name(name)
+        if found is None:
+            raise NotFoundError.of("experiment", name, [item.name for item in self._stores.experiments.list("all")])
+        return found
+
+    def create_experiment(self, name: str, tags: Mapping[str, Any] | None = None) -> Experiment:
+        """Make an experiment. Raises ConflictError if the name is taken, by a deleted one too."""
+        return self._stores.experiments.create(check_experiment_name(name), clean_tags(tags or {}), self._recorder.clock())
+
+    def delete_experiment(self, name: str) -> None:
+        """Hide an experiment and its runs; they can be restored. Raises NotFoundError, also if it is deleted already."""
+        self._stores.experiments.set_stage(self.experiment(name).id, DELETED, self._recorder.clock())
+
+    def restore_experiment(self, name: str) -> None:
+        """Bring a deleted experiment and its runs back. Raises NotFoundError, also if it isn't deleted."""
+        self._stores.experiments.set_stage(self.experiment(name).id, ACTIVE, self._recorder.clock())
+
+    def artifacts(self, run_id: str, below: str = "") -> list[ArtifactEntry]:
+        """The files of a run, or those in its folder `below`, sorted by path."""
+        entries = self._stores.artifacts.list(self.resolve(run_id))
+        folder = below.rstrip("/")
+        return [entry for entry in entries if not folder or entry.path == folder or entry.path.startswith(f"{folder}/")]
+
+    def read_artifact(self, run_id: str, path: str) -> bytes:
+        """The bytes of a file of a run, verified. Raises NotFoundError, IntegrityError."""
+        entries = {entry.path: entry for entry in self.artifacts(run_id)}
+        if path not in entries:
+            raise NotFoundError.of("file", path, entries)
+        return self._artifacts.get_bytes(entries[path].digest)
+
+    def download(self, run_id: str, path: str = "", to: str | os.PathLike[str] = ".") -> Path:
+        """Write a file or a folder of a run (all of it by default) into a folder; returns where it is. Files that exist are replaced.
+
+        Raises:
+            NotFoundError: no such file or folder.
+            IntegrityError: the stored bytes are damaged; nothing is written for that file.
+        """
+        entries = self.artifacts(run_id, path)
+        if path and not entries:
+            raise NotFoundError.of("file", path, [entry.path for entry in self.artifacts(run_id)])
+        folder = Path(to)
+        for entry in entries:
+            target = folder / entry.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._artifacts.get_file(entry.digest, target)
+        return folder / path
+
+    def models(self, run_id: str) -> list[LoggedModel]:
+        """The models that a run logged, oldest first."""
+        return self._stores.models.of_run(self.resolve(run_id))
+
+    def model(self, model_id: str) -> LoggedModel:
+        """One logged model by its id, `m-…`. Raises NotFoundError."""
+        return self._stores.models.get(model_id)
+
+    def load_model(self, model: LoggedModel | str, *, allow_pickle: bool = False) -> LoadedModel:
+        """Load a logged model, or the one with this id; every file is checked against its digest first.
+
+        Args:
+            allow_pickle: run the code in a pickled model.
+
+        Raises:
+            UnsafeModelError: it is a pickle, or holds types that nothing vouches for.
+            IntegrityError: a stored file is damaged.
+            NotFoundError: no such model.
+        """
+        held = self.model(model) if isinstance(model, str) else model
+        with tempfile.TemporaryDirectory(prefix="headrace-model-") as name:
+            folder = Path(name)
+            for file in held.files:
+                (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+                self._artifacts.get_file(file.digest, folder / file.path)
+            return load_model(
+                folder,
+                flavor=held.flavor,
+                serializer=held.serializer,
+                details=held.details,
+                signature=held.signature,
+                allow_pickle=allow_pickle,
+            )
+
+    def _packages(self, run_id: str) -> dict[str, str]:
+        digests = {entry.path: entry.digest for entry in self._stores.artifacts.list(run_id)}
+        if PACKAGES_FILE not in digests:
+            return {}
+        lines = self._artifacts.get_bytes(digests[PACKAGES_FILE]).decode().splitlines()
+        return dict(line.split("==", 1) for line in lines if "==" in line)
