@@ -13,11 +13,11 @@ from headrace.definitions.group_validation import resolve_group
 from headrace.definitions.on_demand import OnDemandFeature
 from headrace.definitions.source import EventSource, Source, TableSource
 from headrace.definitions.source_validation import entity_faults, source_faults
-from headrace.definitions.view import FeatureView, on_demand_order
+from headrace.definitions.view import FeatureView
 from headrace.definitions.view_validation import view_faults
 from headrace.errors import DefinitionError
 
-__all__ = ["Definition", "ResolvedDefinitions", "on_demand_order", "resolve"]
+__all__ = ["Definition", "ResolvedDefinitions", "closure", "resolve"]
 
 Definition = Entity | Source | FeatureGroup | FeatureView
 
@@ -67,6 +67,12 @@ class _Collected:
         first = known.setdefault(definition.name, definition)
         if first is not definition and first != definition:
             self.faults.append(f"{kind} {definition.name!r} is defined twice, differently; rename one or use one object")
+
+
+def closure(definitions: Sequence[Definition | FeatureSelection | OnDemandFeature]) -> ResolvedDefinitions:
+    """The definitions and all that they refer to, by name, not checked."""
+    found = _Collected(definitions)
+    return ResolvedDefinitions(found.entities, found.sources, found.groups, found.views)
 
 
 def resolve(definitions: Sequence[Definition | FeatureSelection | OnDemandFeature]) -> ResolvedDefinitions:

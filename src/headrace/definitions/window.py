@@ -21,7 +21,26 @@ _PART = re.compile(r"(\d+)(us|ms|s|m|h|d|w)")
 
 HOPS: tuple[int, ...] = tuple(
     sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-    for text in "1s 5s 10s 30s 1m 5m 10m 15m 30m 1h 2h 3h 6h 12h 1d 2d 5d 10d".split()
+    for text in [
+        "1s",
+        "5s",
+        "10s",
+        "30s",
+        "1m",
+        "5m",
+        "10m",
+        "15m",
+        "30m",
+        "1h",
+        "2h",
+        "3h",
+        "6h",
+        "12h",
+        "1d",
+        "2d",
+        "5d",
+        "10d",
+    ]
 )
 """The hops that a default is chosen from, in microseconds, ascending."""
 

@@ -81,7 +81,7 @@ class Database:
                     self._refuse_strangers(connection)
                     yield connection
                     if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
-                        msg = f"the catalog {self._file} has rows that refer to missing ones and was left as it was: restore a backup"
+                        msg = f"the catalog {self._file} has rows that refer to missing ones; it was left as it was"
                         raise StorageError(msg)
             finally:
                 raw.execute("PRAGMA foreign_keys=ON")
