@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from headrace.definitions.aggregation import Aggregation
 from headrace.definitions.on_demand import OnDemandFeature
 from headrace.definitions.schema import arrow_type, is_float, is_integer
-from headrace.definitions.validation import on_demand_order
 from headrace.definitions.version import ViewVersion
+from headrace.definitions.view import on_demand_order
 from headrace.errors import InvalidInputError
 
 if TYPE_CHECKING:
