@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -60,7 +60,7 @@ class Author:
     """Who writes entries, and by which clock."""
 
     clock: Clock
-    user: Callable[[], str]
+    user: str
 
     def entry(
         self,
@@ -80,7 +80,7 @@ class Author:
             after=after or {},
             reason=reason,
             report=report,
-            user=self.user(),
+            user=self.user,
             time=self.clock(),
         )
 

@@ -163,11 +163,12 @@ class GateReport:
         return cls(**rest, conditions=tuple(Condition(**condition) for condition in values["conditions"]))
 
     def __str__(self) -> str:
+        if not self.conditions:
+            return f"{self.name} version {self.version}: {self.note or 'no gate was asked'}"
         against = "no champion yet" if self.champion is None else f"champion: version {self.champion}"
         decision = "passed" if self.passed else "forced" if self.forced else "refused"
         lines = [f"{self.name} version {self.version} against its gates: {decision} ({against})"]
-        if self.conditions:
-            lines.append(table(("", "condition", "figure", "needed", "champion", "data"), [_row(c) for c in self.conditions]))
+        lines.append(table(("", "condition", "figure", "needed", "champion", "data"), [_row(c) for c in self.conditions]))
         lines += [f"  {condition.metric}: {condition.explanation}" for condition in self.conditions]
         return "\n".join([*lines, *([f"  {self.note}"] if self.note else [])])
 

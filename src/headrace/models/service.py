@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import builtins
-import getpass
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.artifacts.store import ArtifactStore
-from headrace.clock import Clock, system_clock
+from headrace.clock import Clock
 from headrace.errors import NotFoundError
 from headrace.models import lifecycle
 from headrace.models.audit import AuditEntry, Author, verify, verify_state
@@ -37,8 +36,8 @@ class Models:
         store, audit: where models, versions and the trail are kept.
         runs, logged_models: what tracking knows of the runs and models that versions come from.
         artifacts: the bytes of the models.
-        clock: now, in microseconds.
-        user: the name that goes into the trail.
+        clock: now, in microseconds since 1970.
+        author: the name that goes into the trail.
     """
 
     def __init__(
@@ -48,16 +47,15 @@ class Models:
         runs: RunStore,
         logged_models: LoggedModelStore,
         artifacts: ArtifactStore,
-        *,
-        clock: Clock = system_clock,
-        user: Callable[[], str] = getpass.getuser,
+        clock: Clock,
+        author: str,
     ) -> None:
         self._store = store
         self._audit = audit
         self._runs = runs
         self._logged = logged_models
         self._artifacts = artifacts
-        self._author = Author(clock, user)
+        self._author = Author(clock, author)
         self._promotions = Promotions(store, audit, artifacts, self._author)
 
     def register(
@@ -221,7 +219,7 @@ class Models:
             label=taken.label,
             rows=len(taken.truth),
             figures=figures,
-            user=self._author.user(),
+            user=self._author.user,
             time=self._author.clock(),
         )
         self._store.add_evaluation(evaluation)

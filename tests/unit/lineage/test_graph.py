@@ -98,7 +98,12 @@ def test_a_name_without_version_means_the_highest_that_is_there(lineage):
 
 @pytest.mark.parametrize(
     ("urn", "hint"),
-    [("run:r9", "run:r"), ("source:rating", "source:ratings"), ("models:/ranker/7", "models:/ranker/"), ("models:/ranker@blue", "models:/")],
+    [
+        ("run:r9", "run:r"),
+        ("source:rating", "source:ratings"),
+        ("models:/ranker/7", "models:/ranker/"),
+        ("models:/ranker@blue", "models:/"),
+    ],
 )
 def test_an_unknown_thing_is_an_error_that_names_the_nearest(lineage, urn, hint):
     with pytest.raises(NotFoundError, match=f"did you mean '{hint}"):
@@ -113,7 +118,9 @@ def test_a_circle_is_walked_once(lineage):
 
 
 def test_the_tree_shows_newest_first_and_unfolds_a_shared_thing_once(lineage):
-    lineage.add([Edge("run:r1", "models:/mix/1", "registers", 1_000_000), Edge("run:r2", "models:/mix/1", "registers", 1_000_000)])
+    lineage.add(
+        [Edge("run:r1", "models:/mix/1", "registers", 1_000_000), Edge("run:r2", "models:/mix/1", "registers", 1_000_000)]
+    )
     assert lineage.upstream("models:/mix/1", depth=3).tree().splitlines() == [
         "models:/mix/1",
         "├── run:r1  [registers 1970-01-01T00:00:01Z]",

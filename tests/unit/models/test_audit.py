@@ -43,7 +43,7 @@ def test_an_entry_slipped_in_with_a_hash_of_its_own_shows():
 
 
 def lived() -> tuple[list[AuditEntry], Lifecycle]:
-    author = Author(lambda: 1, lambda: "ada")
+    author = Author(lambda: 1, "ada")
     state, entries = Lifecycle(), []
     for version in (1, 2):
         state = add(state, version)

@@ -12,7 +12,9 @@ from headrace.models.gates import Evaluation, Gate, GateReport, judge
 
 
 def measured(version: int, data: str = "holdout", label: str = "liked", **figures: float) -> Evaluation:
-    return Evaluation(name="ranker", version=version, dataset=f"set {data}", fingerprint=data, label=label, rows=10, figures=figures)
+    return Evaluation(
+        name="ranker", version=version, dataset=f"set {data}", fingerprint=data, label=label, rows=10, figures=figures
+    )
 
 
 def decide(gate: Gate, mine=(), theirs=(), logged=None):

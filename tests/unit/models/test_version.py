@@ -24,7 +24,9 @@ def test_every_form_of_address_is_read(uri, address):
     assert parse_uri(uri) == address
 
 
-@pytest.mark.parametrize("uri", ["", "ranker", "models:/", "models:/ranker", "models:/ranker/1/2", "runs:/1/model", "models:/@blue"])
+@pytest.mark.parametrize(
+    "uri", ["", "ranker", "models:/", "models:/ranker", "models:/ranker/1/2", "runs:/1/model", "models:/@blue"]
+)
 def test_other_text_is_refused_with_the_forms_there_are(uri):
     with pytest.raises(InvalidInputError, match="models:/NAME@ALIAS"):
         parse_uri(uri)
@@ -36,7 +38,7 @@ def test_a_name_that_would_break_an_address_is_refused(name):
         check_name(name)
 
 
-@pytest.mark.parametrize("name", ["video-ranker", "Мodel 7", "a.b", "模型"])
+@pytest.mark.parametrize("name", ["video-ranker", "Modèle 7", "a.b", "模型"])
 def test_other_names_are_fine(name):
     check_name(name)
 
