@@ -103,3 +103,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(msg)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    """The public names, those not yet imported included."""
+    return sorted(__all__)

@@ -1,0 +1,67 @@
+"""`import headrace` is light: definitions load at once, everything else when it is first used."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import headrace
+
+BUDGET = 120
+"""Modules that `import headrace` may load beyond those Python starts with; nearly all are the standard library's."""
+
+HEAVY = set(
+    [
+        "alembic",
+        "deltalake",
+        "duckdb",
+        "lmdb",
+        "matplotlib",
+        "msgpack",
+        "numpy",
+        "obstore",
+        "pandas",
+        "polars",
+        "psutil",
+        "pyarrow",
+        "rich",
+        "sklearn",
+        "skops",
+        "sqlalchemy",
+        "sqlglot",
+        "typer",
+    ]
+)
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = (
+        f"import sys; before = set(sys.modules); {statement}; import json; print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    return set(json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout))
+
+
+def test_importing_headrace_loads_few_modules():
+    assert len(loaded_by("import headrace")) <= BUDGET
+
+
+def test_importing_headrace_loads_nothing_heavy():
+    assert {name.partition(".")[0] for name in loaded_by("import headrace")} & HEAVY == set()
+
+
+def test_writing_definitions_loads_nothing_heavy():
+    statement = "import headrace as hr; hr.EventSource('r', 'at', {'at': 'timestamp'}); hr.Entity('u', keys={'k': 'int64'})"
+    assert {name.partition(".")[0] for name in loaded_by(statement)} & HEAVY == set()
+
+
+def test_every_public_name_is_there():
+    assert {name for name in headrace.__all__ if getattr(headrace, name, None) is None} == set()
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    assert not hasattr(headrace, "conect")
+
+
+def test_the_public_names_are_in_the_listing():
+    assert set(headrace.__all__) <= set(dir(headrace))

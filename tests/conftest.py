@@ -1,0 +1,19 @@
+"""What every test has: a machine of its own, as far as settings and files go."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("ci")
+
+
+@pytest.fixture(autouse=True)
+def _clean_settings(monkeypatch):
+    """No setting of the person who runs the tests reaches them."""
+    for name in os.environ:
+        if name.startswith("HEADRACE_"):
+            monkeypatch.delenv(name)
