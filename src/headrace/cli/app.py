@@ -1,0 +1,52 @@
+"""The tree of commands, in the order in which help shows them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headrace.cli import data, definitions, doctor, features, lineage, models, project, runs
+from headrace.cli.verb import HELP, ProjectOption, Verb, noun
+
+__all__ = ["app"]
+
+_HELP = """Features, experiments and models of one project, over one catalog with one lineage.
+
+Every command takes --project DIR (or -C DIR) and --json, and explains itself with --help."""
+
+_PROJECT: tuple[Verb[...], ...] = (project.init, project.demo, doctor.doctor, project.version)
+_FEATURES: tuple[Verb[...], ...] = (definitions.plan, definitions.apply, data.write, data.push, data.materialize)
+_NOUNS: tuple[tuple[str, str, tuple[Verb[...], ...]], ...] = (
+    ("features", "Feature groups and views: look at them, read them, make training sets.", features.VERBS),
+    ("runs", "Training runs: search, compare, look into, fetch files.", runs.VERBS),
+    ("models", "Registered models: versions, gates, promotions, rollbacks.", models.VERBS),
+)
+
+
+def _build() -> typer.Typer:
+    root = typer.Typer(name="headrace", help=_HELP, no_args_is_help=True, rich_markup_mode="rich", context_settings=HELP)
+    root.callback()(_root)
+    for item in _PROJECT:
+        item.add_to(root, panel="Project")
+    for item in _FEATURES:
+        item.add_to(root, panel="Definitions and data")
+    for name, text, verbs in _NOUNS:
+        root.add_typer(noun(text, verbs), name=name, rich_help_panel="Features, runs, models")
+    lineage.lineage.add_to(root, panel="Features, runs, models")
+    return root
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(project.version_text())
+        raise typer.Exit
+
+
+def _root(
+    project: ProjectOption = None,
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")] = False,
+) -> None: ...
+
+
+app = _build()

