@@ -24,7 +24,7 @@ from headrace.definitions.schema import arrow_schema, arrow_type
 from headrace.engines.engine import GroupRead
 from headrace.errors import InvalidInputError, SettingsError, StorageError
 from headrace.kernel.inputs import SQL_TYPES, GroupInputs, group_inputs
-from headrace.kernel.point_in_time import NEVER, Events, Queries, latest_records, window_features
+from headrace.kernel.point_in_time import NEVER, Events, Queries, latest_records, needs_arrival, window_features
 from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION
 
 __all__ = ["DuckDBEngine"]
@@ -97,14 +97,15 @@ class DuckDBEngine:
         def work(events: Events, queries: Queries) -> tuple[Columns, Ints]:
             return window_features(events, queries, features)
 
-        places, results = zip(*self._each_part(job, job.inputs.expressions, work), strict=True)
+        order = (OFFSET, PARTITION) if needs_arrival(features) else ()
+        places, results = zip(*self._each_part(job, job.inputs.expressions, order, work), strict=True)
         back = _inverse(places)
         columns = [_joined([columns[i] for columns, _ in results]).take(pa.array(back)) for i in range(len(features))]
         return columns, np.concatenate([seen for _, seen in results])[back]
 
     def _records(self, job: _Job) -> tuple[Columns, Ints]:
         """First find each query's record by key and time alone, then fetch the columns of the records found."""
-        places, results = zip(*self._each_part(job, {}, _Held.find), strict=True)
+        places, results = zip(*self._each_part(job, {}, (OFFSET, PARTITION), _Held.find), strict=True)
         back = _inverse(places)
         counts = np.cumsum([0, *(len(held.offsets) for held in results)])
         slots = [np.where(held.slots < 0, -1, held.slots + count) for held, count in zip(results, counts, strict=False)]
@@ -132,7 +133,7 @@ class DuckDBEngine:
         return [by_input[item.argument] for item in job.inputs.features if item.argument is not None], seen
 
     def _each_part(
-        self, job: _Job, columns: Mapping[str, str], work: Callable[[Events, Queries], Any]
+        self, job: _Job, columns: Mapping[str, str], order: Sequence[str], work: Callable[[Events, Queries], Any]
     ) -> Iterator[tuple[Ints, Any]]:
         """The places of each part's queries, and what `work` makes of its events and them. A part's entities are those whose
         code leaves the same remainder."""
@@ -141,7 +142,7 @@ class DuckDBEngine:
 
         def part(index: int) -> tuple[Ints, Any]:
             places = np.flatnonzero(codes % parts == index)
-            events = self._events(job, job.asked.entities_of(index, parts), columns)
+            events = self._events(job, job.asked.entities_of(index, parts), columns, order)
             return places, work(events, Queries(codes[places] // parts, times[places]))
 
         with ThreadPoolExecutor(min(self._threads, parts)) as pool:
@@ -153,9 +154,9 @@ class DuckDBEngine:
         together = -(-rows * row_bytes * self._threads // (self._limit // 2))
         return max(together, 1 if rows < SMALL_TABLE else self._threads)
 
-    def _events(self, job: _Job, entities: pa.Table, columns: Mapping[str, str]) -> Events:
+    def _events(self, job: _Job, entities: pa.Table, columns: Mapping[str, str], order: Sequence[str]) -> Events:
         read = job.read
-        wanted = {"__code": "__code", **{name: _quoted(name) for name in (EVENT_TIME, OFFSET, PARTITION)}, **columns}
+        wanted = {"__code": "__code", **{name: _quoted(name) for name in (EVENT_TIME, *order)}, **columns}
         if read.as_known:
             wanted[AVAILABLE_TIME] = _quoted(AVAILABLE_TIME)
         keys = read.group.key_columns.values()
@@ -168,7 +169,7 @@ class DuckDBEngine:
         return Events(
             found.column("__code").to_numpy(),
             _micros(found, EVENT_TIME),
-            [found.column(OFFSET).to_numpy(), found.column(PARTITION).to_numpy()],
+            [found.column(name).to_numpy() for name in order],
             _micros(found, AVAILABLE_TIME) if read.as_known else None,
             {name: _whole(found.column(name)) for name in columns},
         )
@@ -227,20 +228,20 @@ class _Asked:
         """Number the entities of the queries."""
         keys = [_whole(queries.column(read.keys[key])) for key in read.group.entity.keys]
         valid = _whole(queries.column(timestamp)).is_valid().to_numpy(zero_copy_only=False)
-        codes = np.zeros(queries.num_rows, np.int64)
-        for key in keys:
+        codes = np.zeros(queries.num_rows, np.int32)
+        for place, key in enumerate(keys):
             encoded = key.dictionary_encode()
             valid &= key.is_valid().to_numpy(zero_copy_only=False)
-            both = codes * len(encoded.dictionary) + encoded.indices.fill_null(0).to_numpy()
-            codes = pa.array(both).dictionary_encode().indices.to_numpy().astype(np.int64)
-        encoded = pa.array(codes, mask=~valid).dictionary_encode()
-        count = len(encoded.dictionary)
-        numbers = encoded.indices.fill_null(count).to_numpy()
+            numbers = encoded.indices.fill_null(0).to_numpy()
+            both = pa.array(codes * np.int64(len(encoded.dictionary)) + numbers) if place else None
+            codes = numbers if both is None else both.dictionary_encode().indices.to_numpy()
+        count = int(codes.max(initial=-1)) + 1
+        codes = np.where(valid, codes, np.int32(count))
         first = np.zeros(count + 1, np.int64)
-        first[numbers[::-1]] = np.arange(queries.num_rows)[::-1]
+        first[codes[::-1]] = np.arange(queries.num_rows)[::-1]
         entities = {f"__key{i}": key.take(pa.array(first[:-1])) for i, key in enumerate(keys)}
         times = _whole(queries.column(timestamp)).cast(pa.int64()).fill_null(0).to_numpy()
-        return cls(numbers, times, pa.table(entities))
+        return cls(codes, times, pa.table(entities))
 
     def entities_of(self, index: int, parts: int) -> pa.Table:
         """The entities of one part, with the __code that the part knows each one by."""

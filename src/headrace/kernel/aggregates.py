@@ -49,12 +49,14 @@ class Ranges:
 class Selection:
     """The events that one argument and condition let through, in order, and what aggregates derive from them once."""
 
-    def __init__(self, rows: Ints, segments: Ints, argument: pa.Array | None, where: Mask | None, longest: int) -> None:
+    def __init__(
+        self, rows: Ints, segments: Callable[[], Ints], argument: pa.Array | None, where: Mask | None, longest: int
+    ) -> None:
         """Select among the events.
 
         Args:
             rows: the row of each position.
-            segments: the first position of every stretch that no range crosses, ascending.
+            segments: gives the first position of every stretch that no range crosses, ascending.
             argument: a value for each row; None for count.
             where: for each row whether it counts; None if all do.
             longest: the most positions that any range will hold.
@@ -64,7 +66,7 @@ class Selection:
         passes = _passes(rows, argument, where)
         self._passed = None if passes is None else prefix_counts(passes)
         self._rows = rows if passes is None else rows[passes]
-        self._segments = segments if self._passed is None else self._passed[segments]
+        self._segments = segments
 
     def within(self, ranges: Ranges) -> Ranges:
         """The same ranges, counted among the selected events only."""
@@ -138,7 +140,8 @@ class Selection:
 
     def distinct(self, ranges: Ranges) -> Ints:
         """How many different values each range holds."""
-        return count_distinct(self.codes, self._segments, ranges.low, ranges.high)
+        segments = self._segments() if self._passed is None else self._passed[self._segments()]
+        return count_distinct(self.codes, segments, ranges.low, ranges.high)
 
     def _fixed_width(self) -> NDArray[Any]:
         argument = self.argument

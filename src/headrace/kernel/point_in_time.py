@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +17,13 @@ from headrace.kernel.ranges import expand, last_at_most, prefix_counts
 from headrace.kernel.timeline import Timeline
 from headrace.kernel.window import window_start
 
-__all__ = ["NEVER", "Events", "Queries", "latest_records", "window_features"]
+__all__ = ["NEVER", "Events", "Queries", "latest_records", "needs_arrival", "window_features"]
 
 Ints = NDArray[np.int64]
 
 NEVER = np.iinfo(np.int64).min
 """In place of a time: there is no such event."""
+IN_ORDER = ("first", "last", "last_n")
 EXPANDED_ROWS = 4_000_000
 """How many (query, event) pairs are looked at together when availability must be seen row by row."""
 
@@ -33,7 +35,8 @@ class Events:
     Attributes:
         keys: small non-negative integers, one for each entity.
         times: event times.
-        arrival: what orders events of one key and time, the most significant first: offset, then partition.
+        arrival: what orders events of one key and time, the most significant first: offset, then partition. Empty if
+            that doesn't matter.
         available: when each one was known; None when that doesn't matter.
         columns: the inputs of the features, by name.
     """
@@ -59,8 +62,13 @@ class _Batch:
 
     places: Ints
     rows: Ints
-    segments: Ints
+    segments: Callable[[], Ints]
     windows: Mapping[tuple[int, int | None] | None, Ranges]
+
+
+def needs_arrival(features: Sequence[FeatureInput]) -> bool:
+    """Whether a feature depends on the order of events of one key and time."""
+    return any(isinstance(item.feature.value, Aggregation) and item.feature.value.function in IN_ORDER for item in features)
 
 
 def window_features(events: Events, queries: Queries, features: Sequence[FeatureInput]) -> tuple[list[pa.Array], Ints]:
@@ -81,7 +89,7 @@ def window_features(events: Events, queries: Queries, features: Sequence[Feature
             tails = window_start(sorted_queries.times, *window)
             windows[window] = Ranges(np.minimum(timeline.before(sorted_queries.keys, tails), stop), stop)
     newest = stop - 1
-    batches: Iterator[_Batch] = iter([_Batch(np.arange(len(order)), timeline.order, timeline.segments(), windows)])
+    batches: Iterator[_Batch] = iter([_Batch(np.arange(len(order)), timeline.order, timeline.segments, windows)])
     if events.available is not None:
         available = events.available[timeline.order]
         newest = last_at_most(available, start, stop, sorted_queries.times)
@@ -127,7 +135,7 @@ def _known(
     unknown = last_at_most(-available, low, high, -times - 1) >= low
     whole = np.flatnonzero(~unknown)
     ends = {window: Ranges(np.minimum(ranges.low, high), high) for window, ranges in windows.items()}
-    yield _Batch(whole, timeline.order, timeline.segments(), _at(ends, whole))
+    yield _Batch(whole, timeline.order, timeline.segments, _at(ends, whole))
     partly = np.flatnonzero(unknown)
     for places in np.split(partly, _cuts((high - low)[partly])) if len(partly) else ():
         positions, begins = expand(low[places], high[places])
@@ -137,7 +145,7 @@ def _known(
             window: Ranges(before[ranges.low + shift], before[ranges.high + shift])
             for window, ranges in _at(ends, places).items()
         }
-        yield _Batch(places, timeline.order[positions[known]], before[begins], inside)
+        yield _Batch(places, timeline.order[positions[known]], partial(before.__getitem__, begins), inside)
 
 
 def _at(windows: Mapping[tuple[int, int | None] | None, Ranges], places: Ints) -> dict[tuple[int, int | None] | None, Ranges]:

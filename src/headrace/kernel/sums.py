@@ -23,6 +23,8 @@ TOTAL_BITS = 61
 """A range's total of one limb stays below 2^61."""
 WIDTH = 44
 """Bits of every limb but the first: what rounding the first one leaves over then fits a double together with the second."""
+BLOCK = 1 << 15
+"""Values worked on together: what is derived from them in between stays in the processor's cache."""
 SQUARE_EXACT = 2.0**480
 """Squares of floats between this and its inverse split into two doubles without overflow or underflow."""
 
@@ -104,14 +106,12 @@ class PrefixSums:
         self._width = min(WIDTH, room)
         self._bits = bits = room - int(np.frexp(largest)[1])
         limbs = []
-        while True:
-            limb = _scaled(values, bits).astype(np.int64)
+        rest: Floats | None = values
+        while rest is not None:
+            limb, rest = _cut(rest, bits)
             limbs.append(limb)
-            taken = _scaled(limb.astype(np.float64), -bits)
-            if np.array_equal(taken, values):
-                return limbs
-            values = values - taken
             bits += self._width
+        return limbs
 
 
 def squares(values: NDArray[Any], longest: int) -> list[PrefixSums]:
@@ -147,6 +147,20 @@ def _prefix_sums(values: NDArray[Any]) -> NDArray[Any]:
     sums = np.zeros(len(values) + 1, values.dtype)
     np.cumsum(values, out=sums[1:])
     return sums
+
+
+def _cut(values: Floats, bits: int) -> tuple[Ints, Floats | None]:
+    """The whole multiples of 2^-bits in each value, and what they leave over; None if that is nothing."""
+    limb = np.empty(len(values), np.int64)
+    rest: Floats | None = None
+    for begin in range(0, len(values), BLOCK):
+        block = slice(begin, begin + BLOCK)
+        limb[block] = whole = np.trunc(_scaled(values[block], bits))
+        left = values[block] - _scaled(whole, -bits)
+        if left.any():
+            rest = np.zeros(len(values)) if rest is None else rest
+            rest[block] = left
+    return limb, rest
 
 
 def _scaled(values: Floats, bits: int) -> Floats:

@@ -38,7 +38,7 @@ def aggregate(function, values, n=None):
         "std": deviation,
         "min": lambda items: positive_zero(min(items, key=nan_last)),
         "max": lambda items: positive_zero(max(items, key=nan_last)),
-        "count_distinct": lambda items: len({"nan" if item != item else item for item in items}),  # noqa: PLR0124
+        "count_distinct": lambda items: len({"nan" if item != item else item for item in items}),
         "first": lambda items: items[0],
         "last": lambda items: items[-1],
         "last_n": lambda items: items[-n:],

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unit.kernel import naive
 from headrace.definitions.aggregation import Aggregation, Feature
 from headrace.errors import InvalidInputError
 from headrace.kernel import point_in_time
 from headrace.kernel.inputs import FeatureInput
 from headrace.kernel.point_in_time import NEVER, Events, Queries, latest_records, window_features
+from unit.kernel import naive
 
 VALUES = {
     "float64": (pa.float64(), st.floats() | st.sampled_from([0.0, -0.0, 1e16, 1.0, 1e300, 1e-300])),
