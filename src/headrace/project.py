@@ -14,6 +14,9 @@ from headrace.errors import SettingsError, StorageError
 from headrace.settings import STATE_FOLDER, Settings, find_project, load_settings
 
 if TYPE_CHECKING:
+    from headrace.catalog.plan import Plan
+    from headrace.catalog.service import Catalog
+    from headrace.lineage.store import LineageStore
     from headrace.store import Store
     from headrace.tracking.client.run import ActiveRun
 
@@ -70,12 +73,13 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     from headrace.lineage.graph import Lineage
     from headrace.models.service import Models
     from headrace.online.embedded import EmbeddedOnlineStore, EmbeddedSeenIds
+    from headrace.sql.audit import SqlAuditStore
     from headrace.sql.database import Database
     from headrace.sql.definitions import SqlCatalogStore
     from headrace.sql.features import SqlTrainingSetStore
     from headrace.sql.lineage import SqlLineageStore
     from headrace.sql.models import SqlModelStore
-    from headrace.sql.runs import SqlRunStore
+    from headrace.sql.tracking import tracking_stores
     from headrace.store import Services, Store
     from headrace.tracking.service import Runs
 
@@ -83,7 +87,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     author = _user()
     database = Database(settings.catalog)
     engine = DuckDBEngine(settings.memory_limit)
-    lineage_store = SqlLineageStore(database)
+    edges = SqlLineageStore(database)
     catalog = Catalog(SqlCatalogStore(database), clock, author, settings.modules)
     lake = DeltaLake(settings.lake)
     online = EmbeddedOnlineStore(Path(settings.online))
@@ -91,9 +95,61 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     artifacts = ObjectArtifactStore(settings.artifacts)
     groups = OnlineGroups(online, engine, clock)
     log = EmbeddedEventLog(Path(settings.events), fsync=settings.fsync == "always")
-    ingest = Ingest(catalog, lake, log, groups, Repeats(seen), engine, clock, _lock_in(settings.project / STATE_FOLDER / "locks"))
+    lock = _lock_in(settings.project / STATE_FOLDER / "locks")
+    ingest = Ingest(catalog, lake, log, groups, Repeats(seen), clock, lock)
     history = History(catalog, ingest, engine)
-    raise NotImplementedError
+    tracking = tracking_stores(database)
+    models = Models(
+        SqlModelStore(database), SqlAuditStore(database), tracking.runs, tracking.models, artifacts, clock, author
+    )
+
+    def close() -> None:
+        seen.close()
+        online.close()
+        database.close()
+
+    return Store(
+        Services(
+            settings=settings,
+            catalog=catalog,
+            ingest=ingest,
+            materializer=Materializer(catalog, ingest, groups),
+            history=history,
+            training_sets=TrainingSets(catalog, history, lake, SqlTrainingSetStore(database), edges, clock, author),
+            lookup=Lookup(catalog, ingest, groups, history, clock),
+            freshness=FreshnessReader(catalog, ingest, groups, clock),
+            runs=Runs(tracking, artifacts, edges, clock=clock, resolve_view=_pin_view(catalog)),
+            models=models,
+            lineage=Lineage(edges, models.alias_targets, models.aliases_of),
+            record_definitions=_lineage_writer(edges, clock),
+            close=close,
+        )
+    )
+
+
+def _lineage_writer(edges: LineageStore, clock: Clock) -> Callable[[Plan], None]:
+    """What writes the edges of applied definitions: source and column → feature → group → view."""
+    from headrace.catalog.lineage import lineage_pairs
+    from headrace.lineage.store import Edge
+
+    def write(plan: Plan) -> None:
+        now = clock()
+        pairs = [pair for version in (*plan.groups, *plan.views) for pair in lineage_pairs(version)]
+        edges.add([Edge(source, target, "defines", now) for source, target in pairs])
+
+    return write
+
+
+def _pin_view(catalog: Catalog) -> Callable[[str], tuple[str, dict[str, str]]]:
+    """What pins a view's reference for a logged model: `"ranking"` → (`"ranking:3"`, feature name to type)."""
+    from headrace.features.on_demand import input_types
+
+    def pin(reference: str) -> tuple[str, dict[str, str]]:
+        view = catalog.view(reference)
+        types = input_types(view)
+        return view.id, {name: types[name][0] for name in view.view.feature_names}
+
+    return pin
 
 
 def _embedded_only(settings: Settings) -> None:

@@ -42,6 +42,7 @@ class Services:
     runs: Runs
     models: Models
     lineage: Lineage
+    record_definitions: Callable[[Plan], None]
     close: Callable[[], None]
 
 
@@ -82,7 +83,9 @@ class Store:
         Raises:
             DefinitionError: with every fault; nothing was changed.
         """
-        return self.catalog.apply(definitions, prune=prune)
+        plan = self.catalog.apply(definitions, prune=prune)
+        self._services.record_definitions(plan)
+        return plan
 
     def write(self, source: str, frame: Any, batch_id: str | None = None) -> Written:
         """Append rows to a source in batch: pandas, polars, Arrow, or the path of Parquet files. A `batch_id` is written once."""

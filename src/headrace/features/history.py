@@ -82,7 +82,7 @@ class History:
 
     def values_at(
         self, columns: GroupColumns, queries: pa.Table, moment: int, through: Mapping[int, int]
-    ) -> tuple[list[list[Any]], list[int | None]]:
+    ) -> tuple[dict[str, list[Any]], list[int | None]]:
         """One group's values for the keys of `queries` at one moment, before ttl and default, and the newest times behind
         them, restricted to rows at or below the `through` offsets."""
         import pyarrow as pa
@@ -93,7 +93,8 @@ class History:
         queries = queries.append_column(ASKED, pa.array([moment] * queries.num_rows, pa.int64()).cast(kind))
         read = GroupRead(columns.group, list(columns.names), self._ingest.table(source).snapshot(), columns.keys, through=through)
         found = self._engine.read(queries, ASKED, read)
-        return [found.column(name).to_pylist() for name in columns.names], found.column(EVENT_TIME).cast(pa.int64()).to_pylist()
+        times = found.column(EVENT_TIME).cast(pa.int64()).to_pylist()
+        return {name: found.column(name).to_pylist() for name in columns.names}, times
 
     def _group(
         self, columns: GroupColumns, asked: pa.Table, snapshot: Snapshot, *, as_known: bool, progress: Progress

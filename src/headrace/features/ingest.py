@@ -12,7 +12,6 @@ from headrace.clock import Clock
 from headrace.definitions.schema import arrow_schema
 from headrace.definitions.source import EventSource, Source
 from headrace.definitions.version import GroupVersion
-from headrace.engines.engine import Engine
 from headrace.events.log import EventLog, LogBatch
 from headrace.features.online import OnlineGroups
 from headrace.features.repeats import Repeats
@@ -67,7 +66,6 @@ class Ingest:
         log: EventLog,
         groups: OnlineGroups,
         repeats: Repeats,
-        engine: Engine,
         clock: Clock,
         lock: Lock,
     ) -> None:
@@ -76,7 +74,6 @@ class Ingest:
         self._log = log
         self._groups = groups
         self._repeats = repeats
-        self._engine = engine
         self._clock = clock
         self._lock = lock
         self._waiting: dict[str, int] = {}

@@ -162,8 +162,8 @@ class Lookup:
         if reading.inexact:
             self._from_history(group, reading.inexact, asked, moment, columns, seen)
         ttl = group.columns.group.ttl_micros
-        for column, (feature, outs) in zip(columns, group.features, strict=True):
-            finished, states_of = finish_values(feature, ttl, column, seen, moment)
+        for feature, outs in group.features:
+            finished, states_of = finish_values(feature, ttl, columns[feature.name], seen, moment)
             for out in outs:
                 values[out], statuses[out], times[out] = finished, states_of, seen
 
@@ -173,7 +173,7 @@ class Lookup:
         inexact: Sequence[int],
         asked: Mapping[str, list[Any]],
         moment: int,
-        columns: list[list[Any]],
+        columns: dict[str, list[Any]],
         seen: list[int | None],
     ) -> None:
         """Answer the rows that the online state can't answer exactly (a moment before its newest event) from the lake,
@@ -189,8 +189,8 @@ class Lookup:
         found, found_times = self._history.values_at(group.columns, pa.table(queries), moment, through)
         for position, row in enumerate(inexact):
             seen[row] = found_times[position]
-            for column, column_found in zip(columns, found, strict=True):
-                column[row] = column_found[position]
+            for name, column in found.items():
+                columns[name][row] = column[position]
 
     def _compute(
         self,

@@ -45,11 +45,11 @@ class OnlineGroups:
         states = [self.state(version) for version in versions]
         texts = list(dict.fromkeys(sql for state in states for sql in state.inputs.expressions.values()))
         inputs = self._engine.project(rows, {sql: sql for sql in texts}) if texts else rows.select([])
-        newest, merge_time = _newest(rows), self._clock()
+        newest, now = _newest(rows), self._clock()
         deltas = []
         for version, state in zip(versions, states, strict=True):
-            changes = state.changes(_columns(version, state, rows, inputs))
-            deltas.append(Delta(version.id, partition, first, last, changes, newest, state.merge(merge_time)))
+            changes = state.changes(_columns(version, state, rows, inputs), now, partition)
+            deltas.append(Delta(version.id, partition, first, last, changes, newest, state.merge(now)))
         return self.store.apply(deltas)
 
     def mark(self, version: GroupVersion, partition: int, last: int) -> None:
