@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 
 from headrace.errors import ConflictError, InvalidInputError, NotFoundError
 from headrace.sql.database import Database
-from headrace.sql.metrics import add_points, insert_new, metric_of, upsert
+from headrace.sql.metrics import add_points, insert_new, upsert
 from headrace.sql.run_search import search_statement
 from headrace.sql.tables.tracking import (
     experiments,
@@ -238,7 +239,7 @@ def _load_chunk(connection: sa.Connection, run_ids: list[str]) -> dict[str, Run]
     query = sa.select(runs, experiments.c.name.label("experiment")).join(experiments).where(runs.c.run_id.in_(run_ids))
     rows = connection.execute(query).mappings().all()
     pairs = {table.name: _pairs(connection, table, run_ids) for table in (params, run_tags)}
-    points = _grouped(_of_runs(connection, latest_metrics, run_ids))
+    points = _latest(connection, run_ids)
     inputs = _grouped(_of_runs(connection, run_inputs, run_ids, run_inputs.c.position))
     outputs = _grouped(_of_runs(connection, run_outputs, run_ids))
     return {
@@ -255,7 +256,7 @@ def _load_chunk(connection: sa.Connection, run_ids: list[str]) -> dict[str, Run]
             lifecycle_stage=row["lifecycle_stage"],
             params=pairs["params"].get(row["run_id"], {}),
             tags=pairs["run_tags"].get(row["run_id"], {}),
-            latest={point["key"]: metric_of(point) for point in points.get(row["run_id"], ())},
+            latest=points.get(row["run_id"], {}),
             inputs=tuple(_input_of(item) for item in inputs.get(row["run_id"], ())),
             outputs=tuple(ModelOutput(item["model_id"], item["step"]) for item in outputs.get(row["run_id"], ())),
         )
@@ -282,6 +283,15 @@ def _pairs(connection: sa.Connection, table: sa.Table, run_ids: list[str]) -> di
     groups: dict[str, dict[str, str]] = {}
     for run_id, key, value in connection.execute(query):
         groups.setdefault(run_id, {})[key] = value
+    return groups
+
+
+def _latest(connection: sa.Connection, run_ids: list[str]) -> dict[str, dict[str, Metric]]:
+    c = latest_metrics.c
+    columns = (c.run_id, c.key, c.value, c.is_nan, c.time, c.step, c.model_id, c.dataset_name, c.dataset_digest)
+    groups: dict[str, dict[str, Metric]] = {}
+    for run_id, key, value, is_nan, *rest in connection.execute(sa.select(*columns).where(c.run_id.in_(run_ids))):
+        groups.setdefault(run_id, {})[key] = Metric(key, math.nan if is_nan else value, *rest)
     return groups
 
 

@@ -243,7 +243,8 @@ class _Parser:
     def keyword(self, word: str) -> None:
         token = self.take(word)
         if token.text.upper() != word:
-            self.fail(f"Invalid clause(s) in filter string: expected {word}", token)
+            hint = "; there is no OR, NOT, parenthesis or semicolon" if word == "AND" else ""
+            self.fail(f"Invalid clause(s) in filter string: {token.text!r}, expected {word}{hint}", token)
 
     def punctuation(self, mark: str) -> None:
         token = self.take(repr(mark))

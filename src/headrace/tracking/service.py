@@ -218,7 +218,7 @@ class Runs:
         return self._artifacts.get_bytes(entries[path].digest)
 
     def download(self, run_id: str, path: str = "", to: str | os.PathLike[str] = ".") -> Path:
-        """Write a file or a folder of a run (all of it by default) into a folder; returns where it is. Files that exist are replaced.
+        """Write a file or a folder of a run (by default all) into a folder; returns where it is. Files that exist are replaced.
 
         Raises:
             NotFoundError: no such file or folder.
