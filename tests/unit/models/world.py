@@ -12,6 +12,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from headrace.artifacts.objects import ObjectArtifactStore
 from headrace.clock import system_clock
+from headrace.errors import ConflictError
 from headrace.flavors.saving import infer_signature, save_model
 from headrace.ids import new_id
 from headrace.models.service import Models
@@ -54,6 +55,7 @@ class World:
         self.folder = folder
         self.database = Database(f"sqlite:///{folder / 'catalog.db'}")
         self.tracking = tracking_stores(self.database)
+        self.spare: LoggedModel | None = None
         self.artifacts = ObjectArtifactStore(folder / "artifacts")
         self.store, self.audit = SqlModelStore(self.database), SqlAuditStore(self.database)
         self.models = Models(
@@ -90,9 +92,10 @@ class World:
         self.tracking.models.create(logged)
         return logged
 
-    def register(self, count: int = 1, name: str = "ranker", **options):
-        """Versions of an own model each, that load fast: the last one."""
-        return [self.models.register(self.log(Always(0.5), "pickle", **options), name) for _ in range(count)][-1]
+    def register(self, count: int = 1, name: str = "ranker"):
+        """Versions of one logged model, as many as asked for: the last one."""
+        self.spare = self.spare or self.log(Always(0.5), "pickle")
+        return [self.models.register(self.spare, name) for _ in range(count)][-1]
 
     def close(self) -> None:
         """Close the catalog."""
@@ -123,14 +126,16 @@ def regressor() -> LinearRegression:
 
 
 def main() -> None:
-    """In a process of its own: promote every version given, in turn, saying which were acknowledged."""
+    """In a process of its own: crown every version given, in turn, saying which were acknowledged and which lost."""
     world = World(Path(sys.argv[1]), author=sys.argv[2])
     for version in map(int, sys.argv[3:]):
-        if world.models.get("ranker", version).stage == "Archived":
-            world.models.rollback("ranker", to=version)
-        else:
-            world.models.promote("ranker", version)
-        sys.stdout.write(f"{version}\n")
+        archived = world.models.get("ranker", version).stage == "Archived"
+        try:
+            world.models.rollback("ranker", version) if archived else world.models.promote("ranker", version)
+            word = "won"
+        except ConflictError as error:
+            word = "lost" if "came first" in str(error) else "failed"
+        sys.stdout.write(f"{word} {version}\n")
         sys.stdout.flush()
 
 
