@@ -16,11 +16,13 @@ from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
 from headrace.cli.values import age, size
 from headrace.cli.verb import Session
 from headrace.definitions.on_demand import load_function
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, IntegrityError
+from headrace.events.segment import ROWS, Scan, frames, scan_segment, segment_first
 from headrace.settings import FILE_NAME, STATE_FOLDER, Settings
 
 __all__ = ["CHECKS", "Check", "package_versions", "run_check"]
@@ -190,6 +192,33 @@ def _folder(name: str, folder: Path) -> Check:
     )
 
 
+def _log(session: Session) -> Iterator[Check]:
+    folder = Path(session.settings.events.removeprefix("file://"))
+    topics = sorted(folder.glob("topic-*")) if folder.is_dir() else []
+    if not topics:
+        yield Check("event log", "ok", "empty")
+    for topic in topics:
+        name = f"event log {unquote(topic.name.removeprefix('topic-'))}"
+        try:
+            rows, length = _read_through(topic)
+        except IntegrityError as error:
+            yield Check(name, "fail", str(error), "headrace doctor --repair")
+        else:
+            yield Check(name, "ok", f"every frame matches its checksum: {rows:,} rows, {size(length)}")
+
+
+def _read_through(topic: Path) -> tuple[int, int]:
+    """The rows and bytes of a topic, each frame of which is read. Raises IntegrityError."""
+    rows = length = 0
+    files = sorted(path for path in topic.iterdir() if segment_first(path.name) is not None)
+    for file in files:
+        # The end of the newest segment may be an append that is under way, or was cut off: no damage.
+        whole = scan_segment(file, Scan(0, None)).size if file == files[-1] else file.stat().st_size
+        rows += sum(frame.count for frame in frames(file, whole, -1) if frame.kind == ROWS)
+        length += whole
+    return rows, length
+
+
 def _disk(session: Session) -> Iterator[Check]:
     folder = _existing_state(session)
     usage = shutil.disk_usage(folder)
@@ -282,6 +311,7 @@ CHECKS: Mapping[str, Callable[[Session], Iterator[Check]]] = {
     "settings": _settings,
     "catalog": _catalog,
     "folders": _folders,
+    "event log": _log,
     "disk space": _disk,
     "fsync": _fsync,
     "on-demand": _on_demand,

@@ -1,6 +1,11 @@
 """From what went wrong to what is said about it, and the exit code.
 
-0 done · 1 a negative answer (a gate refused, a training set differs) · 2 the user's mistake · 70 ours · 130 Ctrl-C · 141 nobody reads on
+0    done
+1    a negative answer: a gate refused, a training set differs
+2    the user's mistake
+70   ours
+130  Ctrl-C
+141  nobody reads the output any more
 """
 
 from __future__ import annotations

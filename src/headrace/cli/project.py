@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from headrace.cli import templates
+from headrace.cli.failures import REFUSED
 from headrace.cli.output import Answer, note
 from headrace.cli.verb import Session, verb
 from headrace.errors import ConflictError, NotFoundError, StorageError
@@ -55,8 +56,10 @@ def demo(
         raise ConflictError(msg)
     _copy(_example(), target)
     note(f"the example is in {target}; running it")
-    code = subprocess.run([sys.executable, "run.py", "."], cwd=target, stdout=sys.stdout.fileno(), check=False).returncode
-    return Answer({"project": str(target), "exit_code": code}, [_after_demo(target, code)], code=1 if code else 0)
+    command = [sys.executable, "run.py", str(target)]
+    code = subprocess.run(command, cwd=target, stdout=sys.stdout.fileno(), check=False).returncode  # noqa: S603 - our own file
+    said = [f"the demo stopped with exit code {code}; what it said is above, its project is in {target}"] if code else []
+    return Answer({"project": str(target), "exit_code": code}, said, code=REFUSED if code else 0)
 
 
 @verb("version", "headrace version", "headrace version --json")
@@ -111,9 +114,3 @@ def _copy(source: Path, target: Path) -> None:
     except OSError as error:
         msg = f"the example can't be copied to {target}: {error.strerror or error}"
         raise StorageError(msg) from error
-
-
-def _after_demo(target: Path, code: int) -> str:
-    if code:
-        return f"the demo stopped with exit code {code}; what it said is above, its project is in {target}"
-    return f"look around: cd {target} && headrace features list && headrace models list && headrace lineage models:/NAME@champion"

@@ -1,0 +1,51 @@
+"""A command line in this process: what it printed and its exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from headrace.cli.entry import run
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty folder to be in; what a command imports from it is forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def cli(project, capsys):
+    """Runs a command line in the project: `cli("runs", "list", code=0)` → Result; fails unless it exits with `code`."""
+
+    def call(*arguments, code=0):
+        capsys.readouterr()
+        found = run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.out + captured.err
+        assert found == code, captured.err or captured.out
+        return Result(found, captured.out, captured.err)
+
+    return call

@@ -1,0 +1,33 @@
+"""One answer, printed for a person or for a program."""
+
+from __future__ import annotations
+
+import io
+import json
+
+from headrace.cli.output import Answer, Fields, Table, print_answer
+
+ANSWER = Answer({"rows": [1, 2]}, ["two runs", Table(("NAME", "AUC"), [("a", 0.5), ("longer", None)]), Fields([("run", "r1"), ("took", 3)])])
+
+
+def printed(answer, *, as_json=False):
+    stream = io.StringIO()
+    print_answer(answer, stream, as_json=as_json)
+    return stream.getvalue()
+
+
+def test_without_a_terminal_tables_are_aligned_plain_text():
+    assert printed(ANSWER) == "two runs\nNAME    AUC\na       0.5\nlonger    -\nrun   r1\ntook  3\n"
+
+
+def test_wide_tables_are_never_cut_in_a_pipe():
+    row = ("x" * 500, "y" * 500)
+    assert "x" * 500 + "  " + "y" * 500 in printed(Answer(None, [Table(("A", "B"), [row])]))
+
+
+def test_json_is_one_value_and_nothing_else():
+    assert json.loads(printed(ANSWER, as_json=True)) == {"rows": [1, 2]}
+
+
+def test_an_empty_table_says_what_to_do():
+    assert printed(Answer([], [Table(("NAME",), [], empty="no runs yet")])) == "no runs yet\n"
