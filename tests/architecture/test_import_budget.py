@@ -11,28 +11,26 @@ import headrace
 BUDGET = 120
 """Modules that `import headrace` may load beyond those Python starts with; nearly all are the standard library's."""
 
-HEAVY = set(
-    [
-        "alembic",
-        "deltalake",
-        "duckdb",
-        "lmdb",
-        "matplotlib",
-        "msgpack",
-        "numpy",
-        "obstore",
-        "pandas",
-        "polars",
-        "psutil",
-        "pyarrow",
-        "rich",
-        "sklearn",
-        "skops",
-        "sqlalchemy",
-        "sqlglot",
-        "typer",
-    ]
-)
+HEAVY = {
+    "alembic",
+    "deltalake",
+    "duckdb",
+    "lmdb",
+    "matplotlib",
+    "msgpack",
+    "numpy",
+    "obstore",
+    "pandas",
+    "polars",
+    "psutil",
+    "pyarrow",
+    "rich",
+    "sklearn",
+    "skops",
+    "sqlalchemy",
+    "sqlglot",
+    "typer",
+}
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -50,7 +50,7 @@ def _restorer(frame: Any) -> Restore:
     if isinstance(frame, pa.Table):
         return lambda appended: _onto_arrow(frame, appended)
     if isinstance(frame, pa.RecordBatch):
-        return lambda appended: _onto_arrow(pa.Table.from_batches([frame]), appended).combine_chunks().to_batches()[0]
+        return lambda appended: _as_batch(_onto_arrow(pa.Table.from_batches([frame]), appended))
     if type(frame).__module__.startswith("polars") and hasattr(frame, "hstack"):
         return lambda appended: _onto_polars(frame, appended)
     msg = f"{type(frame).__name__} can't be read as a frame; give a pandas or polars DataFrame or an Arrow table"
@@ -69,6 +69,12 @@ def _onto_arrow(frame: pa.Table, appended: pa.Table) -> pa.Table:
     for field, column in zip(appended.schema, appended.columns, strict=True):
         frame = frame.append_column(field, column)
     return frame
+
+
+def _as_batch(table: pa.Table) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    return pa.record_batch([column.combine_chunks() for column in table.columns], schema=table.schema)
 
 
 def _onto_polars(frame: Any, appended: pa.Table) -> Any:

@@ -168,12 +168,18 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The same values without dictionaries and views, text as `string` and bytes as `binary`."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return _plain(column.cast(kind.value_type))
+        return _decoded(column)
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return _narrowed(column, pa.string())
     if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind):
         return _narrowed(column, pa.binary())
     return column
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    values = _plain(pa.chunked_array([], column.type.value_type))
+    chunks = [_plain(pa.chunked_array([chunk.dictionary])).combine_chunks().take(chunk.indices) for chunk in column.chunks]
+    return pa.chunked_array(chunks, values.type)
 
 
 def _narrowed(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

@@ -211,6 +211,12 @@ def test_categories_and_views_become_plain_text():
     assert read(columns).column("title").type == pa.string()
 
 
+def test_categories_of_polars_become_plain_text():
+    frame = pl.DataFrame([ROW, {**ROW, "title": None}]).with_columns(pl.col("title").cast(pl.Categorical))
+    assert read(frame).column("title").to_pylist() == ["Zoë", None]
+    assert read(frame.with_columns(pl.lit(None, pl.Categorical).alias("title"))).column("title").to_pylist() == [None, None]
+
+
 def test_long_and_foreign_text_is_kept():
     long = "é" * 1_000_000
     assert read_one([long, "日本", ""], "string") == [long, "日本", ""]
