@@ -88,7 +88,7 @@ class EmbeddedEventLog:
         return self._write(topic, RESERVED, count, b"") if count else self.end(topic, PARTITION) + 1
 
     def read(self, topic: str, partition: int, after: int) -> Iterator[LogBatch]:
-        """The rows with offset > `after` that were appended before this call and are still kept, in order."""
+        """The rows with offset > `after` that were there when the first is asked for and are still kept, in order."""
         _check_partition(topic, partition)
         folder = self._topic_folder(topic)
         if not folder.is_dir():
@@ -114,6 +114,12 @@ class EmbeddedEventLog:
         with self._locked(topic):
             tail = self._tail(topic)
             return -1 if tail is None else tail.end
+
+    def start(self, topic: str, partition: int) -> int:
+        """The lowest offset that `read` still answers for; 0 at first."""
+        _check_partition(topic, partition)
+        folder = self._topic_folder(topic)
+        return min(_segments(folder), default=0) if folder.is_dir() else 0
 
     def truncate(self, topic: str, partition: int, through: int) -> None:
         """Drop whole segments whose offsets are all <= `through`. The newest always stays: it remembers the end."""

@@ -18,6 +18,7 @@ Outcome = Literal["applied", "skipped", "overlaps"]
 Meta = dict[str, Any]
 
 META, DATA, TIMES, NEXT_NUMBER = b"m", b"v", b"t", b"n"
+SEEN_FOLDER = "seen"
 LONGEST_KEY = 400
 """LMDB takes keys of at most 511 bytes: a longer one is stored by its SHA-256."""
 _NUMBER = struct.Struct(">I")
@@ -91,10 +92,10 @@ class EmbeddedOnlineStore:
 
 
 class EmbeddedSeenIds:
-    """The SeenIds of one folder, which must be its own. Raises as EmbeddedOnlineStore does."""
+    """The SeenIds of one folder, in files apart from an online store's in the same folder. Raises as that does."""
 
     def __init__(self, folder: Path, map_size: int = FIRST_MAP_SIZE) -> None:
-        self._environment = Environment(folder, map_size)
+        self._environment = Environment(folder / SEEN_FOLDER, map_size)
 
     def close(self) -> None:
         """Give up the folder. The object can't be used afterwards."""

@@ -1,4 +1,4 @@
-"""LMDB environments: one per folder and process, shared by all who open it, growing when full, reopened after a fork."""
+"""LMDB environments: one per folder and process, shared by all who open it, growing when full, closed while a process forks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ _DAMAGE = (lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.
 
 _open: dict[tuple[int, int], _Shared] = {}
 _open_lock = threading.Lock()
-_inherited: list[Any] = []
 
 
 class Environment:
@@ -52,9 +51,9 @@ class Environment:
         """Give up this use of the folder; the last one closes the files."""
         with _open_lock:
             self._shared.users -= 1
-            if self._shared.users == 0 and self._shared.pid == os.getpid():
-                _open.pop(self._shared.key, None)
-                self._shared.lmdb.close()
+            if self._shared.users == 0:
+                del _open[self._shared.key]
+                self._shared.close()
 
     def read(self, work: Callable[[Any], T]) -> T:
         """What `work` makes of a read transaction: all it sees is of one moment."""
@@ -68,10 +67,8 @@ class Environment:
         return self._run(work, write=True)
 
     def _run(self, work: Callable[[Any], T], *, write: bool) -> T:
+        shared = self._shared
         while True:
-            shared = self._shared
-            if shared.pid != os.getpid():
-                shared = self._shared = self._acquire()
             try:
                 with shared.transaction(write=write) as transaction:
                     return work(transaction)
@@ -94,10 +91,6 @@ class Environment:
         key = (status.st_dev, status.st_ino)
         with _open_lock:
             shared = _open.get(key)
-            if shared is not None and shared.pid != os.getpid():
-                # A child must neither use nor close what its parent opened.
-                _inherited.append(_open.pop(key))
-                shared = None
             if shared is None:
                 with self._explained():
                     shared = _open[key] = _Shared(key, self.folder, self._map_size)
@@ -113,52 +106,102 @@ class Environment:
 
 
 class _Shared:
-    """One open environment, and a gate that lets it be remapped only while no transaction runs."""
+    """One environment, and a gate that lets it be remapped or closed only while no transaction runs."""
 
     def __init__(self, key: tuple[int, int], folder: Path, map_size: int) -> None:
-        self.key, self.pid, self.users = key, os.getpid(), 0
-        self.lmdb = lmdb.open(str(folder), map_size=map_size, max_readers=READERS, readahead=False)
-        try:
-            _check_length(self.lmdb, folder / DATA_FILE)
-        except IntegrityError:
-            self.lmdb.close()
-            raise
-        self.lmdb.reader_check()  # frees the slots of readers that were killed
+        self.key, self.users = key, 0
+        self._folder, self._map_size = folder, map_size
         self._gate = threading.Condition()
         self._running = 0
-        self._growing = False
+        self._shut = False
+        self._lmdb: Any = self._opened()
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[Any]:
         with self._gate:
-            while self._growing:
+            while self._shut:
                 self._gate.wait()
+            if self._lmdb is None:
+                self._lmdb = self._opened()
             self._running += 1
         try:
-            with self.lmdb.begin(write=write) as transaction:
+            with self._lmdb.begin(write=write) as transaction:
                 yield transaction
         finally:
             with self._gate:
                 self._running -= 1
-                if self._growing:
+                if self._shut:
                     self._gate.notify_all()
 
     def grow(self, *, double: bool) -> None:
+        """Double the map, unless another thread has just done so; or take over the size that another process gave it."""
+        before = self._map_size
+        self.shut()
+        try:
+            if self._lmdb is not None and (not double or self._map_size == before):
+                self._lmdb.set_mapsize(2 * before if double else 0)
+                self._map_size = self._lmdb.info()["map_size"]
+        finally:
+            self.let_in()
+
+    def shut(self) -> None:
+        """Let no transaction begin, and wait for those that run to end."""
         with self._gate:
-            before = self.lmdb.info()["map_size"]
-            while self._growing:
+            while self._shut:
                 self._gate.wait()
-            self._growing = True
-            try:
-                while self._running:
-                    self._gate.wait()
-                size = self.lmdb.info()["map_size"]
-                # Another thread may have doubled it while this one waited.
-                if not double or size == before:
-                    self.lmdb.set_mapsize(2 * size if double else 0)
-            finally:
-                self._growing = False
-                self._gate.notify_all()
+            self._shut = True
+            while self._running:
+                self._gate.wait()
+
+    def let_in(self) -> None:
+        """Let transactions begin again."""
+        with self._gate:
+            self._shut = False
+            self._gate.notify_all()
+
+    def close(self) -> None:
+        """Close the files; a transaction opens them again."""
+        if self._lmdb is not None:
+            self._lmdb.close()
+            self._lmdb = None
+
+    def renew(self) -> None:
+        """In a forked child: forget the threads that it doesn't have."""
+        self._gate = threading.Condition()
+        self._shut = False
+
+    def _opened(self) -> Any:
+        opened = lmdb.open(str(self._folder), map_size=self._map_size, max_readers=READERS, readahead=False)
+        try:
+            _check_length(opened, self._folder / DATA_FILE)
+            opened.reader_check()  # frees the slots of readers that were killed
+        except (IntegrityError, lmdb.Error):
+            opened.close()
+            raise
+        return opened
+
+
+def _before_fork() -> None:
+    # LMDB's files mustn't be open across a fork: parent and child open them anew.
+    _open_lock.acquire()
+    for shared in _open.values():
+        shared.shut()
+        shared.close()
+
+
+def _after_fork_in_parent() -> None:
+    for shared in _open.values():
+        shared.let_in()
+    _open_lock.release()
+
+
+def _after_fork_in_child() -> None:
+    for shared in _open.values():
+        shared.renew()
+    _open_lock.release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 def _check_length(environment: Any, file: Path) -> None:
