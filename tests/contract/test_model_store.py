@@ -80,7 +80,7 @@ def test_versions_count_from_one_and_keep_everything(store):
 def test_each_model_counts_for_itself(store):
     store.add_version(DRAFT, ENTRY)
     assert store.add_version(replace(DRAFT, name="other"), ENTRY).version == 1
-    assert [model.name for model in store.models()] == ["other", "ranker"]
+    assert [model.name for model in store.models()] == store.names() == ["other", "ranker"]
 
 
 def test_what_is_not_there_is_none(store):

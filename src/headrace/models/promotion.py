@@ -129,7 +129,7 @@ class Promotions:
     def _model(self, name: str) -> RegisteredModel:
         model = self._store.model(name)
         if model is None:
-            error = NotFoundError.of("registered model", name, [known.name for known in self._store.models()])
+            error = NotFoundError.of("registered model", name, self._store.names())
             raise error
         return model
 

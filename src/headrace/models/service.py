@@ -105,7 +105,7 @@ class Models:
         """The registered model. Raises NotFoundError with the nearest name."""
         model = self._store.model(name)
         if model is None:
-            error = NotFoundError.of("registered model", name, [known.name for known in self._store.models()])
+            error = NotFoundError.of("registered model", name, self._store.names())
             raise error
         return model
 

@@ -40,6 +40,10 @@ class ModelStore(Protocol):
         """All models, by name."""
         ...
 
+    def names(self) -> list[str]:
+        """The names of all models, sorted."""
+        ...
+
     def versions(self, name: str, numbers: Sequence[int] | None = None) -> list[ModelVersion]:
         """The versions with these numbers that exist, or all; ascending, as of one moment."""
         ...

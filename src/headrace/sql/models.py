@@ -13,7 +13,7 @@ from headrace.flavors.signature import Signature
 from headrace.lineage.store import Edge
 from headrace.models.audit import AuditEntry
 from headrace.models.gates import Evaluation, Gate
-from headrace.models.lifecycle import Lifecycle, add
+from headrace.models.lifecycle import STAGES, Lifecycle, add
 from headrace.models.store import Edit
 from headrace.models.version import ModelVersion, Origin, RegisteredModel
 from headrace.sql.audit import append
@@ -42,6 +42,11 @@ class SqlModelStore:
         """All models, by name."""
         with self._database.read() as connection:
             return _models(connection, None)
+
+    def names(self) -> list[str]:
+        """The names of all models, sorted."""
+        with self._database.read() as connection:
+            return list(connection.scalars(sa.select(t.models.c.name).order_by(t.models.c.name)))
 
     def versions(self, name: str, numbers: Sequence[int] | None = None) -> list[ModelVersion]:
         """The versions with these numbers that exist, or all; ascending, as of one moment."""
@@ -106,33 +111,36 @@ class SqlModelStore:
 
 def _models(connection: sa.Connection, name: str | None) -> list[RegisteredModel]:
     def of(table: sa.Table, *columns: sa.Column[Any]) -> sa.Select[Any]:
-        query = sa.select(*columns) if columns else sa.select(table)
+        query = sa.select(*columns)
         return query.where(table.c.name == name) if name is not None else query
 
-    stages = _by_name(
-        connection.execute(of(t.versions, t.versions.c.name, t.versions.c.version, t.versions.c.stage, t.versions.c.reigned))
-    )
-    aliases = _by_name(connection.execute(of(t.aliases)))
-    rows = connection.execute(of(t.models).order_by(t.models.c.name))
+    v, a = t.versions.c, t.aliases.c
+    # Plain tuples: a catalog may hold a hundred thousand versions, and a list of models reads the stage of each.
+    stages = _by_name(connection.execute(of(t.versions, v.name, v.version, v.stage, v.reigned)).all())
+    aliases = _by_name(connection.execute(of(t.aliases, a.name, a.alias, a.version)).all())
+    rows = connection.execute(of(t.models, *t.models.c).order_by(t.models.c.name))
     return [_model(row, stages.get(row.name, []), aliases.get(row.name, [])) for row in rows]
 
 
-def _by_name(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    out: dict[str, list[Row]] = {}
-    for row in rows:
-        out.setdefault(row.name, []).append(row)
+def _by_name(rows: Iterable[Sequence[Any]]) -> dict[str, list[Sequence[Any]]]:
+    out: dict[str, list[Sequence[Any]]] = {}
+    for name, *rest in rows:
+        out.setdefault(name, []).append(rest)
     return out
 
 
-def _model(row: Row, stages: Sequence[Row], aliases: Sequence[Row]) -> RegisteredModel:
+def _model(row: Row, stages: Sequence[Sequence[Any]], aliases: Sequence[Sequence[Any]]) -> RegisteredModel:
+    in_stage: dict[str, list[int]] = {stage: [] for stage in STAGES}
+    for version, stage, _ in stages:
+        in_stage[stage].append(version)
     lifecycle = Lifecycle(
-        idle=frozenset(v.version for v in stages if v.stage == "None"),
+        idle=frozenset(in_stage["None"]),
         staging=tuple(row.staging),
-        production=next((v.version for v in stages if v.stage == "Production"), None),
-        archived=frozenset(v.version for v in stages if v.stage == "Archived"),
+        production=next(iter(in_stage["Production"]), None),
+        archived=frozenset(in_stage["Archived"]),
         predecessors=tuple(row.predecessors),
-        reigned=frozenset(v.version for v in stages if v.reigned),
-        pointers={alias.alias: alias.version for alias in aliases},
+        reigned=frozenset(version for version, _, reigned in stages if reigned),
+        pointers={str(alias): int(version) for alias, version in aliases},
         revision=row.revision,
     )
     return RegisteredModel(
