@@ -356,8 +356,6 @@ def _compared(node: exp.Expr) -> list[tuple[exp.Expr, exp.Expr]]:
 
     if isinstance(node, exp.EQ | exp.NEQ | exp.GT | exp.GTE | exp.LT | exp.LTE | exp.NullSafeEQ | exp.NullSafeNEQ):
         return [(node.this, node.expression)]
-    if isinstance(node, exp.Between):
-        return [(node.this, node.args["low"]), (node.this, node.args["high"])]
     if isinstance(node, exp.In):
         return [(node.this, item) for item in node.expressions]
     return []

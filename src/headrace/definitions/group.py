@@ -49,11 +49,10 @@ class FeatureGroup:
                 object.__setattr__(self, name, parse_duration(value))
         for name in ("features", "keys", "tags"):
             object.__setattr__(self, name, dict(getattr(self, name)))
-        values = {name: Column(value) if isinstance(value, str) else value for name, value in self.features.items()}
-        if [(feature.name, feature.value) for feature in self.resolved] != list(
-            values.items()
-        ):  # new, or copied with other features
-            object.__setattr__(self, "resolved", tuple(Feature(name, value) for name, value in values.items()))
+        features = {name: Column(value) if isinstance(value, str) else value for name, value in self.features.items()}
+        object.__setattr__(self, "features", features)
+        if [(feature.name, feature.value) for feature in self.resolved] != list(features.items()):  # new, or copied and changed
+            object.__setattr__(self, "resolved", tuple(Feature(name, value) for name, value in features.items()))
 
     @property
     def is_realtime(self) -> bool:

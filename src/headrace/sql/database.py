@@ -147,7 +147,8 @@ class Database:
 
     def _refuse_strangers(self, connection: sa.Connection) -> str | None:
         """The schema's revision; None if the file is empty."""
-        tables = set(connection.execute(sa.text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars())
+        names = connection.execute(sa.text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars()
+        tables = {name for name in names if not name.startswith("sqlite_")}
         revision = None
         if "alembic_version" in tables:
             revision = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
