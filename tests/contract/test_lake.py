@@ -186,7 +186,7 @@ def test_a_foreign_rewrite_of_the_files_is_followed(table, root):
         table.append(rows(first, 1), partition=STREAM)
     DeltaTable(root / "tables" / "ratings").optimize.compact()
     assert table.append(rows(4, 1), partition=STREAM).rows == 1
-    assert sorted(offsets(table.snapshot(), partition=STREAM, after=1)) == [2, 3, 4]
+    assert offsets(table.snapshot(), partition=STREAM, after=1) == [2, 3, 4]
     assert len(table.snapshot().files()) == 2
 
 
@@ -244,6 +244,40 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         DeltaLake(tmp_path / "file").table("ratings", SCHEMA).append(rows(0, 1), partition=STREAM)
     with pytest.raises(StorageError, match="file"):
         DeltaLake(tmp_path / "file").write_frame("f", rows(0, 1))
+
+
+READ_ONLY = """
+import os, sys, tempfile
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from contract_lake_rows import SCHEMA, rows
+from headrace.errors import StorageError
+from headrace.lake.delta import DeltaLake
+with tempfile.TemporaryDirectory() as folder:
+    root = Path(folder) / "lake"
+    DeltaLake(root).table("ratings", SCHEMA).append(rows(0, 5), partition=0)
+    folders = [Path(folder), *(path for path in Path(folder).rglob("*") if path.is_dir())]
+    for path in folders:
+        path.chmod(0o555)
+    me = os.geteuid()
+    os.seteuid(65534 if me == 0 else me)
+    table = DeltaLake(root).table("ratings", SCHEMA)
+    print(table.snapshot().count())
+    try:
+        table.append(rows(5, 5), partition=0)
+    except StorageError as error:
+        print(error)
+    os.seteuid(me)
+    for path in folders:
+        path.chmod(0o755)
+"""
+
+
+@pytest.mark.usefixtures("writer")
+def test_a_read_only_lake_is_read_and_not_written(tmp_path):
+    output = subprocess.run([sys.executable, "-c", READ_ONLY, str(tmp_path)], capture_output=True, text=True, check=True).stdout
+    assert output.startswith("5\n")
+    assert "read-only for this user" in output
 
 
 def test_only_local_folders_are_taken(tmp_path):

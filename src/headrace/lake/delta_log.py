@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ DAY = "_day"
 """The partition column of every table: the day (UTC) that the rows arrived."""
 CHECKPOINT_EVERY = 100
 """Commits between checkpoints: opening a table replays at most so many."""
+_OUR_NAME = re.compile(r".*/[0-9a-f]{32}\.parquet")
 _PLAIN = {"add", "txn", "commitInfo"}
 _CONFIGURATION = {
     "delta.appendOnly": "true",
@@ -44,6 +46,11 @@ class DataFile:
     day: str
     partitions: tuple[int, int] | None
     offsets: tuple[int, int] | None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether its rows are in the order of arrival: they are in files that an append wrote, not in those of another tool."""
+        return _OUR_NAME.fullmatch(self.path) is not None
 
     def add(self) -> dict[str, Any]:
         """The log's action that brings the file in."""
@@ -128,12 +135,12 @@ class DeltaLog:
 
     def load(self, version: int | None = None) -> State:
         """The table now or at a version, EMPTY if it doesn't exist. Raises NotFoundError, IntegrityError."""
-        if not self._log.is_dir():
-            return EMPTY
-        if version is not None and not self._commit_file(version).exists():
-            msg = f"the lake table {self.root.name!r} has no version {version}"
-            raise NotFoundError(msg)
         with reading(f"the log of the lake table {self.root}"):
+            if not self._log.is_dir():
+                return EMPTY
+            if version is not None and not self._commit_file(version).exists():
+                msg = f"the lake table {self.root.name!r} has no version {version}"
+                raise NotFoundError(msg)
             try:
                 table = DeltaTable(self.root, version=version)
             except TableNotFoundError:
@@ -269,4 +276,4 @@ def _files(table: DeltaTable) -> tuple[DataFile, ...]:
         DataFile(path, rows, size, str(day), _bounds(*partitions), _bounds(*offsets))
         for path, rows, size, day, partitions, offsets in found
     ]
-    return tuple(sorted(files, key=lambda file: (file.day, file.path)))  # names begin with the time that they were given
+    return tuple(sorted(files, key=lambda file: file.offsets or (-1, -1)))

@@ -55,21 +55,24 @@ class DeltaSnapshot:
     ) -> Iterator[pa.RecordBatch]:
         """The rows in batches: those of one `partition`, with `after < offset <= through`. Files that can't match are skipped.
 
+        The rows of one partition come in the order of their offsets.
+
         Raises:
             IntegrityError: a file is missing or damaged.
         """
-        paths = [str(self._root / file.path) for file in self._state.files if _may_match(file, partition, after, through)]
-        if not paths:
+        files = [file for file in self._state.files if _may_match(file, partition, after, through)]
+        if not files:
             yield from _empty(self._schema, columns)
             return
         with reading(f"the lake table {self._root}"):
-            yield from ds.dataset(paths, schema=self._schema, format="parquet").to_batches(
-                columns=list(columns),
-                filter=_condition(partition, after, through),
-                batch_size=_BATCH_ROWS,
-                batch_readahead=_READ_AHEAD,
-                fragment_readahead=_READ_AHEAD,
-            )
+            rows = ds.dataset([str(self._root / file.path) for file in files], schema=self._schema, format="parquet")
+            options = {"filter": _condition(partition, after, through)}
+            if partition is None or all(file.in_order for file in files):
+                ahead = {"batch_size": _BATCH_ROWS, "batch_readahead": _READ_AHEAD, "fragment_readahead": _READ_AHEAD}
+                yield from rows.to_batches(columns=list(columns), **options, **ahead)
+            else:  # another tool has rewritten files
+                found = rows.to_table(columns=[*columns, *{OFFSET}.difference(columns)], **options).sort_by(OFFSET)
+                yield from found.select(list(columns)).to_batches(_BATCH_ROWS) or _empty(self._schema, columns)
 
 
 def lane(partition: int) -> str:

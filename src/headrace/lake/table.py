@@ -50,7 +50,10 @@ class Snapshot(Protocol):
     def scan(
         self, columns: Sequence[str], *, partition: int | None = None, after: int | None = None, through: int | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """The rows in batches: those of one `partition`, with `after < offset <= through`. Files that can't match are skipped."""
+        """The rows in batches: those of one `partition`, with `after < offset <= through`. Files that can't match are skipped.
+
+        The rows of one partition come in the order of their offsets.
+        """
         ...
 
     def committed(self, partition: int) -> int:
