@@ -18,6 +18,7 @@ __all__ = ["SklearnFlavor", "is_allowed_type"]
 _FILE = "model.skops"
 _REQUIREMENTS = ("scikit-learn", "skops", "numpy", "scipy")
 _ALLOWED_MODULES = ("sklearn.", "numpy.random.", "scipy.sparse.", "scipy.interpolate.", "scipy.stats.")
+_ALLOWED_TYPES = ("numpy.dtype",)  # skops rebuilds one from an empty array; imputers and encoders hold them
 _REFUSED_MODULES = ("sklearn.externals.", "sklearn.utils._testing", "sklearn.datasets.", "sklearn.conftest")
 
 
@@ -67,6 +68,8 @@ def is_allowed_type(name: str) -> bool:
 
     Functions never are: a file could have one called with arguments of its author's choice.
     """
+    if name in _ALLOWED_TYPES:
+        return True
     if not name.startswith(_ALLOWED_MODULES) or name.startswith(_REFUSED_MODULES):
         return False
     module, _, attribute = name.rpartition(".")
