@@ -1,0 +1,1 @@
+"""The registry of definitions: plan, apply, look-ups and history."""

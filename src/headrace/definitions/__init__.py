@@ -1,0 +1,1 @@
+"""What a user declares: entities, sources, feature groups, feature views. Pure values, no input or output."""

@@ -142,9 +142,14 @@ def check_expression(text: Any, schema: Schema, binder: Binder) -> Expression:
     if not isinstance(text, str) or not text.strip():
         return Expression(faults=(f"{text!r} isn't a SQL expression; write for example 'stars >= 4'",))
     try:
-        tree = _parse(text)
+        return _checked(text, _parse(text), schema, binder)
     except InvalidInputError as error:
         return Expression(faults=(str(error),))
+    except RecursionError:
+        return Expression(faults=(f"{text[:40]!r}… is nested too deep; simplify it",))
+
+
+def _checked(text: str, tree: exp.Expr, schema: Schema, binder: Binder) -> Expression:
     spelling = {name.lower(): name for name in schema}
     faults = [*_structure_faults(text, tree), *_function_faults(text, tree, binder), *_column_faults(text, tree, schema)]
     columns = frozenset(spelling[name.lower()] for name in _column_names(tree) if name.lower() in spelling)
@@ -201,6 +206,9 @@ def _refuse_tokens(text: str) -> None:
     tokens = tokenize(text, read="duckdb")
     if any(token.token_type == TokenType.SEMICOLON for token in tokens):
         msg = f"{text!r} holds more than one statement; write one expression, without ';'"
+        raise InvalidInputError(msg)
+    if any(token.token_type == TokenType.HASH for token in tokens):
+        msg = f"{text!r} has '#'; name the column instead of its position"
         raise InvalidInputError(msg)
     if not tokens or any(token.comments for token in tokens):
         msg = f"{text!r} holds a comment; say it in description= instead"

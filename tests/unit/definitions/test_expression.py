@@ -92,6 +92,8 @@ def test_types_are_those_that_duckdb_computes(binder, text, dtype):
         ("stars AS s", "has AS"),
         ("*", "has '*'"),
         ("stars > ?", "has a parameter"),
+        ("#1", "name the column instead of its position"),
+        ("(" * 2000 + "stars" + ")" * 2000, "nested too deep"),
         ("COLUMNS('s.*')", "COLUMNS()"),
         ("genres.upper()", "a dot before a function"),
         ("ratings.stars", "without a table name"),
