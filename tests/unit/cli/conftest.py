@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,23 @@ def project(tmp_path, monkeypatch):
     for name in set(sys.modules) - before:
         if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def applied(tmp_path_factory):
+    """The project that `headrace init` writes, applied; to copy from."""
+    folder = tmp_path_factory.mktemp("applied")
+    assert run(["init", str(folder)]) == run(["-C", str(folder), "apply"]) == 0
+    sys.path.remove(str(folder))
+    del sys.modules["definitions"]
+    return folder
+
+
+@pytest.fixture
+def ready(applied, cli, project):
+    """The project that `headrace init` writes, applied, to be in."""
+    shutil.copytree(applied, project, dirs_exist_ok=True, ignore=shutil.ignore_patterns("online"))
+    return project
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ import json
 
 from headrace.cli.output import Answer, Fields, Table, print_answer
 
-ANSWER = Answer({"rows": [1, 2]}, ["two runs", Table(("NAME", "AUC"), [("a", 0.5), ("longer", None)]), Fields([("run", "r1"), ("took", 3)])])
+ANSWER = Answer(
+    {"rows": [1, 2]}, ["two runs", Table(("NAME", "AUC"), [("a", 0.5), ("longer", None)]), Fields([("run", "r1"), ("took", 3)])]
+)
 
 
 def printed(answer, *, as_json=False):

@@ -9,7 +9,15 @@ import pytest
 from headrace.cli.reading import batches, csv_table, parse_time
 from headrace.errors import InvalidInputError
 
-SCHEMA = {"user_id": "int64", "stars": "float64", "name": "string", "at": "timestamp", "day": "date", "raw": "bytes", "ok": "bool"}
+SCHEMA = {
+    "user_id": "int64",
+    "stars": "float64",
+    "name": "string",
+    "at": "timestamp",
+    "day": "date",
+    "raw": "bytes",
+    "ok": "bool",
+}
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
@@ -47,7 +55,9 @@ def test_a_bad_line_is_named_with_what_is_wrong(line, said):
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["2026-01-31T12:00:00Z", "2026-01-31 12:00", "2026-01-31T15:30+03:30", "2026-01-31T12:00:00.000000999Z"])
+@pytest.mark.parametrize(
+    "text", ["2026-01-31T12:00:00Z", "2026-01-31 12:00", "2026-01-31T15:30+03:30", "2026-01-31T12:00:00.000000999Z"]
+)
 def test_times_are_utc_unless_they_say_otherwise(text):
     assert parse_time(text) == NOON
 
@@ -68,7 +78,9 @@ def test_csv_times_without_a_zone_are_utc(tmp_path):
     assert csv_table(path, SCHEMA).column("at").to_pylist() == [NOON, NOON]
 
 
-@pytest.mark.parametrize(("body", "said"), [("x,2026-01-31", "invalid value 'x'"), ("1,soon", "row 0"), ("1", "Expected 2 columns")])
+@pytest.mark.parametrize(
+    ("body", "said"), [("x,2026-01-31", "invalid value 'x'"), ("1,soon", "row 0"), ("1", "Expected 2 columns")]
+)
 def test_a_bad_csv_value_is_named(tmp_path, body, said):
     path = tmp_path / "rows.csv"
     path.write_text(f"user_id,at\n{body}\n")

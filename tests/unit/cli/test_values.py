@@ -45,7 +45,10 @@ class Point:
 
 
 def test_json_holds_every_value_that_a_feature_may_have():
-    values = {"p": Point(math.nan, datetime(2026, 1, 31)), 1: [math.inf, -math.inf, b"\xff", date(2026, 1, 2), np.int64(3), np.array([1.5])]}
+    values = {
+        "p": Point(math.nan, datetime(2026, 1, 31)),
+        1: [math.inf, -math.inf, b"\xff", date(2026, 1, 2), np.int64(3), np.array([1.5])],
+    }
     text = json.dumps(plain(values), allow_nan=False)
     assert json.loads(text) == {
         "p": {"x": "NaN", "when": "2026-01-31T00:00:00Z"},
@@ -55,7 +58,15 @@ def test_json_holds_every_value_that_a_feature_may_have():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "-"), (0.0123, "0.0123s"), (59.9, "59.9s"), (61, "1m01s"), (3_600, "1h00m"), (90_000, "1d01h"), (31 * 86_400, "31d00h")],
+    [
+        (None, "-"),
+        (0.0123, "0.0123s"),
+        (59.9, "59.9s"),
+        (61, "1m01s"),
+        (3_600, "1h00m"),
+        (90_000, "1d01h"),
+        (31 * 86_400, "31d00h"),
+    ],
 )
 def test_lengths_of_time_keep_two_units(value, text):
     assert seconds(value) == text

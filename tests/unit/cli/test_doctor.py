@@ -1,0 +1,98 @@
+"""Doctor finds what is wrong and says what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from headrace.cli.checks import _without_password
+
+
+def levels(result):
+    return {check["name"]: check["level"] for check in result.json["checks"]}
+
+
+def found(result, name):
+    return next(check for check in result.json["checks"] if check["name"] == name)
+
+
+EVENT = '{"customer_id": 1, "amount": 2.0, "bought_at": "2026-01-31T12:00:00Z"}\n'
+
+
+def test_a_new_project_is_well(cli, ready):
+    result = cli("doctor", "--json")
+    assert set(levels(result).values()) == {"ok"}
+    assert "all is well" in cli("doctor").out
+
+
+def test_each_setting_says_where_it_came_from(cli, ready, monkeypatch):
+    monkeypatch.setenv("HEADRACE_MEMORY_LIMIT", "2GB")
+    result = cli("doctor", "--json")
+    assert found(result, "setting memory_limit")["found"] == "2GB (HEADRACE_MEMORY_LIMIT)"
+    assert found(result, "setting modules")["found"] == "definitions (headrace.toml)"
+    assert found(result, "setting engine")["found"] == "duckdb (default)"
+
+
+def test_changed_on_demand_code_is_found(cli, ready):
+    text = (ready / "definitions.py").read_text()
+    (ready / "definitions.py").write_text(text.replace("amount / usual_amount", "usual_amount / amount"))
+    result = cli("doctor", "--json", code=1)
+    assert "has changed since it was applied" in found(result, "on-demand fraud.times_usual")["found"]
+
+
+def test_a_damaged_event_log_is_found(cli, ready):
+    (ready / "events.jsonl").write_text(EVENT * 3)
+    cli("push", "purchases", "events.jsonl", "--batch", 1)
+    assert "3 rows" in found(cli("doctor", "--json"), "event log purchases")["found"]
+    segment = next((ready / ".headrace" / "events").glob("*/*.segment"))
+    content = bytearray(segment.read_bytes())
+    content[60] ^= 0xFF
+    segment.write_bytes(content)
+    assert found(cli("doctor", "--json", code=1), "event log purchases")["level"] == "fail"
+
+
+def test_a_damaged_catalog_is_found_and_the_other_checks_go_on(cli, ready):
+    for path in (ready / ".headrace").glob("catalog.db*"):
+        path.write_bytes(b"not a database" * 100)
+    result = cli("doctor", "--json", code=1)
+    assert "put back a backup" in found(result, "catalog")["advice"]
+    assert found(result, "disk space")["level"] == "ok"
+
+
+def test_a_catalog_of_a_newer_headrace_is_found(cli, ready):
+    with sqlite3.connect(ready / ".headrace" / "catalog.db") as database:
+        database.execute("update alembic_version set version_num = '9999'")
+    database.close()
+    assert found(cli("doctor", "--json", code=1), "catalog schema")["level"] == "fail"
+
+
+def test_a_file_in_the_place_of_the_lake_is_found(cli, ready):
+    (ready / ".headrace" / "lake").write_text("")
+    assert "is a file" in found(cli("doctor", "--json", code=1), "lake")["found"]
+
+
+def test_rows_that_wait_for_materialize_are_a_warning(cli, ready):
+    (ready / "p.csv").write_text("customer_id,amount,bought_at\n7,1.5,2026-01-31\n")
+    cli("write", "purchases", "p.csv")
+    assert found(cli("doctor", "--json"), "group spending:1")["advice"] == "headrace materialize spending:1"
+
+
+def test_batch_scoring_is_told_that_it_needs_no_online_store(cli, ready):
+    text = (ready / "definitions.py").read_text()
+    (ready / "definitions.py").write_text(text.replace('stream="purchases",', ""))
+    cli("apply")
+    assert "you need no online store" in found(cli("doctor", "--json"), "online store")["found"]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@db/headrace", "postgresql://me:***@db/headrace"),
+        ("postgresql://me@db/headrace", "postgresql://me@db/headrace"),
+        ("sqlite:////a/b.db", "sqlite:////a/b.db"),
+        ("/plain/path", "/plain/path"),
+    ],
+)
+def test_passwords_are_not_shown(url, shown):
+    assert _without_password(url) == shown

@@ -1,0 +1,113 @@
+"""What a user gets wrong is told in one line with the way out, never with a traceback."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from headrace.cli import data
+from headrace.cli.failures import outcome
+from headrace.settings import load_settings
+
+MISTAKES = {
+    "no such command": (["foo"], "No such command"),
+    "no such option": (["runs", "list", "--limt", "3"], "No such option"),
+    "no argument": (["write", "purchases"], "Missing argument"),
+    "a number that is none": (["runs", "list", "--limit", "many"], "limit"),
+    "no such folder": (["-C", "/no/such/folder", "runs", "list"], "no such folder"),
+    "no such file": (["write", "purchases", "missing.parquet"], "missing.parquet"),
+    "no such source": (["push", "purchase", "events.jsonl"], "did you mean 'purchases'"),
+    "no such events": (["push", "purchases", "missing.jsonl"], "can't be read"),
+    "not parquet": (["features", "history", "fraud", "events.jsonl", "-o", "x.parquet"], "Parquet"),
+    "no such view": (["features", "get", "fruad", "customer_id=1"], "did you mean 'fraud'"),
+    "no such group": (["features", "show", "spendin"], "did you mean 'spending'"),
+    "no such group to materialize": (["materialize", "spendin"], "did you mean 'spending'"),
+    "an unknown key": (["features", "get", "fraud", "customer=1"], "did you mean 'customer_id'"),
+    "a key of another type": (["features", "get", "fraud", "customer_id=x", "amount=1"], "int64"),
+    "a time that is none": (["features", "get", "fraud", "customer_id=1", "amount=1", "--at", "noon"], "RFC 3339"),
+    "no such training set": (["features", "verify", "first"], "no training set"),
+    "no such run": (["runs", "show", "abc"], "no run"),
+    "a filter with a fault": (["runs", "list", "-q", "metrics.auc >"], "metrics.auc"),
+    "an order with a fault": (["runs", "list", "--order-by", "metrics.auc sideways"], "sideways"),
+    "no such experiment": (["runs", "list", "-e", "nobody"], "nobody"),
+    "no such model": (["models", "show", "ranker"], "ranker"),
+    "a model's name that is none": (["models", "show", "a/b/c"], "NAME"),
+    "no such lineage": (["lineage", "view:fruad"], "view:fraud"),
+    "no such module": (["plan", "nowhere"], "no such module"),
+    "no such definitions file": (["apply", "nowhere.py"], "no such file"),
+}
+
+
+@pytest.fixture
+def ready(ready):
+    (ready / "events.jsonl").write_text("{}\n")
+    return ready
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_exits_with_2_and_says_so(cli, ready, mistake):
+    arguments, said = MISTAKES[mistake]
+    result = cli(*arguments, code=2)
+    assert result.out == ""
+    assert result.err.startswith("error: ")
+    assert said in result.err
+
+
+@pytest.mark.parametrize("mistake", ["no such option", "no such view", "no such folder"])
+def test_with_json_a_mistake_is_json_too(cli, ready, mistake):
+    arguments, said = MISTAKES[mistake]
+    result = cli(*arguments, "--json", code=2)
+    assert said in result.json["error"]["message"]
+    assert result.json["error"]["code"] == 2
+    assert result.err == ""
+
+
+def test_faults_of_definitions_are_listed(cli, ready):
+    (ready / "bad.py").write_text(
+        'import headrace as hr\ns = hr.EventSource("s", timestamp="at", schema={"id": "int64", "at": "timestamp"})\n'
+        'g = hr.FeatureGroup("g", entity=hr.Entity("e", keys={"id": "int64"}), source=s, features={"x": hr.sum("amout"), "y": hr.mean("idd")})\n'
+    )
+    assert len(cli("plan", "bad", "--json", code=2).json["error"]["faults"]) == 2
+
+
+def test_what_a_users_module_prints_stays_out_of_the_json(cli, ready):
+    (ready / "loud.py").write_text('print("hello from the module")\nfrom definitions import *\n')
+    result = cli("plan", "loud", "--json")
+    assert result.json["added"] == []
+    assert "hello" in result.err
+
+
+def test_outside_of_a_project_nothing_is_made(cli, project):
+    assert "headrace init" in cli("runs", "list", code=2).err
+    assert list(project.iterdir()) == []
+
+
+def test_settings_that_cannot_be_used_are_a_mistake(cli, ready):
+    (ready / "headrace.toml").write_text('lak = "x"\n')
+    assert "did you mean 'lake'" in cli("features", "list", code=2).err
+
+
+def test_an_unexpected_failure_is_one_line_and_keeps_its_traceback(cli, ready, monkeypatch):
+    monkeypatch.setattr(data, "_repeats", lambda _: 1 / 0)
+    result = cli("push", "purchases", os.devnull, code=70)
+    assert result.err.splitlines()[-1].startswith("error: something went wrong inside Headrace: ZeroDivisionError")
+    log = ready / ".headrace" / "errors.log"
+    assert str(log) in result.err
+    assert "Traceback" in log.read_text()
+    assert cli("push", "purchases", os.devnull, "--json", code=70).json["error"]["log"] == str(log)
+
+
+def test_ctrl_c_exits_with_130(tmp_path, capsys):
+    def stopped():
+        raise KeyboardInterrupt
+
+    assert outcome(stopped, folder=lambda: tmp_path, as_json=False) == 130
+    assert capsys.readouterr().err == "stopped\n"
+
+
+def test_the_settings_template_is_complete(cli, project):
+    cli("init")
+    text = (project / "headrace.toml").read_text()
+    for name in load_settings(project).__dataclass_fields__:
+        assert name == "project" or f"{name} = " in text
