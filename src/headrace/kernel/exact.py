@@ -41,7 +41,7 @@ def std_of(count: int, total: int, squares: int, bits: int = UNIT_BITS) -> float
     """
     if count < 2:
         return None
-    return math.sqrt(_divide(count * squares - total * total, count * (count - 1) << 2 * bits))
+    return _root(count * squares - total * total, count * (count - 1) << 2 * bits)
 
 
 def nonfinite_sum(nans: int, positives: int, negatives: int) -> float | None:
@@ -51,6 +51,19 @@ def nonfinite_sum(nans: int, positives: int, negatives: int) -> float | None:
     if positives:
         return math.inf
     return -math.inf if negatives else None
+
+
+def _root(numerator: int, denominator: int) -> float:
+    """The square root of a fraction, rounded once: 56 bits of it or more, the last one set if anything is cut off."""
+    shift = (113 - numerator.bit_length() + denominator.bit_length()) // 2
+    if shift >= 0:
+        numerator <<= 2 * shift
+    else:
+        denominator <<= -2 * shift
+    root = math.isqrt(numerator // denominator)
+    if root * root * denominator != numerator:
+        root |= 1
+    return _divide(root, 1 << shift) if shift >= 0 else _divide(root << -shift, 1)
 
 
 def _divide(numerator: int, denominator: int) -> float:
