@@ -15,7 +15,7 @@ __all__ = ["Direction", "Graph", "Lineage", "kind_of"]
 
 Direction = Literal["upstream", "downstream"]
 
-_VERSIONED = ("group", "view", "training_set")
+_UNVERSIONED = re.compile(r"(group|view|training_set):[^:]+|models:/[^/@]+")
 _VERSION = re.compile(r"models:/.+/\d+")
 _FEATURE = re.compile(r"feature:(.+:\d+)\..+")
 
@@ -63,7 +63,7 @@ class Graph:
         while stack:
             indent, urn, edge, last = stack.pop()
             below = children.get(urn, [])
-            again = " (shown above)" if urn in shown and below else ""
+            again = " (shown above)" if urn in shown else ""
             lines.append(f"{indent}{'└── ' if last else '├── '}{urn}  [{_note(edge)}]{again}")
             if urn not in shown:
                 stack += [(indent + ("    " if last else "│   "), *child) for child in _marked(below)]
@@ -132,16 +132,21 @@ class Lineage:
 
     def find(self, urn: str) -> str:
         """The full URN of a name: its newest version if it names none. Raises NotFoundError."""
-        if _is_pointer(urn) and self._resolve_alias(urn):
+        newest = self._newest(urn)
+        if newest is not None:
+            return newest
+        if (_is_pointer(urn) and self._resolve_alias(urn)) or self._exists(urn):
             return urn
-        if self._exists(urn):
-            return urn
-        kind = kind_of(urn)
-        versions = [known for known in self._store.urns(f"{urn}:") if known.removeprefix(f"{urn}:").isdigit()]
-        if kind in _VERSIONED and versions:
-            return max(versions, key=lambda known: int(known.rpartition(":")[2]))
-        error = NotFoundError.of("thing in the lineage", urn, self._store.urns(f"{kind}:") or self._store.urns(""))
+        scheme = urn.partition(":")[0]
+        error = NotFoundError.of("thing in the lineage", urn, self._store.urns(f"{scheme}:") or self._store.urns(""))
         raise error
+
+    def _newest(self, urn: str) -> str | None:
+        if not _UNVERSIONED.fullmatch(urn):
+            return None
+        stem = f"{urn}/" if urn.startswith("models:/") else f"{urn}:"
+        numbers = [int(rest) for known in self._store.urns(stem) if (rest := known.removeprefix(stem)).isdecimal()]
+        return f"{stem}{max(numbers)}" if numbers else None
 
     def _exists(self, urn: str) -> bool:
         return bool(self._store.into([urn]) or self._store.out_of([urn]) or self._parts(urn))

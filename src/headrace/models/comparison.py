@@ -14,6 +14,7 @@ __all__ = ["Comparison", "Difference", "compare"]
 
 COMMIT_TAG = "mlflow.source.git.commit"
 BRANCH_TAG = "mlflow.source.git.branch"
+DIRTY_TAG = "headrace.git.dirty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def _data(version: ModelVersion) -> dict[str, str]:
 
 def _code(version: ModelVersion) -> dict[str, str]:
     tags = version.origin.tags
-    return {"commit": tags.get(COMMIT_TAG, ""), "branch": tags.get(BRANCH_TAG, "")}
+    return {"commit": tags.get(COMMIT_TAG, ""), "branch": tags.get(BRANCH_TAG, ""), "uncommitted": tags.get(DIRTY_TAG, "")}
 
 
 def _packages(version: ModelVersion) -> dict[str, str]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.artifacts.store import ArtifactStore
 from headrace.clock import Clock
-from headrace.errors import NotFoundError
+from headrace.errors import InvalidInputError, NotFoundError
 from headrace.models import lifecycle
 from headrace.models.audit import AuditEntry, Author, verify, verify_state
 from headrace.models.comparison import Comparison, compare
 from headrace.models.gates import Evaluation, Gate, GateReport
-from headrace.models.lifecycle import parse_stage
+from headrace.models.lifecycle import STAGES, parse_stage
 from headrace.models.promotion import Promotions
 from headrace.models.store import AuditStore, Edit, ModelStore
 from headrace.models.version import ModelVersion, Origin, RegisteredModel, check_alias, check_name, check_tags, parse_uri
@@ -353,18 +353,23 @@ class Models:
         return Origin(metrics=run.metrics, params=run.params, datasets=run.inputs, tags=run.tags)
 
 
-def _select(model: RegisteredModel, version: Selector) -> int:
+def _select(model: RegisteredModel, version: Selector | None) -> int:
     numbers = model.lifecycle.versions
-    if isinstance(version, int) or version.isdecimal():
-        if int(version) not in numbers:
-            error = NotFoundError.of(f"version of {model.name!r}", str(version), map(str, numbers))
+    text = "" if version is None else str(version)  # Python's None isn't the stage of that name
+    if text.isdecimal():
+        if int(text) not in numbers:
+            error = NotFoundError.of(f"version of {model.name!r}", text, map(str, numbers))
             raise error
-        return int(version)
-    if version.startswith("@"):
-        return _by_alias(model, version[1:])
-    if version.lower() == "latest":
+        return int(text)
+    if text.startswith("@"):
+        return _by_alias(model, text[1:])
+    if text.lower() == "latest":
         return _newest(model, "version", numbers)
-    stage = parse_stage(version)
+    if text.lower() not in {stage.lower() for stage in STAGES}:
+        hint = f"; did you mean '@{text}'?" if text in model.aliases else ""
+        msg = f"{version!r} names no version of {model.name!r}: use a number, '@ALIAS', 'latest' or a stage{hint}"
+        raise InvalidInputError(msg)
+    stage = parse_stage(text)
     if stage == "Staging":
         return _newest(model, "version in Staging", model.lifecycle.staging[-1:])
     return _newest(model, f"version in {stage}", [number for number in numbers if model.lifecycle.stage_of(number) == stage])

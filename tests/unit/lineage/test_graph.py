@@ -94,6 +94,7 @@ def test_a_name_without_version_means_the_highest_that_is_there(lineage):
     lineage.add([Edge("group:taste:1", f"view:ranking:{n}", "defines", 9) for n in (2, 10)])
     assert lineage.upstream("view:ranking").root == "view:ranking:10"
     assert lineage.upstream("training_set:autumn").root == "training_set:autumn:1"
+    assert lineage.upstream("models:/ranker").root == "models:/ranker/2"
 
 
 @pytest.mark.parametrize(

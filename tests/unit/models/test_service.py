@@ -95,6 +95,14 @@ def test_what_is_not_there_is_an_error_that_helps(world, models, name, selector,
         models.get(name, selector)
 
 
+@pytest.mark.parametrize("selector", ["champion", "Prod", 1.0, None, ""])
+def test_a_selector_that_is_none_says_what_would_be(world, models, selector):
+    world.register()
+    models.promote("ranker", 1)
+    with pytest.raises(InvalidInputError, match="use a number, '@ALIAS', 'latest' or a stage"):
+        models.get("ranker", selector)
+
+
 def test_protected_aliases_do_not_move_by_hand(world, models):
     world.register()
     for alias in ("champion", "challenger"):
