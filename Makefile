@@ -22,7 +22,7 @@ check: $(READY) ## format, lint, types and import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 format: $(READY) ## rewrite the code as the formatter and the linter want it
 	@$(BIN)/ruff format .
