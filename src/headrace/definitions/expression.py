@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
@@ -79,6 +80,8 @@ class Binder:
     _connection: Any = None
     _tables: dict[tuple[tuple[str, str], ...], str] = field(default_factory=dict)
     _functions: dict[str, tuple[frozenset[str], bool]] = field(default_factory=dict)
+    known: dict[tuple[str, tuple[tuple[str, str], ...]], Expression] = field(default_factory=dict)
+    """What has been checked, by text and schema: groups of one source ask for the same expressions again and again."""
 
     def __enter__(self) -> Self:
         return self
@@ -141,6 +144,13 @@ def check_expression(text: Any, schema: Schema, binder: Binder) -> Expression:
     """
     if not isinstance(text, str) or not text.strip():
         return Expression(faults=(f"{text!r} isn't a SQL expression; write for example 'stars >= 4'",))
+    key = text, tuple(schema.items())
+    if key not in binder.known:
+        binder.known[key] = _check(text, schema, binder)
+    return binder.known[key]
+
+
+def _check(text: str, schema: Schema, binder: Binder) -> Expression:
     try:
         return _checked(text, _parse(text), schema, binder)
     except InvalidInputError as error:
@@ -169,7 +179,12 @@ def columns_of(expression: str, schema: Schema | None = None) -> set[str]:
         InvalidInputError: it isn't one SQL expression.
     """
     spelling = {name.lower(): name for name in schema or ()}
-    return {spelling.get(name.lower(), name) for name in _column_names(_parse(expression))}
+    return {spelling.get(name.lower(), name) for name in _columns_as_written(expression)}
+
+
+@lru_cache(maxsize=4096)
+def _columns_as_written(expression: str) -> tuple[str, ...]:
+    return tuple(_column_names(_parse(expression)))
 
 
 def _quoted(name: str) -> str:
