@@ -72,7 +72,7 @@ class Benchmark:
         parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
         parser.add_argument("cases", nargs="*", help=f"of {', '.join(self.cases)}; default all")
         parser.add_argument("--rounds", type=int, default=3, help="processes per contestant")
-        parser.add_argument("--calls", type=int, default=2, help="timed calls per process")
+        parser.add_argument("--calls", type=int, default=3, help="timed calls per process")
         parser.add_argument("--only", nargs="*", help="contestants")
         parser.add_argument("--worker", help=argparse.SUPPRESS)
         options = parser.parse_args()
@@ -85,15 +85,16 @@ class Benchmark:
     def _work(self, name: str, case: str, calls: int) -> None:
         contestant = next(one for one in self.contestants if one.name == name)
         run = contestant.open(case)
-        seconds, figures = [], []
+        seconds, cpu, figures = [], [], []
         for _ in range(calls):
             gc.collect()
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             result = run()
             seconds.append(time.perf_counter() - began)
+            cpu.append(time.process_time() - worked)
             figures = [round(float(value), 3) for value in self.check(result)]
             del result
-        print(json.dumps({"seconds": seconds, "peak_mb": peak_mb(), "check": figures}), flush=True)
+        print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mb": peak_mb(), "check": figures}), flush=True)
 
     def _compare(self, case: str, options: argparse.Namespace) -> None:
         self.prepare(case)
@@ -141,14 +142,15 @@ class Benchmark:
 
 
 def summary(name: str, runs: Sequence[dict]) -> dict:
-    """The median time of all calls, the highest peak, and what the results added up to."""
+    """The median time of all calls, on the wall and of all cores, the highest peak, and what the results added up to."""
     good = [run for run in runs if "error" not in run]
     errors = [run["error"] for run in runs if "error" in run]
-    seconds = [call for run in good for call in run["seconds"]]
+    seconds, cpu = ([call for run in good for call in run[kind]] for kind in ("seconds", "cpu"))
     return {
         "name": name,
         "seconds": round(statistics.median(seconds), 3) if seconds else None,
         "best": round(min(seconds), 3) if seconds else None,
+        "cpu": round(statistics.median(cpu), 3) if cpu else None,
         "peak_mb": max((run["peak_mb"] for run in good), default=None),
         "check": good[0]["check"] if good else None,
         "error": errors[0] if errors else "",
@@ -160,10 +162,10 @@ def show(title: str, rows: Sequence[dict], ours: Mapping[str, bool]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("", "median s", "best s", "x fastest peer", "peak MB", "check", title=title)
+    table = Table("", "median s", "best s", "cpu s", "x fastest peer", "peak MB", "check", title=title)
     for row in sorted(rows, key=lambda row: row["seconds"] or float("inf")):
         figures = row["error"] or " ".join(f"{value:.12g}" for value in row["check"] or ())
-        cells = [str("" if row[key] is None else row[key]) for key in ("name", "seconds", "best", "ratio", "peak_mb")]
+        cells = [str("" if row[key] is None else row[key]) for key in ("name", "seconds", "best", "cpu", "ratio", "peak_mb")]
         table.add_row(*cells, figures, style="bold" if ours[row["name"]] else "")
     Console(width=150).print(table)
 
