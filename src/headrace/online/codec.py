@@ -13,7 +13,7 @@ import msgpack
 from headrace.clock import to_micros
 from headrace.errors import InvalidInputError
 
-__all__ = ["KeyCodec", "pack", "unpack"]
+__all__ = ["KeyCodec", "pack", "packer", "unpack"]
 
 _INT = struct.Struct(">q")
 _LENGTH = struct.Struct(">I")
@@ -24,6 +24,12 @@ def pack(state: Any) -> bytes:
     """A state of plain values (None, bool, int64, float, str, bytes, list) as bytes."""
     packed: bytes = msgpack.packb(state)
     return packed
+
+
+def packer() -> Callable[[Any], bytes]:
+    """`pack` for many states in a row: faster, but for one thread alone."""
+    many: Callable[[Any], bytes] = msgpack.Packer().pack
+    return many
 
 
 unpack: Callable[..., Any] = msgpack.unpackb

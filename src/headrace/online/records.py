@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headrace.online.codec import pack, unpack
+from headrace.online.codec import pack, packer, unpack
 
 __all__ = ["RecordReader", "collect_records", "merge_records"]
 
@@ -38,15 +38,20 @@ def collect_records(
         # A record that another of the same key follows by now never holds again.
         keep &= last | np.append(times[1:] > now, True)
     kept = order[keep]
-    rows = zip(*[_take(column, kept) for column in values], strict=True) if values else [()] * len(kept)
+    in_place = len(kept) == len(order) and bool((kept[1:] > kept[:-1]).all())
+    columns = values if in_place else [_take(column, kept) for column in values]
+    rows = zip(*columns, strict=True) if columns else [()] * len(kept)
     heads = [column.tolist() for column in (keys[keep], oldest[keep], times[keep], offsets[kept], partitions[kept])]
+    pack = packer()
+    if len(kept) == len(starts):
+        return {key: pack((*head, None, *row)) for (key, *head), row in zip(zip(*heads, strict=True), rows, strict=True)}
     states: dict[int, list[Any]] = {}
-    for key, old, time, offset, partition, row in zip(*heads, rows, strict=True):
+    for (key, old, *head), row in zip(zip(*heads, strict=True), rows, strict=True):
         state = states.get(key)
         if state is None:
-            states[key] = [old, time, offset, partition, None, *row]
+            states[key] = [old, *head, None, *row]
         else:
-            state[4] = [*(state[4] or ()), [time, offset, partition, *row]]
+            state[4] = [*(state[4] or ()), [*head, *row]]
     return {key: pack(state) for key, state in states.items()}
 
 

@@ -74,7 +74,7 @@ def check(group, state, rows, stored, t, oracle):
     return len(reading.inexact)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(deliveries(), moments)
 def test_event_states_read_as_the_loop_does_or_are_inexact(delivery, t):
     rows, batches, clocks = delivery
@@ -84,7 +84,7 @@ def test_event_states_read_as_the_loop_does_or_are_inexact(delivery, t):
     assert check(EVENTS, EVENT_STATE, rows, stored, max(t, clock), expected) == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(deliveries(), moments)
 def test_without_a_clock_event_states_are_exact_after_the_newest_event(delivery, t):
     rows, batches, clocks = delivery
@@ -94,7 +94,7 @@ def test_without_a_clock_event_states_are_exact_after_the_newest_event(delivery,
     assert check(EVENTS, EVENT_STATE, rows, stored, after, expected) == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(histories(), st.randoms(), moments)
 def test_merging_is_commutative_and_associative(rows, random, t):
     parts = [EVENT_STATE.changes(table(EVENT_STATE, [row]), 100 * SECOND + 1) for row in rows]
@@ -116,7 +116,7 @@ def record_expected(group, rows, key, t):
     return values, None if record is None else record["time"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(deliveries(), moments, st.booleans())
 def test_record_states_read_as_the_loop_does_or_are_inexact(delivery, t, known):
     rows, batches, clocks = delivery
