@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.capture.redact import is_secret_file, redact_text, redact_url
+from headrace.settings import STATE_FOLDER
 
 __all__ = ["GitFacts", "capture_git"]
 
 _TIMEOUT = 30.0
 _LARGEST_FILE = 256 * 1024
-_LARGEST_DIFF = 8 * 1024 * 1024
+_LARGEST_DIFF = 4 * 1024 * 1024
+_MOST_FILES = 1000
 _QUIET = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
@@ -62,7 +64,9 @@ def capture_git(folder: Path, timeout: float = _TIMEOUT) -> GitFacts | None:
     git = _Git(Path(root), timeout)
     commit = git.text("rev-parse", "--verify", "-q", "HEAD")
     changed = git.paths("diff", "--name-only", "--no-renames", "-z", "HEAD", "--") if commit else git.paths("ls-files", "-z")
-    untracked = git.paths("ls-files", "--others", "--exclude-standard", "-z")
+    untracked = [
+        path for path in git.paths("ls-files", "--others", "--exclude-standard", "-z") if STATE_FOLDER not in path.split("/")
+    ]
     patch, skipped = _patch(git, Path(root), changed if commit else [], untracked if commit else [*changed, *untracked])
     shown = redact_text(patch)
     return GitFacts(
@@ -106,15 +110,16 @@ class _Git:
 
 def _patch(git: _Git, root: Path, changed: list[str], untracked: list[str]) -> tuple[str, list[str]]:
     """The patch and the paths left out of it."""
-    secret = [path for path in (*changed, *untracked) if is_secret_file(path)]
+    secret = {path: None for path in (*changed, *untracked) if is_secret_file(path)}
     kept = [path for path in changed if path not in secret]
     options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--binary")
     patch = git.run("diff", *options, "HEAD", "--", *(f":(literal){path}" for path in kept)) if kept else ""
     skipped = list(secret)
     if len(patch) > _LARGEST_DIFF:
         patch, skipped = "", [*skipped, *kept]
-    for path in untracked:
-        added = None if path in secret or len(patch) > _LARGEST_DIFF else _added_file(root, path)
+    for count, path in enumerate(untracked):
+        full = count >= _MOST_FILES or len(patch) > _LARGEST_DIFF
+        added = None if path in secret or full else _added_file(root, path)
         if added is not None:
             patch += added
         elif path not in secret:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 __all__ = ["REDACTED", "is_secret_file", "is_secret_name", "redact_arguments", "redact_text", "redact_url"]
 
 REDACTED = "[redacted]"
+
+_PIECE = 32 * 1024
 
 _WORDS = (
     "pass",
@@ -33,23 +35,24 @@ _SECRET_NAME = re.compile(
 _NOT_SECRET = re.compile(
     r"^-*(?:max|num|n|min)[-_]|[-_](?:length|len|count|size|limit|path|file|url|type|ids?)$|tokeni[sz]er", re.IGNORECASE
 )
-_URL_LOGIN = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]*://)[^/\s@'\"]+@")
+_URL_LOGIN = re.compile(r"(?P<scheme>(?<![a-zA-Z0-9+.\-])[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://)[^/\s@'\"]{1,2000}@")
 _URL_PARAMETER = re.compile(
-    r"(?P<name>[?&;][\w.\-]*(?:token|key|secret|password|pwd|signature|sig|credential|auth)[\w.\-]*=)[^&\s'\"#]+", re.IGNORECASE
+    r"(?P<name>[?&;][\w.\-]{0,40}(?:token|key|secret|password|pwd|signature|sig|credential|auth)[\w.\-]{0,40}=)[^&\s'\"#]+",
+    re.IGNORECASE,
 )
 _KNOWN = re.compile(
     r"(?:AKIA|ASIA)[0-9A-Z]{16}"
     r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w\-]{16,}"
     r"|sk-[A-Za-z0-9_\-]{16,}|xox[abposr]-[\w\-]{10,}|hf_[A-Za-z0-9]{20,}|AIza[\w\-]{30,}|npm_[A-Za-z0-9]{30,}|pypi-[\w\-]{30,}"
-    r"|eyJ[\w\-]{10,}\.[\w\-]{10,}\.[\w\-]*"
+    r"|(?<![\w\-])eyJ[\w\-]{10,4000}\.[\w\-]{10,4000}\.[\w\-]*"
     r"|(?<=Bearer )[\w\-.~+/]{8,}=*|(?<=Basic )[A-Za-z0-9+/]{8,}=*"
 )
 _QUOTED = re.compile(
-    r"(?P<name>[\w.\-]+)(?P<between>['\"]?\]?\s*(?:=>|=|:)\s*[rbf]{0,2})(?P<quote>['\"])(?P<value>[^'\"\n]{3,})(?P=quote)",
+    r"(?P<name>(?<![\w.\-])[\w.\-]{1,100})(?P<between>['\"]?\]?\s*(?:=>|=|:)\s*[rbf]{0,2})(?P<quote>['\"])(?P<value>[^'\"\n]{3,})(?P=quote)",
     re.IGNORECASE,
 )
 _BARE = re.compile(
-    r"(?m)^(?P<lead>[+\- ]?\s*(?:export\s+)?)(?P<name>[\w.\-]+)(?P<between>=|:\s+)(?P<value>[^\s'\"(){}\[\],]{6,})\s*$"
+    r"(?m)^(?P<lead>[+\- ]?\s*(?:export\s+)?)(?P<name>[\w.\-]{1,100})(?P<between>=|:\s+)(?P<value>[^\s'\"(){}\[\],]{6,})\s*$"
 )
 _PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 
@@ -95,7 +98,21 @@ def redact_url(url: str) -> str:
 
 def redact_text(text: str) -> str:
     """Text with logins in URLs, known kinds of tokens, private keys and assigned passwords replaced.."""
-    text = _PRIVATE_KEY.sub(_blank_key, text)
+    if "PRIVATE KEY-----" in text:
+        text = _PRIVATE_KEY.sub(_blank_key, text)
+    return "".join(_redact_piece(piece) for piece in _pieces(text))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The text cut at ends of lines: one expression over megabytes would hold up the other threads of the process."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _PIECE) + 1 or len(text)
+        yield text[start:end]
+        start = end
+
+
+def _redact_piece(text: str) -> str:
     text = _KNOWN.sub(REDACTED, redact_url(text))
     return _BARE.sub(_bare, _QUOTED.sub(_quoted, text))
 

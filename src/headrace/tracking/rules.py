@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import random
 import re
@@ -104,7 +105,10 @@ def check_experiment_name(name: Any) -> str:
 
 def check_artifact_path(path: Any) -> str:
     """The path itself, if it stays below the run: relative, with `/`, without `..`. Raises InvalidInputError."""
-    text = str(path)
+    if not isinstance(path, str | os.PathLike):
+        msg = f"Invalid path: a {type(path).__name__}; the path comes first, for example run.log_figure('roc.png', figure)"
+        raise InvalidInputError(msg)
+    text = os.fspath(path)
     fine = text and text == posixpath.normpath(text) and not text.startswith(("/", "..")) and text != "."
     if not fine or "\\" in text or "\0" in text or len(text) > _LONGEST_PATH:
         msg = f"Invalid path: {text[:80]!r}; give a relative path with forward slashes, for example plots/roc.png"

@@ -40,7 +40,7 @@ class Guard:
         except Exception as error:
             if self._strict:
                 raise
-            self.warn(kind, f"{kind} couldn't be logged: {error or type(error).__name__}")
+            self.warn(f"{kind}: {type(error).__name__}", f"{kind} couldn't be logged: {error or type(error).__name__}")
 
     def warn(self, kind: str, message: str) -> None:
         """Warn once for each kind."""

@@ -22,6 +22,7 @@ PACKAGES_FILE = "capture/requirements.txt"
 DIFF_FILE = "capture/code.diff"
 
 _LONGEST_WAIT = 60.0
+_MOST_SKIPPED = 50
 
 
 def process_tags(process: ProcessFacts, user: str) -> dict[str, str]:
@@ -82,7 +83,7 @@ def _git_tags(facts: GitFacts) -> dict[str, str]:
         "mlflow.source.git.branch": facts.branch,
         "mlflow.source.git.repoURL": facts.remote,
         "headrace.git.dirty": str(facts.dirty).lower(),
-        "headrace.git.skipped": json.dumps(facts.skipped) if facts.skipped else "",
+        "headrace.git.skipped": json.dumps(facts.skipped[:_MOST_SKIPPED]) if facts.skipped else "",
         "headrace.git.redacted": "true" if facts.redacted else "",
     }
     return {key: value for key, value in tags.items() if value}

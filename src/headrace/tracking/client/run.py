@@ -178,8 +178,9 @@ class ActiveRun:
         for key, value in metrics.items():
             with self._guard("a metric"):
                 points.append(Metric(check_key("metric", key), values.to_float(value), now, int(step or 0), *origin))
-        with self._guard("a metric"):
-            self._recorder.log(self.id, metrics=points)
+        if points:
+            with self._guard("a metric"):
+                self._recorder.log(self.id, metrics=points)
 
     def set_tag(self, key: str, value: Any) -> None:
         """Set one tag, as text; a tag may change."""

@@ -1,0 +1,337 @@
+"""The contracts of tracking/store.py, over every backend."""
+
+from __future__ import annotations
+
+import math
+import threading
+
+import pytest
+
+from headrace.errors import ConflictError, InvalidInputError, NotFoundError
+from headrace.flavors.signature import Column, Signature
+from headrace.ids import new_id
+from headrace.sql.database import Database
+from headrace.sql.tracking import tracking_stores
+from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Metric, ModelOutput, Run
+from headrace.tracking.search import parse_filter, parse_order
+
+BACKENDS = ["sqlite"]
+
+
+@pytest.fixture(params=BACKENDS)
+def stores(request, tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'catalog.db'}")
+    yield tracking_stores(database)
+    database.close()
+
+
+def make_run(stores, **changes):
+    values = {"id": new_id(), "name": "r", "experiment_id": "0", "experiment": "Default", "status": "RUNNING", "start": 1_000}
+    run = Run(**{**values, **changes})
+    stores.runs.create(run)
+    return run.id
+
+
+def names(stores, filters="", order=(), **options):
+    return [run.name for run in stores.runs.search(parse_filter(filters), parse_order(tuple(order)), **options)]
+
+
+def test_the_default_experiment_is_there_from_the_start(stores):
+    assert stores.experiments.get("0").name == "Default"
+    assert [experiment.name for experiment in stores.experiments.list()] == ["Default"]
+
+
+def test_experiment_names_are_unique_even_when_deleted(stores):
+    made = stores.experiments.create("ranker", {"team": "recsys"}, 5)
+    assert (made.tags, made.created, made.artifact_location) == ({"team": "recsys"}, 5, f"mlflow-artifacts:/{made.id}")
+    stores.experiments.set_stage(made.id, "deleted", 6)
+    with pytest.raises(ConflictError, match="deleted"):
+        stores.experiments.create("ranker", {}, 7)
+    assert stores.experiments.by_name("ranker").lifecycle_stage == "deleted"
+    assert stores.experiments.by_name("other") is None
+
+
+def test_deleting_an_experiment_deletes_and_restores_its_runs(stores):
+    home = stores.experiments.create("ranker", {}, 5)
+    run_id = make_run(stores, experiment_id=home.id)
+    stores.experiments.set_stage(home.id, "deleted", 6)
+    assert stores.runs.get([run_id])[0].lifecycle_stage == "deleted"
+    with pytest.raises(ConflictError, match="active"):
+        make_run(stores, experiment_id=home.id)
+    stores.experiments.set_stage(home.id, "active", 7)
+    assert stores.runs.get([run_id])[0].lifecycle_stage == "active"
+    with pytest.raises(NotFoundError, match="No experiment"):
+        stores.experiments.set_stage(home.id, "active", 8)
+
+
+def test_experiments_are_renamed_and_tagged(stores):
+    home = stores.experiments.create("a", {}, 1)
+    stores.experiments.rename(home.id, "b", 2)
+    stores.experiments.set_tag(home.id, "k", "v")
+    stores.experiments.set_tag(home.id, "k", "w")
+    found = stores.experiments.get(home.id)
+    assert (found.name, found.tags, found.updated) == ("b", {"k": "w"}, 2)
+    stores.experiments.delete_tag(home.id, "k")
+    with pytest.raises(NotFoundError, match="No tag"):
+        stores.experiments.delete_tag(home.id, "k")
+    with pytest.raises(ConflictError, match="exists"):
+        stores.experiments.rename(home.id, "Default", 3)
+    for wrong in ("99", "x", "-1"):
+        with pytest.raises(NotFoundError):
+            stores.experiments.get(wrong)
+
+
+def test_a_run_comes_back_as_it_was_created(stores):
+    run_id = make_run(stores, name="first", user="ann", params={"depth": "6"}, tags={"team": "x"}, artifact_uri="u")
+    (run,) = stores.runs.get([run_id])
+    assert (run.name, run.user, run.status, run.start, run.end, run.experiment) == (
+        "first",
+        "ann",
+        "RUNNING",
+        1_000,
+        None,
+        "Default",
+    )
+    assert run.params == {"depth": "6"}
+    assert run.tags == {"team": "x", "mlflow.runName": "first"}
+    with pytest.raises(ConflictError, match="exists"):
+        stores.runs.create(run)
+    with pytest.raises(NotFoundError, match="experiment"):
+        make_run(stores, experiment_id="77")
+
+
+def test_the_name_and_its_tag_follow_each_other(stores):
+    run_id = make_run(stores)
+    stores.runs.update(run_id, name="second")
+    assert stores.runs.get([run_id])[0].tags["mlflow.runName"] == "second"
+    stores.runs.log(run_id, tags={"mlflow.runName": "third"})
+    assert stores.runs.get([run_id])[0].name == "third"
+
+
+def test_params_are_written_once_and_all_or_nothing(stores):
+    run_id = make_run(stores)
+    stores.runs.log(run_id, params={"p": "1"})
+    stores.runs.log(run_id, params={"p": "1"})
+    with pytest.raises(InvalidInputError, match="Changing param values is not allowed"):
+        stores.runs.log(run_id, metrics=[Metric("m", 1.0, 1)], params={"q": "2", "p": "2"}, tags={"t": "x"})
+    run = stores.runs.get([run_id])[0]
+    assert (run.params, run.metrics, "t" in run.tags) == ({"p": "1"}, {}, False)
+
+
+def test_the_latest_metric_is_the_highest_step_time_value(stores):
+    run_id = make_run(stores)
+    stores.runs.log(run_id, [Metric("m", 5.0, 10, 3), Metric("m", 9.0, 99, 1)])
+    stores.runs.log(run_id, [Metric("m", 7.0, 20, 2)])
+    assert stores.runs.get([run_id])[0].metrics == {"m": 5.0}
+    stores.runs.log(run_id, [Metric("m", 4.0, 10, 3)])
+    assert stores.runs.get([run_id])[0].metrics == {"m": 5.0}
+    stores.runs.log(run_id, [Metric("m", 1.0, 11, 3)])
+    assert stores.runs.get([run_id])[0].metrics == {"m": 1.0}
+    assert [point.step for point in stores.metrics.history(run_id, "m")] == [3, 3, 3, 2, 1]
+
+
+def test_nan_and_infinities_are_kept_and_repeats_are_dropped(stores):
+    run_id = make_run(stores)
+    points = [Metric("m", math.nan, 1), Metric("m", math.inf, 2), Metric("m", -math.inf, 3), Metric("m", math.nan, 1)]
+    stores.runs.log(run_id, points)
+    stores.runs.log(run_id, points)
+    history = [point.value for point in stores.metrics.history(run_id, "m")]
+    assert math.isnan(history[0])
+    assert history[1:] == [math.inf, -math.inf]
+    summary = stores.metrics.summaries(run_id)["m"]
+    assert (summary.count, summary.low, summary.high) == (3, -math.inf, math.inf)
+    assert stores.metrics.history(run_id, "other") == []
+
+
+def test_a_point_keeps_its_dataset_and_lands_on_its_model(stores):
+    run_id = make_run(stores)
+    model = LoggedModel(
+        id="m-1", run_id=run_id, experiment_id="0", name="clf", flavor="sklearn", serializer="skops", created=1, updated=1
+    )
+    stores.models.create(model)
+    point = Metric("auc", 0.8, 5, 2, "m-1", "films", "abc")
+    stores.runs.log(run_id, [point])
+    assert stores.runs.get([run_id])[0].latest["auc"] == point
+    (on_model,) = stores.models.get("m-1").metrics
+    assert (on_model.value, on_model.dataset_name, on_model.dataset_digest) == (0.8, "films", "abc")
+
+
+def test_a_deleted_run_takes_no_writes_and_comes_back(stores):
+    run_id = make_run(stores)
+    stores.runs.set_stage(run_id, "deleted")
+    stores.runs.set_stage(run_id, "deleted")
+    writes = [
+        lambda: stores.runs.log(run_id, params={"p": "1"}),
+        lambda: stores.runs.update(run_id, status="FINISHED"),
+        lambda: stores.runs.add_inputs(run_id, [DatasetInput(name="d", digest="1")]),
+        lambda: stores.artifacts.add(run_id, [ArtifactEntry("a", "0" * 64, 1)]),
+    ]
+    for write in writes:
+        with pytest.raises(ConflictError, match="'active' state"):
+            write()
+    assert names(stores) == []
+    assert names(stores, view="deleted") == ["r"]
+    stores.runs.set_stage(run_id, "active")
+    assert names(stores) == ["r"]
+    for missing in (
+        lambda: stores.runs.set_stage("nope", "deleted"),
+        lambda: stores.runs.log("nope"),
+        lambda: stores.runs.get(["nope"]),
+    ):
+        with pytest.raises(NotFoundError):
+            missing()
+
+
+def test_tags_change_and_go(stores):
+    run_id = make_run(stores)
+    stores.runs.log(run_id, tags={"t": "1"})
+    stores.runs.log(run_id, tags={"t": "2"})
+    assert stores.runs.get([run_id])[0].tags["t"] == "2"
+    stores.runs.delete_tag(run_id, "t")
+    with pytest.raises(NotFoundError, match="No tag with name: t"):
+        stores.runs.delete_tag(run_id, "t")
+
+
+def test_inputs_outputs_and_files_are_kept_once_in_their_order(stores):
+    run_id = make_run(stores)
+    first, second = DatasetInput(name="z", digest="1", context="training", urn="u"), DatasetInput(name="a", digest="2")
+    stores.runs.add_inputs(run_id, [first])
+    stores.runs.add_inputs(run_id, [first, second])
+    stores.runs.add_outputs(run_id, [ModelOutput("m-1", 3), ModelOutput("m-1", 4)])
+    run = stores.runs.get([run_id])[0]
+    assert run.inputs == (first, second)
+    assert run.outputs == (ModelOutput("m-1", 3),)
+    stores.artifacts.add(run_id, [ArtifactEntry("b", "0" * 64, 1), ArtifactEntry("a", "1" * 64, 2)])
+    stores.artifacts.add(run_id, [ArtifactEntry("b", "2" * 64, 3)])
+    assert stores.artifacts.list(run_id) == [ArtifactEntry("a", "1" * 64, 2), ArtifactEntry("b", "2" * 64, 3)]
+
+
+def test_a_logged_model_comes_back_as_it_was(stores):
+    run_id = make_run(stores)
+    model = LoggedModel(
+        id="m-1",
+        run_id=run_id,
+        experiment_id="0",
+        name="clf",
+        flavor="sklearn",
+        serializer="skops",
+        created=1,
+        updated=1,
+        view="ranking:3",
+        signature=Signature((Column("a", "float64"),), (Column("prediction", "int64"),)),
+        requirements=("numpy==2",),
+        files=(ArtifactEntry("model.skops", "0" * 64, 10),),
+        details={"types": ["x"]},
+        params={"p": "1"},
+        tags={"t": "2"},
+    )
+    stores.models.create(model)
+    assert stores.models.get("m-1") == model
+    assert stores.models.of_run(run_id) == [model]
+    assert stores.runs.get([run_id])[0].outputs == (ModelOutput("m-1"),)
+    stores.models.set_tags("m-1", {"t": "3"})
+    stores.models.update("m-1", status="UPLOAD_FAILED", time=9)
+    changed = stores.models.get("m-1")
+    assert (changed.tags, changed.status, changed.updated) == ({"t": "3"}, "UPLOAD_FAILED", 9)
+    stores.models.update("m-1", stage="deleted", time=10)
+    with pytest.raises(NotFoundError, match="not found"):
+        stores.models.get("m-1")
+
+
+def test_ids_are_found_by_their_start(stores):
+    for run_id in ("abc1", "abc2", "abd1"):
+        make_run(stores, id=run_id)
+    assert stores.runs.starting_with("abc", 10) == ["abc1", "abc2"]
+    assert stores.runs.starting_with("ab", 2) == ["abc1", "abc2"]
+    assert stores.runs.starting_with("x", 2) == []
+
+
+@pytest.fixture
+def filled(stores):
+    """Four runs: a and c have metrics, b has NaN, d has nothing."""
+    rows = {
+        "a": ([Metric("auc", 0.9, 1)], {"opt": "Adam"}, "FINISHED", 4_000_000),
+        "b": ([Metric("auc", math.nan, 1)], {"opt": "adam"}, "FAILED", 3_000_000),
+        "c": ([Metric("auc", 0.5, 1)], {"opt": "s_d%"}, "RUNNING", 2_000_000),
+        "d": ([], {}, "RUNNING", 1_000_000),
+    }
+    for name, (metrics, params, status, start) in rows.items():
+        run_id = make_run(stores, name=name, status=status, start=start, params=params, tags={"a b": name} if name < "c" else {})
+        stores.runs.log(run_id, metrics)
+        if name in "ab":
+            stores.runs.add_inputs(run_id, [DatasetInput(name="films", digest=name, context="training")])
+    return stores
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "abcd"),
+        ("metrics.auc > 0.5", "a"),
+        ("metrics.auc >= 0.5", "ac"),
+        ("metrics.auc != 0.5", "ab"),
+        ("metrics.auc = 0", ""),
+        ("params.opt = 'Adam'", "a"),
+        ("params.opt != 'Adam'", "bc"),
+        ("params.opt LIKE 'a%'", "b"),
+        ("params.opt ILIKE 'a%'", "ab"),
+        ("params.opt LIKE 's__%'", "c"),
+        ("params.opt IS NULL", "d"),
+        ("params.opt is not null", "abc"),
+        ("tags.`a b` IS NULL", "cd"),
+        ("status = 'RUNNING'", "cd"),
+        ("status = 'running'", ""),
+        ("run_name LIKE 'A'", ""),
+        ("start_time > 2000", "ab"),
+        ("start_time <= 2000", "cd"),
+        ("dataset.name = 'films'", "ab"),
+        ("dataset.digest IN ('b', 'x') and datasets.context = 'training'", "b"),
+        ("dataset.digest NOT IN ('b')", "a"),
+        ("metrics.auc > 0.1 AND params.opt ILIKE '%d%' AND status != 'FAILED'", "ac"),
+    ],
+)
+def test_filters_mean_what_mlflow_means(filled, text, expected):
+    assert names(filled, text) == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        (["metrics.auc"], "cabd"),
+        (["metrics.auc DESC"], "acbd"),
+        (["params.opt asc"], "abcd"),
+        (["params.opt desc"], "cbad"),
+        (["start_time"], "dcba"),
+        (["status", "run_name desc"], "badc"),
+        ([], "abcd"),
+    ],
+)
+def test_orders_put_nan_and_missing_last_both_ways(filled, order, expected):
+    assert names(filled, order=order) == list(expected)
+
+
+def test_searches_page_and_stay_in_their_experiments(filled):
+    assert names(filled, limit=2) == ["a", "b"]
+    assert names(filled, limit=2, offset=2) == ["c", "d"]
+    home = filled.experiments.create("other", {}, 1)
+    make_run(filled, name="e", experiment_id=home.id, start=9)
+    assert names(filled, experiments=[home.id]) == ["e"]
+    assert names(filled, experiments=[]) == []
+
+
+def test_writers_in_threads_lose_nothing(stores):
+    run_id = make_run(stores)
+
+    def write(worker):
+        for step in range(20):
+            stores.runs.log(run_id, [Metric(f"m{worker % 2}", float(step), worker, step)], tags={f"t{worker}": str(step)})
+
+    threads = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(stores.metrics.history(run_id, "m0")) == 40
+    run = stores.runs.get([run_id])[0]
+    assert run.metrics == {"m0": 19.0, "m1": 19.0}
+    assert {run.tags[f"t{worker}"] for worker in range(4)} == {"19"}

@@ -1,0 +1,128 @@
+"""`store.runs`."""
+
+from __future__ import annotations
+
+import pytest
+
+from headrace.errors import ConflictError, InvalidInputError, NotFoundError
+from headrace.tracking.client.guard import TrackingWarning
+
+
+@pytest.fixture
+def pair(runs):
+    with runs.start("ranker", "first", params={"depth": 6, "lr": 0.1}) as first:
+        first.log_metric("auc", 0.9, step=0)
+        first.log_metric("auc", 0.7, step=1)
+    with runs.start("ranker", "second", params={"depth": 7, "lr": 0.1}) as second:
+        second.log_metric("auc", 0.8)
+    return first.id, second.id
+
+
+def test_runs_are_found_and_become_a_frame(runs, pair):
+    first, second = pair
+    found = runs.search("metrics.auc > 0.5 and params.lr = '0.1'", "ranker", order_by=["metrics.auc desc"])
+    assert [run.id for run in found] == [second, first]
+    frame = found.to_pandas()
+    assert list(frame["params.depth"]) == ["7", "6"]
+    assert list(frame["metrics.auc"]) == [0.8, 0.7]
+    assert str(frame["start"].dtype.tz) == "UTC"
+    assert len(found[:1]) == 1
+    assert "second" in repr(found)
+    assert list(runs.search("status = 'FAILED'").to_pandas().columns[:3]) == ["run_id", "name", "experiment"]
+
+
+def test_a_search_that_cant_be_done_says_why(runs, pair):
+    with pytest.raises(NotFoundError, match="did you mean 'ranker'"):
+        runs.search(experiment="rankr")
+    for options in ({"limit": 0}, {"limit": 50_001}, {"offset": -1}, {"view": "some"}):
+        with pytest.raises(InvalidInputError):
+            runs.search(**options)
+
+
+def test_the_start_of_an_id_is_enough_if_it_is_unique(runs, pair):
+    first, second = pair
+    common = next(size for size in range(33) if first[: size + 1] != second[: size + 1])
+    assert runs.get(first[: common + 1]).id == first
+    with pytest.raises(InvalidInputError, match="several runs start with"):
+        runs.get(first[:common])
+    for wrong in ("", "zz", first + "0"):
+        with pytest.raises(NotFoundError):
+            runs.get(wrong)
+
+
+def test_the_history_has_every_point(runs, pair):
+    history = runs.metric_history(pair[0], "auc")
+    assert [(point.step, point.value) for point in history] == [(0, 0.9), (1, 0.7)]
+    frame = history.to_pandas()
+    assert list(frame.columns) == ["step", "time", "value", "dataset"]
+    assert frame["value"].tolist() == [0.9, 0.7]
+    with pytest.raises(NotFoundError, match="did you mean 'auc'"):
+        runs.metric_history(pair[0], "auk")
+
+
+def test_a_comparison_shows_what_differs(runs, pair):
+    comparison = runs.compare(*pair)
+    assert comparison.section("params") == {"depth": ("6", "7"), "lr": ("0.1", "0.1")}
+    assert comparison.section("metrics")["auc"] == ("0.7", "0.8")
+    assert comparison.section("metrics")["auc (highest)"] == ("0.9", None)
+    assert all(len(set(values)) == 1 for values in comparison.section("packages").values())
+    assert len(comparison.section("packages")) > 10
+    text = str(comparison)
+    assert "depth" in text
+    assert "lr" not in text.split()
+    assert {row.key for row in comparison.differences()} >= {"depth", "auc"}
+    assert list(comparison.to_pandas().columns) == ["section", "key", *pair]
+    with pytest.raises(InvalidInputError, match="two or more"):
+        runs.compare(pair[0])
+
+
+def test_a_deleted_run_is_hidden_and_restored(runs, pair):
+    runs.delete(pair[0])
+    assert [run.id for run in runs.search()] == [pair[1]]
+    assert [run.id for run in runs.search(view="deleted")] == [pair[0]]
+    with pytest.raises(ConflictError, match="restore"):
+        runs.set_tag(pair[0], "k", "v")
+    runs.restore(pair[0])
+    runs.set_tag(pair[0], "k", "v")
+    assert runs.get(pair[0]).tags["k"] == "v"
+    runs.delete_tag(pair[0], "k")
+    assert "k" not in runs.get(pair[0]).tags
+
+
+def test_a_run_deleted_while_it_runs_warns_and_goes_on(runs):
+    run = runs.start(capture=False)
+    runs.delete(run.id)
+    for call in (lambda: run.log_metric("m", 1), run.end):
+        with pytest.warns(TrackingWarning, match="must be in the 'active' state"):
+            call()
+
+
+def test_experiments_are_made_deleted_and_restored(runs, pair):
+    assert {item.name for item in runs.experiments()} == {"Default", "ranker"}
+    runs.delete_experiment("ranker")
+    assert {item.name for item in runs.experiments()} == {"Default"}
+    assert list(runs.search()) == []
+    with pytest.raises(ConflictError, match="restore_experiment"):
+        runs.start("ranker")
+    runs.restore_experiment("ranker")
+    assert len(runs.search(experiment=["ranker"])) == 2
+    with pytest.raises(ConflictError):
+        runs.create_experiment("ranker")
+    for name in ("", " ", "x" * 501, 5):
+        with pytest.raises(InvalidInputError, match="experiment name"):
+            runs.create_experiment(name)
+
+
+def test_files_are_listed_read_and_downloaded(runs, tmp_path):
+    with runs.start(capture=False) as run:
+        run.log_text("a/b/c.txt", "c")
+        run.log_text("a/d.txt", "d")
+        run.log_text("ab.txt", "e")
+    assert [entry.path for entry in runs.artifacts(run.id)] == ["a/b/c.txt", "a/d.txt", "ab.txt"]
+    assert [entry.path for entry in runs.artifacts(run.id, "a")] == ["a/b/c.txt", "a/d.txt"]
+    folder = runs.download(run.id, "a", tmp_path / "out")
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.txt")) == ["b/c.txt", "d.txt"]
+    assert (runs.download(run.id, to=tmp_path / "all") / "ab.txt").read_text() == "e"
+    for wrong in (lambda: runs.read_artifact(run.id, "a/d.tx"), lambda: runs.download(run.id, "zzz", tmp_path)):
+        with pytest.raises(NotFoundError):
+            wrong()
