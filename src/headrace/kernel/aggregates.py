@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from headrace.definitions.aggregation import Feature
 from headrace.errors import InvalidInputError
-from headrace.kernel.exact import nonfinite_sum, std_of
+from headrace.kernel.exact import mean_of, nonfinite_sum, std_of
 from headrace.kernel.ranges import count_distinct, expand, extreme, prefix_counts
 from headrace.kernel.sums import PrefixSums, squares
 
@@ -187,7 +187,13 @@ def _sum(selection: Selection, ranges: Ranges, feature: Feature) -> pa.Array:
 
 
 def _mean(selection: Selection, ranges: Ranges, _feature: Feature) -> pa.Array:
-    return pa.array(_float_sums(selection, ranges) / np.maximum(ranges.counts, 1), mask=ranges.empty)
+    sums = _float_sums(selection, ranges)
+    means = sums / np.maximum(ranges.counts, 1)
+    large = np.flatnonzero(np.abs(sums) >= 2**53) if selection.numbers.dtype != np.float64 else ()
+    if len(large):  # integers that no float holds: divide them exactly, then round once
+        totals = selection.sums.between(ranges.low[large], ranges.high[large]).integers()
+        means[large] = [mean_of(total, count) for total, count in zip(totals, ranges.counts[large].tolist(), strict=True)]
+    return pa.array(means, mask=ranges.empty)
 
 
 def _float_sums(selection: Selection, ranges: Ranges) -> NDArray[np.float64]:

@@ -25,9 +25,9 @@ def from_fixed(total: int, bits: int = UNIT_BITS) -> float:
     return _divide(total, 1 << bits)
 
 
-def mean_of(total: int, count: int, bits: int = UNIT_BITS) -> float:
-    """The mean of `count` values: their exact total of 2^-bits units, rounded once, then divided. `bits=0` for integers."""
-    return from_fixed(total, bits) / count
+def mean_of(total: int, count: int) -> float:
+    """The mean of `count` integers, rounded once. The mean of floats is their rounded sum over their number."""
+    return _divide(total, count)
 
 
 def std_of(count: int, total: int, squares: int, bits: int = UNIT_BITS) -> float | None:

@@ -89,7 +89,7 @@ def _float_mean(columns: Sequence[Sequence[Cell]]) -> float | None:
 
 
 def _integer_mean(columns: Sequence[Sequence[Cell]]) -> float | None:
-    return mean_of(integer_total(columns[1]), sum(columns[0]), bits=0) if columns[0] else None
+    return mean_of(integer_total(columns[1]), sum(columns[0])) if columns[0] else None
 
 
 def _float_std(columns: Sequence[Sequence[Cell]]) -> float | None:
