@@ -155,7 +155,7 @@ def test_from_a_run_to_a_rollback(store, history):
 
 
 def logged_predictions(store, logged, x):
-    return store.models.load(f"models:/{logged.model_id}").predict(x)
+    return store.models.load(f"models:/{logged.id}").predict(x)
 
 
 def test_lineage_runs_from_a_column_to_the_champion_and_back(store, history):

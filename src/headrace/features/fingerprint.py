@@ -16,9 +16,20 @@ def fingerprint(table: pa.Table) -> str:
     digest = hashlib.sha256(f"{table.num_rows}".encode())
     for name in table.column_names:
         column = table.column(name).combine_chunks()
-        digest.update(f"\x00{name}\x00{column.type}\x00".encode())
+        digest.update(f"\x00{name}\x00{_type_name(column.type)}\x00".encode())
         _add(digest, column)
     return digest.hexdigest()
+
+
+def _type_name(kind: pa.DataType) -> str:
+    """The type's name without what storage may change: the name of a list's field, the width of offsets."""
+    import pyarrow as pa
+
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return f"list<{_type_name(kind.value_type)}>"
+    if pa.types.is_dictionary(kind):
+        return _type_name(kind.value_type)
+    return str(kind).removeprefix("large_").removesuffix("_view")
 
 
 def _add(digest: Any, column: pa.Array) -> None:

@@ -71,5 +71,5 @@ def test_a_file_that_is_hidden_by_another_module_is_refused(project):
 
 
 def test_nothing_to_read_says_where_modules_are_listed(project):
-    with pytest.raises(InvalidInputError, match="headrace.toml"):
+    with pytest.raises(InvalidInputError, match=r"headrace\.toml"):
         load_definitions([], project)

@@ -65,8 +65,10 @@ def test_with_json_a_mistake_is_json_too(cli, ready, mistake):
 
 def test_faults_of_definitions_are_listed(cli, ready):
     (ready / "bad.py").write_text(
-        'import headrace as hr\ns = hr.EventSource("s", timestamp="at", schema={"id": "int64", "at": "timestamp"})\n'
-        'g = hr.FeatureGroup("g", entity=hr.Entity("e", keys={"id": "int64"}), source=s, features={"x": hr.sum("amout"), "y": hr.mean("idd")})\n'
+        "import headrace as hr\n"
+        's = hr.EventSource("s", timestamp="at", schema={"id": "int64", "at": "timestamp"})\n'
+        'e = hr.Entity("e", keys={"id": "int64"})\n'
+        'g = hr.FeatureGroup("g", entity=e, source=s, features={"x": hr.sum("amout"), "y": hr.mean("idd")})\n'
     )
     assert len(cli("plan", "bad", "--json", code=2).json["error"]["faults"]) == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 
 import pytest
@@ -26,7 +27,15 @@ def rows(text, count=1000):
 
 
 def test_json_lines_become_typed_rows():
-    text = '{"user_id": 7, "at": "2026-01-31T13:00:00+01:00", "day": "2026-01-31", "raw": "/w==", "stars": "NaN", "name": "2026-01-31"}\n'
+    written = {
+        "user_id": 7,
+        "at": "2026-01-31T13:00:00+01:00",
+        "day": "2026-01-31",
+        "raw": "/w==",
+        "stars": "NaN",
+        "name": "2026-01-31",
+    }
+    text = json.dumps(written) + "\n"
     [(first, last, [row])] = rows(text)
     assert (first, last) == (1, 1)
     assert row.pop("stars") != row.get("stars")
@@ -84,6 +93,6 @@ def test_csv_times_without_a_zone_are_utc(tmp_path):
 def test_a_bad_csv_value_is_named(tmp_path, body, said):
     path = tmp_path / "rows.csv"
     path.write_text(f"user_id,at\n{body}\n")
-    with pytest.raises(InvalidInputError, match="rows.csv") as caught:
+    with pytest.raises(InvalidInputError, match=r"rows\.csv") as caught:
         csv_table(path, SCHEMA)
     assert said in str(caught.value)
