@@ -34,11 +34,11 @@ def champions_over_time(world: World) -> list[int]:
 
 
 def test_two_processes_that_promote_at_once_leave_one_champion(world):
-    world.register(40)
-    children = [start(world, author, list(range(first, 41, 2))) for author, first in (("ada", 1), ("bob", 2))]
+    world.register(20)
+    children = [start(world, author, list(range(first, 21, 2))) for author, first in (("ada", 1), ("bob", 2))]
     answers = [child.communicate(timeout=100)[0] for child in children]
     said = [line.split() for answer in answers for line in answer.splitlines()]
-    assert len(said) == 40
+    assert len(said) == 20
     assert {word for word, _ in said} <= {"won", "lost"}
     acknowledged = [int(version) for word, version in said if word == "won"]
     stages = [version.stage for version in world.models.versions("ranker")]

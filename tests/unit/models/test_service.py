@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import sqlalchemy as sa
 
@@ -294,6 +296,14 @@ def test_a_file_that_is_gone_is_named(world, models):
     spoil(world, version.files[0], "gone")
     with pytest.raises(IntegrityError, match=r"model\.skops"):
         models.load("models:/ranker/1")
+
+
+@pytest.mark.parametrize("path", ["../escaped", "/tmp/escaped", "a/../../escaped", "..\\escaped"])
+def test_a_file_that_would_land_outside_of_its_folder_is_refused(world, models, path):
+    logged = world.log(Always(1), "pickle")
+    models.register(replace(logged, files=(ArtifactEntry(path, logged.files[0].digest, logged.files[0].size),)), "ranker")
+    with pytest.raises(IntegrityError, match="outside of its folder"):
+        models.load("models:/ranker/1", allow_pickle=True)
 
 
 def test_a_pickle_is_loaded_by_an_explicit_word_alone(world, models, tmp_path):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from headrace.artifacts.objects import ObjectArtifactStore
 from headrace.clock import system_clock
@@ -21,6 +20,10 @@ from headrace.sql.database import Database
 from headrace.sql.models import SqlModelStore
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Metric, Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.linear_model import LinearRegression, LogisticRegression
 
 COLUMNS = ["a", "b"]
 
@@ -104,6 +107,8 @@ class World:
 
 def people(rows: int = 200, seed: int = 1) -> pd.DataFrame:
     """Columns a and b, and whether they liked it: mostly by a, a little by b."""
+    import pandas as pd
+
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(rng.normal(size=(rows, 2)), columns=COLUMNS)
     frame["liked"] = (2 * frame["a"] + frame["b"] + rng.normal(size=rows) > 0).astype("int64")
@@ -112,6 +117,8 @@ def people(rows: int = 200, seed: int = 1) -> pd.DataFrame:
 
 def classifier(columns=("a", "b"), seed: int = 2) -> LogisticRegression:
     """Fitted on both columns; a column left out is fitted on as noise."""
+    from sklearn.linear_model import LogisticRegression
+
     frame = people(seed=seed)
     inputs = frame[COLUMNS].copy()
     for column in set(COLUMNS) - set(columns):
@@ -121,6 +128,8 @@ def classifier(columns=("a", "b"), seed: int = 2) -> LogisticRegression:
 
 def regressor() -> LinearRegression:
     """Fitted on both columns, and gives numbers that are no probabilities."""
+    from sklearn.linear_model import LinearRegression
+
     frame = people()
     return LinearRegression().fit(frame[COLUMNS], 3 * frame["liked"])
 
