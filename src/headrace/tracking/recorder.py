@@ -158,10 +158,10 @@ class Recorder:
         )
         details = {**model.details, **({"features": dict(features)} if features else {})}
         kept = replace(model, view=view, files=tuple(entries), details=json.loads(json.dumps(details)))
-        self._stores.models.create(kept)
         now = self.clock()
         edges = [Edge(f"run:{kept.run_id}", kept.urn, "logs", now)]
         if view:
             edges.append(Edge(f"view:{view}", kept.urn, "uses", now))
-        self._lineage.add(edges)
+        self._lineage.add(edges)  # first, so that there is never a model whose origin nobody knows
+        self._stores.models.create(kept)
         return kept

@@ -22,6 +22,7 @@ PACKAGES_FILE = "capture/requirements.txt"
 DIFF_FILE = "capture/code.diff"
 
 _LONGEST_WAIT = 60.0
+_HURRIED_WAIT = 2.0
 _MOST_SKIPPED = 50
 
 
@@ -45,13 +46,12 @@ class OriginCapture:
         """Begin."""
         self._thread.start()
 
-    def wait(self) -> None:
-        """Wait until it is done, at most a minute."""
-        self._thread.join(_LONGEST_WAIT)
+    def wait(self, *, hurry: bool = False) -> None:
+        """Wait until it is done, at most a minute; in a hurry, at most two seconds."""
+        longest = _HURRIED_WAIT if hurry else _LONGEST_WAIT
+        self._thread.join(longest)
         if self._thread.is_alive():
-            self._guard.warn(
-                "capture", f"the origin of run {self._run_id} wasn't captured within {_LONGEST_WAIT:.0f} s; it is incomplete"
-            )
+            self._guard.warn("capture", f"the origin of run {self._run_id} wasn't captured in {longest:.0f} s; it is incomplete")
 
     def _run(self) -> None:
         with self._guard("the run's origin"):

@@ -132,7 +132,7 @@ class ActiveRun:
             if self.ended or self._owner != os.getpid():
                 return
             if self._origin is not None:
-                self._origin.wait()
+                self._origin.wait(hurry=status == "KILLED")
             with self._guard("the run's end"):
                 self._recorder.finish(self.id, status)
             self.ended = True
