@@ -40,9 +40,10 @@ LONGEST_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class _Tail:
-    """What is known of a topic's newest segment: nothing is written anywhere else."""
+    """What is known of a topic's newest segment: nothing is written anywhere else. A repair gives it a new `inode`."""
 
     first: int
+    inode: int
     scan: Scan
 
     @property
@@ -168,7 +169,7 @@ class EmbeddedEventLog:
             data = encode_frame(Frame(kind, first, count, payload), tail.scan.size)
             self._tails.pop(topic, None)
             self._append_bytes(folder / segment_name(tail.first), tail.scan.size, data)
-            self._tails[topic] = _Tail(tail.first, Scan(tail.scan.size + len(data), first + count - 1))
+            self._tails[topic] = _Tail(tail.first, tail.inode, Scan(tail.scan.size + len(data), first + count - 1))
             return first
 
     def _append_bytes(self, file: Path, place: int, data: bytes) -> None:
@@ -187,9 +188,10 @@ class EmbeddedEventLog:
             os.close(handle)
 
     def _begin_segment(self, folder: Path, first: int) -> _Tail:
-        (folder / segment_name(first)).touch(exist_ok=True)
+        file = folder / segment_name(first)
+        file.touch(exist_ok=True)
         self._sync_folder(folder)
-        return _Tail(first, Scan(0, None))
+        return _Tail(first, file.stat().st_ino, Scan(0, None))
 
     def _tail(self, topic: str) -> _Tail | None:
         """The topic's tail as it is on disk; call it under the lock. What an append left torn is cut off."""
@@ -197,15 +199,13 @@ class EmbeddedEventLog:
         files = _segments(folder)
         if not files:
             return None
+        file = folder / segment_name(files[-1])
+        status = file.stat()
         known = self._tails.get(topic)
-        if known is None or known.first != files[-1]:
-            known = _Tail(files[-1], Scan(0, None))
-        file = folder / segment_name(known.first)
-        size = file.stat().st_size
-        if size < known.scan.size:
-            known = _Tail(known.first, Scan(0, None))
-        if size != known.scan.size:
-            known = _Tail(known.first, scan_segment(file, known.scan))
+        if known is None or (known.first, known.inode) != (files[-1], status.st_ino) or status.st_size < known.scan.size:
+            known = _Tail(files[-1], status.st_ino, Scan(0, None))
+        if status.st_size != known.scan.size:
+            known = _Tail(known.first, known.inode, scan_segment(file, known.scan))
             self._settle(file, known.scan.size)
         self._tails[topic] = known
         return known

@@ -115,6 +115,18 @@ def test_repair_keeps_every_whole_frame_and_tells_what_is_lost(tmp_path):
     assert log.repair("nothing") == []
 
 
+def test_an_open_log_sees_that_another_repaired(log, tmp_path):
+    for value in range(3):
+        log.append("t", rows(value))
+    (file,) = segments(tmp_path / "log")
+    content = bytearray(file.read_bytes())
+    content[50] ^= 1
+    file.write_bytes(content)
+    assert reopened(log, tmp_path).repair("t") == [(0, 0)]
+    log.append("t", pa.table({"v": pa.array([7] * 40, pa.int64())}))
+    assert read(log) == read(reopened(log, tmp_path)) == [1, 2, *[7] * 40]
+
+
 def test_a_frame_inside_a_payload_is_no_frame(log, tmp_path):
     log.append("t", rows(1))
     (file,) = segments(tmp_path / "log")
