@@ -20,13 +20,24 @@ class VersionedDataset(Protocol):
     """What a training set offers, as tracking sees it."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """Its version under that name, from 1."""
+        ...
+
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """A hash of its content."""
+        ...
+
     @property
-    def urn(self) -> str: ...
+    def urn(self) -> str:
+        """Its name in the lineage graph."""
+        ...
 
 
 def to_float(value: Any) -> float:
