@@ -57,7 +57,7 @@ class FreshnessReader:
         for source in self._catalog.sources():
             batch = self._ingest.table(source).snapshot().committed(BATCH)
             stream = self._ingest.stream_end(source)
-            for version in self._catalog.groups_of(source.name):
+            for version in self._ingest.live_groups(source):
                 applied = self._groups.applied(version)
                 newest = self._groups.store.newest(version.id)
                 limit = version.group.freshness_micros

@@ -131,9 +131,19 @@ class Ingest:
             self.flush(source)
         return Pushed(name, fresh.num_rows, rows.num_rows - fresh.num_rows)
 
+    def live_groups(self, source: Source) -> list[GroupVersion]:
+        """The group versions that the source feeds: what the catalog names, and superseded ones that still have online values."""
+        current = {version.id: version for version in self._catalog.groups_of(source.name)}
+        for group in self._groups.store.groups():
+            if group not in current:
+                version = self._catalog.group(group)
+                if version.group.source.name == source.name:
+                    current[group] = version
+        return list(current.values())
+
     def drain(self, source: Source) -> None:
         """Bring everything in the log online, for every live group of the source."""
-        waiting = list(self._catalog.groups_of(source.name))
+        waiting = self.live_groups(source)
         while waiting:
             by_position: dict[int, list[GroupVersion]] = {}
             for group in waiting:

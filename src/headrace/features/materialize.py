@@ -54,7 +54,7 @@ class Materializer:
         return [self._group(version, progress) for version in versions]
 
     def _live(self) -> list[GroupVersion]:
-        return [version for source in self._catalog.sources() for version in self._catalog.groups_of(source.name)]
+        return [version for source in self._catalog.sources() for version in self._ingest.live_groups(source)]
 
     def _group(self, version: GroupVersion, progress: Progress) -> Materialized:
         source = version.group.source
