@@ -58,7 +58,7 @@ def print_answer(answer: Answer, stream: TextIO, *, as_json: bool) -> None:
     if as_json:
         stream.write(json.dumps(plain(answer.data), indent=2, ensure_ascii=False) + "\n")
     elif stream.isatty():
-        _print_rich(answer.parts)
+        _print_rich(answer.parts, stream)
     else:
         stream.write("".join(f"{_text(part)}\n" for part in answer.parts))
     stream.flush()
@@ -95,11 +95,11 @@ def _numeric(table: Table) -> list[bool]:
     ]
 
 
-def _print_rich(parts: Sequence[Part]) -> None:
+def _print_rich(parts: Sequence[Part], stream: TextIO) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = Console(file=stream, highlight=False)
     for part in parts:
         if isinstance(part, Table) and part.rows:
             console.print(_rich_table(part))

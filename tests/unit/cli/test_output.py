@@ -33,3 +33,38 @@ def test_json_is_one_value_and_nothing_else():
 
 def test_an_empty_table_says_what_to_do():
     assert printed(Answer([], [Table(("NAME",), [], empty="no runs yet")])) == "no runs yet\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def shown(monkeypatch, **environment):
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "60", **environment}.items():
+        monkeypatch.setenv(name, value)
+    stream = Terminal()
+    print_answer(
+        Answer(None, ["[bold]not markup[/]", Table(("RUN", "STATUS"), [("r1", "FAILED")]), Fields([("a", "[red]")])]),
+        stream,
+        as_json=False,
+    )
+    return stream.getvalue()
+
+
+def test_a_terminal_gets_colours(monkeypatch):
+    assert "\x1b[31mFAILED" in shown(monkeypatch)
+
+
+def test_no_color_is_kept(monkeypatch):
+    seen = shown(monkeypatch, NO_COLOR="1")
+    assert "\x1b[3" not in seen
+    assert "FAILED" in seen
+
+
+def test_stored_text_is_never_taken_for_markup(monkeypatch):
+    seen = shown(monkeypatch)
+    assert "[bold]not markup[/]" in seen
+    assert "[red]" in seen
