@@ -45,8 +45,9 @@ def _entry() -> tuple[Entry, str]:
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name:
         return "module", spec.name.removesuffix(".__main__")
-    if getattr(main, "__file__", None):
-        return "script", str(Path(str(main.__file__)).absolute())  # type: ignore[union-attr]  # has the attribute, so isn't None
+    file = getattr(main, "__file__", None)
+    if file and not file.startswith("<"):  # `<stdin>` is a prompt too
+        return "script", str(Path(file).absolute())
     return "interactive", ""
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.errors import InvalidInputError, nearest
 from headrace.flavors.signature import Signature, to_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["LoadedModel"]
 
@@ -71,8 +74,22 @@ class LoadedModel:
             hint = nearest(missing[0], [str(name) for name in frame.columns])
             msg = f"the model's input lacks {', '.join(map(repr, missing))}{hint}"
             raise InvalidInputError(msg)
-        chosen = frame[names]
+        chosen = _as_numbers(frame[names], self.signature)
         return chosen.to_numpy() if self.signature.container == "array" or _fitted_on_array(self.model) else chosen
+
+
+def _as_numbers(frame: pd.DataFrame, signature: Signature) -> pd.DataFrame:
+    """Numbers that arrive as objects or in nullable columns, as online reads with nulls give them, become floats with NaN."""
+    import numpy as np
+
+    wanted = [column.name for column in signature.inputs if column.type.startswith(("float", "int", "uint"))]
+    types = {name: frame.dtypes[name] for name in wanted}
+    loose = [name for name, kind in types.items() if not isinstance(kind, np.dtype) or kind.kind not in "fiub"]
+    try:
+        return frame.assign(**{name: frame[name].astype("float64") for name in loose}) if loose else frame
+    except (TypeError, ValueError) as error:
+        msg = f"the model refuses these values: {error}; it takes {signature}"
+        raise InvalidInputError(msg) from error
 
 
 def _fitted_on_array(model: Any) -> bool:

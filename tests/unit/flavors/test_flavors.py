@@ -186,6 +186,15 @@ def test_columns_are_found_by_name_whatever_holds_them(loaded):
     assert list(loaded.predict({"b": 0, "a": 4.0})) == [1]
 
 
+def test_numbers_in_object_and_nullable_columns_are_numbers(tmp_path):
+    model = HistGradientBoostingClassifier(max_iter=3).fit(FRAME, LABELS)
+    found = reload(tmp_path, save_model(model, tmp_path), infer_signature(model, FRAME))
+    odd = pd.DataFrame({"a": pd.Series([4.0, None], dtype="object"), "b": pd.array([1, None], dtype="Int64")})
+    assert list(found.predict(odd)) == list(model.predict(odd.astype("float64")))
+    with pytest.raises(InvalidInputError, match="refuses these values"):
+        found.predict(odd.assign(a=pd.Timestamp("2026-01-01")))
+
+
 def test_missing_columns_are_named(loaded):
     with pytest.raises(InvalidInputError, match=r"lacks 'a'.*did you mean 'aa'|lacks 'a'"):
         loaded.predict(FRAME.rename(columns={"a": "aa"}))
