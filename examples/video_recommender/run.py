@@ -20,6 +20,7 @@ import train
 from definitions import DEFINITIONS
 from plots import calibration, roc
 from show import Story
+from threadpoolctl import threadpool_limits
 
 import headrace as hr
 
@@ -64,7 +65,7 @@ def main(folder: Path, newest: int | None = None, seed: int = SEED) -> dict[str,
     _prepare(folder)
     story.title("Headrace: a video recommender", "From raw events to a served answer, on this machine alone.")
     movielens, split = _read(story, newest)
-    with hr.connect(folder) as store:
+    with hr.connect(folder) as store, threadpool_limits(1):  # one thread trains the same model on every machine
         demo = Demo(folder, store, story, movielens, split, seed)
         _define(demo)
         _load(demo)
@@ -130,11 +131,14 @@ def _training_set(demo: Demo) -> TrainingSet:
 
 def _show_no_leakage(demo: Demo, frame: pd.DataFrame, ratings: pd.DataFrame) -> None:
     user = int(frame["user_id"].iloc[-1])
-    columns = ["title", "liked", "ratings", "ratings_30d", "stars_avg", "video_ratings"]
+    columns = ["liked", "ratings", "ratings_30d", "stars_avg", "video_ratings"]
     rows = frame[frame["user_id"] == user].head(4)
     times = rows["rated_at"].dt.strftime("%Y-%m-%d %H:%M:%S")
     demo.story.say(f"the first ratings of user {user}: the first label sees none, the second one, …")
-    demo.story.table(["rated at", *columns], list(zip(times, *(rows[name].tolist() for name in columns), strict=True)))
+    titles = rows["title"].str[:30]
+    demo.story.table(
+        ["rated at", "film", *columns], list(zip(times, titles, *(rows[name].tolist() for name in columns), strict=True))
+    )
     wrong = train.check_leakage(frame, ratings)
     demo.facts["leakage_differences"] = wrong
     if wrong:
@@ -146,7 +150,7 @@ def _first_model(demo: Demo, data: TrainingSet) -> None:
     with demo.story.step("Train a baseline on historical features; promote it"):
         trained = train.train(demo.store, "baseline", train.baseline(demo.seed), data, demo.seed)
         version = promote.first_version(demo.store, trained.logged)
-        demo.story.say(f"run {trained.run_id[:8]}: logistic regression, AUC {trained.auc:.3f} on the newest tenth of its rows")
+        demo.story.say(f"logistic regression: AUC {trained.auc:.3f} on the newest tenth of its rows")
         demo.story.good(f"{promote.MODEL} version {version} is in Production")
         demo.story.say(
             f"from now on a gate asks for {promote.GATE.min_improvement} more AUC than the champion has on the same data"
@@ -175,15 +179,14 @@ def _second_model(demo: Demo) -> None:
         data = store.training_set("ranking", known, timestamp="rated_at", label="liked", name="ranking-with-stream")
         holdout = store.training_set("ranking", newest, timestamp="rated_at", label="liked", name="ranking-holdout")
         trained = train.train(store, "challenger", train.challenger(demo.seed), data, demo.seed)
-        story.say(
-            f"run {trained.run_id[:8]}: boosted trees on {trained.rows:,} rows, AUC {trained.auc:.3f} on the newest tenth of them"
-        )
+        story.say(f"boosted trees on {trained.rows:,} rows: AUC {trained.auc:.3f} on the newest tenth of them")
         again = holdout.verify()
         story.good(f"{holdout.name} computed again from the lake: {again.rows:,} rows, {len(again.differing)} columns differ")
     with story.step("Ask the gate; promote, roll back and forward"):
         result = promote.challenge(store, trained.logged, holdout)
         story.text(str(result.report))
-        story.good("champion after promotion, rollback and rollback of that: " + ", ".join(f"version {n}" for n in result.reigns))
+        promoted, back, forward = result.reigns
+        story.good(f"champion: version {promoted}; rolled back: version {back}; forward again: version {forward}")
     with story.step("Compare both on the ratings that neither has seen"):
         _compare(demo, holdout, {"baseline": result.champion, "challenger": result.challenger})
     demo.facts |= {"challenger_valid_auc": trained.auc, "holdout_verified": bool(again), "reigns": list(result.reigns)}
@@ -208,7 +211,7 @@ def _compare(demo: Demo, holdout: TrainingSet, evaluations: dict[str, Evaluation
         for name, figure in (("roc", roc(curves, title)), ("calibration", calibration(curves, title))):
             run.log_figure(f"{name}.png", figure)
             figure.savefig(demo.folder / f"{name}.png")
-    demo.story.good(f"drawn as roc.png and calibration.png, in run {run.id[:8]} and in this folder")
+    demo.story.good("drawn as roc.png and calibration.png, kept with the run and in this folder")
     demo.facts |= {"holdout": figures, "comparison_run": run.id}
 
 
@@ -217,7 +220,8 @@ def _answer(demo: Demo) -> None:
     with demo.story.step(f"Answer: what should user {user} watch now?"):
         asked = serve.candidates(demo.movielens, user)
         answer = serve.recommend(demo.store, asked, demo.split.end + timedelta(seconds=1))
-        demo.story.table(list(answer.films.columns), list(answer.films.itertuples(index=False, name=None)))
+        films = answer.films.assign(year=answer.films["year"].astype(str))
+        demo.story.table(list(films.columns), list(films.itertuples(index=False, name=None)))
         lookup = f"{answer.one_ms:.2f} ms for one film, {answer.lookup_ms:.1f} ms for {answer.candidates}"
         demo.story.say(f"online features: {lookup}; {answer.predict_ms:.1f} ms to rank them (medians)")
     demo.facts |= {"lookup_one_ms": answer.one_ms, "lookup_all_ms": answer.lookup_ms, "predict_ms": answer.predict_ms}
@@ -230,8 +234,8 @@ def _prove(demo: Demo, served: list[dict[str, Any]]) -> None:
         live, live_differing = serve.parity(demo.store, served)
         later, later_differing = serve.parity_later(demo.store, sample, demo.split.end, LATER)
         rows = [
-            ("served during the replay, against the lake as known then", live, live_differing),
-            ("a second to a year after the last event, against the lake", later, later_differing),
+            ("served in the replay, and the lake as known then", live, live_differing),
+            ("served up to a year later, and the lake", later, later_differing),
         ]
         demo.story.table(["", "values", "differ"], rows)
         if live_differing or later_differing:
@@ -242,9 +246,11 @@ def _prove(demo: Demo, served: list[dict[str, Any]]) -> None:
 
 def _lineage(demo: Demo) -> None:
     with demo.story.step("Where the answer comes from"):
-        graph = demo.store.lineage.upstream(f"models:/{promote.MODEL}@champion")
-        demo.story.text(graph.tree())
-    demo.facts["lineage"] = graph.nodes()
+        champion = f"models:/{promote.MODEL}@champion"
+        demo.story.text(demo.store.lineage.upstream(champion, depth=4).tree())
+        nodes = demo.store.lineage.upstream(champion).nodes()
+        demo.story.say(f"{len(nodes)} things in all, down to the columns of the sources: headrace lineage {champion}")
+    demo.facts["lineage"] = nodes
 
 
 def _next(story: Story, folder: Path, seconds: float) -> None:

@@ -57,10 +57,11 @@ class Story:
         self.console.print(Padding(Text(text, no_wrap=True, overflow="ellipsis"), (0, 0, 0, 4)))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table; columns after the first are figures."""
+        """A table: texts to the left, figures to the right."""
         shown = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
         for number, name in enumerate(header):
-            shown.add_column(name, justify="right" if number else "left")
+            texts = any(isinstance(row[number], str) for row in rows)
+            shown.add_column(name, justify="left" if texts else "right", no_wrap=True)
         for row in rows:
             shown.add_row(*(_cell(value) for value in row))
         self.console.print(Padding(shown, (0, 0, 0, 4)))
@@ -77,4 +78,8 @@ class Story:
 def _cell(value: object) -> str:
     if value is None or value != value:  # noqa: PLR0124 - NaN differs from itself
         return "[dim]null[/]"
-    return f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
