@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -60,6 +62,8 @@ class DuckDBEngine:
         self._connection = duckdb.connect(config={"threads": self._threads})
         self._connection.execute(f"SET memory_limit = '{max(self._limit // 2 >> 20, 128)}MiB'")
         self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        spill = str(Path(tempfile.gettempdir()) / f"headrace-{os.getpid()}").replace("'", "''")
+        self._connection.execute(f"SET temp_directory = '{spill}'")
 
     def read(self, queries: pa.Table, timestamp: str, read: GroupRead) -> pa.Table:
         """The features of each query row as of its timestamp, in the rows' order, and EVENT_TIME.
@@ -137,7 +141,7 @@ class DuckDBEngine:
     ) -> Iterator[tuple[Ints, Any]]:
         """The places of each part's queries, and what `work` makes of its events and them. A part's entities are those whose
         code leaves the same remainder."""
-        parts = self._parts(job.read.snapshot.count(), ROW_BYTES + COLUMN_BYTES * len(columns))
+        parts = self._parts(job, ROW_BYTES + COLUMN_BYTES * len(columns))
         codes, times = job.asked.codes, job.asked.times
 
         def part(index: int) -> tuple[Ints, Any]:
@@ -150,28 +154,35 @@ class DuckDBEngine:
                 yield result
                 job.read.progress(done, parts)
 
-    def _parts(self, rows: int, row_bytes: int) -> int:
-        together = -(-rows * row_bytes * self._threads // (self._limit // 2))
-        return max(together, 1 if rows < SMALL_TABLE else self._threads)
+    def _parts(self, job: _Job, row_bytes: int) -> int:
+        """As many parts as keep those that run at once within half of the limit: the other half is for DuckDB and results."""
+        rows = job.read.snapshot.count()
+        fitting = max(self._limit // 2 // (row_bytes * self._threads), 1)
+        if rows > fitting * self._threads:  # each part reads the files again: worth knowing how many rows are wanted at all
+            rows = self._found(job, {"n": "count(*)"}, job.asked.entities).column("n")[0].as_py()
+        return max(-(-rows // fitting), 1 if rows < SMALL_TABLE else self._threads)
 
     def _events(self, job: _Job, entities: pa.Table, columns: Mapping[str, str], order: Sequence[str]) -> Events:
-        read = job.read
         wanted = {"__code": "__code", **{name: _quoted(name) for name in (EVENT_TIME, *order)}, **columns}
-        if read.as_known:
+        if job.read.as_known:
             wanted[AVAILABLE_TIME] = _quoted(AVAILABLE_TIME)
-        keys = read.group.key_columns.values()
-        joined = " AND ".join(f"__source.{_quoted(column)} = __key{i}" for i, column in enumerate(keys))
-        found = self._query(
-            f"SELECT {_selected(wanted)} FROM {job.source} AS __source JOIN __entities ON {joined} WHERE {_counted(read)}",
-            __entities=entities,
-            __nothing=job.no_rows,
-        )
+        found = self._found(job, wanted, entities)
         return Events(
             found.column("__code").to_numpy(),
             _micros(found, EVENT_TIME),
             [found.column(name).to_numpy() for name in order],
-            _micros(found, AVAILABLE_TIME) if read.as_known else None,
+            _micros(found, AVAILABLE_TIME) if job.read.as_known else None,
             {name: _whole(found.column(name)) for name in columns},
+        )
+
+    def _found(self, job: _Job, wanted: Mapping[str, str], entities: pa.Table) -> pa.Table:
+        """What is wanted of the rows of some entities."""
+        keys = job.read.group.key_columns.values()
+        joined = " AND ".join(f"__source.{_quoted(column)} = __key{i}" for i, column in enumerate(keys))
+        return self._query(
+            f"SELECT {_selected(wanted)} FROM {job.source} AS __source JOIN __entities ON {joined} WHERE {_counted(job.read)}",
+            __entities=entities,
+            __nothing=job.no_rows,
         )
 
     def _source(self, read: GroupRead) -> str:

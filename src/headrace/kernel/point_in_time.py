@@ -14,7 +14,7 @@ from headrace.definitions.aggregation import Aggregation
 from headrace.kernel.aggregates import AGGREGATES, Ranges, Selection
 from headrace.kernel.inputs import FeatureInput
 from headrace.kernel.ranges import expand, last_at_most, prefix_counts
-from headrace.kernel.timeline import Timeline
+from headrace.kernel.timeline import FOREVER, Timeline
 from headrace.kernel.window import window_start
 
 __all__ = ["NEVER", "Events", "Queries", "latest_records", "needs_arrival", "window_features"]
@@ -110,7 +110,7 @@ def latest_records(events: Events, queries: Queries) -> Ints:
     timeline = Timeline(events.keys, events.times, events.arrival)
     order = np.argsort(timeline.pack(queries.keys, queries.times))
     keys, times = queries.keys[order], queries.times[order]
-    start, newest = timeline.starts(keys), timeline.before(keys, times + 1) - 1
+    start, newest = timeline.starts(keys), timeline.before(keys, np.minimum(times, FOREVER - 1) + 1) - 1
     if events.available is not None:
         newest = last_at_most(events.available[timeline.order], start, newest + 1, times)
     rows = np.full(len(order), -1)

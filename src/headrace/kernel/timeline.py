@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Timeline"]
+__all__ = ["FOREVER", "Timeline"]
 
 Ints = NDArray[np.int64]
 
+FOREVER = np.iinfo(np.int64).max
+"""Later than any time."""
 PACKED_BITS = 62
 """Key and time share one signed 64-bit integer, with a bit to spare for a time after the last event."""
 
@@ -31,8 +33,9 @@ class Timeline:
             arrival: what decides between events of one key and time, the most significant first. None: their order is open.
         """
         self._base = int(times.min()) if len(times) else 0
-        self._last = int(times.max()) if len(times) else 0
-        span = (self._last - self._base).bit_length()
+        last = int(times.max()) if len(times) else 0
+        self._beyond = min(last + 1, FOREVER)
+        span = (last - self._base).bit_length()
         key_bits = int(keys.max()).bit_length() if len(keys) else 0
         self._dropped = max(0, key_bits + span - PACKED_BITS)
         self._bits = span - self._dropped
@@ -46,7 +49,7 @@ class Timeline:
 
     def pack(self, keys: NDArray[np.integer], times: Ints) -> Ints:
         """One integer for each key and time that sorts like them, but for the lowest bits of times that don't fit."""
-        elapsed = np.clip(times, self._base, self._last + 1)
+        elapsed = np.clip(times, self._base, self._beyond)
         elapsed -= self._base
         elapsed >>= self._dropped
         packed: Ints = keys.astype(np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from fractions import Fraction
 
 
@@ -34,7 +35,7 @@ def aggregate(function, values, n=None):
         return None
     return {
         "sum": total,
-        "mean": lambda items: total([float(i) for i in items] if isinstance(items[0], float) else items) / len(items),
+        "mean": mean,
         "std": deviation,
         "min": lambda items: positive_zero(min(items, key=nan_last)),
         "max": lambda items: positive_zero(max(items, key=nan_last)),
@@ -56,18 +57,16 @@ def total(values):
         return math.copysign(math.inf, sum(map(Fraction, values)))
 
 
+def mean(values):
+    return float(Fraction(sum(values), len(values))) if isinstance(values[0], int) else total(values) / len(values)
+
+
 def deviation(values):
     if len(values) < 2:
         return None
     if not all(map(math.isfinite, values)):
         return math.nan
-    exact = [Fraction(value) for value in values]
-    mean = sum(exact) / len(exact)
-    variance = sum((value - mean) ** 2 for value in exact) / (len(exact) - 1)
-    try:
-        return math.sqrt(float(variance))
-    except OverflowError:
-        return math.inf
+    return statistics.stdev(values)
 
 
 def nan_last(value):
