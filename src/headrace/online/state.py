@@ -135,7 +135,7 @@ class GroupState:
 
     def _number_keys(self, rows: pa.Table) -> tuple[Ints, list[bytes]]:
         if len(self._keys) == 1:
-            encoded = rows[self._keys[0]].combine_chunks().dictionary_encode()
+            encoded = _numeric(rows[self._keys[0]]).dictionary_encode()
             distinct = self._codec.keys([_plain(encoded.dictionary)])
             return encoded.indices.to_numpy().astype(np.int64), cast("list[bytes]", distinct)
         keys = self._codec.keys([_plain(rows[name]) for name in self._keys])
@@ -151,21 +151,26 @@ def _present(rows: pa.Table, names: Sequence[str]) -> pa.Table:
 
 
 def _numeric(column: Any) -> Any:
-    """Timestamps as int64 microseconds, dates as int32 days, everything else as it is; one array."""
+    """Timestamps as int64 microseconds, dates as int32 days, texts and bytes of one layout, all else as it is; one array."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if pa.types.is_timestamp(array.type):
-        return array.cast(pa.timestamp("us", array.type.tz)).view(pa.int64())
-    return array.view(pa.int32()) if pa.types.is_date32(array.type) else array
+    kind = array.type
+    if pa.types.is_timestamp(kind):
+        return array.cast(pa.timestamp("us", kind.tz)).view(pa.int64())
+    if pa.types.is_date32(kind):
+        return array.view(pa.int32())
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        return array.cast(pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary())
+    return array
 
 
 def _plain(column: Any) -> list[Any]:
     """The values as Python objects. By way of NumPy, which is several times faster than Arrow's own conversion."""
     array = _numeric(column)
-    if not array.null_count or pa.types.is_string(array.type) or pa.types.is_binary(array.type):
-        found: list[Any] = array.to_numpy(zero_copy_only=False).tolist()
-        return found
-    values: list[Any] = array.to_pylist()
-    return values
+    if array.null_count and (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        values: list[Any] = array.to_pylist()
+        return values
+    found: list[Any] = array.to_numpy(zero_copy_only=False).tolist()
+    return found
 
 
 def _integers(column: Any) -> Ints:

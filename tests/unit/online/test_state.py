@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ def histories(draw):
             "time": draw(moments),
             "partition": draw(st.sampled_from([0, -1])),
             "x": draw(st.none() | floats),
-            "n": draw(st.none() | st.integers(-(2**47), 2**47)),
+            "n": draw(st.none() | st.integers(-(2**57), 2**57)),
             "s": draw(st.none() | st.sampled_from(["", "a", "b", "ü"])),
             "flag": draw(st.none() | st.booleans()),
         }
@@ -238,3 +239,13 @@ def test_nothing_in_nothing_out():
     assert missing.values["count_30s"] == [0]
     assert missing.values["sum_x_30s"] == [None]
     assert missing.times == [None]
+
+
+@pytest.mark.parametrize("layout", ["string", "string_view", "large_string"])
+def test_text_may_come_in_any_layout(layout):
+    kind = getattr(pa, layout)()
+    state = GroupState(event_group(last=aggregation.last("s"), most=aggregation.max("s"), kinds=aggregation.count_distinct("s")))
+    columns = table(state, [row(1, 0, s="b"), row(2, 1, s="a"), row(3, 2, s=None)])
+    (column,) = state.inputs.expressions
+    changes = state.changes(columns.set_column(columns.column_names.index(column), column, columns[column].cast(kind)), 100)
+    assert state.read(list(changes.values()), 100).values == {"last": ["a"], "most": ["b"], "kinds": [2]}
