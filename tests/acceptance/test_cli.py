@@ -66,13 +66,13 @@ def test_a_mistake_is_json_where_json_is_asked_for(project):
 
 def test_ctrl_c_stops_a_push_and_says_what_it_took_in(project):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with start(project, "push", "purchases", "--batch", "1", **pipes) as process:
+    with hr.connect(project) as store, start(project, "push", "purchases", "--batch", "1", **pipes) as process:
+        before = store.freshness()["spending:1"].keys
         process.stdin.write(row(customer=2))
         process.stdin.flush()
-        with hr.connect(project) as store:
-            while store.online_features("fraud", {"customer_id": 2, "amount": 1.0}).statuses["spent_30d"] != ["PRESENT"]:
-                assert process.poll() is None
-                time.sleep(0.05)
+        while store.freshness()["spending:1"].keys == before:
+            assert process.poll() is None
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate()
     assert process.returncode == 130

