@@ -58,6 +58,11 @@ def collect_records(
 def merge_records(stored: bytes, change: bytes, now: int) -> bytes:
     """The state of the records of both, less those that no read at or after now needs."""
     one, other = unpack(stored), unpack(change)
+    if one[4] is None and other[4] is None:
+        newer, older = (other, one) if other[1:4] > one[1:4] else (one, other)
+        if newer[1] <= now or newer[1] == older[1]:  # nearly always: one record takes the place of another
+            newer[0] = min(one[0], other[0])
+            return pack(newer)
     records = sorted(_records(one) + _records(other), key=_order)
     # Of one timestamp, the one that sorts last stays.
     records = list({record[0]: record for record in records}.values())
