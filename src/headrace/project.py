@@ -16,6 +16,7 @@ from headrace.settings import STATE_FOLDER, Settings, find_project, load_setting
 if TYPE_CHECKING:
     from headrace.catalog.plan import Plan
     from headrace.catalog.service import Catalog
+    from headrace.definitions.version import GroupVersion, ViewVersion
     from headrace.lineage.store import LineageStore
     from headrace.store import Store
     from headrace.tracking.client.run import ActiveRun
@@ -47,7 +48,7 @@ def connect(target: str | os.PathLike[str] | None = None, *, clock: Clock = syst
 
 
 def start_run(**options: Any) -> ActiveRun:
-    """Start a run in the project here; use it with `with`. Takes what `store.start_run` takes: experiment, name, params, tags, …"""
+    """Start a run in the project here; use it with `with`. Takes what `store.runs.start` takes: experiment, params, tags, …"""
     folder = find_project(Path.cwd())
     store = _default.get(folder)
     if store is None:
@@ -99,9 +100,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     ingest = Ingest(catalog, lake, log, groups, Repeats(seen), clock, lock)
     history = History(catalog, ingest, engine)
     tracking = tracking_stores(database)
-    models = Models(
-        SqlModelStore(database), SqlAuditStore(database), tracking.runs, tracking.models, artifacts, clock, author
-    )
+    models = Models(SqlModelStore(database), SqlAuditStore(database), tracking.runs, tracking.models, artifacts, clock, author)
 
     def close() -> None:
         seen.close()
@@ -134,7 +133,8 @@ def _lineage_writer(edges: LineageStore, clock: Clock) -> Callable[[Plan], None]
 
     def write(plan: Plan) -> None:
         now = clock()
-        pairs = [pair for version in (*plan.groups, *plan.views) for pair in lineage_pairs(version)]
+        versions: list[GroupVersion | ViewVersion] = [*plan.groups, *plan.views]
+        pairs = [pair for version in versions for pair in lineage_pairs(version)]
         edges.add([Edge(source, target, "defines", now) for source, target in pairs])
 
     return write
@@ -156,7 +156,9 @@ def _embedded_only(settings: Settings) -> None:
     for name in ("lake", "artifacts", "online", "events"):
         value = getattr(settings, name)
         if "://" in value and not value.startswith("file://"):
-            msg = f"setting {name!r} is {value!r}, but this release keeps {name} in a folder; give a path or leave the setting out"
+            msg = (
+                f"setting {name!r} is {value!r}, but this release keeps {name} in a folder; give a path or leave the setting out"
+            )
             raise SettingsError(msg)
     if settings.engine != "duckdb":
         msg = f"setting 'engine' is {settings.engine!r}, but this release has only 'duckdb'"

@@ -97,7 +97,14 @@ def test_an_empty_frame_keeps_its_schema(store, kind):
     asked = {"pandas": empty, "polars": pl.from_pandas(empty), "arrow": pa.Table.from_pandas(empty)}[kind]
     found = store.historical_features("ranking", asked, timestamp="ts")
     assert type(found) is type(asked)
-    assert [str(name) for name in (found.column_names if kind == "arrow" else found.columns)] == ["user_id", "ts", "n", "total", "best", "said"]
+    assert [str(name) for name in (found.column_names if kind == "arrow" else found.columns)] == [
+        "user_id",
+        "ts",
+        "n",
+        "total",
+        "best",
+        "said",
+    ]
     assert len(found) == 0
     store.write("ratings", frame().iloc[:0])
     store.push("ratings", frame().iloc[:0])
@@ -107,16 +114,24 @@ def test_an_empty_frame_keeps_its_schema(store, kind):
 
 def test_mixed_time_zones_are_one_moment(store):
     east = AT.astimezone(timezone(timedelta(hours=9)))
-    store.push("ratings", pd.DataFrame({"user_id": [1, 1], "stars": [1.0, 2.0], "note": ["x", "y"], "rated_at": pd.Series([AT, east], dtype=object)}))
+    store.push(
+        "ratings",
+        pd.DataFrame(
+            {"user_id": [1, 1], "stars": [1.0, 2.0], "note": ["x", "y"], "rated_at": pd.Series([AT, east], dtype=object)}
+        ),
+    )
     just_after = AT + timedelta(microseconds=1)
     assert store.online_features("ranking", {"user_id": 1}, at=AT).values["n"] == [0]
     assert store.online_features("ranking", {"user_id": 1}, at=just_after).values["n"] == [2]
-    assert store.online_features("ranking", {"user_id": 1}, at=just_after.astimezone(timezone(timedelta(hours=-5)))).values["n"] == [2]
+    assert store.online_features("ranking", {"user_id": 1}, at=just_after.astimezone(timezone(timedelta(hours=-5)))).values[
+        "n"
+    ] == [2]
     assert store.online_features("ranking", {"user_id": 1}, at=just_after.replace(tzinfo=None)).values["n"] == [2]
 
 
 @pytest.mark.parametrize(
-    "moment", [datetime(1901, 2, 3, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)]
+    "moment",
+    [datetime(1901, 2, 3, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)],
 )
 def test_old_and_future_moments_are_kept_exactly(store, moment):
     store.push("ratings", [{"user_id": 1, "stars": 2.0, "note": "x", "rated_at": moment}])
@@ -149,9 +164,14 @@ def test_edges_of_int64_unicode_and_large_text_survive(store):
 
 def test_nan_in_pandas_is_null_and_in_arrow_is_nan(store):
     store.push("ratings", frame(stars=[math.nan, 1.0]))
-    schema = pa.schema([("user_id", pa.int64()), ("stars", pa.float64()), ("note", pa.string()), ("rated_at", pa.timestamp("us", "UTC"))])
+    schema = pa.schema(
+        [("user_id", pa.int64()), ("stars", pa.float64()), ("note", pa.string()), ("rated_at", pa.timestamp("us", "UTC"))]
+    )
     store.push("ratings", pa.table({"user_id": [2], "stars": [math.nan], "note": ["n"], "rated_at": [AT]}, schema=schema))
-    store.push("ratings", pa.table({"user_id": [3, 3], "stars": [math.inf, 1.0], "note": ["n", "n"], "rated_at": [AT, AT]}, schema=schema))
+    store.push(
+        "ratings",
+        pa.table({"user_id": [3, 3], "stars": [math.inf, 1.0], "note": ["n", "n"], "rated_at": [AT, AT]}, schema=schema),
+    )
     found = store.online_features("ranking", {"user_id": [1, 2, 3]}, at=AT + timedelta(seconds=1)).values
     assert found["total"][0] is None
     assert math.isnan(found["total"][1])
@@ -165,7 +185,11 @@ def test_nan_in_pandas_is_null_and_in_arrow_is_nan(store):
 def test_rows_order_index_and_duplicates_of_the_asked_frame_stay(store):
     store.push("ratings", frame())
     asked = pd.DataFrame(
-        {"ts": pd.to_datetime([AT, AT + timedelta(days=1), AT, None], utc=True), "user_id": pd.array([2, 1, 2, 1], "Int64"), "tag": list("zyxw")},
+        {
+            "ts": pd.to_datetime([AT, AT + timedelta(days=1), AT, None], utc=True),
+            "user_id": pd.array([2, 1, 2, 1], "Int64"),
+            "tag": list("zyxw"),
+        },
         index=[5, 5, "a", None],
     )
     found = store.historical_features("ranking", asked, timestamp="ts")
@@ -174,7 +198,12 @@ def test_rows_order_index_and_duplicates_of_the_asked_frame_stay(store):
 
 
 def test_a_request_tells_what_is_wrong_with_it(store):
-    for entities, named in (({}, "user_id"), ({"user_id": "seven"}, "user_id"), ({"user_id": [1.5]}, "user_id"), ({"user_id": True}, "user_id")):
+    for entities, named in (
+        ({}, "user_id"),
+        ({"user_id": "seven"}, "user_id"),
+        ({"user_id": [1.5]}, "user_id"),
+        ({"user_id": True}, "user_id"),
+    ):
         with pytest.raises(hr.InvalidInputError, match=named):
             store.online_features("ranking", entities)
     with pytest.raises(hr.InvalidInputError, match="datetime"):

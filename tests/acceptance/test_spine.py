@@ -23,7 +23,9 @@ ratings = hr.EventSource(
     schema={"user_id": "int64", "video_id": "int64", "stars": "float64", "rated_at": "timestamp"},
 )
 videos = hr.TableSource(
-    "videos", timestamp="updated_at", schema={"video_id": "int64", "title": "string", "genres": "string", "updated_at": "timestamp"}
+    "videos",
+    timestamp="updated_at",
+    schema={"video_id": "int64", "title": "string", "genres": "string", "updated_at": "timestamp"},
 )
 user_taste = hr.FeatureGroup(
     "user_taste",
@@ -38,8 +40,12 @@ user_taste = hr.FeatureGroup(
         "last_videos": hr.last_n("video_id", 5),
     },
 )
-video_taste = hr.FeatureGroup("video_taste", entity=video, source=ratings, features={"video_stars_avg_30d": hr.mean("stars", "30d")})
-video_facts = hr.FeatureGroup("video_facts", entity=video, source=videos, features={"is_comedy": "contains(genres, 'Comedy')", "title": "title"})
+video_taste = hr.FeatureGroup(
+    "video_taste", entity=video, source=ratings, features={"video_stars_avg_30d": hr.mean("stars", "30d")}
+)
+video_facts = hr.FeatureGroup(
+    "video_facts", entity=video, source=videos, features={"is_comedy": "contains(genres, 'Comedy')", "title": "title"}
+)
 
 
 @hr.on_demand(inputs=["stars_avg_7d", "video_stars_avg_30d"], returns="float64")
@@ -57,7 +63,14 @@ def history():
     rows = 3000
     stars = rng.integers(1, 11, rows) / 2
     at = pd.Timestamp(START) + pd.to_timedelta(np.sort(rng.integers(0, 60 * 86_400, rows)), unit="s")
-    return pd.DataFrame({"user_id": rng.integers(0, 40, rows), "video_id": rng.integers(0, 60, rows), "stars": stars, "rated_at": at.as_unit("us")})
+    return pd.DataFrame(
+        {
+            "user_id": rng.integers(0, 40, rows),
+            "video_id": rng.integers(0, 60, rows),
+            "stars": stars,
+            "rated_at": at.as_unit("us"),
+        }
+    )
 
 
 @pytest.fixture
@@ -66,7 +79,9 @@ def store(tmp_path, history):
         store.apply([ranking])
         store.write("ratings", history.iloc[:2000], batch_id="first")
         genres = ["Comedy|Drama" if number % 3 else "Drama" for number in range(60)]
-        store.write("videos", pd.DataFrame({"video_id": range(60), "title": "t", "genres": genres, "updated_at": pd.Timestamp(START)}))
+        store.write(
+            "videos", pd.DataFrame({"video_id": range(60), "title": "t", "genres": genres, "updated_at": pd.Timestamp(START)})
+        )
         store.materialize()
         yield store
 
@@ -118,7 +133,9 @@ def test_a_training_set_survives_later_writes(store, history):
     assert made.verify()
     kept = store.training_sets.get("ranking-2026-11").to_pandas()
     assert len(kept) == 800
-    changed = store.training_set("ranking", labels(history).iloc[:800], timestamp="rated_at", label="liked", name="ranking-2026-11")
+    changed = store.training_set(
+        "ranking", labels(history).iloc[:800], timestamp="rated_at", label="liked", name="ranking-2026-11"
+    )
     assert changed.version == 2
     assert changed.fingerprint != made.fingerprint
     assert made.verify()
@@ -139,7 +156,10 @@ def train(store, history, strength):
 def test_from_a_run_to_a_rollback(store, history):
     run, logged, x = train(store, history, 1.0)
     assert store.runs.get(run.id).status == "FINISHED"
-    assert [found.id for found in store.runs.search("metrics.accuracy > 0.1 and params.C = '1.0'", order_by=["metrics.accuracy desc"], limit=5)] == [run.id]
+    assert [
+        found.id
+        for found in store.runs.search("metrics.accuracy > 0.1 and params.C = '1.0'", order_by=["metrics.accuracy desc"], limit=5)
+    ] == [run.id]
     first = store.models.register(logged, "video-ranker")
     assert (first.name, first.version, first.run_id) == ("video-ranker", 1, run.id)
     store.models.promote("video-ranker", first.version, to="Production", reason="the first")
@@ -173,7 +193,9 @@ def test_lineage_runs_from_a_column_to_the_champion_and_back(store, history):
 def test_a_pinned_view_keeps_its_meaning(store, history):
     frame = labels(history).iloc[:50]
     before = store.historical_features("ranking:1", frame, timestamp="rated_at")
-    changed = hr.FeatureGroup("video_taste", entity=video, source=ratings, features={"video_stars_avg_30d": hr.mean("stars + 100", "30d")})
+    changed = hr.FeatureGroup(
+        "video_taste", entity=video, source=ratings, features={"video_stars_avg_30d": hr.mean("stars + 100", "30d")}
+    )
     store.apply([hr.FeatureView("ranking", features=[user_taste, video_facts["is_comedy"], changed, taste_gap])])
     pd.testing.assert_frame_equal(store.historical_features("ranking:1", frame, timestamp="rated_at"), before)
     now = store.historical_features("ranking", frame, timestamp="rated_at")["video_stars_avg_30d"]
@@ -181,5 +203,7 @@ def test_a_pinned_view_keeps_its_meaning(store, history):
     at = START + timedelta(days=50)
     entities = {"user_id": 7, "video_id": 3}
     store.materialize()
-    old, new = (store.online_features(name, entities, at=at).values["video_stars_avg_30d"][0] for name in ("ranking:1", "ranking"))
+    old, new = (
+        store.online_features(name, entities, at=at).values["video_stars_avg_30d"][0] for name in ("ranking:1", "ranking")
+    )
     assert math.isclose(old + 100, new)

@@ -133,7 +133,9 @@ def child_rows(first, count):
 
 def test_two_processes_push_at_once_and_nothing_is_lost_or_doubled(project):
     children = [
-        subprocess.Popen([sys.executable, "-c", CHILD, str(project), "push", str(first)], stdout=subprocess.PIPE, text=True, env=os.environ)
+        subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(project), "push", str(first)], stdout=subprocess.PIPE, text=True, env=os.environ
+        )
         for first in (0, 100_000)
     ]
     for child in children:

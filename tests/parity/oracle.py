@@ -69,7 +69,9 @@ def aggregate(events: list[Event], key: Any, t: int, spec: Spec, as_known: bool 
         return statistics.stdev(values) if len(values) > 1 else None
     if spec.function == "count_distinct":
         return len(set(values))
-    return {"min": min, "max": max, "first": lambda v: v[0], "last": lambda v: v[-1], "last_n": lambda v: v[-spec.n :]}[spec.function](values)
+    return {"min": min, "max": max, "first": lambda v: v[0], "last": lambda v: v[-1], "last_n": lambda v: v[-spec.n :]}[
+        spec.function
+    ](values)
 
 
 def exact_sum(values: list[Any]) -> Any:

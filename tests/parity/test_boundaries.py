@@ -29,7 +29,9 @@ group = hr.FeatureGroup(
         "lasts": hr.last_n("x", 2),
     },
 )
-aged = hr.FeatureGroup("aged", entity=thing, source=events, ttl="1m", features={"aged_last": hr.last("x"), "aged_count": hr.count()})
+aged = hr.FeatureGroup(
+    "aged", entity=thing, source=events, ttl="1m", features={"aged_last": hr.last("x"), "aged_count": hr.count()}
+)
 facts = hr.FeatureGroup("facts", entity=thing, source=records, ttl="1m", features={"rx": "x"})
 view = hr.FeatureView("view", features=[group, aged, facts])
 
@@ -63,7 +65,9 @@ def ask(tmp_path):
         frame = pd.DataFrame({"k": pd.array([key], "Int64"), "t": [pd.Timestamp(moment(t))]})
         trained = store.historical_features("view", frame, timestamp="t")
         served = store.online_features("view", {"k": [key]}, at=moment(t))
-        clean = {name: None if trained[name].isna().any() else trained[name].iloc[0] for name in view.feature_names if name != "lasts"}
+        clean = {
+            name: None if trained[name].isna().any() else trained[name].iloc[0] for name in view.feature_names if name != "lasts"
+        }
         lasts = trained["lasts"].iloc[0]
         clean["lasts"] = None if lasts is None else list(lasts)
         assert clean == {name: column[0] for name, column in served.values.items()}

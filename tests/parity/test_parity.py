@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
 from parity.oracle import SECOND
 from parity.world import World, differences
 
@@ -22,7 +23,9 @@ INTS = st.one_of(st.none(), st.integers(-5, 5), st.sampled_from([2**53 + 1, -(2*
 LAGS = st.one_of(
     st.integers(-3 * SECOND, 70 * SECOND), st.sampled_from([0, 1, SECOND, 7 * SECOND, 10 * SECOND, 60 * SECOND, 10 * SECOND - 1])
 )
-ROWS = st.lists(st.tuples(KEYS, LAGS, FLOATS, INTS, st.one_of(st.none(), st.sampled_from(["a", "b", "é"]))), min_size=1, max_size=12)
+ROWS = st.lists(
+    st.tuples(KEYS, LAGS, FLOATS, INTS, st.one_of(st.none(), st.sampled_from(["a", "b", "é"]))), min_size=1, max_size=12
+)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["push", "write"]), st.sampled_from(["events", "records"]), ROWS),
@@ -43,7 +46,12 @@ def template(tmp_path_factory):
 
 
 # no shrinking: each example drives real stores, and a failing history is short enough to read
-@settings(max_examples=40, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(steps=STEPS, base=st.sampled_from([NOW, NOW + 123_457, -86_400 * SECOND + 1]))
 def test_online_equals_history_as_known_equals_a_plain_loop(template, steps, base):
     with tempfile.TemporaryDirectory() as folder:

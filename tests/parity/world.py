@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from parity.oracle import SECOND, Event, Spec, aggregate, newest, record
 
 import headrace as hr
+from parity.oracle import SECOND, Event, Spec, aggregate, newest, record
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WINDOWS = {"10s": (10 * SECOND, 1 * SECOND), "7s": (7 * SECOND, 7 * SECOND), "1m": (60 * SECOND, 10 * SECOND), None: (None, None)}
@@ -44,9 +44,15 @@ def _specs() -> dict[str, tuple[Any, Spec]]:
 SPECS = _specs()
 windows = hr.FeatureGroup("windows", entity=thing, source=events, features={name: made for name, (made, _) in SPECS.items()})
 short = hr.FeatureGroup(
-    "short", entity=thing, source=events, ttl="40s", features={"short_count": hr.count("10s"), "short_last": hr.last("n", default=-1)}
+    "short",
+    entity=thing,
+    source=events,
+    ttl="40s",
+    features={"short_count": hr.count("10s"), "short_last": hr.last("n", default=-1)},
 )
-facts = hr.FeatureGroup("facts", entity=thing, source=records, features={"rx": "x", "rn2": "n * 2", "rs": hr.column("s", default="?")})
+facts = hr.FeatureGroup(
+    "facts", entity=thing, source=records, features={"rx": "x", "rn2": "n * 2", "rs": hr.column("s", default="?")}
+)
 brief = hr.FeatureGroup("brief", entity=thing, source=records, ttl="40s", features={"bx": "x"})
 
 
@@ -122,7 +128,10 @@ class World:
 
     def historical(self, asked: list[tuple[Any, int]], *, as_known: bool) -> list[dict[str, Any]]:
         frame = pd.DataFrame(
-            {"k": pd.array([key for key, _ in asked], "Int64"), "t": pd.to_datetime([t for _, t in asked], unit="us", utc=True).as_unit("us")}
+            {
+                "k": pd.array([key for key, _ in asked], "Int64"),
+                "t": pd.to_datetime([t for _, t in asked], unit="us", utc=True).as_unit("us"),
+            }
         )
         import pyarrow as pa
 

@@ -23,7 +23,7 @@ class LogBatch:
     @property
     def last(self) -> int:
         """The offset of the last row."""
-        return self.first + self.rows.num_rows - 1
+        return self.first + int(self.rows.num_rows) - 1
 
 
 class EventLog(Protocol):

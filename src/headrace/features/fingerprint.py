@@ -72,7 +72,7 @@ def _fixed(column: pa.Array) -> bytes:
         column = column.cast(pa.int64())
     elif pa.types.is_date32(kind):
         column = column.cast(pa.int32())
-    filled = column.fill_null(False if pa.types.is_boolean(column.type) else 0)  # noqa: FBT003 - Arrow's own signature
+    filled = column.fill_null(False if pa.types.is_boolean(column.type) else 0)
     values = np.asarray(filled.to_numpy(zero_copy_only=False))
     if values.dtype.kind == "f":
         values = np.where(np.isnan(values), np.nan, values)

@@ -127,9 +127,8 @@ def _checked(view: ViewVersion, queries: pa.Table, timestamp: str) -> pa.Table:
             columns[out] = _cast(queries, name, kind)
         except InvalidInputError as error:
             faults.append(str(error))
-    for name in view.view.request_inputs:
-        if name not in queries.column_names:
-            faults.append(f"on-demand features of view {view.id!r} need a column {name!r}, which the frame doesn't have")
+    missing = [name for name in view.view.request_inputs if name not in queries.column_names]
+    faults += [f"on-demand features of view {view.id!r} need a column {name!r}, which the frame doesn't have" for name in missing]
     taken = [name for name in view.view.feature_names if name in queries.column_names]
     if taken:
         faults.append(f"the frame already has the columns {taken}, which view {view.id!r} computes; rename or drop them")

@@ -25,7 +25,7 @@ __all__ = ["Ingest", "Pushed", "Written"]
 STREAM = 0
 """The embedded log's one partition."""
 FLUSH_ROWS = 50_000
-"""Pushed rows wait in the log, durable, until so many are there or somebody reads the lake: one larger commit, not many small ones."""
+"""Pushed rows wait in the log, durable, until so many are there or somebody reads the lake: one large commit, not many."""
 
 Lock = Callable[[str], AbstractContextManager[None]]
 """A lock by name that holds across threads and processes and is free again when its holder dies."""
@@ -172,7 +172,7 @@ class Ingest:
         return end
 
     def stream_rows(self, source: Source, after: int) -> Iterator[tuple[int, pa.Table]]:
-        """(last offset, rows) of the stream after an offset, in order: from the lake what the log has let go, then from the log."""
+        """(last offset, rows) of the stream after an offset, in order: from the lake what the log let go, then from the log."""
         if after + 1 < self._log.start(source.name, STREAM):
             snapshot = self.table(source).snapshot()
             for batch in snapshot.scan([*source.schema, EVENT_TIME, OFFSET], partition=STREAM, after=after):
@@ -195,7 +195,9 @@ class Ingest:
     def _read(self, source: Source, data: Any, where: str) -> pa.Table:
         from headrace.lake.intake import read_frame
 
-        required = sorted({column for group in self._catalog.groups_of(source.name) for column in group.group.key_columns.values()})
+        required = sorted(
+            {column for group in self._catalog.groups_of(source.name) for column in group.group.key_columns.values()}
+        )
         rows = read_frame(data, source.schema, source.timestamp, available=source.available, where=where, required=required)
         return with_times(source, rows, self._clock())
 
@@ -227,7 +229,9 @@ def with_times(source: Source, rows: pa.Table, now: int) -> pa.Table:
     if source.timestamp != EVENT_TIME:
         rows = rows.append_column(EVENT_TIME, rows.column(source.timestamp))
     if source.available is None:
-        rows = rows.append_column(AVAILABLE_TIME, pa.array([now], pa.int64()).cast(kind).take(pa.array([0] * rows.num_rows, pa.int64())))
+        rows = rows.append_column(
+            AVAILABLE_TIME, pa.array([now], pa.int64()).cast(kind).take(pa.array([0] * rows.num_rows, pa.int64()))
+        )
     elif source.available != AVAILABLE_TIME:
         rows = rows.append_column(AVAILABLE_TIME, rows.column(source.available))
     return rows

@@ -134,7 +134,9 @@ class Lookup:
         if plan.view.view.on_demand:
             self._compute(plan, asked, rows, values, statuses, times)
         ordered = {name: values[name] for name in plan.order}
-        return OnlineFeatures(view.id, asked, ordered, {name: statuses[name] for name in plan.order}, moment, {n: times[n] for n in plan.order})
+        return OnlineFeatures(
+            view.id, asked, ordered, {name: statuses[name] for name in plan.order}, moment, {n: times[n] for n in plan.order}
+        )
 
     def _plan(self, view: ViewVersion) -> _Plan:
         groups = []
@@ -184,7 +186,8 @@ class Lookup:
         through = offsets_of(self._groups.applied(version))
         kinds = version.group.entity.keys
         queries = {
-            request: pa.array([asked[request][row] for row in inexact], arrow_type(kinds[key])) for key, request in group.columns.keys.items()
+            request: pa.array([asked[request][row] for row in inexact], arrow_type(kinds[key]))
+            for key, request in group.columns.keys.items()
         }
         found, found_times = self._history.values_at(group.columns, pa.table(queries), moment, through)
         for position, row in enumerate(inexact):

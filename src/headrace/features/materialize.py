@@ -40,7 +40,9 @@ class Materializer:
         self._ingest = ingest
         self._groups = groups
 
-    def run(self, names: Sequence[str] | None = None, *, rebuild: bool = False, progress: Progress = silent) -> list[Materialized]:
+    def run(
+        self, names: Sequence[str] | None = None, *, rebuild: bool = False, progress: Progress = silent
+    ) -> list[Materialized]:
         """Bring groups up to date.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from headrace.definitions.aggregation import Aggregation
@@ -55,9 +55,13 @@ def compute(view: ViewVersion, columns: Mapping[str, pa.Array], rows: int) -> di
     return results
 
 
-def _input(item: OnDemandFeature, name: str, columns: Mapping[str, pa.Array], types: Mapping[str, InputType]) -> np.ndarray[Any, Any]:
+def _input(
+    item: OnDemandFeature, name: str, columns: Mapping[str, pa.Array], types: Mapping[str, InputType]
+) -> np.ndarray[Any, Any]:
     if name not in columns:
-        msg = f"on-demand feature {item.name!r} needs {name!r}, which the view doesn't compute; give it as a column of the request"
+        msg = (
+            f"on-demand feature {item.name!r} needs {name!r}, which the view doesn't compute; give it as a column of the request"
+        )
         raise InvalidInputError(msg)
     column = columns[name]
     if name in types:
@@ -88,7 +92,9 @@ def _to_numpy(column: pa.Array, dtype: str, *, nullable: bool) -> np.ndarray[Any
         filled = column.cast(pa.timestamp("us")) if column.null_count == 0 else column.cast(pa.int64()).fill_null(-(2**63))
         return np.asarray(filled.to_numpy(zero_copy_only=False)).astype("datetime64[us]")
     if is_float(dtype) or (is_integer(dtype) and nullable):
-        return np.asarray(column.cast(pa.float32() if dtype == "float32" else pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+        return np.asarray(
+            column.cast(pa.float32() if dtype == "float32" else pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        )
     if is_integer(dtype) or (dtype == "bool" and not nullable):
         return np.asarray(column.to_numpy(zero_copy_only=False))
     values = np.empty(len(column), object)
@@ -123,5 +129,5 @@ def _output(item: OnDemandFeature, result: Any, rows: int) -> pa.Array:
     return column
 
 
-def _plain(values: Sequence[Any]) -> list[Any]:
+def _plain(values: Iterable[Any]) -> list[Any]:
     return [None if isinstance(value, float) and value != value else value for value in values]  # noqa: PLR0124 - NaN test

@@ -35,7 +35,9 @@ class Repeats:
         ids = _digests(source, rows)
         times = rows.column(EVENT_TIME).cast("int64").to_pylist()
         recorded = self._seen.seen(source.name, [digest for digest in ids if digest is not None])
-        known = {digest: time for digest, time in zip((d for d in ids if d is not None), recorded, strict=True) if time is not None}
+        known = {
+            digest: time for digest, time in zip((d for d in ids if d is not None), recorded, strict=True) if time is not None
+        }
         keep: list[int] = []
         for row, (digest, time) in enumerate(zip(ids, times, strict=True)):
             if digest is not None:

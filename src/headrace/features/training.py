@@ -91,7 +91,8 @@ class TrainingSet:
 
     def to_pandas(self) -> pd.DataFrame:
         """Its rows as a pandas DataFrame."""
-        return self.load().to_pandas()
+        frame: pd.DataFrame = self.load().to_pandas()
+        return frame
 
     def to_polars(self) -> pl.DataFrame:
         """Its rows as a polars DataFrame."""
@@ -112,7 +113,14 @@ class TrainingSets:
     """Makes training sets and finds them again."""
 
     def __init__(
-        self, catalog: Catalog, history: History, lake: Lake, store: TrainingSetStore, lineage: LineageStore, clock: Clock, author: str
+        self,
+        catalog: Catalog,
+        history: History,
+        lake: Lake,
+        store: TrainingSetStore,
+        lineage: LineageStore,
+        clock: Clock,
+        author: str,
     ) -> None:
         self._catalog = catalog
         self._history = history
@@ -179,7 +187,8 @@ class TrainingSets:
         name, version = parse_reference(reference)
         record = self._store.get(name, version)
         if record is None:
-            raise NotFoundError.of("training set", reference, (f"{item.name}:{item.version}" for item in self._store.all()))
+            known = [f"{item.name}:{item.version}" for item in self._store.all()]
+            raise NotFoundError.of("training set", reference, known)
         return self._open(record)
 
     def all(self) -> Sequence[TrainingSet]:
@@ -209,7 +218,10 @@ class TrainingSets:
 
 
 def _same(left: TrainingSetRecord, right: TrainingSetRecord) -> bool:
-    return all(getattr(left, name) == getattr(right, name) for name in ("fingerprint", "view", "labels", "timestamp", "label", "as_known"))
+    return all(
+        getattr(left, name) == getattr(right, name)
+        for name in ("fingerprint", "view", "labels", "timestamp", "label", "as_known")
+    )
 
 
 def _beside(left: pa.Table, right: pa.Table) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,16 @@ from headrace.definitions.version import GroupVersion, ViewVersion
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["NOT_FOUND", "NULL_VALUE", "OUTSIDE_MAX_AGE", "PRESENT", "GroupColumns", "columns_of", "finish_columns", "finish_values"]
+__all__ = [
+    "NOT_FOUND",
+    "NULL_VALUE",
+    "OUTSIDE_MAX_AGE",
+    "PRESENT",
+    "GroupColumns",
+    "columns_of",
+    "finish_columns",
+    "finish_values",
+]
 
 PRESENT = "PRESENT"
 NULL_VALUE = "NULL_VALUE"
@@ -54,7 +63,9 @@ def columns_of(view: ViewVersion) -> list[GroupColumns]:
     return [GroupColumns(view.groups[name], dict(keys), names) for (name, keys), names in merged.items()]
 
 
-def finish_columns(group: FeatureGroup, names: Sequence[str], values: pa.Table, times: pa.ChunkedArray, asked: pa.ChunkedArray) -> list[pa.Array]:
+def finish_columns(
+    group: FeatureGroup, names: Sequence[str], values: pa.Table, times: pa.ChunkedArray, asked: pa.ChunkedArray
+) -> list[pa.Array]:
     """Apply ttl and defaults to whole columns.
 
     Args:
@@ -68,7 +79,7 @@ def finish_columns(group: FeatureGroup, names: Sequence[str], values: pa.Table, 
     expired = None
     if group.ttl_micros is not None:
         age = pc.subtract(asked.cast(pa.int64()), times.cast(pa.int64()))
-        expired = pc.fill_null(pc.greater(age, group.ttl_micros), False)  # noqa: FBT003 - Arrow's own signature
+        expired = pc.fill_null(pc.greater(age, group.ttl_micros), False)
     finished = []
     for name in names:
         column = values.column(name)
@@ -90,9 +101,14 @@ def _fill(column: Any, default: Any) -> Any:
     return pa.chunked_array([pa.array([default if item is None else item for item in column.to_pylist()], column.type)])
 
 
-def finish_values(feature: Feature, ttl: int | None, values: list[Any], times: Sequence[int | None], at: int) -> tuple[list[Any], list[str]]:
+def finish_values(
+    feature: Feature, ttl: int | None, values: list[Any], times: Sequence[int | None], at: int
+) -> tuple[list[Any], list[str]]:
     """Apply ttl and default to the values of one feature, and say the status of each. Changes `values` in place."""
-    statuses = [NOT_FOUND if time is None else PRESENT if value is not None else NULL_VALUE for value, time in zip(values, times, strict=True)]
+    statuses = [
+        NOT_FOUND if time is None else PRESENT if value is not None else NULL_VALUE
+        for value, time in zip(values, times, strict=True)
+    ]
     if ttl is not None:
         for row, time in enumerate(times):
             if time is not None and at - time > ttl:
@@ -119,7 +135,7 @@ def _to_date(value: Any) -> date:
     return (_EPOCH + timedelta(days=value)).date() if isinstance(value, int) else value
 
 
-_FROM_STORED = {
+_FROM_STORED: dict[str, Callable[[Any], Any]] = {
     "timestamp": _to_datetime,
     "date": _to_date,
     "list<timestamp>": lambda items: [_to_datetime(item) for item in items],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from fractions import Fraction
 
 import pytest
 from hypothesis import given

@@ -4,6 +4,8 @@ import sqlalchemy as sa
 
 from headrace.sql.tables import metadata
 
+__all__ = ["training_sets"]
+
 training_sets = sa.Table(
     "training_sets",
     metadata,
