@@ -36,8 +36,8 @@ class Timeline:
         last = int(times.max()) if len(times) else 0
         self._beyond = min(last + 1, FOREVER)
         span = (last - self._base).bit_length()
-        key_bits = int(keys.max()).bit_length() if len(keys) else 0
-        self._dropped = max(0, key_bits + span - PACKED_BITS)
+        self._last_key = int(keys.max()) if len(keys) else 0
+        self._dropped = max(0, (self._last_key + 1).bit_length() + span - PACKED_BITS)
         self._bits = span - self._dropped
         packed = self.pack(keys, times)
         self.order: Ints = np.argsort(packed)
@@ -52,14 +52,13 @@ class Timeline:
         elapsed = np.clip(times, self._base, self._beyond)
         elapsed -= self._base
         elapsed >>= self._dropped
-        packed: Ints = keys.astype(np.int64)
-        packed <<= self._bits
+        packed = self._packed_keys(keys)
         packed += elapsed
         return packed
 
     def starts(self, keys: NDArray[np.integer]) -> Ints:
         """The position of the first event of each key."""
-        return self._packed.searchsorted(keys.astype(np.int64) << self._bits)
+        return self._packed.searchsorted(self._packed_keys(keys))
 
     def before(self, keys: NDArray[np.integer], times: Ints) -> Ints:
         """The position that ends the events of each key that happened before each time."""
@@ -73,6 +72,11 @@ class Timeline:
         """The position of the first event of every key, ascending."""
         keys = self._packed >> self._bits
         return np.flatnonzero(np.concatenate([np.ones(min(1, len(keys)), bool), keys[1:] != keys[:-1]]))
+
+    def _packed_keys(self, keys: NDArray[np.integer]) -> Ints:
+        packed: Ints = np.minimum(keys, self._last_key + 1).astype(np.int64)  # those beyond have no events, and would not fit
+        packed <<= self._bits
+        return packed
 
     def _settle(self, columns: list[NDArray[np.integer]]) -> None:
         same = self._packed[1:] == self._packed[:-1]
