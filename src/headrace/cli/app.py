@@ -18,7 +18,7 @@ Every command takes --project DIR (or -C DIR) and --json, and explains itself wi
 _PROJECT: tuple[Verb[...], ...] = (project.init, project.demo, doctor.doctor, project.version)
 _FEATURES: tuple[Verb[...], ...] = (definitions.plan, definitions.apply, data.write, data.push, data.materialize)
 _NOUNS: tuple[tuple[str, str, tuple[Verb[...], ...]], ...] = (
-    ("features", "Feature groups and views: look at them, read them, make training sets.", features.VERBS),
+    ("features", "Definitions, the values now and then, training sets.", features.VERBS),
     ("runs", "Training runs: search, compare, look into, fetch files.", runs.VERBS),
     ("models", "Registered models: versions, gates, promotions, rollbacks.", models.VERBS),
 )

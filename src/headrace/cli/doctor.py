@@ -24,4 +24,4 @@ def doctor(session: Session) -> Answer:
     warned = sum(1 for finding in found if finding.level == "warn")
     table = Table(("", "CHECK", "FOUND", "TO DO"), [(item.level, item.name, item.found, item.advice) for item in found])
     summary = f"{failed} failed, {warned} warnings" if failed or warned else "all is well"
-    return Answer({"ok": not failed, "checks": found}, [table, "", summary], code=REFUSED if failed else 0)
+    return Answer({"ok": not failed, "checks": found}, [table, summary], code=REFUSED if failed else 0)

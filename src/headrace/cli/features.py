@@ -33,17 +33,19 @@ AsKnown = Annotated[
 
 @verb("list", "headrace features list")
 def list_features(session: Session) -> Answer:
-    """Groups and views, with their features and how fresh they are."""
-    groups, views = describing.groups(session.store), describing.views(session.store)
-    return Answer({"groups": groups, "views": views}, [*describing.overview(groups, views)])
+    """Sources, groups and views, and how fresh the groups are."""
+    found = describing.overview_data(session.store)
+    return Answer(found, describing.overview(found))
 
 
-@verb("show", "headrace features show user_taste", "headrace features show ranking:3")
+@verb("show", "headrace features show user_taste", "headrace features show ranking:3", "headrace features show source:ratings")
 def show(
     session: Session,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A group or a view, also with a version: user_taste:2.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A view, group, source or entity, perhaps with a version: ranking:3.")
+    ],
 ) -> Answer:
-    """One group or view in full: features with types and expressions, versions, and who reads it."""
+    """One definition in full: features with types and expressions, versions, and who reads it."""
     found = describing.describe(session.store, name)
     return Answer(found, describing.description(found))
 
@@ -67,7 +69,7 @@ def get(
     definition = session.store.catalog.view(view).view
     asked = parse_request(request, definition.request_keys, definition.request_inputs)
     found = session.store.online_features(view, asked, None if at is None else parse_time(at))
-    return Answer(_online_data(found), [f"{found.view} at {short_time(found.at)} UTC", "", _online_table(found)])
+    return Answer(_online_data(found), [f"{found.view} at {short_time(found.at)} UTC", _online_table(found)])
 
 
 @verb("history", "headrace features history ranking moments.parquet -t rated_at -o features.parquet")
@@ -147,7 +149,7 @@ def verify(
     if result.ok:
         return Answer(data, [f"{said}, every value is the same"])
     rows = list(result.differing.items())
-    return Answer(data, [f"{said}, and they differ", "", Table(("COLUMN", "ROWS THAT DIFFER"), rows)], code=REFUSED)
+    return Answer(data, [f"{said}, and they differ", Table(("COLUMN", "ROWS THAT DIFFER"), rows)], code=REFUSED)
 
 
 @verb("freshness", "headrace features freshness")

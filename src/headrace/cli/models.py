@@ -204,10 +204,10 @@ def _model_parts(model: RegisteredModel, versions: list[ModelVersion]) -> list[P
     )
     columns = ("VERSION", "STAGE", "ALIASES", "RUN", "FLAVOR", "VIEW", "CREATED", "METRICS")
     rows = [
-        (v.version, v.stage, v.aliases, v.run_id, v.flavor, v.view, short_time(v.created), dict(list(v.metrics.items())[:3]))
+        (v.version, v.stage, v.aliases, v.run_id[:12], v.flavor, v.view, short_time(v.created), dict(list(v.metrics.items())[:3]))
         for v in versions
     ]
-    return [facts, "", Table(columns, rows)]
+    return [facts, Table(columns, rows)]
 
 
 def _version_parts(version: ModelVersion) -> list[Part]:
@@ -229,4 +229,4 @@ def _version_parts(version: ModelVersion) -> list[Part]:
         ]
     )
     metrics = Table(("METRIC", "VALUE"), list(version.metrics.items()), empty="its run logged no metrics")
-    return [facts, "", metrics]
+    return [facts, metrics]

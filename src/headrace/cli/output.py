@@ -15,12 +15,11 @@ __all__ = ["Answer", "Fields", "Table", "note", "print_answer"]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under column names. An empty one shows the `empty` sentence: what to do to fill it."""
+    """Rows under column names. An empty one shows the `empty` sentence, which says what to do to fill it, or nothing."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     empty: str = ""
-    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Answer:
 
     Attributes:
         data: for --json.
-        parts: for a person, in order.
+        parts: for a person, in order, with an empty line between them.
         code: the exit code: 0, or 1 for a negative answer.
     """
 
@@ -57,10 +56,12 @@ def print_answer(answer: Answer, stream: TextIO, *, as_json: bool) -> None:
     """Print an answer: one JSON value, or its parts; as coloured tables on a terminal, else as aligned text."""
     if as_json:
         stream.write(json.dumps(plain(answer.data), indent=2, ensure_ascii=False) + "\n")
-    elif stream.isatty():
-        _print_rich(answer.parts, stream)
     else:
-        stream.write("".join(f"{_text(part)}\n" for part in answer.parts))
+        parts = [part for part in answer.parts if not isinstance(part, Table) or part.rows or part.empty]
+        if stream.isatty():
+            _print_rich(parts, stream)
+        else:
+            stream.write("\n".join(f"{_text(part)}\n" for part in parts))
     stream.flush()
 
 
@@ -72,7 +73,7 @@ def _text(part: Part) -> str:
         return "\n".join(f"{name:<{width}}  {cell(value)}" for name, value in part.pairs)
     if not part.rows:
         return part.empty
-    return "\n".join([*([part.title] if part.title else []), *_aligned(part)])
+    return "\n".join(_aligned(part))
 
 
 def _aligned(table: Table) -> list[str]:
@@ -100,12 +101,14 @@ def _print_rich(parts: Sequence[Part], stream: TextIO) -> None:
     from rich.text import Text
 
     console = Console(file=stream, highlight=False)
-    for part in parts:
+    for place, part in enumerate(parts):
+        if place:
+            console.print()
         if isinstance(part, Table) and part.rows:
             console.print(_rich_table(part))
         elif isinstance(part, Fields):
+            width = max(len(name) for name, _ in part.pairs)
             for name, value in part.pairs:
-                width = max(len(name) for name, _ in part.pairs)
                 console.print(Text.assemble((f"{name:<{width}}", "bold cyan"), "  ", cell(value)))
         else:
             console.print(Text(_text(part)))
@@ -116,7 +119,7 @@ def _rich_table(table: Table) -> Any:
     from rich.table import Table as Rich
     from rich.text import Text
 
-    shown = Rich(title=table.title or None, title_justify="left", box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    shown = Rich(box=box.SIMPLE_HEAD, show_edge=False, header_style="bold", pad_edge=False)
     for name, number in zip(table.columns, _numeric(table), strict=True):
         shown.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in table.rows:

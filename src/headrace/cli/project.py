@@ -40,7 +40,7 @@ def init(
     written = _write_new(target, templates.files())
     steps = templates.next_steps(None if target.resolve() == Path.cwd() else str(target))
     return Answer(
-        {"project": str(target.resolve()), "files": written}, [f"made {', '.join(written)} in {target.resolve()}", "", steps]
+        {"project": str(target.resolve()), "files": written}, [f"made {', '.join(written)} in {target.resolve()}", steps]
     )
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["VERBS"]
 
 SHOWN_METRICS = 4
+SHORT_ID = 12
+"""Digits of a run's id in tables: its millisecond. Every command takes the beginning of an id."""
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it that no other run shares.")]
 
 
@@ -107,7 +109,7 @@ def artifacts(
     if download is None:
         return Answer(found, [table])
     where = _download(session, run, path, download)
-    return Answer({"path": str(where), "files": found}, [table, "", f"{len(found)} files are in {where}"])
+    return Answer({"path": str(where), "files": found}, [table, f"{len(found)} files are in {where}"])
 
 
 @verb("delete", "headrace runs delete 0190f7c2")
@@ -160,15 +162,15 @@ def _metric_parts(key: str, history: Sequence[Metric], *, points: bool) -> list[
         [("points", len(values)), ("first", values[0]), ("last", values[-1]), ("lowest", min(values)), ("highest", max(values))]
     )
     rows = [(point.step, short_time(point.time), point.value, point.dataset_name) for point in history]
-    parts: list[Part] = ["", Table(("STEP", "TIME (UTC)", key.upper(), "DATA"), rows)] if points else []
-    return [f"{key}  {sparkline(values)}", "", facts, *parts]
+    parts: list[Part] = [Table(("STEP", "TIME (UTC)", key.upper(), "DATA"), rows)] if points else []
+    return [f"{key}  {sparkline(values)}", facts, *parts]
 
 
 def _each(session: Session, runs: list[str], method: str, done: str) -> Answer:
     found = [session.store.runs.get(run).id for run in runs]
     for run in found:
         getattr(session.store.runs, method)(run)
-    return Answer({done: found}, [f"{done} {run}" for run in found])
+    return Answer({done: found}, [f"{done} {', '.join(found)}"])
 
 
 def _runs_table(runs: list[Run]) -> Table:
@@ -176,7 +178,7 @@ def _runs_table(runs: list[Run]) -> Table:
     columns = ("RUN", "NAME", "EXPERIMENT", "STATUS", "STARTED (UTC)", "TOOK", "USER", *names)
     rows = [
         (
-            run.id,
+            run.id[:SHORT_ID],
             run.name,
             run.experiment,
             run.status,
@@ -210,4 +212,4 @@ def _run_parts(run: Run) -> list[Part]:
             ("TAG", "VALUE"), [(key, value if len(value) <= 100 else f"{value[:99]}…") for key, value in sorted(run.tags.items())]
         ),
     ]
-    return [facts, *[part for table in tables if table.rows for part in ("", table)]]
+    return [facts, *tables]

@@ -51,7 +51,7 @@ def test_prune_asks_and_is_refused_where_nobody_can_answer(cli, ready):
     assert "say --yes" in cli("apply", "less", "--prune", code=2).err
     removed = cli("apply", "less", "--prune", "--yes", "--json").json["removed"]
     assert {item["name"] for item in removed} == {"purchases", "spending", "fraud"}
-    assert "no groups yet" in cli("features", "list").out
+    assert "nothing is defined" in cli("features", "list").out
 
 
 def test_write_takes_parquet_and_csv_and_a_batch_once(cli, ready):
@@ -105,6 +105,9 @@ def test_list_and_show_tell_what_is_defined(cli, ready):
     found = cli("features", "list", "--json").json
     assert [group["id"] for group in found["groups"]] == ["spending:1"]
     assert found["views"][0]["keys"] == {"customer_id": "int64"}
+    assert found["sources"][0]["columns"]["bought_at"] == "timestamp"
+    assert cli("features", "show", "source:purchases", "--json").json["consumers"]
+    assert cli("features", "show", "customer", "--json").json["keys"] == {"customer_id": "int64"}
     shown = cli("features", "show", "spending").out
     assert "count() over 30d by 12h where amount >= 100" in shown
     assert "view:fraud:1" in shown

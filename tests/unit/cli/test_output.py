@@ -19,7 +19,7 @@ def printed(answer, *, as_json=False):
 
 
 def test_without_a_terminal_tables_are_aligned_plain_text():
-    assert printed(ANSWER) == "two runs\nNAME    AUC\na       0.5\nlonger    -\nrun   r1\ntook  3\n"
+    assert printed(ANSWER) == "two runs\n\nNAME    AUC\na       0.5\nlonger    -\n\nrun   r1\ntook  3\n"
 
 
 def test_wide_tables_are_never_cut_in_a_pipe():
