@@ -105,10 +105,11 @@ def finish_values(
     feature: Feature, ttl: int | None, values: list[Any], times: Sequence[int | None], at: int
 ) -> tuple[list[Any], list[str]]:
     """Apply ttl and default to the values of one feature, and say the status of each. Changes `values` in place."""
-    statuses = [
-        NOT_FOUND if time is None else PRESENT if value is not None else NULL_VALUE
-        for value, time in zip(values, times, strict=True)
-    ]
+    if None not in values and None not in times:  # nearly always
+        statuses = [PRESENT] * len(values)
+    else:
+        pairs = zip(values, times, strict=True)
+        statuses = [NOT_FOUND if time is None else PRESENT if value is not None else NULL_VALUE for value, time in pairs]
     if ttl is not None:
         for row, time in enumerate(times):
             if time is not None and at - time > ttl:
