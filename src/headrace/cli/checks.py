@@ -107,7 +107,7 @@ def _settings(session: Session) -> Iterator[Check]:
         origin = variable if variable in os.environ else FILE_NAME if name in written else "default"
         value = getattr(settings, name)
         shown = ", ".join(value) if isinstance(value, tuple) else value
-        yield Check(f"setting {name}", "ok", f"{_without_password(shown) or '-'} ({origin})")
+        yield Check(f"setting {name}", "ok", f"{_without_password(shown) or 'not set'} ({origin})")
 
 
 def _without_password(url: str) -> str:

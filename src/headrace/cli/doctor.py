@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from headrace.cli.failures import REFUSED
 from headrace.cli.output import Answer, Table
 from headrace.cli.verb import Session, verb
+
+if TYPE_CHECKING:
+    from headrace.cli.checks import Check
 
 __all__ = ["doctor"]
 
@@ -22,6 +27,10 @@ def doctor(session: Session) -> Answer:
     found = [finding for name, check in CHECKS.items() for finding in run_check(name, check, session)]
     failed = sum(1 for finding in found if finding.level == "fail")
     warned = sum(1 for finding in found if finding.level == "warn")
-    table = Table(("", "CHECK", "FOUND", "TO DO"), [(item.level, item.name, item.found, item.advice) for item in found])
+    table = Table(("", "CHECK", "FOUND"), [(item.level, item.name, _told(item)) for item in found])
     summary = f"{failed} failed, {warned} warnings" if failed or warned else "all is well"
     return Answer({"ok": not failed, "checks": found}, [table, summary], code=REFUSED if failed else 0)
+
+
+def _told(item: Check) -> str:
+    return f"{item.found} → {item.advice}" if item.advice else item.found
