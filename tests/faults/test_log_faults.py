@@ -82,8 +82,12 @@ print(written, size, applied)
 """
 
 
+def launch(code, *arguments):
+    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+
+
 def start(code, *arguments):
-    child = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+    child = launch(code, *arguments)
     assert child.stdout.readline() == "ready\n"
     return child
 
@@ -120,9 +124,9 @@ def test_acknowledged_rows_survive_a_kill_once(tmp_path):
 
 
 def test_processes_append_at_once(tmp_path):
-    children = [start(APPENDER, tmp_path, worker, 300) for worker in range(2)]
-    for child in children:
-        assert len(child.communicate(timeout=60)[0].splitlines()) == 300
+    children = [launch(APPENDER, tmp_path, worker, 300) for worker in range(2)]
+    outputs = [child.communicate()[0] for child in children]
+    assert [len(output.splitlines()) for output in outputs] == [301, 301]
     seen = [tuple(row.values())[:2] for batch in EmbeddedEventLog(tmp_path).read("t", 0, -1) for row in batch.rows.to_pylist()]
     assert sorted(seen) == sorted((worker, step) for worker in range(2) for step in range(300) for _ in range(5))
 
