@@ -105,6 +105,10 @@ class Store:
         with bar() as progress:
             return self._services.materializer.run(groups, rebuild=rebuild, progress=progress)
 
+    def retire(self, group: str) -> None:
+        """Forget the online values of a superseded group version, `"user_taste:1"`, once no service is pinned to it."""
+        self._services.materializer.retire(group)
+
     def historical_features(self, view: str, frame: Any, timestamp: str = "timestamp", as_known: bool = False) -> Any:
         """The frame with the view's features appended, each as of its row's own time. Rows, order and index stay.
 

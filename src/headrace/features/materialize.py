@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from headrace.catalog.service import Catalog
 from headrace.definitions.version import GroupVersion
+from headrace.errors import ConflictError
 from headrace.features.ingest import Ingest
 from headrace.features.online import OnlineGroups
 from headrace.lake.table import BATCH, EVENT_TIME, OFFSET, Snapshot
@@ -54,6 +55,19 @@ class Materializer:
             for version in versions:
                 self._groups.store.drop(version.id)
         return [self._group(version, progress) for version in versions]
+
+    def retire(self, reference: str) -> None:
+        """Forget the online values of a superseded group version; pushes stop feeding it, and views pinned to it find nothing.
+
+        Raises:
+            NotFoundError: no such group version.
+            ConflictError: it isn't superseded; the catalog's views would have it back with the next push.
+        """
+        version = self._catalog.group(reference)
+        if version.id in {current.id for current in self._catalog.groups_of(version.group.source.name)}:
+            msg = f"group {version.id!r} is current; retire takes a superseded version, for example {version.group.name}:1"
+            raise ConflictError(msg)
+        self._groups.store.drop(version.id)
 
     def _live(self) -> list[GroupVersion]:
         return [version for source in self._catalog.sources() for version in self._ingest.live_groups(source)]
