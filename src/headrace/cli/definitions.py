@@ -52,6 +52,9 @@ def apply(
     if prune and not yes:
         _confirm(session.store.catalog.plan(found, prune=True))
     done = session.store.apply(found, prune=prune)
+    fresh = [group.id for group in done.groups if group.basis in (0, group.version)]
+    if fresh:
+        note(f"to bring what was written before online: headrace materialize {' '.join(fresh)}")
     return Answer(done.to_dict(), [str(done)])
 
 

@@ -162,6 +162,7 @@ def _group(version: GroupVersion, fresh: Freshness | None) -> dict[str, Any]:
     return {
         "id": version.id,
         "kind": "group",
+        "version": version.version,
         "entity": group.entity.name,
         "keys": group.key_columns,
         "source": group.source.name,
@@ -193,6 +194,7 @@ def _view(version: ViewVersion) -> dict[str, Any]:
     return {
         "id": version.id,
         "kind": "view",
+        "version": version.version,
         "keys": view.request_keys,
         "request_inputs": list(view.request_inputs),
         "groups": [group.id for group in version.groups.values()],

@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from headrace.cli.output import note
 from headrace.cli.values import plain
 from headrace.errors import GateError, HeadraceError
@@ -39,6 +41,8 @@ def outcome(call: Callable[[], int], *, folder: Callable[[], Path], as_json: boo
     except BrokenPipeError:
         _unread()
         return UNREAD
+    except (typer.Abort, typer.Exit):
+        raise
     except HeadraceError as error:
         return _refusal(error, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last stop: a person gets one line, the traceback goes to a file

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from headrace.features import training
 
@@ -52,6 +54,19 @@ def test_prune_asks_and_is_refused_where_nobody_can_answer(cli, ready):
     removed = cli("apply", "less", "--prune", "--yes", "--json").json["removed"]
     assert {item["name"] for item in removed} == {"purchases", "spending", "fraud"}
     assert "nothing is defined" in cli("features", "list").out
+
+
+class Keyboard(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("typed", "code", "left"), [("n\n", 130, 1), ("y\n", 0, 0)])
+def test_prune_shows_what_goes_and_waits_for_the_answer(cli, ready, monkeypatch, typed, code, left):
+    (ready / "less.py").write_text('import headrace as hr\ncustomer = hr.Entity("customer", keys={"customer_id": "int64"})\n')
+    monkeypatch.setattr("sys.stdin", Keyboard(typed))
+    assert "- source purchases" in cli("apply", "less", "--prune", code=code).err
+    assert len(cli("features", "list", "--json").json["sources"]) == left
 
 
 def test_write_takes_parquet_and_csv_and_a_batch_once(cli, ready):
