@@ -99,6 +99,13 @@ def test_newest_and_count_follow(store):
     assert store.count("g:1") == 3
 
 
+def test_late_rows_are_counted_once(store):
+    one = Delta("g:1", 0, 0, 4, {b"k": b"a"}, 5, concat, late=2)
+    assert [store.apply([one]), store.apply([one])] == [["applied"], ["skipped"]]
+    assert store.late("g:1") == 2
+    assert store.late("unknown:1") == 0
+
+
 def test_groups_are_apart_and_dropped_alone(store):
     for group in ("g:1", "g:11", "h:1"):
         store.apply([delta(0, 0, {b"k": group.encode()}, group=group)])

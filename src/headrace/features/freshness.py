@@ -25,6 +25,7 @@ class Freshness:
         limit: the group's declared limit in seconds; None if it declared none.
         waiting: whether the lake holds batch rows that materialize hasn't brought online.
         lag: offsets of the stream that aren't online yet.
+        late: pushed events that came further behind the newest one than their source's lateness. They count from then on.
     """
 
     group: str
@@ -34,6 +35,7 @@ class Freshness:
     limit: float | None
     waiting: bool
     lag: int
+    late: int
 
     @property
     def stale(self) -> bool:
@@ -69,5 +71,6 @@ class FreshnessReader:
                     None if limit is None else limit / 1e6,
                     batch > applied.get(BATCH, -1),
                     max(0, stream - applied.get(STREAM, -1)),
+                    self._groups.store.late(version.id),
                 )
         return found

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from headrace.clock import Clock
+from headrace.definitions.source import EventSource
 from headrace.definitions.version import GroupVersion
 from headrace.engines.engine import Engine
-from headrace.lake.table import EVENT_TIME, OFFSET
+from headrace.lake.table import BATCH, EVENT_TIME, OFFSET
 from headrace.online.state import GroupState
 from headrace.online.store import Delta, OnlineStore
 
@@ -48,9 +49,19 @@ class OnlineGroups:
         newest, now = _newest(rows), self._clock()
         deltas = []
         for version, state in zip(versions, states, strict=True):
+            late = self._late(version, partition, rows)
             changes = state.changes(_columns(version, state, rows, inputs), now, partition)
-            deltas.append(Delta(version.id, partition, first, last, changes, newest, state.merge(now)))
+            deltas.append(Delta(version.id, partition, first, last, changes, newest, state.merge(now), late))
         return self.store.apply(deltas)
+
+    def _late(self, version: GroupVersion, partition: int, rows: pa.Table) -> int:
+        """How many pushed events lie further behind the newest one before them than their source's lateness."""
+        import pyarrow.compute as pc
+
+        source, newest = version.group.source, self.store.newest(version.id)
+        if partition == BATCH or newest is None or not isinstance(source, EventSource):
+            return 0
+        return int(pc.sum(pc.less(rows.column(EVENT_TIME).cast("int64"), newest - source.lateness_micros)).as_py() or 0)
 
     def mark(self, version: GroupVersion, partition: int, last: int) -> None:
         """Note that a partition holds nothing for the group up to an offset."""

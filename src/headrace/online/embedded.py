@@ -65,6 +65,10 @@ class EmbeddedOnlineStore:
         """The newest event time applied to the group, in microseconds."""
         return cast("int | None", self._meta(group)["newest"])
 
+    def late(self, group: str) -> int:
+        """The number of rows applied to the group that came later than their source allows for."""
+        return cast("int", self._meta(group)["late"])
+
     def count(self, group: str) -> int:
         """The number of keys of the group."""
         return cast("int", self._meta(group)["count"])
@@ -160,6 +164,7 @@ def _apply(transaction: Any, delta: Delta) -> Outcome:
     number = meta["number"] or _take_number(transaction)
     meta["count"] += _merge(transaction, DATA + number, delta, empty=meta["count"] == 0)
     meta["applied"][delta.partition] = delta.last
+    meta["late"] += delta.late
     if delta.newest is not None:
         meta["newest"] = delta.newest if meta["newest"] is None else max(meta["newest"], delta.newest)
     _store_meta(transaction, delta.group, {**meta, "number": number})
@@ -204,7 +209,7 @@ def _meta_key(name: str) -> bytes:
 def _load_meta(transaction: Any, name: str) -> Meta:
     stored = transaction.get(_meta_key(name))
     if stored is None:
-        return {"name": name, "number": b"", "count": 0, "newest": None, "applied": {}}
+        return {"name": name, "number": b"", "count": 0, "newest": None, "late": 0, "applied": {}}
     return _unpack_meta(stored)
 
 

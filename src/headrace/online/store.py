@@ -23,6 +23,7 @@ class Delta:
         changes: encoded key to encoded change.
         newest: newest event time among the rows, microseconds; None if there were none.
         merge: joins a change to the stored state.
+        late: how many of the rows came later than their source allows for.
     """
 
     group: str
@@ -32,6 +33,7 @@ class Delta:
     changes: Mapping[bytes, bytes]
     newest: int | None
     merge: Merge
+    late: int = 0
 
 
 class OnlineStore(Protocol):
@@ -52,6 +54,10 @@ class OnlineStore(Protocol):
 
     def newest(self, group: str) -> int | None:
         """The newest event time applied to the group, in microseconds."""
+        ...
+
+    def late(self, group: str) -> int:
+        """The number of rows applied to the group that came later than their source allows for."""
         ...
 
     def count(self, group: str) -> int:
