@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -85,6 +86,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     from headrace.tracking.service import Runs
 
     _embedded_only(settings)
+    _make_importable(settings)
     author = _user()
     database = Database(settings.catalog)
     engine = DuckDBEngine(settings.memory_limit)
@@ -163,6 +165,12 @@ def _embedded_only(settings: Settings) -> None:
     if settings.engine != "duckdb":
         msg = f"setting 'engine' is {settings.engine!r}, but this release has only 'duckdb'"
         raise SettingsError(msg)
+
+
+def _make_importable(settings: Settings) -> None:
+    """The modules that headrace.toml lists are the project's own: found in its folder wherever the process was started."""
+    if settings.modules and str(settings.project) not in sys.path:
+        sys.path.append(str(settings.project))  # last, so that a project's file never hides an installed package
 
 
 def _lock_in(folder: Path) -> Callable[[str], AbstractContextManager[Any]]:
