@@ -74,7 +74,7 @@ class OnlineStore(Protocol):
 
 
 class SeenIds(Protocol):
-    """The event ids seen lately, so that a repeat counts once. Derived from the log and the lake; each position is applied once."""
+    """The event ids seen lately, so that a repeat counts once. Derived from the log and the lake; a position is applied once."""
 
     def position(self, source: str, partition: int) -> int:
         """The offset up to which ids are recorded; -1 at first."""
