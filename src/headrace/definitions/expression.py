@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
-from headrace.definitions.schema import Schema
+from headrace.definitions.schema import SQL_TYPES, Schema
 from headrace.errors import InvalidInputError, nearest
 
 if TYPE_CHECKING:
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Binder", "Expression", "check_expression", "columns_of"]
 
-_COLUMN_TYPES = {
-    "bool": "BOOLEAN",
-    "int32": "INTEGER",
-    "int64": "BIGINT",
-    "float32": "FLOAT",
-    "float64": "DOUBLE",
-    "string": "VARCHAR",
-    "bytes": "BLOB",
-    "timestamp": "TIMESTAMPTZ",
-    "date": "DATE",
-}
 _RESULT_TYPES = {
     "BOOLEAN": "bool",
     **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "HUGEINT"), "int64"),
@@ -119,7 +108,7 @@ class Binder:
         key = tuple(schema.items())
         if key not in self._tables:
             name = f"t{len(self._tables)}"
-            columns = ", ".join(f"{_quoted(column)} {_COLUMN_TYPES[kind]}" for column, kind in key)
+            columns = ", ".join(f"{_quoted(column)} {SQL_TYPES[kind]}" for column, kind in key)
             self._run(f"CREATE TABLE {name} ({columns})")
             self._run(f"INSERT INTO {name} DEFAULT VALUES")
             self._tables[key] = name

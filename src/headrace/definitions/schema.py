@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RESERVED_COLUMNS",
+    "SQL_TYPES",
     "TYPES",
     "Schema",
     "arrow_schema",
@@ -24,6 +25,19 @@ __all__ = [
 
 TYPES: tuple[str, ...] = ("bool", "int32", "int64", "float32", "float64", "string", "bytes", "timestamp", "date")
 """The column types. A feature may also be `list<TYPE>`."""
+
+SQL_TYPES: Mapping[str, str] = {
+    "bool": "BOOLEAN",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "float32": "FLOAT",
+    "float64": "DOUBLE",
+    "string": "VARCHAR",
+    "bytes": "BLOB",
+    "timestamp": "TIMESTAMPTZ",
+    "date": "DATE",
+}
+"""The DuckDB type that a column type has inside an expression."""
 
 RESERVED_COLUMNS: tuple[str, ...] = ("event_time", "available_time", "_partition", "_offset", "_day")
 """The columns that the lake adds. Only the timestamp may be called event_time, and the `available=` column available_time."""

@@ -22,10 +22,10 @@ import psutil
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.definitions.schema import arrow_schema, arrow_type
+from headrace.definitions.schema import SQL_TYPES, arrow_schema, arrow_type
 from headrace.engines.engine import GroupRead
 from headrace.errors import InvalidInputError, SettingsError, StorageError
-from headrace.kernel.inputs import SQL_TYPES, GroupInputs, group_inputs
+from headrace.kernel.inputs import GroupInputs, group_inputs
 from headrace.kernel.point_in_time import NEVER, Events, Queries, latest_records, needs_arrival, window_features
 from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION
 

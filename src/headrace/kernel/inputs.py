@@ -7,20 +7,9 @@ from dataclasses import dataclass
 
 from headrace.definitions.aggregation import Aggregation, Feature
 from headrace.definitions.group import FeatureGroup
+from headrace.definitions.schema import SQL_TYPES
 
 __all__ = ["FeatureInput", "GroupInputs", "group_inputs"]
-
-SQL_TYPES = {
-    "bool": "BOOLEAN",
-    "int32": "INTEGER",
-    "int64": "BIGINT",
-    "float32": "FLOAT",
-    "float64": "DOUBLE",
-    "string": "VARCHAR",
-    "bytes": "BLOB",
-    "timestamp": "TIMESTAMPTZ",
-    "date": "DATE",
-}
 
 
 @dataclass(frozen=True, slots=True)
