@@ -207,7 +207,8 @@ def _compare(demo: Demo, holdout: TrainingSet, evaluations: dict[str, Evaluation
     title = "The newest tenth of the ratings, unseen by either model"
     with demo.store.start_run(experiment=promote.MODEL, name="comparison", tags={"team": "recsys"}) as run:
         run.use(holdout)
-        run.log_metrics({f"{name}.{metric}": value for name, values in figures.items() for metric, value in values.items()})
+        run.log_table("figures.csv", pd.DataFrame(figures).T.rename_axis("model").reset_index())
+        run.log_metrics({"auc_gain": figures["challenger"]["auc"] - figures["baseline"]["auc"]})
         for name, figure in (("roc", roc(curves, title)), ("calibration", calibration(curves, title))):
             run.log_figure(f"{name}.png", figure)
             figure.savefig(demo.folder / f"{name}.png")

@@ -77,7 +77,7 @@ def challenger(seed: int) -> Pipeline:
     """Gradient-boosted trees on historical and real-time features; trees take nulls as they are."""
     columns = ColumnTransformer([("features", "passthrough", HISTORICAL + REAL_TIME)])
     trees = HistGradientBoostingClassifier(
-        max_iter=250, learning_rate=0.05, max_leaf_nodes=15, min_samples_leaf=100, early_stopping=False, random_state=seed
+        max_iter=150, learning_rate=0.08, max_leaf_nodes=15, min_samples_leaf=100, early_stopping=False, random_state=seed
     )
     return Pipeline([("columns", columns), ("model", trees)])
 
