@@ -256,7 +256,6 @@ def _existing_state(session: Session) -> Path:
 
 
 def _on_demand(session: Session) -> Iterator[Check]:
-    session.importable(session.require())
     modules = session.settings.modules
     for view in session.store.catalog.views():
         for feature in view.view.on_demand:

@@ -59,9 +59,7 @@ def apply(
 
 
 def _definitions(session: Session, targets: list[str] | None) -> list[Definition]:
-    folder = session.require()
-    session.importable(folder)
-    return load_definitions(targets or session.settings.modules, folder)
+    return load_definitions(targets or session.settings.modules, session.require())
 
 
 def _confirm(plan: Plan) -> None:

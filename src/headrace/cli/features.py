@@ -156,7 +156,7 @@ def verify(
 def freshness(session: Session) -> Answer:
     """How far behind now the online values of each group are."""
     found = session.store.freshness()
-    columns = ("GROUP", "STATE", "NEWEST EVENT (UTC)", "AGE", "LIMIT", "KEYS", "WAITING", "LAG")
+    columns = ("GROUP", "STATE", "NEWEST EVENT (UTC)", "AGE", "LIMIT", "KEYS", "WAITING", "LAG", "LATE")
     rows = [
         (
             item.group,
@@ -167,6 +167,7 @@ def freshness(session: Session) -> Answer:
             item.keys,
             item.waiting,
             item.lag,
+            item.late,
         )
         for item in found.values()
     ]
@@ -174,7 +175,16 @@ def freshness(session: Session) -> Answer:
     return Answer(data, [Table(columns, rows, empty="no groups yet; apply definitions first: headrace apply")])
 
 
-VERBS: tuple[Verb[...], ...] = (list_features, show, get, history, training_set, training_sets, verify, freshness)
+@verb("retire", "headrace features retire user_taste:1")
+def retire(
+    session: Session, group: Annotated[str, typer.Argument(metavar="GROUP:VERSION", help="A superseded version of a group.")]
+) -> Answer:
+    """Forget the online values of a superseded group version, once no service is pinned to it."""
+    session.store.retire(group)
+    return Answer({"retired": group}, [f"{group} has no online values any more"])
+
+
+VERBS: tuple[Verb[...], ...] = (list_features, show, get, history, training_set, training_sets, verify, freshness, retire)
 
 
 def _online_data(found: OnlineFeatures) -> dict[str, Any]:
@@ -236,4 +246,5 @@ def _freshness_data(item: Freshness) -> dict[str, Any]:
         "keys": item.keys,
         "waiting": item.waiting,
         "lag": item.lag,
+        "late": item.late,
     }

@@ -94,7 +94,7 @@ def _load_file(path: Path, project: Path) -> ModuleType:
 
 def _import(name: str, root: Path, project: Path) -> ModuleType:
     if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+        sys.path.append(str(root))  # last, so that a user's file never hides an installed package
     importlib.invalidate_caches()
     try:
         return importlib.import_module(name)

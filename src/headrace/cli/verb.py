@@ -67,9 +67,7 @@ class Session:
         if self._store is None:
             from headrace.project import connect
 
-            folder = self.require()
-            self.importable(folder)
-            self._store = connect(str(folder))
+            self._store = connect(str(self.require()))
         return self._store
 
     def require(self) -> Path:
@@ -79,12 +77,6 @@ class Session:
             msg = f"there is no project in {folder} or above; make one with 'headrace init', or name one with --project DIR"
             raise InvalidInputError(msg)
         return folder
-
-    @staticmethod
-    def importable(folder: Path) -> None:
-        """Let modules of the project be imported, as `python` in that folder would."""
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
 
     def close(self) -> None:
         """Close the store, if it was opened."""

@@ -176,3 +176,12 @@ def test_lineage_goes_both_ways(cli, ready):
     found = cli("lineage", "source:purchases.amount", "--downstream", "--json").json
     assert "view:fraud:1" in {node["urn"] for node in found["nodes"]}
     assert len(cli("lineage", "view:fraud:1", "--depth", 1, "--json").json["nodes"]) == 2
+
+
+def test_a_superseded_version_is_retired_and_a_current_one_is_not(cli, ready):
+    cli("push", "purchases", jsonl(ready / "events.jsonl", purchases(3)))
+    text = (ready / "definitions.py").read_text()
+    (ready / "more.py").write_text(text.replace('hr.last_n("amount", 3)', 'hr.last_n("amount", 2)').replace("times_usual]", "]"))
+    assert "headrace materialize spending:2" in cli("apply", "more").err
+    cli("features", "retire", "spending:2", code=2)
+    assert "no online values" in cli("features", "retire", "spending:1").out
