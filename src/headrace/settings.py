@@ -71,6 +71,9 @@ def load_settings(project: Path) -> Settings:
         text = os.environ.get(f"HEADRACE_{name.upper()}")
         if text is not None:
             values[name] = tuple(filter(None, text.split(","))) if name == "modules" else text
+    for name in ("lake", "artifacts", "online", "events"):
+        if "://" not in str(values[name]):
+            values[name] = str(project / Path(str(values[name])).expanduser())  # relative to the project, wherever we stand
     if values.get("fsync", "always") not in ("always", "never"):
         msg = f"setting 'fsync' must be 'always' or 'never', not {values['fsync']!r}"
         raise SettingsError(msg)

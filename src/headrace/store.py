@@ -152,6 +152,10 @@ class Store:
         """Start a run of an experiment; use it with `with`. See `hr.start_run`."""
         return self.runs.start(**options)
 
+    def repair(self) -> dict[str, list[tuple[int, int]]]:
+        """Keep what can be read of a damaged event log. Returns source name to the offsets lost, (first, last) pairs."""
+        return self._services.ingest.repair()
+
     def close(self) -> None:
         """Close files and connections. Using the store afterwards is an error."""
         self._services.close()

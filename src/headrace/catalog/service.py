@@ -18,7 +18,7 @@ from headrace.definitions.on_demand import OnDemandFeature
 from headrace.definitions.source import Source
 from headrace.definitions.validation import Definition, ResolvedDefinitions, closure, resolve
 from headrace.definitions.version import DefinitionVersion, GroupVersion, Kind, ViewVersion
-from headrace.errors import ConflictError, NotFoundError
+from headrace.errors import ConflictError, DefinitionError, NotFoundError
 
 __all__ = ["Catalog"]
 
@@ -57,6 +57,7 @@ class Catalog:
         listed = closure(definitions)
         followers = [] if prune else followers_of(listed, contents)
         resolved = resolve([*definitions, *followers])
+        self._refuse_new_meanings(resolved)
         return make_plan(contents.state, resolved, _keys(listed), prune=prune, now=self._clock(), author=self._author)
 
     def apply(self, definitions: Sequence[Definition | FeatureSelection | OnDemandFeature], *, prune: bool = False) -> Plan:
@@ -143,6 +144,19 @@ class Catalog:
             raise NotFoundError.of(kind, name, self._contents().names(kind))
         return versions
 
+    def _refuse_new_meanings(self, resolved: ResolvedDefinitions) -> None:
+        """A source's timestamp and the types of its columns stay: the lake and the log may hold rows, under a removed name too."""
+        faults = []
+        for name, source in resolved.sources.items():
+            versions = self._store.versions("source", name)
+            if versions:
+                faults += [
+                    f"source {name!r}: {change}, for the lake may hold such rows; give the column or the source another name"
+                    for change in _new_meanings(versions[-1], source)
+                ]
+        if faults:
+            raise DefinitionError(faults)
+
     def _commit(self, plan: Plan) -> None:
         if plan:
             added = [entry.definition for entry in (*plan.added, *plan.changed)]
@@ -171,3 +185,15 @@ def _keys(definitions: ResolvedDefinitions) -> set[Key]:
         ("view", list(definitions.views)),
     ]
     return {(kind, name) for kind, names in kinds for name in names}
+
+
+def _new_meanings(before: DefinitionVersion, source: Source) -> list[str]:
+    kinds = dict(before.spec["schema"])
+    changes = [
+        f"column {column!r} was {kinds[column]} and can't become {kind}"
+        for column, kind in source.schema.items()
+        if kinds.get(column, kind) != kind
+    ]
+    if source.timestamp != before.spec["timestamp"]:
+        changes.append(f"its timestamp was {before.spec['timestamp']!r} and can't become {source.timestamp!r}")
+    return changes

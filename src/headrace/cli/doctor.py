@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from headrace.cli.failures import REFUSED
 from headrace.cli.output import Answer, Table
@@ -13,9 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["doctor"]
 
+Repair = Annotated[
+    bool, typer.Option("--repair", help="First keep what can be read of a damaged event log, and name what was lost.")
+]
 
-@verb("doctor", "headrace doctor", "headrace doctor --json")
-def doctor(session: Session) -> Answer:
+
+@verb("doctor", "headrace doctor", "headrace doctor --json", "headrace doctor --repair")
+def doctor(session: Session, repair: Repair = False) -> Answer:
     """Check the project and this machine, and say what to do; exit with 1 if something doesn't work.
 
     Looks at settings and where each came from, the catalog, the lake, the event log, the online store, disk, packages,
@@ -24,12 +30,14 @@ def doctor(session: Session) -> Answer:
     from headrace.cli.checks import CHECKS, run_check
 
     session.require()
+    lost = session.store.repair() if repair else {}
     found = [finding for name, check in CHECKS.items() for finding in run_check(name, check, session)]
     failed = sum(1 for finding in found if finding.level == "fail")
     warned = sum(1 for finding in found if finding.level == "warn")
     table = Table(("", "CHECK", "FOUND"), [(item.level, item.name, _told(item)) for item in found])
     summary = f"{failed} failed, {warned} warnings" if failed or warned else "all is well"
-    return Answer({"ok": not failed, "checks": found}, [table, summary], code=REFUSED if failed else 0)
+    told = [f"lost from the log of {name}: offsets {first} to {last}" for name, ranges in lost.items() for first, last in ranges]
+    return Answer({"ok": not failed, "checks": found, "lost": lost}, [*told, table, summary], code=REFUSED if failed else 0)
 
 
 def _told(item: Check) -> str:

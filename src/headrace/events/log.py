@@ -53,6 +53,10 @@ class EventLog(Protocol):
         """The lowest offset that `read` still answers for: rows below it were truncated and are only in the lake; 0 at first."""
         ...
 
+    def repair(self, topic: str) -> list[tuple[int, int]]:
+        """Keep the whole frames of damaged segments and drop the rest; returns the (first, last) offsets that were lost."""
+        ...
+
     def truncate(self, topic: str, partition: int, through: int) -> None:
         """Drop whole segments whose rows all have offsets <= `through`, because the lake holds them."""
         ...

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.catalog.service import Catalog
 from headrace.clock import Clock
-from headrace.definitions.schema import arrow_schema
+from headrace.definitions.schema import arrow_schema, arrow_type
 from headrace.definitions.source import EventSource, Source
 from headrace.definitions.version import GroupVersion
 from headrace.events.log import EventLog, LogBatch
@@ -160,9 +160,17 @@ class Ingest:
         self.drain(source)
         batches = list(self._log.read(source.name, STREAM, committed))
         if batches:
-            table.append(_join(batches), partition=STREAM)
+            table.append(_join(source, batches), partition=STREAM)
             self._log.truncate(source.name, STREAM, batches[-1].last)
         self._waiting[source.name] = 0
+
+    def repair(self) -> dict[str, list[tuple[int, int]]]:
+        """Keep what can be read of damaged logs; source name to the (first, last) offsets that were lost and not in the lake."""
+        lost = {}
+        for source in self._catalog.sources():
+            committed = self.table(source).snapshot().committed(STREAM)
+            lost[source.name] = [(first, last) for first, last in self._log.repair(source.name) if last > committed]
+        return {name: ranges for name, ranges in lost.items() if ranges}
 
     def stream_end(self, source: Source) -> int:
         """The offset of the newest row of the source's stream; -1 if there is none."""
@@ -181,7 +189,7 @@ class Ingest:
                     after = _last_offset(rows)
                     yield after, rows
         for found in self._log.read(source.name, STREAM, after):
-            yield found.last, _with_offsets(found)
+            yield found.last, _with_offsets(source, found)
 
     def _drain_from(self, source: Source, groups: list[GroupVersion], position: int) -> list[GroupVersion]:
         """Bring the stream after `position` online; returns the groups that another process moved on meanwhile."""
@@ -260,14 +268,23 @@ def _number(rows: pa.Table, first: int) -> pa.Table:
     return rows.append_column(OFFSET, pa.array(np.arange(first, first + rows.num_rows, dtype=np.int64)))
 
 
-def _with_offsets(batch: LogBatch) -> pa.Table:
-    return _number(batch.rows, batch.first)
-
-
-def _join(batches: list[LogBatch]) -> pa.Table:
+def _with_offsets(source: Source, batch: LogBatch) -> pa.Table:
+    """Rows of the log as the source's columns are now: one that was added since is null, one that was dropped is left out."""
     import pyarrow as pa
 
-    return pa.concat_tables([_with_offsets(batch) for batch in batches])
+    held = set(batch.rows.column_names)
+    columns = {
+        name: batch.rows.column(name) if name in held else pa.nulls(batch.rows.num_rows, arrow_type(kind))
+        for name, kind in source.schema.items()
+    }
+    columns |= {name: batch.rows.column(name) for name in (EVENT_TIME, AVAILABLE_TIME)}
+    return _number(pa.table(columns), batch.first)
+
+
+def _join(source: Source, batches: list[LogBatch]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.concat_tables([_with_offsets(source, batch) for batch in batches])
 
 
 def _as_table(batch: pa.RecordBatch) -> pa.Table:

@@ -112,16 +112,26 @@ def test_a_source_may_grow_without_touching_its_groups(catalog):
     assert "device" in catalog.view("ranking").groups["user_taste"].group.source.schema
 
 
-def test_a_source_column_that_changes_its_type_reaches_every_group_and_view(catalog):
+def test_a_column_added_to_a_source_leaves_its_groups_as_they_are(catalog):
     catalog.apply([RANKING])
-    plan = catalog.plan([replace(RATINGS, schema={**RATINGS.schema, "stars": "int64"})])
-    assert [(entry.kind, entry.name) for entry in plan.changed] == [
-        ("source", "ratings"),
-        ("group", "user_taste"),
-        ("view", "ranking"),
-    ]
-    assert "column stars: float64 → int64" in words(plan, "source", "ratings")
-    assert "reads source ratings:2 (was :1)" in words(plan, "group", "user_taste")
+    plan = catalog.plan([replace(RATINGS, schema={**RATINGS.schema, "device": "string"})])
+    assert [(entry.kind, entry.name) for entry in plan.changed] == [("source", "ratings")]
+
+
+def test_the_timestamp_of_a_source_stays(catalog):
+    catalog.apply([RATINGS])
+    with pytest.raises(DefinitionError, match="timestamp was 'rated_at' and can't become 'seen_at'"):
+        catalog.apply([replace(RATINGS, timestamp="seen_at", schema={**RATINGS.schema, "seen_at": "timestamp"})])
+
+
+def test_a_column_keeps_its_type_under_a_removed_name_too(catalog):
+    catalog.apply([RATINGS])
+    other = replace(RATINGS, schema={**RATINGS.schema, "stars": "int64"})
+    with pytest.raises(DefinitionError, match="column 'stars' was float64 and can't become int64"):
+        catalog.apply([other])
+    catalog.apply([], prune=True)
+    with pytest.raises(DefinitionError, match="'stars'"):
+        catalog.apply([other])
 
 
 def test_a_list_cannot_break_what_the_catalog_keeps(catalog):

@@ -66,13 +66,6 @@ def test_old_versions_keep_what_they_read(catalog):
     assert old.view.selections[0].group.ttl == TASTE.ttl
 
 
-def test_an_old_group_version_reads_the_source_it_was_made_over(catalog):
-    catalog.apply([TASTE])
-    catalog.apply([replace(RATINGS, schema={**RATINGS.schema, "stars": "int64"})])
-    assert catalog.group("user_taste:1").group.source.schema["stars"] == "float64"
-    assert catalog.group("user_taste").group.source.schema["stars"] == "int64"
-
-
 def test_missing_names_and_versions_say_what_there_is(catalog):
     catalog.apply([RANKING])
     with pytest.raises(NotFoundError, match="no view named 'rankin'; did you mean 'ranking'"):
