@@ -145,7 +145,7 @@ class Catalog:
         return versions
 
     def _refuse_new_meanings(self, resolved: ResolvedDefinitions) -> None:
-        """A source's timestamp and the types of its columns stay: the lake and the log may hold rows, under a removed name too."""
+        """A source's timestamp and the types of its columns stay: the lake may hold rows, under a removed name too."""
         faults = []
         for name, source in resolved.sources.items():
             versions = self._store.versions("source", name)
