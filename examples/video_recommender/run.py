@@ -189,7 +189,13 @@ def _second_model(demo: Demo) -> None:
         story.good(f"champion: version {promoted}; rolled back: version {back}; forward again: version {forward}")
     with story.step("Compare both on the ratings that neither has seen"):
         _compare(demo, holdout, {"baseline": result.champion, "challenger": result.challenger})
-    demo.facts |= {"challenger_valid_auc": trained.auc, "holdout_verified": bool(again), "reigns": list(result.reigns)}
+        parts = train.ablation(data.to_pandas(), holdout.to_pandas(), demo.seed)
+        without, alone = parts["trees_without_real_time"], parts["user_mean_alone"]
+        story.aside(f"The challenger's trees on the same rows without real-time features: AUC {without:.3f}.")
+        story.aside(f"The user's mean so far, alone: AUC {alone:.3f}. So most of the gain is knowing how generous a user is,")
+        story.aside("which reorders nobody's list: hence the last column, the order of one user's films, averaged over users.")
+    demo.facts |= {"challenger_valid_auc": trained.auc, "ablation": parts}
+    demo.facts |= {"holdout_verified": bool(again), "reigns": list(result.reigns)}
 
 
 def _compare(demo: Demo, holdout: TrainingSet, evaluations: dict[str, Evaluation]) -> None:
@@ -201,8 +207,6 @@ def _compare(demo: Demo, holdout: TrainingSet, evaluations: dict[str, Evaluation
     figures = {name: {**item.figures, "auc_within_user": within[name]} for name, item in evaluations.items()}
     rows = [(name, *values.values()) for name, values in figures.items()]
     demo.story.table([f"{len(frame):,} ratings", "AUC", "log loss", "Brier", "AUC within a user"], rows)
-    demo.story.aside("Most of the gain in AUC is knowing how generous a user is, which reorders nobody's list.")
-    demo.story.aside("The last column counts only the order of one user's films, averaged over users.")
     curves = {name: (truth, score.to_numpy()) for name, score in scores.items()}
     title = "The newest tenth of the ratings, unseen by either model"
     with demo.store.start_run(experiment=promote.MODEL, name="comparison", tags={"team": "recsys"}) as run:
