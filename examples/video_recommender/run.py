@@ -131,11 +131,11 @@ def _training_set(demo: Demo) -> TrainingSet:
 
 def _show_no_leakage(demo: Demo, frame: pd.DataFrame, ratings: pd.DataFrame) -> None:
     user = int(frame["user_id"].iloc[-1])
-    columns = ["liked", "ratings", "ratings_30d", "stars_avg", "video_ratings"]
+    columns = ["liked", "ratings", "ratings_30d", "stars_avg"]
     rows = frame[frame["user_id"] == user].head(4)
-    times = rows["rated_at"].dt.strftime("%Y-%m-%d %H:%M:%S")
-    demo.story.say(f"the first ratings of user {user}: the first label sees none, the second one, …")
-    titles = rows["title"].str[:30]
+    times, titles = rows["rated_at"].dt.strftime("%H:%M:%S"), rows["title"].str[:30]
+    day = rows["rated_at"].iloc[0]
+    demo.story.say(f"user {user} came on {day:%d %B %Y}: their first label sees no rating, the second one, …")
     demo.story.table(
         ["rated at", "film", *columns], list(zip(times, titles, *(rows[name].tolist() for name in columns), strict=True))
     )
