@@ -1,4 +1,4 @@
-"""What the benchmarks share: runs in turn in processes of their own, medians and peak memory, a table, a record on disk.
+"""What the benchmarks share: runs in turn in processes of their own, medians and peak memory, a table, a claim held or missed.
 
 A benchmark file is both the runner and the worker: the runner starts it again for each contestant, `--worker NAME CASE`, so
 that one's memory and caches are its own. A worker prints one line of JSON. Everything made is kept under `.work/`.
@@ -10,21 +10,16 @@ import argparse
 import gc
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
-HERE = Path(__file__).parent
-WORK = HERE / ".work"
-RESULTS = HERE / "results"
-FEAST_PYTHON = Path(os.environ.get("HEADRACE_BENCH_FEAST", WORK / "feast" / "bin" / "python"))
-"""The Python of an environment that has Feast; without one, Feast is left out."""
+from measure import compare
+from peers import python_of
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,8 @@ class Benchmark:
         prepare: makes a case's data.
         check: a few figures of a result that every contestant must agree on.
         limit: seconds after which a contestant is stopped.
-        bound: our time may be at most so many times that of the fastest peer.
+        against: case to a peer's name to the share of that peer's time that ours may take.
+        bound: our time may be at most so many times that of the fastest peer; one for all cases, or by case.
     """
 
     file: str
@@ -64,8 +60,9 @@ class Benchmark:
     contestants: Sequence[Contestant]
     prepare: Callable[[str], None]
     check: Callable[[object], Sequence[float]]
-    bound: float
+    bound: float | Mapping[str, float]
     limit: int = 600
+    against: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def main(self) -> None:
         """Run as the command line says: `[CASE …] [--rounds N] [--calls N] [--only NAME …]`."""
@@ -109,17 +106,33 @@ class Benchmark:
         for row in rows:
             row["ratio"] = round(row["seconds"] / fastest, 2) if fastest and row["seconds"] else None
         show(
-            f"{Path(self.file).stem}: {case} (ours at most {self.bound} x the fastest peer)",
+            f"{Path(self.file).stem}: {case} (ours at most {self.bound_of(case):.3g} x the fastest peer)",
             rows,
             {n: self._named(n).ours for n in names},
         )
-        record(Path(self.file).stem, case, rows)
+        self._claim(case, rows)
+
+    def bound_of(self, case: str) -> float:
+        """Our time may be at most so many times that of the fastest peer."""
+        return self.bound if isinstance(self.bound, float) else self.bound[case]
+
+    def _claim(self, case: str, rows: Sequence[dict]) -> None:
+        """Tell each of our contestants' times against that of the fastest peer."""
+        peers = [row for row in rows if row["seconds"] and not self._named(row["name"]).ours]
+        fastest = min(peers, key=lambda row: row["seconds"], default=None)
+        for row in rows:
+            if self._named(row["name"]).ours and fastest and row["seconds"]:
+                named = case if row["name"] == "headrace" else f"{case}, {row['name']}"
+                compare(named, row["seconds"], fastest["name"], fastest["seconds"], at_most=self.bound_of(case))
+        ours = next((row["seconds"] for row in rows if row["name"] == "headrace"), None)
+        for row in rows:
+            at_most = self.against.get(case, {}).get(row["name"])
+            if at_most and ours and (row["seconds"] or row["error"].startswith(">")):  # stopped at the limit: at least so long
+                compare(f"{case}, against {row['name']}", ours, row["name"], row["seconds"] or self.limit, at_most=at_most)
 
     def _start(self, name: str, case: str, calls: int) -> dict:
         contestant = self._named(name)
-        if contestant.feast and not FEAST_PYTHON.exists():
-            return {"error": "no environment"}
-        python = str(FEAST_PYTHON) if contestant.feast else sys.executable
+        python = python_of("feast") if contestant.feast else sys.executable
         command = [python, self.file, case, "--worker", name, "--calls", str(calls)]
         try:
             done = subprocess.run(
@@ -168,41 +181,6 @@ def show(title: str, rows: Sequence[dict], ours: Mapping[str, bool]) -> None:
         cells = [str("" if row[key] is None else row[key]) for key in ("name", "seconds", "best", "cpu", "ratio", "peak_mb")]
         table.add_row(*cells, figures, style="bold" if ours[row["name"]] else "")
     Console(width=150).print(table)
-
-
-def record(benchmark: str, case: str, rows: Sequence[dict]) -> None:
-    """Append the rows to results/BENCHMARK.jsonl, with the machine and the commit they were measured on."""
-    RESULTS.mkdir(exist_ok=True)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False)
-    line = {
-        "case": case,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(),
-        "machine": machine(),
-        "rows": rows,
-    }
-    with (RESULTS / f"{benchmark}.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-
-
-def machine() -> dict:
-    """What the numbers depend on."""
-    import psutil
-
-    return {
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        "load": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-    }
-
-
-def cpu_name() -> str:
-    """The processor's name, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 def peak_mb() -> int | None:

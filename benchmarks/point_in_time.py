@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from common import WORK, Benchmark, Contestant, once
+from common import Benchmark, Contestant, once
+from peers import WORK
+
+CLAIM = "point-in-time reads within 1.2 times the fastest hand-written join; 5 times faster than Feast's file store"
 
 START, SPAN = 1_735_689_600_000_000, 90 * 86_400_000_000
 SIZES = {  # queries, rows, entities, groups
@@ -196,8 +198,13 @@ BENCHMARK = Benchmark(
     prepare=prepare,
     check=check,
     bound=1.2,
-    limit=120,
+    limit=150,
+    against={
+        "small": {"feast file": 0.2},
+        "three groups": {"feast file": 0.2},
+        "deep history": {"feast duckdb": 0.1},
+    },
 )
 
 if __name__ == "__main__":
-    sys.exit(BENCHMARK.main())
+    BENCHMARK.main()

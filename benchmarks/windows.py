@@ -3,11 +3,13 @@ All of them follow the same rule of time, and start from Parquet files of events
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from common import WORK, Benchmark, Contestant, once
+from common import Benchmark, Contestant, once
+from peers import WORK
+
+CLAIM = "windows over a history within 1.5 times the best hand-written way"
 
 START, SPAN = 1_735_689_600_000_000, 30 * 86_400_000_000
 SIZES = {"small": (100_000, 1_000_000, 10_000), "large": (1_000_000, 10_000_000, 100_000)}  # queries, events, keys
@@ -177,4 +179,4 @@ BENCHMARK = Benchmark(
 )
 
 if __name__ == "__main__":
-    sys.exit(BENCHMARK.main())
+    BENCHMARK.main()
