@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from datetime import UTC
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from headrace.clock import Clock, from_micros, system_clock
-from headrace.errors import InvalidInputError, SettingsError
-from headrace.ids import new_id
-from headrace.lake.delta_log import DAY, EMPTY, DataFile, DeltaLog, State
-from headrace.lake.faults import writing
+from headrace.errors import ConflictError, InvalidInputError, NotFoundError, SettingsError
+from headrace.lake.faults import reading, writing
 from headrace.lake.kept import KeptFrames
-from headrace.lake.parquet import write_parquet
+from headrace.lake.parquet import sync, write_files
 from headrace.lake.snapshot import DeltaSnapshot, lane
 from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION, Appended
 
 __all__ = ["DeltaLake", "DeltaLakeTable"]
 
-_FILE_ROWS = 2_000_000
+_DAY = "_day"  # the partition column of every table: the day (UTC) that the rows arrived
 _TIME = pa.timestamp("us", tz="UTC")
+_CONFIGURATION = {
+    "delta.appendOnly": "true",
+    "delta.checkpointInterval": "25",  # opening replays at most so many commits; each checkpoint lists every file again
+    "delta.enableExpiredLogCleanup": "false",  # a training set may pin any version
+}
 
 
 class DeltaLake:
@@ -74,8 +76,8 @@ class DeltaLakeTable:
         self._root = root
         self._schema = _with_order(schema)
         self._clock = clock
-        self._log = DeltaLog(root)
-        self._state = EMPTY
+        self._table: DeltaTable | None = None
+        self._snapshot = DeltaSnapshot(root, self._schema, None)
         self._lock = threading.Lock()
 
     def append(self, rows: pa.Table, *, partition: int, batch_id: str | None = None) -> Appended:
@@ -91,52 +93,107 @@ class DeltaLakeTable:
         """
         rows = self._prepared(rows, partition)
         with self._lock, writing(f"the lake table {self._root}"):
-            self._state = self._ready()
-            with _Files(self._root, self._day()) as files:
-                return self._append(rows, partition, batch_id, files)
+            start = seen = _version(self._newest())
+            while True:
+                try:
+                    done = self._append(rows, partition, batch_id)
+                except DeltaError:
+                    before, seen = seen, _version(self._newest())
+                    if seen == before:
+                        raise
+                    continue  # another writer came first, perhaps with these rows: look again
+                self._sync(start)
+                return done
 
     def holds_batch(self, batch_id: str) -> bool:
         """Whether this batch has landed."""
-        return self._now().transaction(_batch(batch_id)) is not None
+        with self._lock, reading(f"the log of the lake table {self._root}"):
+            table = self._newest()
+            return table is not None and table.transaction_version(_batch(batch_id)) is not None
 
     def snapshot(self, version: int | None = None) -> DeltaSnapshot:
         """The table now, or as it was at a version. Raises NotFoundError for a version that is gone."""
-        state = self._now()
-        if version is not None and version != state.version:
-            state = EMPTY if version < 0 else self._log.load(version)
-        return DeltaSnapshot(self._root, self._schema, state)
+        with self._lock, reading(f"the log of the lake table {self._root}"):
+            table = self._newest()
+            if version is not None and version != _version(table):
+                return DeltaSnapshot(self._root, self._schema, self._at(version))
+            if self._snapshot.version != _version(table):
+                self._snapshot = DeltaSnapshot(self._root, self._schema, table)
+            return self._snapshot
 
-    def _append(self, rows: pa.Table, partition: int, batch_id: str | None, files: _Files) -> Appended:
-        """Commit at the next free version; another writer that took it may have landed these rows, so look again each time."""
-        while True:
-            state = self._state
-            if batch_id is not None and state.transaction(_batch(batch_id)) is not None:
-                return Appended(state.version, 0, replayed=True)
-            fresh = _after(rows, state.transaction(lane(partition)))
-            if fresh.num_rows == 0 and (rows.num_rows > 0 or batch_id is None):
-                return Appended(state.version, 0, replayed=rows.num_rows > 0)
-            transactions = {} if batch_id is None else {_batch(batch_id): 1}
-            if fresh.num_rows:
-                transactions[lane(partition)] = pc.max(fresh.column(OFFSET)).as_py()
-            committed = self._log.commit(state, files.write(fresh), transactions)
-            if committed is not None:
-                files.keep()
-                self._state = committed
-                return Appended(committed.version, fresh.num_rows, replayed=False)
-            self._state = self._log.refresh(state)
+    def _append(self, rows: pa.Table, partition: int, batch_id: str | None) -> Appended:
+        """Append what hasn't landed. Raises DeltaError if another writer commits one of the transactions meanwhile."""
+        table = self._ready()
+        if batch_id is not None and table.transaction_version(_batch(batch_id)) is not None:
+            return Appended(table.version(), 0, replayed=True)
+        fresh = _after(rows, table.transaction_version(lane(partition)))
+        if fresh.num_rows == 0 and (rows.num_rows > 0 or batch_id is None):
+            return Appended(table.version(), 0, replayed=rows.num_rows > 0)
+        transactions = {} if batch_id is None else {_batch(batch_id): 1}
+        if fresh.num_rows:
+            transactions[lane(partition)] = pc.max(fresh.column(OFFSET)).as_py()
+        return Appended(self._commit(table, fresh, transactions), fresh.num_rows, replayed=False)
 
-    def _now(self) -> State:
-        with self._lock:
-            self._state = self._log.refresh(self._state)
-            return self._state
+    def _commit(self, table: DeltaTable, rows: pa.Table, transactions: Mapping[str, int]) -> int:
+        """Commit the rows; returns a version that has them. After an error the files stay: the commit may have landed."""
+        table.create_write_transaction(
+            [*write_files(self._root, {_DAY: self._day()}, rows)],
+            "append",
+            table.schema(),
+            [_DAY],
+            commit_properties=CommitProperties(app_transactions=[Transaction(*item) for item in transactions.items()]),
+        )
+        table.update_incremental()
+        return int(table.version())
 
-    def _ready(self) -> State:
-        """The newest state, of a table that exists, has all columns and isn't long without a checkpoint."""
-        schema = self._schema.append(pa.field(DAY, pa.date32()))
-        state = self._log.refresh(self._state)
-        if state.version < 0:
-            state = self._log.create(schema)
-        return self._log.checkpoint(self._log.widen(state, schema))
+    def _sync(self, seen: int) -> None:
+        """Make the commits after a version durable: `deltalake` leaves them to the operating system."""
+        log = self._root / "_delta_log"
+        sync(*(log / f"{version:020}.json" for version in range(seen + 1, _version(self._table) + 1)), log)
+
+    def _newest(self) -> DeltaTable | None:
+        """The table as it is now; None if it was never written."""
+        with reading(f"the log of the lake table {self._root}"):
+            if self._table is not None:
+                self._table.update_incremental()
+            elif (self._root / "_delta_log").is_dir():
+                try:
+                    self._table = DeltaTable(self._root)
+                except TableNotFoundError:  # another process is just making it
+                    return None
+            return self._table
+
+    def _at(self, version: int) -> DeltaTable | None:
+        if version < 0:
+            return None
+        try:
+            if version <= _version(self._table):
+                return DeltaTable(self._root, version=version)
+        except TableNotFoundError:  # another tool has cut the log
+            pass
+        msg = f"the lake table {self._root.name!r} has no version {version}"
+        raise NotFoundError(msg)
+
+    def _ready(self) -> DeltaTable:
+        """The table, made if need be, with all columns."""
+        schema = self._schema.append(pa.field(_DAY, pa.date32()))
+        if self._table is None:
+            self._table = DeltaTable.create(self._root, schema, partition_by=[_DAY], configuration=_CONFIGURATION)
+        held = pa.schema(self._table.schema())
+        new = []
+        for column in schema:
+            place = held.get_field_index(column.name)
+            if place < 0:
+                new.append(column)
+            elif held.field(place).type != column.type:
+                msg = (
+                    f"column {column.name!r} of the lake table {self._root.name!r} holds {held.field(place).type}, "
+                    f"but the source now says {column.type}; give the column or the source another name"
+                )
+                raise ConflictError(msg)
+        if new:
+            self._table.alter.add_columns(list(Schema.from_arrow(pa.schema(new)).fields))
+        return self._table
 
     def _day(self) -> str:
         return from_micros(self._clock()).astimezone(UTC).date().isoformat()
@@ -157,53 +214,8 @@ class DeltaLakeTable:
         return pa.table(columns, schema=self._schema)
 
 
-class _Files:
-    """The Parquet files of one append: removed again unless a commit took them."""
-
-    def __init__(self, root: Path, day: str) -> None:
-        self._root = root
-        self._day = day
-        self._rows = -1
-        self._files: list[DataFile] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._remove()
-
-    def write(self, rows: pa.Table) -> Sequence[DataFile]:
-        """The files of these rows; written anew only if the rows became fewer since the last try."""
-        if rows.num_rows != self._rows:
-            self._remove()
-            self._rows = rows.num_rows
-            (self._root / f"{DAY}={self._day}").mkdir(parents=True, exist_ok=True)
-            parts = [rows.slice(start, _FILE_ROWS) for start in range(0, rows.num_rows, _FILE_ROWS)]
-            self._files = _each(self._write_one, parts)
-        return self._files
-
-    def keep(self) -> None:
-        """The files belong to the table now."""
-        self._files = []
-
-    def _write_one(self, rows: pa.Table) -> DataFile:
-        path = f"{DAY}={self._day}/{new_id()}.parquet"
-        size = write_parquet(self._root / path, rows)
-        ranges = [pc.min_max(rows.column(name)).as_py() for name in (PARTITION, OFFSET)]
-        partitions, offsets = [(found["min"], found["max"]) for found in ranges]
-        return DataFile(path, rows.num_rows, size, self._day, partitions, offsets)
-
-    def _remove(self) -> None:
-        for file in self._files:
-            (self._root / file.path).unlink(missing_ok=True)
-        self._files = []
-
-
-def _each(write: Callable[[pa.Table], DataFile], parts: Sequence[pa.Table]) -> list[DataFile]:
-    if len(parts) < 2:
-        return [write(part) for part in parts]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(write, parts))
+def _version(table: DeltaTable | None) -> int:
+    return -1 if table is None else int(table.version())
 
 
 def _after(rows: pa.Table, committed: int | None) -> pa.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,7 @@ __all__ = ["reading", "writing"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NUMBER = re.compile(r"\(os error (\d+)\)|\bcode: (\d+)")  # how deltalake's texts tell the operating system's error
 
 
 @contextmanager
@@ -22,11 +24,8 @@ def writing(what: str) -> Iterator[None]:
     """Raise a StorageError that says what to do if the block can't write."""
     try:
         yield
-    except OSError as error:
-        msg = f"{what} can't be written: {error.strerror or error}. {_advice(error)}"
-        raise StorageError(msg) from error
-    except DeltaError as error:
-        msg = f"{what} can't be written: {_first_line(error)}. Check the folder, its permissions and the disk, then repeat"
+    except (OSError, DeltaError) as error:
+        msg = f"{what} can't be written: {_first_line(error)}. {_advice(error)}"
         raise StorageError(msg) from error
 
 
@@ -36,19 +35,28 @@ def reading(what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException, DeltaError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno in _REFUSED:
-            msg = f"{what} can't be read: {error.strerror}. Give this user permission to read it"
+        if _number(error) in _REFUSED:
+            msg = f"{what} can't be read: {_first_line(error)}. Give this user permission to read it"
             raise StorageError(msg) from error
         msg = f"{what} is damaged or incomplete: {_first_line(error)}. Restore the folder from a backup"
         raise IntegrityError(msg) from error
 
 
-def _advice(error: OSError) -> str:
-    if error.errno in _FULL:
+def _number(error: Exception) -> int | None:
+    """The operating system's number of the error."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = _NUMBER.search(str(error))
+    return None if found is None else int(found[1] or found[2])
+
+
+def _advice(error: Exception) -> str:
+    number = _number(error)
+    if number in _FULL:
         return "The disk or the quota is full: free some space and repeat; nothing was changed"
-    if error.errno in _REFUSED:
+    if number in _REFUSED:
         return "The folder is read-only for this user: change its permissions or the setting 'lake'; nothing was changed"
-    return "Check the folder and the disk, then repeat; nothing was changed"
+    return "Check the folder and the disk, then repeat"
 
 
 def _first_line(error: Exception) -> str:

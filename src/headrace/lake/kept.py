@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headrace.errors import IntegrityError, NotFoundError
-from headrace.lake.delta_log import publish
 from headrace.lake.faults import reading, writing
-from headrace.lake.parquet import write_parquet
+from headrace.lake.parquet import sync, write_parquet
 
 __all__ = ["KeptFrames"]
 
@@ -34,7 +33,10 @@ class KeptFrames:
             write_parquet(staged, frame)
             digest = _sha256(staged)
             staged.replace(folder / f"{digest}.parquet")
-            publish(folder / _CURRENT, digest.encode(), replace=True)
+            staged.write_text(digest)
+            sync(staged, folder)
+            staged.replace(folder / _CURRENT)
+            sync(folder)
             for path in folder.glob("*.parquet"):
                 if path.stem != digest:
                     path.unlink()

@@ -6,16 +6,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
+from deltalake import DeltaTable
 
-from headrace.lake.delta_log import DataFile, State
 from headrace.lake.faults import reading
+from headrace.lake.parquet import IN_ORDER
 from headrace.lake.table import OFFSET, PARTITION
 
-__all__ = ["DeltaSnapshot"]
+__all__ = ["DeltaSnapshot", "lane"]
 
 _BATCH_ROWS = 131_072
 _READ_AHEAD = 4  # batches and files decoded ahead of the reader: keeps two cores busy, bounds the memory
+_FILES = pa.schema([("path", pa.string()), ("num_records", pa.int64())])
+_RANGES = pa.schema([(f"{end}.{name}", pa.int64()) for name in (PARTITION, OFFSET) for end in ("min", "max")])
 
 
 class DeltaSnapshot:
@@ -24,30 +28,32 @@ class DeltaSnapshot:
     Args:
         root: the table's folder.
         schema: the columns of a row; one that older files lack is null there.
-        state: what the log says of this version.
+        table: the table at this version, of which nothing is kept; None if it was never written.
     """
 
-    def __init__(self, root: Path, schema: pa.Schema, state: State) -> None:
+    def __init__(self, root: Path, schema: pa.Schema, table: DeltaTable | None) -> None:
         self._root = root
         self._schema = schema
-        self._state = state
+        self._version = -1 if table is None else int(table.version())
+        self._files = _files(table)
+        self._committed = {} if table is None else {p: table.transaction_version(lane(p)) for p in _partitions(self._files)}
 
     @property
     def version(self) -> int:
         """The version; -1 for a table that has never been written."""
-        return self._state.version
+        return self._version
 
     def files(self) -> Sequence[str]:
         """The Parquet files, as absolute paths, oldest first."""
-        return [str(self._root / file.path) for file in self._state.files]
+        return self._paths(self._files)
 
     def count(self) -> int:
         """The number of rows, from the log."""
-        return sum(file.rows for file in self._state.files)
+        return pc.sum(self._files.column("num_records")).as_py() or 0
 
     def committed(self, partition: int) -> int:
         """The highest offset of the partition that the table holds; -1 if it has none."""
-        found = self._state.transaction(lane(partition))
+        found = self._committed.get(partition)
         return -1 if found is None else found
 
     def scan(
@@ -60,19 +66,36 @@ class DeltaSnapshot:
         Raises:
             IntegrityError: a file is missing or damaged.
         """
-        files = [file for file in self._state.files if _may_match(file, partition, after, through)]
-        if not files:
+        files = self._matching(partition, after, through)
+        if not files.num_rows:
             yield from _empty(self._schema, columns)
             return
         with reading(f"the lake table {self._root}"):
-            rows = ds.dataset([str(self._root / file.path) for file in files], schema=self._schema, format="parquet")
+            rows = ds.dataset(self._paths(files), schema=self._schema, format="parquet")
             options = {"filter": _condition(partition, after, through)}
-            if partition is None or all(file.in_order for file in files):
+            if partition is None or pc.all(pc.match_substring_regex(files.column("path"), IN_ORDER)).as_py():
                 ahead = {"batch_size": _BATCH_ROWS, "batch_readahead": _READ_AHEAD, "fragment_readahead": _READ_AHEAD}
                 yield from rows.to_batches(columns=list(columns), **options, **ahead)
             else:  # another tool has rewritten files
                 found = rows.to_table(columns=[*columns, *{OFFSET}.difference(columns)], **options).sort_by(OFFSET)
                 yield from found.select(list(columns)).to_batches(_BATCH_ROWS) or _empty(self._schema, columns)
+
+    def _paths(self, files: pa.Table) -> list[str]:
+        return [str(self._root / path) for path in files.column("path").to_pylist()]
+
+    def _matching(self, partition: int | None, after: int | None, through: int | None) -> pa.Table:
+        """The files that may hold such rows; those without statistics may."""
+        terms = []
+        if partition is not None:
+            terms += [pc.field(f"min.{PARTITION}") <= partition, pc.field(f"max.{PARTITION}") >= partition]
+        if after is not None:
+            terms.append(pc.field(f"max.{OFFSET}") > after)
+        if through is not None:
+            terms.append(pc.field(f"min.{OFFSET}") <= through)
+        files = self._files
+        for term in terms:
+            files = files.filter(term | term.is_null())
+        return files
 
 
 def lane(partition: int) -> str:
@@ -80,16 +103,29 @@ def lane(partition: int) -> str:
     return f"offset/{partition}"
 
 
+def _files(table: DeltaTable | None) -> pa.Table:
+    """The files of a table with their ranges, oldest first."""
+    schema = pa.unify_schemas([_FILES, _RANGES])
+    if table is None:
+        return schema.empty_table()
+    adds = pa.table(table.get_add_actions(flatten=True))
+    known = [adds.column(field.name).cast(field.type) if field.name in adds.column_names else None for field in schema]
+    columns = [
+        pa.nulls(adds.num_rows, field.type) if column is None else column for field, column in zip(schema, known, strict=True)
+    ]
+    return pa.table(columns, schema=schema).sort_by(f"min.{OFFSET}")
+
+
+def _partitions(files: pa.Table) -> set[int]:
+    """The partitions that the table may hold."""
+    ranges = files.select([f"min.{PARTITION}", f"max.{PARTITION}"]).drop_null().group_by(_RANGES.names[:2]).aggregate([])
+    return {
+        partition for found in ranges.to_pylist() for partition in range(found[f"min.{PARTITION}"], found[f"max.{PARTITION}"] + 1)
+    }
+
+
 def _empty(schema: pa.Schema, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     yield pa.RecordBatch.from_pylist([], schema=pa.schema([schema.field(name) for name in columns]))
-
-
-def _may_match(file: DataFile, partition: int | None, after: int | None, through: int | None) -> bool:
-    if partition is not None and file.partitions is not None and not file.partitions[0] <= partition <= file.partitions[1]:
-        return False
-    if file.offsets is None:
-        return True
-    return (after is None or file.offsets[1] > after) and (through is None or file.offsets[0] <= through)
 
 
 def _condition(partition: int | None, after: int | None, through: int | None) -> ds.Expression | None:
