@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,3 +19,14 @@ def _clean_settings(monkeypatch):
     for name in os.environ:
         if name.startswith("HEADRACE_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _own_modules():
+    """What a test's project made importable, and imported, is forgotten after it."""
+    path, modules = list(sys.path), set(sys.modules)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(tempfile.gettempdir()):
+            del sys.modules[name]

@@ -1,16 +1,16 @@
 """Every error that Headrace raises.
 
-    HeadraceError
-    ├── DefinitionError        definitions that can't be accepted; holds every fault found, not the first one
-    ├── NotFoundError          a name, version, run or model that doesn't exist; names the nearest that does
-    ├── InvalidInputError      a frame, row, argument or expression that can't be used; nothing was changed
-    ├── ConflictError          the state changed under the caller, or a name is taken
-    ├── GateError              a promotion that its gates refuse; holds the report
-    ├── IntegrityError         stored bytes that don't match their checksum or hash
-    ├── StorageError           a store that can't be reached, is full or read-only
-    ├── SettingsError          a configuration value that can't be used
-    ├── MissingExtraError      an optional package that isn't installed; names the extra
-    └── UnsafeModelError       a model that can't be loaded without running its author's code
+HeadraceError
+├── DefinitionError        definitions that can't be accepted; holds every fault found, not the first one
+├── NotFoundError          a name, version, run or model that doesn't exist; names the nearest that does
+├── InvalidInputError      a frame, row, argument or expression that can't be used; nothing was changed
+├── ConflictError          the state changed under the caller, or a name is taken
+├── GateError              a promotion that its gates refuse; holds the report
+├── IntegrityError         stored bytes that don't match their checksum or hash
+├── StorageError           a store that can't be reached, is full or read-only
+├── SettingsError          a configuration value that can't be used
+├── MissingExtraError      an optional package that isn't installed; names the extra
+└── UnsafeModelError       a model that can't be loaded without running its author's code
 """
 
 from __future__ import annotations

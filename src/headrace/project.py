@@ -99,7 +99,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     groups = OnlineGroups(online, engine, clock)
     log = EmbeddedEventLog(Path(settings.events), fsync=settings.fsync == "always")
     lock = _lock_in(settings.project / STATE_FOLDER / "locks")
-    ingest = Ingest(catalog, lake, log, groups, Repeats(seen), clock, lock)
+    ingest = Ingest(catalog, lake, log, groups, Repeats(seen, clock), clock, lock)
     history = History(catalog, ingest, engine)
     tracking = tracking_stores(database)
     models = Models(SqlModelStore(database), SqlAuditStore(database), tracking.runs, tracking.models, artifacts, clock, author)

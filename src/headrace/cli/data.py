@@ -62,8 +62,11 @@ def push(
             for part in reading.batches(stream, schema, batch):
                 total.add(session.store.push(source, part.rows))
                 progress(f"push {source}, up to line {part.last:,}", total.rows, total.rows)
-        except (InvalidInputError, KeyboardInterrupt):
+        except InvalidInputError:
             note(f"{total}; the rows after those weren't")
+            raise
+        except KeyboardInterrupt:
+            note(f"{total}; a batch that was under way may be in as well")
             raise
     return Answer(total, [str(total)])
 

@@ -56,7 +56,8 @@ class EventSource(_Source):
         stream: the topic that real-time events come through. Leave it out for batch only.
         id: the column that identifies an event: it counts once however often it is delivered, within `lateness`.
         available: the column that says when the event reached us. Default: when Headrace received it.
-        lateness: how far behind the newest event time an event may arrive and still be matched to its repeats. Default 1 day.
+        lateness: how long after an event came in its repeats are known as such, and how far behind the newest event one may
+            be before it is shown as late. Default 1 day.
     """
 
     id: str | None = None

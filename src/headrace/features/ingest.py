@@ -123,6 +123,7 @@ class Ingest:
                 fresh = self._repeats.first_times(source, rows)
                 if fresh.num_rows:
                     self._log.append(name, fresh)
+                    self._catch_up_ids(source)
         else:
             self._log.append(name, rows)
         self.drain(source)

@@ -111,7 +111,7 @@ class EmbeddedSeenIds:
         return cast("int", meta["applied"].get(partition, -1))
 
     def record(self, source: str, partition: int, last: int, ids: Mapping[bytes, int]) -> None:
-        """Record ids with their event times and move the position to `last`. Does nothing if it has been there before."""
+        """Record ids with their times and move the position to `last`. Does nothing if it has been there before."""
 
         def work(transaction: Any) -> None:
             meta = _load_meta(transaction, source)
@@ -128,12 +128,12 @@ class EmbeddedSeenIds:
         self._environment.write(work)
 
     def seen(self, source: str, ids: Sequence[bytes]) -> list[int | None]:
-        """The recorded event time of each id; None for an id not recorded."""
+        """The recorded time of each id; None for an id not recorded."""
         states = self._environment.read(lambda transaction: _read(transaction, source, ids))
         return [None if state is None else _TIME.unpack(state)[0] - _BIAS for state in states]
 
     def forget(self, source: str, before: int) -> None:
-        """Drop ids of events older than `before`."""
+        """Drop ids whose time is before `before`."""
 
         def work(transaction: Any) -> None:
             number = _load_meta(transaction, source)["number"]

@@ -81,13 +81,13 @@ class SeenIds(Protocol):
         ...
 
     def record(self, source: str, partition: int, last: int, ids: Mapping[bytes, int]) -> None:
-        """Record ids with their event times (microseconds) and move the position to `last`, in one atomic, durable step."""
+        """Record ids with a time (microseconds) each and move the position to `last`, in one atomic, durable step."""
         ...
 
     def seen(self, source: str, ids: Sequence[bytes]) -> list[int | None]:
-        """The recorded event time of each id; None for an id not recorded."""
+        """The recorded time of each id; None for an id not recorded."""
         ...
 
     def forget(self, source: str, before: int) -> None:
-        """Drop ids of events older than `before`."""
+        """Drop ids whose time is before `before`."""
         ...

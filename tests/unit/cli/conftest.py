@@ -26,15 +26,10 @@ class Result:
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """An empty folder to be in; what a command imports from it is forgotten afterwards."""
+    """An empty folder to be in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    before = set(sys.modules)
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
-            del sys.modules[name]
+    return tmp_path
 
 
 @pytest.fixture(scope="session")
