@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from headrace.catalog.service import Catalog
     from headrace.definitions.version import GroupVersion, ViewVersion
     from headrace.lineage.store import LineageStore
-    from headrace.store import Store
+    from headrace.sql.database import Database
+    from headrace.store import FeatureServices, Store
     from headrace.tracking.client.run import ActiveRun
 
 __all__ = ["connect", "open_store", "start_run"]
@@ -61,6 +62,41 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     """A Store over the backends that the settings name."""
     from headrace.artifacts.objects import ObjectArtifactStore
     from headrace.catalog.service import Catalog
+    from headrace.lineage.graph import Lineage
+    from headrace.models.service import Models
+    from headrace.sql.audit import SqlAuditStore
+    from headrace.sql.database import Database
+    from headrace.sql.definitions import SqlCatalogStore
+    from headrace.sql.lineage import SqlLineageStore
+    from headrace.sql.models import SqlModelStore
+    from headrace.sql.tracking import tracking_stores
+    from headrace.store import Services, Store
+    from headrace.tracking.service import Runs
+
+    _embedded_only(settings)
+    _make_importable(settings)
+    author = _user()
+    database = Database(settings.catalog)
+    edges = SqlLineageStore(database)
+    catalog = Catalog(SqlCatalogStore(database), clock, author, settings.modules)
+    artifacts = ObjectArtifactStore(settings.artifacts)
+    tracking = tracking_stores(database)
+    models = Models(SqlModelStore(database), SqlAuditStore(database), tracking.runs, tracking.models, artifacts, clock, author)
+    return Store(
+        Services(
+            settings=settings,
+            catalog=catalog,
+            features=lambda: _open_features(settings, clock, catalog, database, author),
+            runs=Runs(tracking, artifacts, edges, clock=clock, resolve_view=_pin_view(catalog)),
+            models=models,
+            lineage=Lineage(edges, models.alias_targets, models.aliases_of),
+            record_definitions=_lineage_writer(edges, clock),
+            close=database.close,
+        )
+    )
+
+
+def _open_features(settings: Settings, clock: Clock, catalog: Catalog, database: Database, author: str) -> FeatureServices:
     from headrace.engines.duckdb import DuckDBEngine
     from headrace.events.embedded import EmbeddedEventLog
     from headrace.features.freshness import FreshnessReader
@@ -72,59 +108,34 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     from headrace.features.repeats import Repeats
     from headrace.features.training import TrainingSets
     from headrace.lake.delta import DeltaLake
-    from headrace.lineage.graph import Lineage
-    from headrace.models.service import Models
     from headrace.online.embedded import EmbeddedOnlineStore, EmbeddedSeenIds
-    from headrace.sql.audit import SqlAuditStore
-    from headrace.sql.database import Database
-    from headrace.sql.definitions import SqlCatalogStore
     from headrace.sql.features import SqlTrainingSetStore
     from headrace.sql.lineage import SqlLineageStore
-    from headrace.sql.models import SqlModelStore
-    from headrace.sql.tracking import tracking_stores
-    from headrace.store import Services, Store
-    from headrace.tracking.service import Runs
+    from headrace.store import FeatureServices
 
-    _embedded_only(settings)
-    _make_importable(settings)
-    author = _user()
-    database = Database(settings.catalog)
     engine = DuckDBEngine(settings.memory_limit)
-    edges = SqlLineageStore(database)
-    catalog = Catalog(SqlCatalogStore(database), clock, author, settings.modules)
     lake = DeltaLake(settings.lake)
     online = EmbeddedOnlineStore(Path(settings.online))
     seen = EmbeddedSeenIds(Path(settings.online))
-    artifacts = ObjectArtifactStore(settings.artifacts)
     groups = OnlineGroups(online, engine, clock)
     log = EmbeddedEventLog(Path(settings.events), fsync=settings.fsync == "always")
     lock = _lock_in(settings.project / STATE_FOLDER / "locks")
     ingest = Ingest(catalog, lake, log, groups, Repeats(seen, clock), clock, lock)
     history = History(catalog, ingest, engine)
-    tracking = tracking_stores(database)
-    models = Models(SqlModelStore(database), SqlAuditStore(database), tracking.runs, tracking.models, artifacts, clock, author)
+    sets, edges = SqlTrainingSetStore(database), SqlLineageStore(database)
 
     def close() -> None:
         seen.close()
         online.close()
-        database.close()
 
-    return Store(
-        Services(
-            settings=settings,
-            catalog=catalog,
-            ingest=ingest,
-            materializer=Materializer(catalog, ingest, groups),
-            history=history,
-            training_sets=TrainingSets(catalog, history, lake, SqlTrainingSetStore(database), edges, clock, author),
-            lookup=Lookup(catalog, ingest, groups, history, clock),
-            freshness=FreshnessReader(catalog, ingest, groups, clock),
-            runs=Runs(tracking, artifacts, edges, clock=clock, resolve_view=_pin_view(catalog)),
-            models=models,
-            lineage=Lineage(edges, models.alias_targets, models.aliases_of),
-            record_definitions=_lineage_writer(edges, clock),
-            close=close,
-        )
+    return FeatureServices(
+        ingest=ingest,
+        materializer=Materializer(catalog, ingest, groups),
+        history=history,
+        training_sets=TrainingSets(catalog, history, lake, sets, edges, clock, author),
+        lookup=Lookup(catalog, ingest, groups, history, clock),
+        freshness=FreshnessReader(catalog, ingest, groups, clock),
+        close=close,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -9,12 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from headrace.catalog.plan import Plan
 from headrace.catalog.service import Catalog
-from headrace.features.freshness import Freshness, FreshnessReader
-from headrace.features.history import History
-from headrace.features.ingest import Ingest, Pushed, Written
-from headrace.features.lookup import Lookup, OnlineFeatures
-from headrace.features.materialize import Materialized, Materializer
-from headrace.features.training import TrainingSet, TrainingSets
 from headrace.lineage.graph import Lineage
 from headrace.models.service import Models
 from headrace.progress import bar
@@ -22,23 +17,41 @@ from headrace.settings import Settings
 from headrace.tracking.service import Runs
 
 if TYPE_CHECKING:
+    from headrace.features.freshness import Freshness, FreshnessReader
+    from headrace.features.history import History
+    from headrace.features.ingest import Ingest, Pushed, Written
+    from headrace.features.lookup import Lookup, OnlineFeatures
+    from headrace.features.materialize import Materialized, Materializer
+    from headrace.features.training import TrainingSet, TrainingSets
     from headrace.tracking.client.run import ActiveRun
 
-__all__ = ["Services", "Store"]
+__all__ = ["FeatureServices", "Services", "Store"]
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """What a Store is made of; the composition root fills it in."""
+class FeatureServices:
+    """The part of a Store that reads and writes features."""
 
-    settings: Settings
-    catalog: Catalog
     ingest: Ingest
     materializer: Materializer
     history: History
     training_sets: TrainingSets
     lookup: Lookup
     freshness: FreshnessReader
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a Store is made of; the composition root fills it in.
+
+    Attributes:
+        features: makes the feature services. It brings pyarrow and an engine, so a store asks only when it needs them.
+    """
+
+    settings: Settings
+    catalog: Catalog
+    features: Callable[[], FeatureServices]
     runs: Runs
     models: Models
     lineage: Lineage
@@ -54,7 +67,6 @@ class Store:
         runs: experiment tracking: `search`, `get`, `metric_history`, `compare`, …
         models: the model registry: `register`, `promote`, `rollback`, `load`, …
         lineage: what was made from what: `upstream`, `downstream`.
-        training_sets: the kept training sets: `get`, `all`.
     """
 
     def __init__(self, services: Services) -> None:
@@ -64,7 +76,13 @@ class Store:
         self.runs = services.runs
         self.models = services.models
         self.lineage = services.lineage
-        self.training_sets = services.training_sets
+        self._made: FeatureServices | None = None
+        self._making = threading.Lock()
+
+    @property
+    def training_sets(self) -> TrainingSets:
+        """The kept training sets: `get`, `all`."""
+        return self._features.training_sets
 
     def plan(self, definitions: Sequence[Any]) -> Plan:
         """What `apply` would change, readable with `print`. Nothing is changed.
@@ -89,11 +107,11 @@ class Store:
 
     def write(self, source: str, frame: Any, batch_id: str | None = None) -> Written:
         """Append rows to a source in batch: pandas, polars, Arrow, or the path of Parquet files. A `batch_id` is written once."""
-        return self._services.ingest.write(source, frame, batch_id)
+        return self._features.ingest.write(source, frame, batch_id)
 
     def push(self, source: str, rows: Any) -> Pushed:
         """Hand over rows now: when it returns they are durable and online features reflect them."""
-        return self._services.ingest.push(source, rows)
+        return self._features.ingest.push(source, rows)
 
     def materialize(self, groups: Sequence[str] | None = None, *, rebuild: bool = False) -> list[Materialized]:
         """Bring online values up to date with the lake: only what arrived since the last time; resumes where it was stopped.
@@ -103,11 +121,11 @@ class Store:
             rebuild: build them anew from all of the lake.
         """
         with bar() as progress:
-            return self._services.materializer.run(groups, rebuild=rebuild, progress=progress)
+            return self._features.materializer.run(groups, rebuild=rebuild, progress=progress)
 
     def retire(self, group: str) -> None:
         """Forget the online values of a superseded group version, `"user_taste:1"`, once no service is pinned to it."""
-        self._services.materializer.retire(group)
+        self._features.materializer.retire(group)
 
     def historical_features(self, view: str, frame: Any, timestamp: str = "timestamp", as_known: bool = False) -> Any:
         """The frame with the view's features appended, each as of its row's own time. Rows, order and index stay.
@@ -119,7 +137,7 @@ class Store:
             as_known: answer what serving would have said then: only rows that had reached us count.
         """
         with bar() as progress:
-            return self._services.history.read(view, frame, timestamp, as_known=as_known, progress=progress)
+            return self._features.history.read(view, frame, timestamp, as_known=as_known, progress=progress)
 
     def training_set(
         self,
@@ -142,11 +160,11 @@ class Store:
             entities: join keys and request inputs; scalars are repeated to the length of the lists.
             at: the moment to answer for, a datetime. Default: now.
         """
-        return self._services.lookup.read(view, entities, at)
+        return self._features.lookup.read(view, entities, at)
 
     def freshness(self) -> dict[str, Freshness]:
         """Each group's newest event, its age, and what waits to be brought online."""
-        return self._services.freshness.read()
+        return self._features.freshness.read()
 
     def start_run(self, **options: Any) -> ActiveRun:
         """Start a run of an experiment; use it with `with`. See `hr.start_run`."""
@@ -154,10 +172,12 @@ class Store:
 
     def repair(self) -> dict[str, list[tuple[int, int]]]:
         """Keep what can be read of a damaged event log. Returns source name to the offsets lost, (first, last) pairs."""
-        return self._services.ingest.repair()
+        return self._features.ingest.repair()
 
     def close(self) -> None:
         """Close files and connections. Using the store afterwards is an error."""
+        if self._made is not None:
+            self._made.close()
         self._services.close()
 
     def __enter__(self) -> Self:
@@ -165,3 +185,10 @@ class Store:
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def _features(self) -> FeatureServices:
+        if self._made is None:
+            with self._making:
+                self._made = self._made or self._services.features()
+        return self._made

@@ -53,6 +53,14 @@ def test_writing_definitions_loads_nothing_heavy():
     assert {name.partition(".")[0] for name in loaded_by(statement)} & HEAVY == set()
 
 
+def test_runs_and_models_need_no_feature_engine(tmp_path):
+    headrace.connect(tmp_path).close()
+    asked = "store.runs.search(); store.models.list(); store.catalog.views(); store.close()"
+    statement = f"import headrace as hr; store = hr.connect({str(tmp_path)!r}); {asked}"
+    found = {name.partition(".")[0] for name in loaded_by(statement)} & HEAVY
+    assert found <= {"obstore", "sqlalchemy"}
+
+
 def test_every_public_name_is_there():
     assert {name for name in headrace.__all__ if getattr(headrace, name, None) is None} == set()
 
