@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,11 +21,11 @@ def _clean_settings(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def _own_modules():
+def _own_modules(tmp_path_factory):
     """What a test's project made importable, and imported, is forgotten after it."""
-    path, modules = list(sys.path), set(sys.modules)
+    path, modules, made = list(sys.path), set(sys.modules), str(tmp_path_factory.getbasetemp())
     yield
     sys.path[:] = path
     for name in set(sys.modules) - modules:
-        if (getattr(sys.modules[name], "__file__", None) or "").startswith(tempfile.gettempdir()):
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(made):
             del sys.modules[name]
