@@ -51,6 +51,7 @@ class Benchmark:
         prepare: makes a case's data.
         check: a few figures of a result that every contestant must agree on.
         limit: seconds after which a contestant is stopped.
+        once: cases so long that each contestant runs them a single time.
         against: case to a peer's name to the share of that peer's time that ours may take.
         bound: our time may be at most so many times that of the fastest peer; one for all cases, or by case.
     """
@@ -63,6 +64,7 @@ class Benchmark:
     bound: float | Mapping[str, float]
     limit: int = 600
     against: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    once: Sequence[str] = ()
 
     def main(self) -> None:
         """Run as the command line says: `[CASE …] [--rounds N] [--calls N] [--only NAME …]`."""
@@ -97,10 +99,11 @@ class Benchmark:
         self.prepare(case)
         names = [name for name in self.cases[case] if not options.only or name in options.only]
         runs: dict[str, list[dict]] = {name: [] for name in names}
-        for _ in range(options.rounds):
+        rounds, calls = (1, 1) if case in self.once else (options.rounds, options.calls)
+        for _ in range(rounds):
             for name in names:  # in turn, so that a noisy moment hits everyone
                 if not any("error" in run for run in runs[name]):
-                    runs[name].append(self._start(name, case, options.calls))
+                    runs[name].append(self._start(name, case, calls))
         rows = [summary(name, runs[name]) for name in names]
         fastest = min((row["seconds"] for row in rows if row["seconds"] and not self._named(row["name"]).ours), default=None)
         for row in rows:

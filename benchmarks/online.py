@@ -159,6 +159,7 @@ BENCHMARK = Benchmark(
     check=check,
     bound={"1 x 10": 0.5, "1 x 50": 0.2, "100 x 50": 1 / 30, "push": 0.2, **dict.fromkeys(ROWS, 0.1)},
     limit=600,
+    once=["materialize 1M"],
 )
 
 if __name__ == "__main__":
