@@ -299,7 +299,8 @@ def _errors() -> Iterator[None]:
         msg = f"the lake can't be read: {error}"
         raise StorageError(msg) from error
     except duckdb.Error as error:
-        msg = f"an expression can't be evaluated: {error}"
+        reason = str(error).split("\n\nLINE ")[0]
+        msg = f"an expression can't be evaluated: {reason}"
         raise InvalidInputError(msg) from error
 
 

@@ -12,6 +12,7 @@ from headrace.clock import Clock
 from headrace.definitions.schema import arrow_schema, arrow_type
 from headrace.definitions.source import EventSource, Source
 from headrace.definitions.version import GroupVersion
+from headrace.errors import InvalidInputError
 from headrace.events.log import EventLog, LogBatch
 from headrace.features.online import OnlineGroups
 from headrace.features.repeats import Repeats
@@ -87,7 +88,7 @@ class Ingest:
 
         Raises:
             NotFoundError: no such source.
-            InvalidInputError: the rows don't fit the source's schema; nothing was written.
+            InvalidInputError: the rows don't fit the source's schema, or a group's expression fails on one; nothing was written.
         """
         source = self._catalog.source(name)
         rows = self._read(source, data, f"store.write({name!r})")
@@ -110,7 +111,7 @@ class Ingest:
 
         Raises:
             NotFoundError: no such source.
-            InvalidInputError: the rows don't fit the source's schema; nothing was taken in.
+            InvalidInputError: the rows don't fit the source's schema, or a group's expression fails on one; nothing was taken in.
         """
         source = self._catalog.source(name)
         rows = self._read(source, data, f"store.push({name!r})")
@@ -208,7 +209,16 @@ class Ingest:
             {column for group in self._catalog.groups_of(source.name) for column in group.group.key_columns.values()}
         )
         rows = read_frame(data, source.schema, source.timestamp, available=source.available, where=where, required=required)
+        if rows.num_rows:
+            self._check(source, rows, where)
         return with_times(source, rows, self._clock())
+
+    def _check(self, source: Source, rows: pa.Table, where: str) -> None:
+        try:
+            self._groups.check(self.live_groups(source), rows)
+        except InvalidInputError as error:
+            msg = f"{where}: nothing was changed: {error}"
+            raise InvalidInputError(msg) from error
 
     def _append_batch(self, source: Source, table: LakeTable, rows: pa.Table, batch_id: str | None) -> None:
         first = self._log.reserve(source.name, rows.num_rows) if rows.num_rows else 0

@@ -92,3 +92,25 @@ def test_a_rebuild_gives_the_same_values(store):
     before = both(store)
     store.materialize(rebuild=True)
     assert both(store) == before
+
+
+def test_a_column_can_be_dropped_while_a_superseded_group_that_reads_it_is_online(store):
+    store.apply([view(source(y="int64"), y=hr.last("y"))])
+    store.push("events", rows(y=[5]))
+    store.materialize()
+    store.apply([view(source())])
+    store.push("events", rows())
+    store.write("events", rows())
+    store.materialize()
+    assert both(store) == {"n": 5}
+    assert both(store, "view:2") == {"n": 5, "y": 5}
+
+
+def test_a_row_that_an_expression_fails_on_is_refused_and_the_source_goes_on(store):
+    store.apply([view(source(s="string"), total=hr.sum("CAST(s AS BIGINT)"))])
+    for verb in store.push, store.write:
+        with pytest.raises(hr.InvalidInputError, match=r"(?s)nothing was changed.*'group:2', feature 'total', row 1.*TRY_CAST"):
+            verb("events", pd.concat([rows(s=["1"]), rows(s=["one"])]))
+    store.push("events", rows(s=["7"]))
+    store.materialize()
+    assert both(store) == {"n": 3, "total": 7}
