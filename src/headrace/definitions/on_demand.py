@@ -23,7 +23,8 @@ class OnDemandFeature:
 
     Called like the function it wraps. The function takes one NumPy array per input, all of one length, and returns an
     array of that length: numbers that may be null come as float64 with NaN, other numbers as they are, text and lists as
-    object arrays with None, timestamps as datetime64[us] with NaT. A returned NaN, NaT or None is null.
+    object arrays with None, timestamps as datetime64[us] with NaT. A column of the request that holds nothing but null comes
+    as numbers do. A returned NaN, NaT or None is null.
 
     Attributes:
         name: its name in the view.

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Restore", "queries_of", "to_pandas_column"]
+__all__ = ["Restore", "queries_of", "to_pandas", "to_pandas_column"]
 
 Restore = Callable[["pa.Table"], Any]
 """Takes a table of new columns, one row per row of the frame; returns the frame, of its own kind, with them appended."""
 
 
-def queries_of(frame: Any) -> tuple[pa.Table, Restore]:
+def queries_of(frame: Any, needed: Collection[str] | None = None) -> tuple[pa.Table, Restore]:
     """The frame's columns as Arrow (text as `string`, points in time of mixed zones as UTC), and the way back.
 
     The way back keeps rows, order, columns, types and, of pandas, the index; it never changes the frame given.
+
+    Args:
+        needed: the columns that matter; others that can't be read are left out. Default: all.
 
     Raises:
         InvalidInputError: it isn't a pandas or polars DataFrame or an Arrow table, or a column mixes types or is there twice.
@@ -31,13 +35,14 @@ def queries_of(frame: Any) -> tuple[pa.Table, Restore]:
 
     restore = _restorer(frame)
     columns = columns_of(frame)
-    faults = [column.fault for column in columns if column.fault]
-    counts = Counter(column.name for column in columns)
+    checked = [column for column in columns if needed is None or column.name in needed]
+    faults = [column.fault for column in checked if column.fault]
+    counts = Counter(column.name for column in checked)
     faults += [f"column {name!r} is there {count} times; keep one" for name, count in counts.items() if count > 1]
     if faults:
         msg = f"the frame can't be read: {'; '.join(faults)}"
         raise InvalidInputError(msg)
-    return pa.table({column.name: column.values for column in columns}), restore
+    return pa.table({column.name: column.values for column in columns if not column.fault}), restore
 
 
 def _restorer(frame: Any) -> Restore:
@@ -60,9 +65,7 @@ def _restorer(frame: Any) -> Restore:
 def _onto_pandas(frame: Any, appended: pa.Table) -> Any:
     import pandas as pd
 
-    columns = {name: to_pandas_column(appended.column(name)) for name in appended.column_names}
-    new = pd.DataFrame({name: column.set_axis(frame.index) for name, column in columns.items()}, index=frame.index)
-    return pd.concat([frame, new], axis=1)
+    return pd.concat([frame, to_pandas(appended).set_axis(frame.index)], axis=1)
 
 
 def _onto_arrow(frame: pa.Table, appended: pa.Table) -> pa.Table:
@@ -82,6 +85,14 @@ def _onto_polars(frame: Any, appended: pa.Table) -> Any:
 
     new = pl.from_arrow(appended)
     return frame.hstack(new.get_columns())  # type: ignore[union-attr]  # a table gives a DataFrame
+
+
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """A table as pandas, the same way wherever a frame leaves Headrace."""
+    import pandas as pd
+
+    columns = {name: to_pandas_column(table.column(name)) for name in table.column_names}
+    return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
 
 
 def to_pandas_column(column: pa.ChunkedArray) -> Any:

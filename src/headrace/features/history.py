@@ -43,7 +43,7 @@ class History:
             InvalidInputError: a join key or the timestamp is missing or of the wrong type, or a feature's name is taken.
         """
         view = self._catalog.view(reference)
-        queries, restore = queries_of(frame)
+        queries, restore = queries_of(frame, _columns(view, timestamp))
         return restore(self.append(view, queries, timestamp, self.pin(view), as_known=as_known, progress=progress))
 
     def pin(self, view: ViewVersion) -> dict[str, Snapshot]:
@@ -115,6 +115,11 @@ def _sources(view: ViewVersion) -> Sequence[Source]:
     return list(found.values())
 
 
+def _columns(view: ViewVersion, timestamp: str) -> set[str]:
+    """The columns that a read takes from a frame, and those that it puts there."""
+    return {timestamp, *view.view.request_keys, *view.view.request_inputs, *view.view.feature_names}
+
+
 def _checked(view: ViewVersion, queries: pa.Table, timestamp: str) -> pa.Table:
     """The join keys, cast to their types, and the moment of each row, as ASKED."""
     import pyarrow as pa
@@ -144,8 +149,8 @@ def _cast(queries: pa.Table, name: str, kind: str) -> Any:
         msg = f"the frame has no column {name!r}{nearest(name, queries.column_names)}"
         raise InvalidInputError(msg)
     column = queries.column(name)
-    if pa.types.is_null(column.type):
-        return column.cast(arrow_type(kind))
+    if pa.types.is_null(column.type) or not len(column):
+        return pa.chunked_array([pa.nulls(len(column), arrow_type(kind))])
     if kind == "timestamp":
         return _as_timestamp(column, name)
     same = pa.types.is_integer(column.type) == (kind in ("int32", "int64")) or pa.types.is_floating(column.type)

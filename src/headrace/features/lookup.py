@@ -13,6 +13,7 @@ from headrace.definitions.schema import arrow_type
 from headrace.definitions.version import ViewVersion
 from headrace.errors import InvalidInputError
 from headrace.features import on_demand
+from headrace.features.frames import to_pandas_column
 from headrace.features.history import History
 from headrace.features.ingest import Ingest, offsets_of
 from headrace.features.online import OnlineGroups
@@ -22,6 +23,7 @@ from headrace.online.state import GroupState
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
 __all__ = ["Lookup", "OnlineFeatures"]
 
@@ -45,6 +47,7 @@ class OnlineFeatures:
     statuses: Mapping[str, list[str]]
     at: int
     times: Mapping[str, Sequence[int | None]] = field(repr=False)
+    types: Mapping[str, str] = field(repr=False)
 
     def __len__(self) -> int:
         return len(next(iter(self.keys.values()), []))
@@ -59,10 +62,14 @@ class OnlineFeatures:
         return {**self.keys, **self.values}
 
     def to_pandas(self) -> pd.DataFrame:
-        """The request's columns and the features as a pandas DataFrame, one row per entity."""
+        """The request's columns and the features as a pandas DataFrame, one row per entity; typed as in historical reads."""
         import pandas as pd
 
-        return pd.DataFrame(self.to_dict())
+        typed = {
+            name: to_pandas_column(to_arrow(column, self.types[name])) if name in self.types else column
+            for name, column in self.to_dict().items()
+        }
+        return pd.DataFrame(typed)
 
     def to_numpy(self) -> np.ndarray[Any, Any]:
         """The features alone, shape (rows, features): float64 with NaN for null if all are numbers, else objects."""
@@ -96,6 +103,7 @@ class _Plan:
     keys: Mapping[str, str]
     inputs: tuple[str, ...]
     order: tuple[str, ...]
+    types: Mapping[str, str]
 
 
 class Lookup:
@@ -134,9 +142,8 @@ class Lookup:
         if plan.view.view.on_demand:
             self._compute(plan, asked, rows, values, statuses, times)
         ordered = {name: values[name] for name in plan.order}
-        return OnlineFeatures(
-            view.id, asked, ordered, {name: statuses[name] for name in plan.order}, moment, {n: times[n] for n in plan.order}
-        )
+        states_of = {name: statuses[name] for name in plan.order}
+        return OnlineFeatures(view.id, asked, ordered, states_of, moment, {n: times[n] for n in plan.order}, plan.types)
 
     def _plan(self, view: ViewVersion) -> _Plan:
         groups = []
@@ -145,7 +152,9 @@ class Lookup:
             features = tuple((columns.group.feature(name), outs) for name, outs in columns.names.items())
             state = self._groups.state(columns.version)
             groups.append(_GroupPlan(columns, state, features, tuple(columns.names), tuple(columns.keys.values())))
-        plan = _Plan(view, tuple(groups), view.view.request_keys, view.view.request_inputs, view.view.feature_names)
+        keys = view.view.request_keys
+        types = keys | {name: kind for name, (kind, _) in on_demand.input_types(view).items()}
+        plan = _Plan(view, tuple(groups), keys, view.view.request_inputs, view.view.feature_names, types)
         self._plans[view.id] = plan
         return plan
 
@@ -204,13 +213,13 @@ class Lookup:
         statuses: dict[str, list[str]],
         times: dict[str, Sequence[int | None]],
     ) -> None:
-        import pyarrow as pa
-
-        types = on_demand.input_types(plan.view)
         needed = {name for item in plan.view.view.on_demand for name in item.inputs}
-        columns = {name: to_arrow(values[name], types[name][0]) for name in needed if name in values}
-        columns |= {name: to_arrow(asked[name], plan.keys[name]) for name in needed if name in plan.keys}
-        columns |= {name: pa.array(asked[name]) for name in needed if name in plan.inputs}
+        columns = {
+            name: to_arrow(column, plan.types[name])
+            for name, column in {**asked, **values}.items()
+            if name in needed & plan.types.keys()
+        }
+        columns |= {name: _input(name, asked[name]) for name in plan.inputs}
         for name, column in on_demand.compute(plan.view, columns, rows).items():
             values[name] = column.to_pylist()
             statuses[name] = [NULL_VALUE if value is None else PRESENT for value in values[name]]
@@ -237,19 +246,32 @@ def _broadcast(plan: _Plan, entities: Mapping[str, Any]) -> tuple[dict[str, list
     return columns, rows
 
 
+def _input(name: str, column: list[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    try:
+        return pa.array(column)
+    except (pa.ArrowException, OverflowError) as error:
+        msg = f"{name!r} of the request can't be read as one type of values: {error}"
+        raise InvalidInputError(msg) from error
+
+
 def _listed(column: Any) -> Any:
-    """Lists stay, arrays and series become lists, everything else is a scalar."""
-    if isinstance(column, list):
-        return column
-    if isinstance(column, tuple):
+    """Lists, arrays and series become lists of their own, everything else is a scalar. A missing value of pandas is None."""
+    if isinstance(column, (list, tuple, range)):
         return list(column)
-    if hasattr(column, "to_pylist"):
-        return column.to_pylist()
-    if hasattr(column, "tolist"):  # NumPy arrays and scalars, pandas Series
-        return column.tolist()
+    if hasattr(column, "isna"):  # a pandas Series
+        column = column.astype("object").where(column.notna(), None)
+    elif getattr(getattr(column, "dtype", None), "kind", "") == "M":  # NumPy would list nanoseconds as plain integers
+        column = column.astype("datetime64[us]")
+    for listing in ("to_pylist", "to_list", "tolist"):  # Arrow; polars and pandas; NumPy
+        if hasattr(column, listing):
+            return getattr(column, listing)()
     return column
 
 
+_EXACT = 2**53
+"""Up to here every whole number has a float of its own."""
 _KEY_TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "int32": (int,),
@@ -268,11 +290,18 @@ def _check_key(name: str, kind: str, column: list[Any]) -> None:
     for row, value in enumerate(column):
         if value is None or (type(value) in allowed):
             continue
-        if kind in ("int32", "int64") and hasattr(value, "__index__") and not isinstance(value, bool):
+        if kind in ("int32", "int64") and _is_whole(value):
             column[row] = int(value)
             continue
         msg = f"join key {name!r} is {kind}; row {row} of the request holds {value!r} ({type(value).__name__})"
         raise InvalidInputError(msg)
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether it is a whole number; pandas holds one as a float where a neighbour is missing."""
+    if isinstance(value, float):
+        return value.is_integer() and abs(value) <= _EXACT
+    return hasattr(value, "__index__") and not isinstance(value, bool)
 
 
 def _encode(group: _GroupPlan, asked: Mapping[str, list[Any]]) -> list[bytes | None]:

@@ -10,7 +10,8 @@ from headrace.definitions.on_demand import OnDemandFeature
 from headrace.definitions.schema import arrow_type, is_float, is_integer
 from headrace.definitions.version import ViewVersion
 from headrace.definitions.view import on_demand_order
-from headrace.errors import InvalidInputError
+from headrace.errors import HeadraceError, InvalidInputError
+from headrace.features.values import fill
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,15 +45,26 @@ def compute(view: ViewVersion, columns: Mapping[str, pa.Array], rows: int) -> di
         columns: the view's other features and the request's columns, `rows` values each.
 
     Raises:
-        InvalidInputError: a request column is missing, or a function returned another length or type.
+        InvalidInputError: a request column is missing, or a function failed or returned another length or type.
     """
     types = input_types(view)
     known: dict[str, Any] = dict(columns)
     results: dict[str, pa.Array] = {}
     for item in on_demand_order(view.view):
         arrays = [_input(item, name, known, types) for name in item.inputs]
-        results[item.name] = known[item.name] = _output(item, item(*arrays), rows)
+        results[item.name] = known[item.name] = _output(item, _called(item, arrays), rows)
     return results
+
+
+def _called(item: OnDemandFeature, arrays: list[np.ndarray[Any, Any]]) -> Any:
+    try:
+        return item(*arrays)
+    except HeadraceError:
+        raise
+    except Exception as error:  # a user's function may raise anything
+        given = ", ".join(f"{name} {array.dtype}" for name, array in zip(item.inputs, arrays, strict=True))
+        msg = f"on-demand feature {item.name!r} failed, given {given}: {type(error).__name__}: {error}"
+        raise InvalidInputError(msg) from error
 
 
 def _input(
@@ -79,7 +91,7 @@ def _type_of(column: pa.Array) -> str:
         return "bool"
     if pa.types.is_integer(kind):
         return "int64"
-    if pa.types.is_floating(kind):
+    if pa.types.is_floating(kind) or pa.types.is_null(kind):
         return "float64"
     return "timestamp" if pa.types.is_timestamp(kind) else "string"
 
@@ -125,7 +137,7 @@ def _output(item: OnDemandFeature, result: Any, rows: int) -> pa.Array:
         msg = f"on-demand feature {item.name!r} is declared {item.dtype} but returned {values.dtype}: {error}"
         raise InvalidInputError(msg) from error
     if item.default is not None:
-        column = column.fill_null(pa.scalar(item.default, kind))
+        column = fill(column, item.default)
     return column
 
 

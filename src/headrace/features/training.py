@@ -11,7 +11,7 @@ from headrace.clock import Clock
 from headrace.definitions.version import parse_reference
 from headrace.errors import InvalidInputError, NotFoundError, nearest
 from headrace.features.fingerprint import fingerprint
-from headrace.features.frames import queries_of
+from headrace.features.frames import queries_of, to_pandas_column
 from headrace.features.history import History
 from headrace.features.store import TrainingSetRecord, TrainingSetStore
 from headrace.lake.table import Lake
@@ -90,9 +90,11 @@ class TrainingSet:
         return self.load()
 
     def to_pandas(self) -> pd.DataFrame:
-        """Its rows as a pandas DataFrame."""
-        frame: pd.DataFrame = self.load().to_pandas()
-        return frame
+        """Its rows as a pandas DataFrame, typed as in historical reads: whole numbers with gaps stay whole."""
+        import pandas as pd
+
+        rows = self.load()
+        return pd.DataFrame({name: to_pandas_column(rows.column(name)) for name in rows.column_names})
 
     def to_polars(self) -> pl.DataFrame:
         """Its rows as a polars DataFrame."""
@@ -153,6 +155,9 @@ class TrainingSets:
             name: what to call it. Default: the view's name.
             as_known: only what had reached us at each row's moment counts.
         """
+        if name is not None and ":" in name:
+            msg = f"a training set can't be called {name!r}: behind ':' comes the version; leave it out"
+            raise InvalidInputError(msg)
         view = self._catalog.view(reference)
         queries, _restore = queries_of(labels)
         if label is not None and label not in queries.column_names:

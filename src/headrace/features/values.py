@@ -22,8 +22,10 @@ __all__ = [
     "PRESENT",
     "GroupColumns",
     "columns_of",
+    "fill",
     "finish_columns",
     "finish_values",
+    "to_arrow",
 ]
 
 PRESENT = "PRESENT"
@@ -87,18 +89,19 @@ def finish_columns(
             column = pc.if_else(expired, pa.scalar(None, column.type), column)
         default = group.feature(name).default
         if default is not None:
-            column = _fill(column, default)
+            column = fill(column, default)
         finished.append(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
     return finished
 
 
-def _fill(column: Any, default: Any) -> Any:
+def fill(column: Any, default: Any) -> Any:
+    """An Arrow array or chunked array with `default` in place of null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if not pa.types.is_list(column.type):
         return pc.fill_null(column, pa.scalar(default, column.type))
-    return pa.chunked_array([pa.array([default if item is None else item for item in column.to_pylist()], column.type)])
+    return pa.array([default if item is None else item for item in column.to_pylist()], column.type)
 
 
 def finish_values(
@@ -114,11 +117,9 @@ def finish_values(
         for row, time in enumerate(times):
             if time is not None and at - time > ttl:
                 values[row], statuses[row] = None, OUTSIDE_MAX_AGE
-    default = feature.default
-    if default is not None:
-        for row, value in enumerate(values):
-            if value is None:
-                values[row] = default
+    if feature.default is not None and None in values:
+        default = to_arrow([feature.default], feature.dtype)[0].as_py()  # 2 is 2.0 in a feature of floats
+        values[:] = [default if value is None else value for value in values]
     if feature.dtype in _FROM_STORED:
         convert = _FROM_STORED[feature.dtype]
         values[:] = [None if value is None else convert(value) for value in values]

@@ -98,3 +98,12 @@ def test_text_has_the_type_that_pandas_gives_text():
 def test_what_is_no_frame_is_refused(frame, said):
     with pytest.raises(InvalidInputError, match=said):
         queries_of(frame)
+
+
+def test_a_column_that_nobody_needs_may_hold_anything():
+    frame = pd.DataFrame({"k": [1, 2, 3], "notes": [{"a": 1}, "b", object()]})
+    queries, restore = queries_of(frame, {"k"})
+    assert queries.column_names == ["k"]
+    assert restore(NEW)["notes"].tolist() == frame["notes"].tolist()
+    with pytest.raises(InvalidInputError, match="notes"):
+        queries_of(frame)

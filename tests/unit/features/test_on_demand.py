@@ -53,6 +53,13 @@ def wrong_length(n):
     return n[:1]
 
 
+@on_demand(["last_s"], "list<string>", default=["none"])
+def letters(text):
+    found = np.empty(len(text), object)
+    found[:] = [None if value is None else list(value) for value in text]
+    return found
+
+
 view = hr.FeatureView("view", features=[priced, group, dtypes, inverse, upper])
 
 
@@ -93,6 +100,25 @@ def test_a_missing_request_column_is_told(store):
         store.online_features("view", {"k": 1})
     with pytest.raises(hr.InvalidInputError, match="price"):
         store.historical_features("view", pd.DataFrame({"k": [1], "t": [AT]}), timestamp="t")
+
+
+def test_a_default_stands_in_for_a_missing_list(store):
+    store.apply([hr.FeatureView("listed", features=[group, letters])])
+    at = AT + pd.Timedelta(seconds=1)
+    trained = store.historical_features("listed", pd.DataFrame({"k": [1, 2], "t": [at] * 2}), timestamp="t")
+    assert store.online_features("listed", {"k": [1, 2]}, at=at).values["letters"] == [["a"], ["none"]]
+    assert trained["letters"].tolist() == [["a"], ["none"]]
+
+
+def test_a_request_that_holds_nothing_but_null_is_null_as_a_number_is(store):
+    assert both(store, [1, 2], price=None).values["priced"] == [None, None]
+
+
+def test_a_request_of_mixed_types_and_a_function_that_fails_are_told(store):
+    with pytest.raises(hr.InvalidInputError, match="'price'"):
+        store.online_features("view", {"k": [1, 2], "price": ["2", 1]})
+    with pytest.raises(hr.InvalidInputError, match="'priced' failed, given dtypes float64, price object: "):
+        store.online_features("view", {"k": 1, "price": "two"})
 
 
 def test_an_array_of_another_length_is_refused(store):

@@ -1,0 +1,42 @@
+"""Training sets give back what they were made from."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import headrace as hr
+
+AT = pd.Timestamp("2026-03-01 12:00", tz="UTC")
+BIG = 2**53 + 1
+thing = hr.Entity("thing", keys={"k": "int64"})
+events = hr.EventSource("events", timestamp="at", schema={"k": "int64", "n": "int64", "at": "timestamp"})
+group = hr.FeatureGroup("group", entity=thing, source=events, features={"n": hr.last("n"), "ns": hr.last_n("n", 2)})
+
+
+@pytest.fixture
+def store(tmp_path):
+    with hr.connect(tmp_path) as store:
+        store.apply([hr.FeatureView("view", features=[group])])
+        store.write("events", [{"k": 1, "n": BIG, "at": AT}])
+        yield store
+
+
+LABELS = pd.DataFrame({"k": [1, 2], "t": [AT + pd.Timedelta(seconds=1)] * 2, "y": pd.array([BIG, None], "Int64")})
+
+
+def test_whole_numbers_with_gaps_stay_whole(store):
+    made = store.training_set("view", LABELS, timestamp="t", label="y").to_pandas()
+    assert made["n"].tolist() == made["y"].tolist() == [BIG, pd.NA]
+    pd.testing.assert_frame_equal(made, store.historical_features("view", LABELS, timestamp="t"))
+
+
+def test_a_name_leaves_the_version_out(store):
+    with pytest.raises(hr.InvalidInputError, match="version"):
+        store.training_set("view", LABELS, timestamp="t", name="mine:1")
+
+
+def test_an_untyped_frame_without_rows_is_fine(store):
+    asked = pd.DataFrame({"k": [], "t": []})
+    assert len(store.historical_features("view", asked, timestamp="t")) == 0
+    assert store.training_set("view", asked, timestamp="t", name="none").verify().ok
