@@ -41,6 +41,9 @@ class _Collected:
         self.sources: dict[str, Source] = {}
         self.groups: dict[str, FeatureGroup] = {}
         self.views: dict[str, FeatureView] = {}
+        if not isinstance(definitions, Iterable):
+            msg = f"{type(definitions).__name__} isn't a list of definitions; write [{getattr(definitions, 'name', '…')}]"
+            raise DefinitionError([msg])
         for definition in definitions:
             self._add(definition)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from headrace.definitions.group import FeatureGroup
 from headrace.definitions.view import FeatureView
+from headrace.errors import InvalidInputError
 
 __all__ = ["DefinitionVersion", "GroupVersion", "Kind", "ViewVersion", "parse_reference"]
 
@@ -72,7 +73,10 @@ class ViewVersion:
 
 
 def parse_reference(reference: str) -> tuple[str, int | None]:
-    """`"ranking"` → ("ranking", None); `"ranking:3"` → ("ranking", 3)."""
+    """`"ranking"` → ("ranking", None); `"ranking:3"` → ("ranking", 3). Raises InvalidInputError for what isn't text."""
+    if not isinstance(reference, str):
+        msg = f"{reference!r} isn't a name; give text, for example 'ranking' or 'ranking:3'"
+        raise InvalidInputError(msg)
     name, colon, version = reference.rpartition(":")
     if colon and version.isdigit():
         return name, int(version)

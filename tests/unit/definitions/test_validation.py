@@ -274,3 +274,8 @@ def test_a_duration_that_cannot_be_read_is_refused_at_once(make):
 def test_a_group_copied_with_other_features_has_their_types():
     copied = replace(resolve([TASTE]).groups["taste"], features={"n": hr.count()})
     assert [feature.name for feature in copied.resolved] == ["n"]
+
+
+def test_one_definition_in_place_of_a_list_is_told():
+    with pytest.raises(DefinitionError, match=r"FeatureGroup isn't a list of definitions; write \[taste\]"):
+        resolve(TASTE)
