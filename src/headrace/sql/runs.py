@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import sqlalchemy as sa
@@ -166,12 +167,13 @@ class SqlArtifactIndex:
         self._database = database
 
     def add(self, run_id: str, entries: Sequence[ArtifactEntry]) -> None:
-        """Add files; a path that exists is replaced."""
+        """Add files; a path that exists is replaced. Raises InvalidInputError if one would be a file and a folder."""
         rows = [{"run_id": run_id, "path": entry.path, "digest": entry.digest, "size": entry.size} for entry in entries]
         with self._database.write() as connection:
             require_active_run(connection, run_id)
             if rows:
                 connection.execute(upsert(connection, run_artifacts, ["digest", "size"]), rows)
+                _require_a_tree(connection, run_id, [entry.path for entry in entries])
 
     def list(self, run_id: str) -> list[ArtifactEntry]:
         """The files, sorted by path."""
@@ -179,6 +181,23 @@ class SqlArtifactIndex:
         query = sa.select(table.c.path, table.c.digest, table.c.size).where(table.c.run_id == run_id).order_by(table.c.path)
         with self._database.read() as connection:
             return [ArtifactEntry(*row) for row in connection.execute(query)]
+
+
+def _require_a_tree(connection: sa.Connection, run_id: str, added: Sequence[str]) -> None:
+    """Raise InvalidInputError if an added path leads through a file of the run, or is a folder of it."""
+    path = run_artifacts.c.path
+    folders = sorted({str(folder) for name in added for folder in PurePosixPath(name).parents})
+    wrong: list[sa.ColumnElement[bool]] = [path.in_(chunk) for chunk in _chunks(folders)]
+    wrong += [sa.or_(*(path.between(f"{name}/", f"{name}0") for name in chunk)) for chunk in _chunks(added)]  # 0 follows /
+    for condition in wrong:
+        found = connection.execute(sa.select(path).where(run_artifacts.c.run_id == run_id, condition)).scalar()
+        if found is not None:
+            msg = f"the run has a file {found!r}, and a file can't be a folder too; choose another path"
+            raise InvalidInputError(msg)
+
+
+def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
 
 
 def require_active_run(connection: sa.Connection, run_id: str) -> None:

@@ -133,15 +133,16 @@ class Recorder:
         return entry
 
     def put_path(self, run_id: str, source: Path, below: str = "") -> list[ArtifactEntry]:
-        """Keep a file, or every file of a folder, under the folder `below` of the run.
+        """Keep a file, or a folder with every file below it, by its name in the folder `below` of the run.
 
         Raises:
-            InvalidInputError: there is no such file or folder.
+            InvalidInputError: there is no such file or folder, or its path would lead through a file of the run.
         """
         if not source.exists():
             msg = f"there is no file or folder {source}; nothing was logged"
             raise InvalidInputError(msg)
-        base = source if source.is_dir() else source.parent
+        source = source.resolve() if source.name in ("", "..") else source  # `.` has a name only when it's resolved
+        base = source.parent
         files = sorted(item for item in source.rglob("*") if item.is_file()) if source.is_dir() else [source]
         paths = {check_artifact_path("/".join(filter(None, (below, file.relative_to(base).as_posix())))): file for file in files}
         entries = [ArtifactEntry(path, self._artifacts.put_file(file), file.stat().st_size) for path, file in paths.items()]

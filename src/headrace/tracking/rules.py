@@ -18,6 +18,7 @@ __all__ = [
     "check_artifact_path",
     "check_experiment_name",
     "check_key",
+    "check_pairs",
     "clean_params",
     "clean_tags",
     "random_name",
@@ -85,14 +86,22 @@ def check_key(kind: str, key: Any) -> str:
     return key
 
 
+def check_pairs(kind: str, pairs: Any) -> Mapping[Any, Any]:
+    """The mapping itself. Raises InvalidInputError if it isn't one."""
+    if not isinstance(pairs, Mapping):
+        msg = f"{kind}s are a mapping of names to values, such as {{'depth': 6}}, not a {type(pairs).__name__}"
+        raise InvalidInputError(msg)
+    return pairs
+
+
 def clean_params(params: Mapping[str, Any]) -> dict[str, str]:
     """Params as text, those longer than 6,000 characters cut. Raises InvalidInputError for a key."""
-    return {check_key("param", key): str(value)[:LONGEST_PARAM] for key, value in params.items()}
+    return {check_key("param", key): str(value)[:LONGEST_PARAM] for key, value in check_pairs("param", params).items()}
 
 
 def clean_tags(tags: Mapping[str, Any]) -> dict[str, str]:
     """Tags as text, those longer than 8,000 characters cut. Raises InvalidInputError for a key."""
-    return {check_key("tag", key): str(value)[:LONGEST_TAG] for key, value in tags.items()}
+    return {check_key("tag", key): str(value)[:LONGEST_TAG] for key, value in check_pairs("tag", tags).items()}
 
 
 def check_experiment_name(name: Any) -> str:
@@ -110,7 +119,7 @@ def check_artifact_path(path: Any) -> str:
         raise InvalidInputError(msg)
     text = os.fspath(path)
     fine = text and text == posixpath.normpath(text) and not text.startswith(("/", "..")) and text != "."
-    if not fine or "\\" in text or "\0" in text or len(text) > _LONGEST_PATH:
+    if not fine or "\\" in text or any(char < " " for char in text) or len(text) > _LONGEST_PATH:
         msg = f"Invalid path: {text[:80]!r}; give a relative path with forward slashes, for example plots/roc.png"
         raise InvalidInputError(msg)
     return text

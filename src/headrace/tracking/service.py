@@ -136,6 +136,9 @@ class Runs:
 
     def resolve(self, run_id: str) -> str:
         """The full id of a run named by the start of its id. Raises NotFoundError, or InvalidInputError if several start so."""
+        if not isinstance(run_id, str):
+            msg = f"a run is named by its id, 32 hex digits, not by a {type(run_id).__name__}; give for example run.id"
+            raise InvalidInputError(msg)
         found = self._stores.runs.starting_with(run_id, _FEW) if run_id else []
         if run_id in found:
             return run_id

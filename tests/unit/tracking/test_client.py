@@ -208,7 +208,7 @@ def test_files_of_every_kind_are_kept(runs, tmp_path):
     assert read(run.id, "t.csv") == b"a\n1\n2\n"
     assert json.loads(read(run.id, "t.json")) == {"columns": ["a"], "data": [[1], [2]]}
     assert read(run.id, "i.png").startswith(b"\x89PNG")
-    assert (read(run.id, "all/deep/b.txt"), read(run.id, "a.txt")) == (b"b", b"a")
+    assert (read(run.id, "all/plots/deep/b.txt"), read(run.id, "a.txt")) == (b"b", b"a")
 
 
 def test_a_figure_is_kept_in_the_format_of_its_path(runs):
@@ -221,11 +221,41 @@ def test_a_figure_is_kept_in_the_format_of_its_path(runs):
     assert b"<svg" in runs.read_artifact(run.id, "roc.svg")
 
 
-@pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", "a\\b", "", "a//b", "a\0b"])
+@pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", "a\\b", "", "a//b", "a\0b", "the text\nfirst"])
 def test_a_file_stays_below_its_run(runs, path):
     with runs.start(capture=False) as run, pytest.warns(TrackingWarning, match="Invalid path"):
         run.log_text(path, "x")
     assert runs.artifacts(run.id) == []
+
+
+def test_a_folder_that_is_logged_as_a_dot_has_its_own_name(runs, tmp_path, monkeypatch):
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots" / "a.txt").write_text("a")
+    monkeypatch.chdir(tmp_path / "plots")
+    with runs.start(capture=False, strict=True) as run:
+        run.log_artifact(".")
+    assert [entry.path for entry in runs.artifacts(run.id)] == ["plots/a.txt"]
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "a/b"), ("a/b/c", "a/b"), ("a/b", "a/b/c/d")])
+def test_a_file_is_no_folder_too(runs, first, second):
+    with runs.start(capture=False, strict=True) as run:
+        run.log_text(first, "x")
+        run.log_text("a0", "near in the order of paths, but no file below")
+        with pytest.raises(InvalidInputError, match="can't be a folder too"):
+            run.log_text(second, "y")
+    assert sorted(entry.path for entry in runs.artifacts(run.id)) == sorted([first, "a0"])
+
+
+def test_what_is_no_mapping_warns_and_the_run_goes_on(runs):
+    with runs.start(capture=False) as run:
+        for log in (run.log_params, run.log_metrics, run.set_tags):
+            with pytest.warns(TrackingWarning, match="are a mapping of names to values"):
+                log(["depth", 6])
+    with pytest.raises(InvalidInputError, match="params are a mapping"):
+        runs.start(params=["depth"])
+    with pytest.raises(InvalidInputError, match="tags are a mapping"):
+        runs.start(tags="depth")
 
 
 def test_a_missing_file_or_a_wrong_object_warns(runs, tmp_path):

@@ -126,3 +126,9 @@ def test_files_are_listed_read_and_downloaded(runs, tmp_path):
     for wrong in (lambda: runs.read_artifact(run.id, "a/d.tx"), lambda: runs.download(run.id, "zzz", tmp_path)):
         with pytest.raises(NotFoundError):
             wrong()
+
+
+@pytest.mark.parametrize("wrong", [None, 7, object()])
+def test_a_run_is_named_by_text(runs, wrong):
+    with pytest.raises(InvalidInputError, match="a run is named by its id"):
+        runs.get(wrong)

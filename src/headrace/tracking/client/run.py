@@ -23,7 +23,7 @@ from headrace.tracking.client.model import write_model
 from headrace.tracking.client.origin import OriginCapture, process_tags
 from headrace.tracking.client.termination import Terminated, unwatch, watch
 from headrace.tracking.recorder import DEFAULT_EXPERIMENT, Recorder
-from headrace.tracking.rules import check_artifact_path, check_key, clean_params, clean_tags
+from headrace.tracking.rules import check_artifact_path, check_key, check_pairs, clean_params, clean_tags
 from headrace.tracking.run import NOTE_TAG, STATUSES, DatasetInput, LoggedModel, Metric, Run, Status
 
 __all__ = ["ActiveRun", "current_run", "start_run"]
@@ -63,7 +63,7 @@ def start_run(
     if experiment is None:
         experiment = outer.experiment if outer is not None else DEFAULT_EXPERIMENT
     process, user = capture_process(), user_name()
-    labels = {**process_tags(process, user), **({NOTE_TAG: description} if description else {}), **(tags or {})}
+    labels = {**process_tags(process, user), **({NOTE_TAG: description} if description else {}), **check_pairs("tag", tags or {})}
     run = recorder.start(experiment, name, params=params, tags=labels, parent=parent, user=user)
     guard = Guard(strict=strict)
     origin = OriginCapture(recorder, run.id, process, guard) if capture else None
@@ -175,7 +175,7 @@ class ActiveRun:
             data = self._dataset(dataset)
         origin = (model.id if model else "", data.name if data else "", data.digest if data else "")
         points: list[Metric] = []
-        for key, value in metrics.items():
+        for key, value in self._pairs("metric", metrics):
             with self._guard("a metric"):
                 points.append(Metric(check_key("metric", key), values.to_float(value), now, int(step or 0), *origin))
         if points:
@@ -212,7 +212,7 @@ class ActiveRun:
         self._put(path, lambda: values.image_bytes(image, path))
 
     def log_artifact(self, source: str | os.PathLike[str], artifact_path: str | None = None) -> None:
-        """Keep a file, or a folder with all below it.
+        """Keep a file, or a folder with all below it, under its own name.
 
         Args:
             artifact_path: folder of the run to put it in. Default: the top.
@@ -271,10 +271,15 @@ class ActiveRun:
 
     def _texts(self, kind: str, pairs: Mapping[str, Any]) -> dict[str, str]:
         valid: dict[str, str] = {}
-        for key, value in pairs.items():
+        for key, value in self._pairs(kind, pairs):
             with self._guard(f"a {kind}"):
                 valid[check_key(kind, key)] = str(value)
         return valid
+
+    def _pairs(self, kind: str, pairs: Any) -> list[tuple[Any, Any]]:
+        with self._guard(f"a {kind}"):
+            return list(check_pairs(kind, pairs).items())
+        return []
 
     def _put(self, path: str, make: Callable[[], bytes]) -> None:
         with self._guard("an artifact"):
