@@ -84,7 +84,7 @@ def take(data: Any, *, label: str | None, name: str = "", fingerprint: str = "")
         raise InvalidInputError(msg)
     digest = fingerprint or getattr(data, "fingerprint", "") or frame_fingerprint(frame)
     called = name or getattr(data, "urn", "") or f"frame of {len(frame)} rows ({digest[:8]})"
-    return Evaluated(called, digest, label, frame.drop(columns=[label]), frame[label].to_numpy())
+    return Evaluated(called, digest, label, frame.drop(columns=[label]), _truth(frame[label]))
 
 
 def frame_fingerprint(frame: pd.DataFrame) -> str:
@@ -167,6 +167,11 @@ def _probabilistic(sk: Any, metric: str, truth: Any, scores: Any, classes: Any) 
     if metric == "log_loss":
         return sk.log_loss(truth, scores)
     return sk.brier_score_loss(truth, scores, pos_label=classes[-1])
+
+
+def _truth(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
+    # A column that had a null once may hold its booleans or numbers as objects, which scikit-learn doesn't take.
+    return np.asarray(column.infer_objects().to_numpy())
 
 
 def _rows(data: Any) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any
 from headrace.errors import InvalidInputError
 from headrace.models.text import number, table
 
-__all__ = ["LOSSES", "Condition", "Evaluation", "Gate", "GateReport", "judge"]
+__all__ = ["LOSSES", "Condition", "Evaluation", "Gate", "GateReport", "check_gates", "judge"]
 
 LOSSES = frozenset({"log_loss", "brier", "rmse", "mae", "mse", "loss"})
 """Metrics of which less is better unless a gate says otherwise."""
@@ -171,6 +171,16 @@ class GateReport:
         lines.append(table(("", "condition", "figure", "needed", "champion", "data"), [_row(c) for c in self.conditions]))
         lines += [f"  {condition.metric}: {condition.explanation}" for condition in self.conditions]
         return "\n".join([*lines, *([f"  {self.note}"] if self.note else [])])
+
+
+def check_gates(gates: Any) -> tuple[Gate, ...]:
+    """The gates themselves. Raises InvalidInputError if they aren't a list of gates."""
+    found = tuple(gates) if isinstance(gates, Iterable) and not isinstance(gates, str) else (gates,)
+    for gate in found:
+        if not isinstance(gate, Gate):
+            msg = f"{gate!r} isn't a gate; give a list of gates, for example [hr.Gate('auc', min_improvement=0.01)]"
+            raise InvalidInputError(msg)
+    return found
 
 
 def judge(

@@ -12,7 +12,7 @@ from headrace.errors import InvalidInputError, NotFoundError
 from headrace.models import lifecycle
 from headrace.models.audit import AuditEntry, Author, verify, verify_state
 from headrace.models.comparison import Comparison, compare
-from headrace.models.gates import Evaluation, Gate, GateReport
+from headrace.models.gates import Evaluation, Gate, GateReport, check_gates
 from headrace.models.lifecycle import STAGES, parse_stage
 from headrace.models.promotion import Promotions
 from headrace.models.store import AuditStore, Edit, ModelStore
@@ -59,18 +59,22 @@ class Models:
         self._promotions = Promotions(store, audit, artifacts, self._author)
 
     def register(
-        self, model: LoggedModel, name: str, description: str = "", tags: Mapping[str, Any] | None = None
+        self, model: LoggedModel | str, name: str, description: str = "", tags: Mapping[str, Any] | None = None
     ) -> ModelVersion:
         """Make a logged model the next version of `name`; the registered model is made at first use.
 
         Registering the same logged model again makes another version, as in MLflow: a version is an act of registering, with
         its own stage, texts and history. The run's metrics, parameters, data and tags are kept with it.
 
+        Args:
+            model: what `run.log_model` returned, or its id, `m-…`.
+
         Raises:
-            InvalidInputError: the name or a tag can't be used.
-            NotFoundError: the run isn't there.
+            InvalidInputError: the name or a tag can't be used, or the model isn't a logged one.
+            NotFoundError: the model or its run isn't there.
         """
         check_name(name)
+        model = self._logged_model(model)
         entry = self._author.entry("register", after={"model_id": model.id, "run_id": model.run_id})
         draft = ModelVersion(
             name=name,
@@ -169,7 +173,7 @@ class Models:
 
     def set_gates(self, name: str, gates: Iterable[Gate]) -> None:
         """Replace the gates of a model: what a version must meet to reach Production. Raises NotFoundError."""
-        new = tuple(gates)
+        new = check_gates(gates)
         before = {"gates": [gate.to_dict() for gate in self.gates(name)]}
         after = {"gates": [gate.to_dict() for gate in new]}
         self._store.edit(name, None, Edit(gates=new), self._author.entry("gates", before=before, after=after))
@@ -185,7 +189,7 @@ class Models:
         data: Data,
         *,
         label: str | None = None,
-        metrics: Sequence[str | Metric] = (),
+        metrics: str | Sequence[str | Metric] = (),
         dataset_name: str = "",
         fingerprint: str = "",
         allow_pickle: bool = False,
@@ -196,8 +200,8 @@ class Models:
             name, version: the version, as `get` takes it.
             data: a training set, or a frame that holds the label beside the model's inputs.
             label: the column with the truth. Default: the training set's own.
-            metrics: names of built-in metrics (auc log_loss brier accuracy f1 precision recall rmse mae r2), or functions of
-                (truth, prediction). Default: those that the gates name.
+            metrics: one or several: built-in ones by name (auc log_loss brier accuracy f1 precision recall rmse mae r2), or
+                functions of (truth, prediction). Default: those that the gates name.
             dataset_name, fingerprint: what to call the data, and its hash. Default: the training set's own, or the frame's hash.
             allow_pickle: load the model although that runs its author's code.
 
@@ -208,7 +212,8 @@ class Models:
         from headrace.models.evaluation import BUILT_IN, measure, take
 
         found = self.get(name, version)
-        asked = metrics or [gate.metric for gate in self.gates(name) if gate.metric in BUILT_IN]
+        named = [metrics] if isinstance(metrics, str) else metrics
+        asked = named or [gate.metric for gate in self.gates(name) if gate.metric in BUILT_IN]
         taken = take(data, label=label, name=dataset_name, fingerprint=fingerprint)
         figures = measure(self._load(found, allow_pickle=allow_pickle), taken, asked)
         evaluation = Evaluation(
@@ -322,6 +327,13 @@ class Models:
             NotFoundError, InvalidInputError: the address names nothing, or isn't one.
         """
         return self._load(self.resolve(uri), allow_pickle=allow_pickle)
+
+    def _logged_model(self, model: object) -> LoggedModel:
+        found = self.resolve(f"models:/{model.removeprefix('models:/')}") if isinstance(model, str) else model
+        if not isinstance(found, LoggedModel):
+            msg = f"a {type(found).__name__} isn't a logged model; register what run.log_model returned, or its id"
+            raise InvalidInputError(msg)
+        return found
 
     def _load(self, model: ModelVersion | LoggedModel, *, allow_pickle: bool) -> LoadedModel:
         from headrace.models.loading import load

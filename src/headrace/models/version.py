@@ -186,7 +186,7 @@ def parse_uri(uri: str) -> Address:
     Raises:
         InvalidInputError: the text is none of these.
     """
-    scheme, _, rest = uri.partition(":/")
+    scheme, _, rest = uri.partition(":/") if isinstance(uri, str) else ("", "", "")
     rest = rest.strip("/")
     if scheme == "models" and rest:
         name, slash, selector = rest.partition("/")

@@ -68,6 +68,13 @@ def test_labels_may_be_text():
     assert figures["f1"] > 0.7
 
 
+@pytest.mark.parametrize("kind", [object, "boolean", "Int64", int])
+def test_labels_may_be_held_as_objects_or_nullable(kind):
+    frame = people(seed=5)
+    expected = measure(loaded(classifier()), take(frame, label="liked"), BUILT_IN[:5])
+    assert measure(loaded(classifier()), take(frame.astype({"liked": kind}), label="liked"), BUILT_IN[:5]) == expected
+
+
 def test_three_classes_are_measured_one_against_the_rest():
     frame = people(300)
     frame["liked"] = np.digitize(frame["a"], [-0.5, 0.5])

@@ -54,6 +54,41 @@ def test_the_same_model_registered_again_is_another_version(world, models):
     assert [models.register(logged, "ranker").version for _ in range(2)] == [1, 2]
 
 
+def test_a_logged_model_is_registered_by_its_id(world, models):
+    logged = world.log(Always(1), "pickle")
+    versions = [models.register(name, "ranker") for name in (logged.id, f"models:/{logged.id}")]
+    assert [(version.version, version.model_id) for version in versions] == [(1, logged.id), (2, logged.id)]
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (None, InvalidInputError, "a NoneType isn't a logged model"),
+        ("runs:/abc/model", InvalidInputError, "isn't a model's address"),
+        ("m-nope", NotFoundError, "m-nope"),
+    ],
+)
+def test_what_is_no_logged_model_is_not_registered(models, model, error, message):
+    with pytest.raises(error, match=message):
+        models.register(model, "ranker")
+    assert models.list() == []
+
+
+def test_a_version_is_not_registered_again(world, models):
+    world.register(1)
+    with pytest.raises(InvalidInputError, match="a ModelVersion isn't a logged model"):
+        models.register("models:/ranker/1", "other")
+
+
+def test_one_gate_needs_no_list_and_what_is_no_gate_is_refused(world, models):
+    world.register(1)
+    models.set_gates("ranker", Gate("auc"))
+    for wrong in ("auc", ["auc"], [None], 5):
+        with pytest.raises(InvalidInputError, match="isn't a gate; give a list of gates"):
+            models.set_gates("ranker", wrong)
+    assert models.gates("ranker") == [Gate("auc")]
+
+
 def test_a_bad_name_registers_nothing(world, models):
     with pytest.raises(InvalidInputError, match="can't name a model"):
         models.register(world.log(Always(1), "pickle"), "a/b")
