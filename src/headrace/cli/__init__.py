@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import NoReturn
 
@@ -12,4 +13,6 @@ def main() -> NoReturn:
     """Run the command that the process was started with, and leave with its exit code."""
     from headrace.cli.entry import run
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal that isn't UTF-8 can't show
     sys.exit(run(sys.argv[1:]))

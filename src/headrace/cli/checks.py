@@ -268,6 +268,9 @@ def _on_demand(session: Session) -> Iterator[Check]:
                 )
             except HeadraceError as error:
                 yield Check(name, "fail", str(error))
+            except Exception as error:  # noqa: BLE001 - the user's module may raise anything while it's imported
+                found = f"{feature.path} can't be imported: {type(error).__name__}: {error}"
+                yield Check(name, "fail", found, "mend the module")
             else:
                 yield Check(name, "ok", f"{feature.path} is the code that was applied")
 

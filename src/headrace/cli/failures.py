@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
@@ -20,7 +19,7 @@ from typing import Any
 
 import typer
 
-from headrace.cli.output import note
+from headrace.cli.output import json_text, note
 from headrace.cli.values import plain
 from headrace.errors import GateError, HeadraceError
 from headrace.settings import STATE_FOLDER
@@ -52,7 +51,7 @@ def outcome(call: Callable[[], int], *, folder: Callable[[], Path], as_json: boo
 def fail(kind: str, message: str, code: int, *, as_json: bool, more: dict[str, Any] | None = None) -> int:
     """Say an error: as `error: …` on standard error, or as a JSON value on standard output."""
     if as_json:
-        print(json.dumps({"error": {"type": kind, "message": message, "code": code, **(more or {})}}, ensure_ascii=False))  # noqa: T201
+        print(json_text({"error": {"type": kind, "message": message, "code": code, **(more or {})}}, sys.stdout))  # noqa: T201
         sys.stdout.flush()
     else:
         note(f"error: {message}")

@@ -10,7 +10,11 @@ from typing import Any, TextIO
 
 from headrace.cli.values import cell, plain, printable
 
-__all__ = ["Answer", "Fields", "Table", "note", "print_answer"]
+__all__ = ["WHOLE", "Answer", "Fields", "Table", "json_text", "note", "print_answer"]
+
+
+WHOLE = 12
+"""Words of so many letters aren't broken over two lines, if that can be helped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,16 @@ def note(text: str) -> None:
     print(printable(text, "\n"), file=sys.stderr)  # noqa: T201
 
 
+def json_text(value: Any, stream: TextIO, indent: int | None = None) -> str:
+    """JSON that the stream can hold: with \\u escapes unless it is UTF-8."""
+    unicode = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
+    return json.dumps(value, indent=indent, ensure_ascii=not unicode)
+
+
 def print_answer(answer: Answer, stream: TextIO, *, as_json: bool) -> None:
     """Print an answer: one JSON value, or its parts; as coloured tables on a terminal, else as aligned text."""
     if as_json:
-        stream.write(json.dumps(plain(answer.data), indent=2, ensure_ascii=False) + "\n")
+        stream.write(json_text(plain(answer.data), stream, indent=2) + "\n")
     else:
         parts = [part for part in answer.parts if not isinstance(part, Table) or part.rows or part.empty]
         if stream.isatty():
@@ -105,7 +115,7 @@ def _print_rich(parts: Sequence[Part], stream: TextIO) -> None:
         if place:
             console.print()
         if isinstance(part, Table) and part.rows:
-            console.print(_rich_table(part))
+            console.print(_rich_table(part, console.width))
         elif isinstance(part, Fields):
             width = max(len(name) for name, _ in part.pairs)
             for name, value in part.pairs:
@@ -114,17 +124,26 @@ def _print_rich(parts: Sequence[Part], stream: TextIO) -> None:
             console.print(Text(_text(part)))
 
 
-def _rich_table(table: Table) -> Any:
+def _rich_table(table: Table, room: int) -> Any:
     from rich import box
     from rich.table import Table as Rich
     from rich.text import Text
 
-    shown = Rich(box=box.SIMPLE_HEAD, show_edge=False, header_style="bold", pad_edge=False)
-    for name, number in zip(table.columns, _numeric(table), strict=True):
-        shown.add_column(name, justify="right" if number else "left", overflow="fold")
+    shown = Rich(box=box.SIMPLE_HEAD, show_edge=False, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    for name, number, width in zip(table.columns, _numeric(table), _least_widths(table, room), strict=True):
+        shown.add_column(name, justify="right" if number else "left", overflow="fold", min_width=width)
     for row in table.rows:
         shown.add_row(*[Text(cell(value), style=_STYLES.get(value, "") if isinstance(value, str) else "") for value in row])
     return shown
+
+
+def _least_widths(table: Table, room: int) -> list[int | None]:
+    """For each column the width that keeps its words whole, ids above all; None if the terminal has no room for that."""
+    columns = [[name, *(cell(row[index]) for row in table.rows)] for index, name in enumerate(table.columns)]
+    words = [max((len(word) for text in texts for word in text.split()), default=0) for texts in columns]
+    least = [min(word, WHOLE) for word in words]
+    fits = sum(least) + 2 * (len(least) - 1) <= room
+    return [width if fits else None for width in least]
 
 
 _STYLES = {

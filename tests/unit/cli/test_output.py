@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
 
 from headrace.cli.output import Answer, Fields, Table, print_answer
 
@@ -68,3 +74,26 @@ def test_stored_text_is_never_taken_for_markup(monkeypatch):
     seen = shown(monkeypatch)
     assert "[bold]not markup[/]" in seen
     assert "[red]" in seen
+
+
+def test_a_stream_that_is_not_utf8_gets_json_it_can_hold():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    print_answer(Answer({"name": "naïve 🎬…"}), stream, as_json=True)
+    assert json.loads(stream.buffer.getvalue()) == {"name": "naïve 🎬…"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["nosuch…"], ["-C", "no…folder", "runs", "list"], ["models", "--help"]])
+def test_the_command_fails_at_no_encoding(arguments):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-c", "from headrace.cli import main; main()", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode in (0, 2)
+
+
+def test_a_narrow_terminal_keeps_ids_whole(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    rows = [("01a209807b09", "a name of many words", "2026-11-23 17:42:24")]
+    stream = Terminal()
+    print_answer(Answer(None, [Table(("RUN", "NAME", "STARTED (UTC)"), rows)]), stream, as_json=False)
+    assert "01a209807b09" in stream.getvalue()
+    assert max(len(line) for line in re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()) <= 40
