@@ -172,7 +172,9 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _as_timestamp(column: Any, name: str) -> Any:
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    from headrace.lake.casting import CastError, cast
+    from headrace.lake.columns import Column
 
     if not pa.types.is_timestamp(column.type):
         msg = (
@@ -180,6 +182,7 @@ def _as_timestamp(column: Any, name: str) -> Any:
             f"pd.to_datetime(frame[{name!r}], utc=True)"
         )
         raise InvalidInputError(msg)
-    if column.type.unit == "ns":  # cut down to the microsecond, towards the past
-        column = pc.floor_temporal(column, unit="microsecond")
-    return column.cast(pa.timestamp("us", tz=column.type.tz), safe=False).cast(pa.timestamp("us", tz="UTC"))
+    try:
+        return cast(Column(name, column), "timestamp")
+    except CastError as error:
+        raise InvalidInputError(str(error)) from error

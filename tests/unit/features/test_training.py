@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import headrace as hr
@@ -40,3 +41,10 @@ def test_an_untyped_frame_without_rows_is_fine(store):
     asked = pd.DataFrame({"k": [], "t": []})
     assert len(store.historical_features("view", asked, timestamp="t")) == 0
     assert store.training_set("view", asked, timestamp="t", name="none").verify().ok
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+def test_a_moment_beyond_the_calendar_is_refused(store, unit):
+    asked = pa.table({"k": [1], "t": pa.array([2**62 // 10], pa.timestamp(unit))})
+    with pytest.raises(hr.InvalidInputError, match=r"'t', row 0.*outside the years 1 to 9999"):
+        store.historical_features("view", asked, timestamp="t")
