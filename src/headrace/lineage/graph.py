@@ -17,6 +17,7 @@ Direction = Literal["upstream", "downstream"]
 
 _UNVERSIONED = re.compile(r"(group|view|training_set):[^:]+|models:/[^/@]+")
 _VERSION = re.compile(r"models:/.+/\d+")
+_BY_ID = re.compile(r"(run|logged_model):.+")
 _FEATURE = re.compile(r"feature:(.+:\d+)\..+")
 
 
@@ -119,7 +120,8 @@ class Lineage:
     def upstream(self, urn: str, depth: int | None = None) -> Graph:
         """What a thing was made from, `depth` steps far or all the way.
 
-        A name without a version, such as `view:ranking`, means its newest version.
+        A name without a version, such as `view:ranking`, means its newest version. Of the id of a run or a logged model the
+        beginning will do, if no other begins so.
 
         Raises:
             NotFoundError: nothing of that name is in the lineage; names the nearest.
@@ -131,12 +133,15 @@ class Lineage:
         return self._walk(self.find(urn), "downstream", depth)
 
     def find(self, urn: str) -> str:
-        """The full URN of a name: its newest version if it names none. Raises NotFoundError."""
+        """The full URN of a name: its newest version if it names none; of the beginning of an id. Raises NotFoundError."""
         newest = self._newest(urn)
         if newest is not None:
             return newest
         if (_is_pointer(urn) and self._resolve_alias(urn)) or self._exists(urn):
             return urn
+        begun = self._store.urns(urn) if _BY_ID.fullmatch(urn) else []
+        if len(begun) == 1:
+            return begun[0]
         scheme = urn.partition(":")[0]
         error = NotFoundError.of("thing in the lineage", urn, self._store.urns(f"{scheme}:") or self._store.urns(""))
         raise error

@@ -41,6 +41,12 @@ def test_changed_on_demand_code_is_found(cli, ready):
     assert "has changed since it was applied" in found(result, "on-demand fraud.times_usual")["found"]
 
 
+def test_a_module_that_raises_is_named(cli, ready):
+    (ready / "definitions.py").write_text("1 / 0\n")
+    said = found(cli("doctor", "--json", code=1), "on-demand fraud.times_usual")["found"]
+    assert said == "definitions:times_usual can't be imported: ZeroDivisionError: division by zero"
+
+
 def test_a_damaged_event_log_is_found(cli, ready):
     (ready / "events.jsonl").write_text(EVENT * 3)
     cli("push", "purchases", "events.jsonl", "--batch", 1)

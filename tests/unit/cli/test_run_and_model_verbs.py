@@ -120,6 +120,12 @@ def test_lineage_leads_from_an_alias_to_its_run(cli, ranker, runs):
     assert f"run:{runs[0]}" in cli("lineage", "models:/ranker@champion").out
 
 
+def test_lineage_takes_the_beginning_of_an_id(cli, ranker, runs):
+    others = [run for run in runs if run != runs[0]]
+    length = next(n for n in range(1, 33) if not any(run.startswith(runs[0][:n]) for run in others))
+    assert cli("lineage", f"run:{runs[0][:length]}", "--downstream", "--json").json["root"] == f"run:{runs[0]}"
+
+
 def test_a_run_without_one_model_asks_which(cli, runs, project):
     with hr.connect(project) as store, store.start_run(capture=False) as run:
         pass
