@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import InvalidInputError
@@ -107,3 +108,31 @@ def to_pandas_column(column: pa.ChunkedArray) -> Any:
         names: dict[Any, Any] = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype(), pa.bool_(): pd.BooleanDtype()}
         return column.to_pandas(types_mapper=names.get)
     return column.to_pandas()
+
+
+def to_model_frame(columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Arrow columns as a DataFrame that models take, typed alike in training and in serving.
+
+    Whole numbers with gaps are float64 with NaN, for scikit-learn refuses pandas' own gaps; they are Int64 only if one has no
+    float of its own. Bools with gaps are objects with None, lists are Python lists.
+    """
+    import pandas as pd
+
+    return pd.DataFrame({name: _for_models(column) if _is_arrow(column) else column for name, column in columns.items()})
+
+
+def _is_arrow(column: Any) -> bool:
+    import pyarrow as pa
+
+    return isinstance(column, (pa.Array, pa.ChunkedArray))
+
+
+def _for_models(column: Any) -> Any:
+    import pyarrow as pa
+
+    if column.null_count and pa.types.is_boolean(column.type):
+        return column.to_pandas()
+    if column.null_count and pa.types.is_integer(column.type):
+        with suppress(pa.ArrowInvalid):  # a whole number beyond 2**53
+            return column.cast(pa.float64()).to_pandas()
+    return to_pandas_column(column)

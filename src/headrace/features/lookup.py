@@ -13,7 +13,7 @@ from headrace.definitions.schema import arrow_type
 from headrace.definitions.version import ViewVersion
 from headrace.errors import InvalidInputError
 from headrace.features import on_demand
-from headrace.features.frames import to_pandas_column
+from headrace.features.frames import to_model_frame
 from headrace.features.history import History
 from headrace.features.ingest import Ingest, offsets_of
 from headrace.features.online import OnlineGroups
@@ -62,14 +62,11 @@ class OnlineFeatures:
         return {**self.keys, **self.values}
 
     def to_pandas(self) -> pd.DataFrame:
-        """The request's columns and the features as a pandas DataFrame, one row per entity; typed as in historical reads."""
-        import pandas as pd
-
-        typed = {
-            name: to_pandas_column(to_arrow(column, self.types[name])) if name in self.types else column
-            for name, column in self.to_dict().items()
-        }
-        return pd.DataFrame(typed)
+        """The request's columns and the features as a pandas DataFrame, one row per entity; typed as in training sets."""
+        columns = self.to_dict().items()
+        return to_model_frame(
+            {name: to_arrow(column, self.types[name]) if name in self.types else column for name, column in columns}
+        )
 
     def to_numpy(self) -> np.ndarray[Any, Any]:
         """The features alone, shape (rows, features): float64 with NaN for null if all are numbers, else objects."""

@@ -11,7 +11,7 @@ from headrace.clock import Clock
 from headrace.definitions.version import parse_reference
 from headrace.errors import InvalidInputError, NotFoundError, nearest
 from headrace.features.fingerprint import fingerprint
-from headrace.features.frames import queries_of, to_pandas_column
+from headrace.features.frames import queries_of, to_model_frame
 from headrace.features.history import History
 from headrace.features.store import TrainingSetRecord, TrainingSetStore
 from headrace.lake.table import Lake
@@ -90,11 +90,9 @@ class TrainingSet:
         return self.load()
 
     def to_pandas(self) -> pd.DataFrame:
-        """Its rows as a pandas DataFrame, typed as in historical reads: whole numbers with gaps stay whole."""
-        import pandas as pd
-
+        """Its rows as a pandas DataFrame, typed as online features are."""
         rows = self.load()
-        return pd.DataFrame({name: to_pandas_column(rows.column(name)) for name in rows.column_names})
+        return to_model_frame({name: rows.column(name) for name in rows.column_names})
 
     def to_polars(self) -> pl.DataFrame:
         """Its rows as a polars DataFrame."""

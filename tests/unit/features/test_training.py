@@ -26,10 +26,18 @@ def store(tmp_path):
 LABELS = pd.DataFrame({"k": [1, 2], "t": [AT + pd.Timedelta(seconds=1)] * 2, "y": pd.array([BIG, None], "Int64")})
 
 
-def test_whole_numbers_with_gaps_stay_whole(store):
+def test_a_whole_number_that_has_no_float_stays_whole_beside_a_gap(store):
     made = store.training_set("view", LABELS, timestamp="t", label="y").to_pandas()
     assert made["n"].tolist() == made["y"].tolist() == [BIG, pd.NA]
-    pd.testing.assert_frame_equal(made, store.historical_features("view", LABELS, timestamp="t"))
+
+
+def test_training_and_serving_hand_a_model_the_same_types(store):
+    store.write("events", [{"k": 1, "n": 7, "at": AT}])
+    store.materialize()
+    made = store.training_set("view", LABELS[["k", "t"]], timestamp="t").to_pandas()
+    served = store.online_features("view", {"k": [1, 2]}, at=LABELS["t"][0]).to_pandas()
+    pd.testing.assert_frame_equal(made.drop(columns="t"), served)
+    assert made["n"].dtype == "float64"
 
 
 def test_a_name_leaves_the_version_out(store):
