@@ -116,7 +116,11 @@ def _open_features(settings: Settings, clock: Clock, catalog: Catalog, database:
     engine = DuckDBEngine(settings.memory_limit)
     lake = DeltaLake(settings.lake)
     online = EmbeddedOnlineStore(Path(settings.online))
-    seen = EmbeddedSeenIds(Path(settings.online))
+    try:
+        seen = EmbeddedSeenIds(Path(settings.online))
+    except BaseException:
+        online.close()
+        raise
     groups = OnlineGroups(online, engine, clock)
     log = EmbeddedEventLog(Path(settings.events), fsync=settings.fsync == "always")
     lock = _lock_in(settings.project / STATE_FOLDER / "locks")

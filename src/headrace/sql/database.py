@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,11 @@ class Database:
         self._watch: sqlite3.Connection | None = None
         self._watch_lock = threading.Lock()
         _OPEN.add(self)
-        self._migrate()
+        try:
+            self._migrate()
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -178,11 +182,14 @@ def _parse_url(url: str) -> sa.URL:
 
 def _configure(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun by _begin
-    cursor = connection.cursor()
-    _enter_wal(cursor)
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
+    try:
+        with closing(connection.cursor()) as cursor:
+            _enter_wal(cursor)
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA foreign_keys=ON")
+    except BaseException:  # the pool hasn't taken it yet, so nobody else would close it
+        connection.close()
+        raise
 
 
 def _enter_wal(cursor: sqlite3.Cursor) -> None:
