@@ -308,6 +308,19 @@ def _needs_online(session: Session) -> Iterator[Check]:
         )
 
 
+def _models(session: Session) -> Iterator[Check]:
+    registry = session.store.models
+    for model in registry.list():
+        numbers = [version.version for version in registry.versions(model.name)]
+        faults = []
+        for number in numbers:
+            try:
+                registry.check_files(model.name, number)
+            except IntegrityError as error:
+                faults.append(Check(f"model {model.name}", "fail", str(error)))
+        yield from faults or [Check(f"model {model.name}", "ok", f"every file of its {len(numbers)} versions is there")]
+
+
 CHECKS: Mapping[str, Callable[[Session], Iterator[Check]]] = {
     "python": _python,
     "settings": _settings,
@@ -319,4 +332,5 @@ CHECKS: Mapping[str, Callable[[Session], Iterator[Check]]] = {
     "on-demand": _on_demand,
     "groups": _groups,
     "online store": _needs_online,
+    "models": _models,
 }

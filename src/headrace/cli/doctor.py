@@ -25,7 +25,7 @@ def doctor(session: Session, repair: Repair = False) -> Answer:
     """Check the project and this machine, and say what to do; exit with 1 if something doesn't work.
 
     Looks at settings and where each came from, the catalog, the lake, the event log, the online store, disk, packages,
-    on-demand functions and freshness.
+    on-demand functions, freshness and the files of registered models.
     """
     from headrace.cli.checks import CHECKS, run_check
 

@@ -67,7 +67,7 @@ class Promotions:
             if model.lifecycle.stage_of(version) == "Archived":
                 msg = f"version {version} of {name!r} is Archived; restore it to Staging first, or use rollback"
                 raise ConflictError(msg)
-            self._require_files(found)
+            self.require_files(found)
             report = self._decide(model, found, reason, force=force)
             after = lifecycle.move(model.lifecycle, version, "Production")
             entry = self._entry("promote", version, model.lifecycle, after, reason, report)
@@ -83,7 +83,7 @@ class Promotions:
         while model.champion == first.champion:
             target = lifecycle.predecessor(model.lifecycle) if to is None else to
             after = lifecycle.rollback(model.lifecycle, target)
-            self._require_files(self._found(name, target))
+            self.require_files(self._found(name, target))
             if self._store.commit(name, model.lifecycle, after, self._entry("rollback", target, model.lifecycle, after, reason)):
                 return target
             model = self._model(name)
@@ -115,7 +115,8 @@ class Promotions:
             raise InvalidInputError(msg)
         return replace(report, forced=True)
 
-    def _require_files(self, version: ModelVersion) -> None:
+    def require_files(self, version: ModelVersion) -> None:
+        """Raise IntegrityError if a file of the version is gone from the artifact store, or has another size."""
         for file in version.files:
             size = self._artifacts.size(file.digest)
             if size != file.size:

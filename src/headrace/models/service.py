@@ -314,6 +314,15 @@ class Models:
         verify_state(entries, after.lifecycle)
         return len(entries)
 
+    def check_files(self, name: str, version: Selector) -> None:
+        """Check that the artifact store has every file of a version, in its size, as promote and rollback do.
+
+        Raises:
+            IntegrityError: a file is gone, or has another size.
+            NotFoundError: there is no such version.
+        """
+        self._promotions.require_files(self.get(name, version))
+
     def load(self, uri: str, *, allow_pickle: bool = False) -> LoadedModel:
         """Load the model that a `models:/` address names now; every file is checked against its SHA-256 first.
 

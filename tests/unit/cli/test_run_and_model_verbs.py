@@ -150,3 +150,13 @@ def test_a_model_is_named_as_people_and_as_machines_write_it(address, parts):
 def test_what_names_no_model_is_refused(address):
     with pytest.raises(InvalidInputError):
         _parts(address)
+
+
+def test_doctor_misses_the_file_of_a_model(cli, ranker, project):
+    checks = {check["name"]: check for check in cli("doctor", "--json").json["checks"]}
+    assert checks["model ranker"]["level"] == "ok"
+    with hr.connect(project) as store:
+        digest = store.models.get("ranker", 1).files[0].digest
+    next(path for path in (project / ".headrace" / "artifacts").rglob(digest)).unlink()
+    checks = {check["name"]: check for check in cli("doctor", "--json", code=1).json["checks"]}
+    assert "is gone in the artifact store" in checks["model ranker"]["found"]
