@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Materialized", "Materializer"]
 
-CHUNK_ROWS = 250_000
-"""Rows applied in one atomic step: a crash repeats at most so many, and changes nothing by repeating them."""
+FEWEST_ROWS, MOST_ROWS = 250_000, 1_000_000
+"""Rows applied in one atomic step: a crash repeats at most so many, and changes nothing by repeating them. Larger steps merge
+each key less often; MOST_VALUES keeps the memory of groups with many features in bounds."""
+MOST_VALUES = 6_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Materializer:
         position = self._groups.applied(version).get(BATCH, -1)
         if snapshot.committed(BATCH) > position:
             total = snapshot.count()
-        for last, rows in _chunks(_batch_rows(version, snapshot, position)):
+        for last, rows in _chunks(_batch_rows(version, snapshot, position), _chunk_rows(version)):
             outcome = self._groups.apply([version], BATCH, position + 1, last, rows)[0]
             if outcome == "overlaps":  # another process is at the same group; go on from where it came to
                 return self._group(version, progress)
@@ -96,8 +98,12 @@ def _batch_rows(version: GroupVersion, snapshot: Snapshot, position: int) -> Ite
     return snapshot.scan(list(dict.fromkeys(columns)), partition=BATCH, after=position)
 
 
-def _chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.Table]]:
-    """(last offset, rows) in pieces of about CHUNK_ROWS, in the order of arrival."""
+def _chunk_rows(version: GroupVersion) -> int:
+    return max(FEWEST_ROWS, min(MOST_VALUES // len(version.group.resolved), MOST_ROWS))
+
+
+def _chunks(batches: Iterator[pa.RecordBatch], most: int) -> Iterator[tuple[int, pa.Table]]:
+    """(last offset, rows) in pieces of about `most` rows, in the order of arrival."""
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []
@@ -105,7 +111,7 @@ def _chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.Table]]
     for batch in batches:
         held.append(batch)
         count += batch.num_rows
-        if count >= CHUNK_ROWS:
+        if count >= most:
             yield _piece(pa.Table.from_batches(held))
             held, count = [], 0
     if count:
