@@ -48,11 +48,7 @@ class History:
 
     def pin(self, view: ViewVersion) -> dict[str, Snapshot]:
         """Source name to its table as it is now, everything pushed included."""
-        pinned = {}
-        for source in _sources(view):
-            self._ingest.flush(source)
-            pinned[source.name] = self._ingest.table(source).snapshot()
-        return pinned
+        return {source.name: self._ingest.snapshot(source) for source in _sources(view)}
 
     def pinned(self, view: ViewVersion, versions: Mapping[str, int]) -> dict[str, Snapshot]:
         """Source name to its table as it was at a version."""
@@ -88,10 +84,9 @@ class History:
         import pyarrow as pa
 
         source = columns.group.source
-        self._ingest.flush(source)
         kind = pa.timestamp("us", tz="UTC")
         queries = queries.append_column(ASKED, pa.array([moment] * queries.num_rows, pa.int64()).cast(kind))
-        read = GroupRead(columns.group, list(columns.names), self._ingest.table(source).snapshot(), columns.keys, through=through)
+        read = GroupRead(columns.group, list(columns.names), self._ingest.snapshot(source), columns.keys, through=through)
         found = self._engine.read(queries, ASKED, read)
         times = found.column(EVENT_TIME).cast(pa.int64()).to_pylist()
         return {name: found.column(name).to_pylist() for name in columns.names}, times

@@ -12,11 +12,11 @@ from headrace.clock import Clock
 from headrace.definitions.schema import arrow_schema, arrow_type
 from headrace.definitions.source import EventSource, Source
 from headrace.definitions.version import GroupVersion
-from headrace.errors import InvalidInputError
+from headrace.errors import InvalidInputError, StorageError
 from headrace.events.log import EventLog, LogBatch
 from headrace.features.online import OnlineGroups
 from headrace.features.repeats import Repeats
-from headrace.lake.table import AVAILABLE_TIME, BATCH, EVENT_TIME, OFFSET, Lake, LakeTable
+from headrace.lake.table import AVAILABLE_TIME, BATCH, EVENT_TIME, OFFSET, Lake, LakeTable, Snapshot
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -154,10 +154,12 @@ class Ingest:
 
     def flush(self, source: Source) -> None:
         """Bring everything in the log to the lake, then let the log forget it. Online comes first: the log is its feed."""
-        end = self._log.end(source.name, STREAM)
         table = self.table(source)
-        committed = table.snapshot().committed(STREAM)
-        if end <= committed:
+        snapshot = table.snapshot()
+        if snapshot.version < 0:
+            self._refuse_lost_table(source)
+        committed = snapshot.committed(STREAM)
+        if self._log.end(source.name, STREAM) <= committed:
             return
         self.drain(source)
         batches = list(self._log.read(source.name, STREAM, committed))
@@ -165,6 +167,11 @@ class Ingest:
             table.append(_join(source, batches), partition=STREAM)
             self._log.truncate(source.name, STREAM, batches[-1].last)
         self._waiting[source.name] = 0
+
+    def snapshot(self, source: Source) -> Snapshot:
+        """The source's table with everything that was pushed. Raises StorageError if the table is gone."""
+        self.flush(source)
+        return self.table(source).snapshot()
 
     def repair(self) -> dict[str, list[tuple[int, int]]]:
         """Keep what can be read of damaged logs; source name to the (first, last) offsets that were lost and not in the lake."""
@@ -192,6 +199,16 @@ class Ingest:
                     yield after, rows
         for found in self._log.read(source.name, STREAM, after):
             yield found.last, _with_offsets(source, found)
+
+    def _refuse_lost_table(self, source: Source) -> None:
+        """Without its table the lake would look empty and answers be wrong: what is online or gone from the log was there."""
+        lost = self._log.start(source.name, STREAM) > 0
+        if lost or any(self._groups.applied(group).get(BATCH, -1) >= 0 for group in self.live_groups(source)):
+            msg = (
+                f"the lake has no table of source {source.name!r}, though rows of it were there; "
+                "check the setting 'lake', or restore its folder"
+            )
+            raise StorageError(msg)
 
     def _drain_from(self, source: Source, groups: list[GroupVersion], position: int) -> list[GroupVersion]:
         """Bring the stream after `position` online; returns the groups that another process moved on meanwhile."""

@@ -55,6 +55,7 @@ class Materializer:
         versions = self._live() if names is None else [self._catalog.group(name) for name in names]
         if rebuild:
             for version in versions:
+                self._ingest.snapshot(version.group.source)  # what it will be built from is there
                 self._groups.store.drop(version.id)
         return [self._group(version, progress) for version in versions]
 
@@ -76,9 +77,8 @@ class Materializer:
 
     def _group(self, version: GroupVersion, progress: Progress) -> Materialized:
         source = version.group.source
-        self._ingest.flush(source)
+        snapshot = self._ingest.snapshot(source)
         self._ingest.drain(source)
-        snapshot = self._ingest.table(source).snapshot()
         title, total, done = f"materialize {version.id}", 0, 0
         position = self._groups.applied(version).get(BATCH, -1)
         if snapshot.committed(BATCH) > position:

@@ -114,3 +114,15 @@ def test_a_row_that_an_expression_fails_on_is_refused_and_the_source_goes_on(sto
     store.push("events", rows(s=["7"]))
     store.materialize()
     assert both(store) == {"n": 3, "total": 7}
+
+
+def test_a_lake_that_is_gone_is_told_and_the_online_values_stay(store, tmp_path):
+    before = both(store)
+    (tmp_path / ".headrace" / "lake").rename(tmp_path / "elsewhere")
+    with hr.connect(tmp_path) as other:
+        with pytest.raises(hr.StorageError, match="setting 'lake'"):
+            other.materialize(rebuild=True)
+        with pytest.raises(hr.StorageError, match="setting 'lake'"):
+            other.historical_features("view", pd.DataFrame({"k": [1], "t": [LATER]}), timestamp="t")
+    (tmp_path / "elsewhere").rename(tmp_path / ".headrace" / "lake")
+    assert both(store) == before
