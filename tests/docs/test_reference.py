@@ -1,0 +1,22 @@
+"""The reference leaves nothing out."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from headrace import errors
+from headrace.settings import Settings
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+
+
+def test_every_setting_has_an_entry():
+    text = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    names = [field.name for field in fields(Settings) if field.name != "project"]
+    assert [name for name in names if f"| `{name}` | `HEADRACE_{name.upper()}`" not in text] == []
+
+
+def test_every_error_has_an_entry():
+    text = (REFERENCE / "errors.md").read_text(encoding="utf-8")
+    assert [name for name in errors.__all__ if name[0].isupper() and f"| `{name}` |" not in text] == []
