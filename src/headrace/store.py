@@ -175,7 +175,7 @@ class Store:
         return self._features.ingest.repair()
 
     def close(self) -> None:
-        """Close files and connections. Using the store afterwards is an error."""
+        """Give up files and connections; at the end of a `with` block this happens by itself."""
         if self._made is not None:
             self._made.close()
         self._services.close()
