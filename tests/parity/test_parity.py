@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from headrace.features.ingest import Ingest
 from parity.oracle import SECOND
 from parity.world import World, differences
 
@@ -28,7 +30,7 @@ ROWS = st.lists(
 )
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["push", "write"]), st.sampled_from(["events", "records"]), ROWS),
+        st.tuples(st.sampled_from(["push", "write", "push and die"]), st.sampled_from(["events", "records"]), ROWS),
         st.tuples(st.sampled_from(["wait"]), st.integers(0, 30 * SECOND), st.none()),
         st.tuples(st.sampled_from(["materialize", "crash", "lose log tail", "ask", "ask"]), st.none(), st.none()),
     ),
@@ -69,6 +71,9 @@ def take(world, step):
     if action in ("push", "write"):
         world.add(what, [(key, world.now - lag, x, n, s) for key, lag, x, n, s in rows], action)
         world.now += 1
+    elif action == "push and die":
+        push_and_die(world, what, [(key, world.now - lag, x, n, s) for key, lag, x, n, s in rows])
+        world.now += 1
     elif action == "wait":
         world.now += what
     elif action == "materialize":
@@ -79,6 +84,14 @@ def take(world, step):
         tear(world)
     else:
         ask(world)
+
+
+def push_and_die(world, source, rows):
+    """A crash after the rows are durable and before they are online: whoever opens the project next brings them there."""
+    with mock.patch.object(Ingest, "drain", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        world.add(source, rows, "push")
+    world.note(source, rows, "push")
+    world.reopen()
 
 
 def tear(world):
