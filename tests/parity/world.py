@@ -29,7 +29,6 @@ def _specs() -> dict[str, tuple[Any, Spec]]:
         step = None if length is None else f"{hop // SECOND}s"
         tag = window or "ever"
         for where, condition in (None, None), *WHERES.items():
-            name = f"count_{tag}_{abs(hash(where)) % 997 if where else 0}"
             name = f"count_{tag}_{list(WHERES).index(where) + 1 if where else 0}"
             found[name] = hr.count(window, where=where, hop=step), Spec("count", None, length, hop, condition)
         for function in ("sum", "mean", "min", "max", "std", "count_distinct", "first", "last"):
