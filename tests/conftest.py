@@ -29,3 +29,21 @@ def _own_modules(tmp_path_factory):
     for name in set(sys.modules) - modules:
         if (getattr(sys.modules[name], "__file__", None) or "").startswith(made):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def redis_url():
+    """A Redis server that tests share: each takes a `?prefix=` of its own."""
+    from servers.redis import redis_server
+
+    with redis_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_url():
+    """A Redis cluster of three masters that tests share: each takes a `?prefix=` of its own."""
+    from servers.redis import redis_cluster
+
+    with redis_cluster() as url:
+        yield url
