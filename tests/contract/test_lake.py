@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,30 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
+from contract.lake_rows import SCHEMA, STREAM, TIME, offsets, rows
 from headrace.errors import ConflictError, IntegrityError, InvalidInputError, NotFoundError, SettingsError, StorageError
 from headrace.lake.delta import DeltaLake
 from headrace.lake.table import BATCH
 
-SCHEMA = pa.schema([("user_id", pa.int64()), ("title", pa.string())])
-TIME = pa.timestamp("us", tz="UTC")
-STREAM = 0
-
-
-def rows(first, count, schema=SCHEMA):
-    offsets = list(range(first, first + count))
-    columns = {
-        "user_id": pa.array([offset % 3 for offset in offsets], pa.int64()),
-        "title": pa.array([f"t{offset}" for offset in offsets], pa.string()),
-        "event_time": pa.array(offsets, pa.int64()).cast(TIME),
-        "available_time": pa.array(offsets, pa.int64()).cast(TIME),
-        "_offset": pa.array(offsets, pa.int64()),
-    }
-    extra = {name: pa.nulls(count, schema.field(name).type) for name in schema.names if name not in columns}
-    return pa.table(columns | extra)
-
-
-def offsets(snapshot, **bounds):
-    return [offset for batch in snapshot.scan(["_offset"], **bounds) for offset in batch.column("_offset").to_pylist()]
+TESTS = str(Path(__file__).parents[1])
 
 
 @pytest.fixture
@@ -104,6 +86,52 @@ def test_lanes_have_their_own_offsets(table):
     snapshot = table.snapshot()
     assert (snapshot.committed(STREAM), snapshot.committed(BATCH), snapshot.committed(7)) == (14, 4, -1)
     assert offsets(snapshot, partition=BATCH) == [0, 1, 2, 3, 4]
+
+
+def test_lanes_may_lie_far_apart_and_each_is_told_with_its_end(table, root):
+    far = 2**30 + 12_345
+    assert table.snapshot().lanes() == {}
+    for lane, last in ((far, 4), (0, 14), (BATCH, 9), (far, 9)):
+        table.append(rows(last - 4, 5), partition=lane)
+    expected = {BATCH: 9, 0: 14, far: 9}
+    assert table.snapshot().lanes() == expected
+    DeltaTable(root / "tables" / "ratings").optimize.compact()  # files of several lanes
+    assert table.snapshot().lanes() == DeltaLake(root).table("ratings", SCHEMA).snapshot().lanes() == expected
+    assert table.snapshot().committed(far) == 9
+
+
+def test_offsets_beyond_the_exact_floats_stay_exact(table):
+    first = (1_800_000_000_123 << 20) + 1
+    for offset in (first, first + 1, first + 2):
+        table.append(rows(0, 1).set_column(4, "_offset", pa.array([offset], pa.int64())), partition=BATCH)
+    assert table.snapshot().lanes() == {BATCH: first + 2}
+    assert offsets(table.snapshot(), partition=BATCH, after=first) == [first + 1, first + 2]
+
+
+def test_rows_keep_their_sequence_and_those_without_one_have_null(table):
+    table.append(rows(0, 2).append_column("_sequence", pa.array([70, 80], pa.int64())), partition=STREAM)
+    table.append(rows(2, 2), partition=STREAM)
+    found = [value for batch in table.snapshot().scan(["_sequence"]) for value in batch.column("_sequence").to_pylist()]
+    assert found == [70, 80, None, None]
+
+
+def test_a_table_from_before_sequences_gets_the_column(table, root):
+    table.append(rows(0, 2), partition=STREAM)
+    older = root / "tables" / "older"
+    shutil.copytree(root / "tables" / "ratings", older)
+    for file in older.rglob("*.parquet"):
+        pq.write_table(pq.read_table(file, partitioning=None).drop_columns(["_sequence"]), file)
+    for commit in (older / "_delta_log").glob("*.json"):
+        action = [json.loads(line) for line in commit.read_text().splitlines()]
+        for metadata in (line["metaData"] for line in action if "metaData" in line):
+            schema = json.loads(metadata["schemaString"])
+            schema["fields"] = [field for field in schema["fields"] if field["name"] != "_sequence"]
+            metadata["schemaString"] = json.dumps(schema)
+        commit.write_text("\n".join(map(json.dumps, action)))
+    table = DeltaLake(root).table("older", SCHEMA)
+    assert [batch.column("_sequence").null_count for batch in table.snapshot().scan(["_sequence"])] == [2]
+    table.append(rows(2, 1).append_column("_sequence", pa.array([7], pa.int64())), partition=STREAM)
+    assert offsets(table.snapshot()) == [0, 1, 2]
 
 
 def test_a_scan_takes_the_rows_between_two_offsets(table):
@@ -309,7 +337,7 @@ READ_ONLY = """
 import os, sys, tempfile
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from contract_lake_rows import SCHEMA, rows
+from contract.lake_rows import SCHEMA, rows
 from headrace.errors import StorageError
 from headrace.lake.delta import DeltaLake
 with tempfile.TemporaryDirectory() as folder:
@@ -332,9 +360,8 @@ with tempfile.TemporaryDirectory() as folder:
 """
 
 
-@pytest.mark.usefixtures("writer")
-def test_a_read_only_lake_is_read_and_not_written(tmp_path):
-    output = subprocess.run([sys.executable, "-c", READ_ONLY, str(tmp_path)], capture_output=True, text=True, check=True).stdout
+def test_a_read_only_lake_is_read_and_not_written():
+    output = subprocess.run([sys.executable, "-c", READ_ONLY, TESTS], capture_output=True, text=True, check=True).stdout
     assert output.startswith("5\n")
     assert "read-only for this user" in output
 
@@ -362,17 +389,11 @@ def test_a_changed_frame_is_found(lake, root):
         lake.read_frame("f")
 
 
-HEADER = """
-import pyarrow as pa
-SCHEMA = pa.schema([("user_id", pa.int64()), ("title", pa.string())])
-TIME = pa.timestamp("us", tz="UTC")
-"""
-
 WRITER = """
 import sys, json
 import pyarrow as pa
 sys.path.insert(0, sys.argv[2])
-from contract_lake_rows import SCHEMA, rows
+from contract.lake_rows import SCHEMA, rows
 from headrace.lake.delta import DeltaLake
 table = DeltaLake(sys.argv[1]).table("ratings", SCHEMA)
 lane, step, start = int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
@@ -387,13 +408,12 @@ for first in range(start, 10_000, step):
 
 
 @pytest.fixture
-def writer(root, tmp_path):
+def writer(root):
     """Starts a process that appends `step` rows at a time to a lane, and prints the last offset acknowledged."""
     started = []
-    (tmp_path / "contract_lake_rows.py").write_text(HEADER + inspect.getsource(rows))
 
     def start(lane, step, first=0, end=200):
-        command = [sys.executable, "-c", WRITER, str(root), str(tmp_path), *map(str, (lane, step, first, end))]
+        command = [sys.executable, "-c", WRITER, str(root), TESTS, *map(str, (lane, step, first, end))]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         started.append(process)
         process.stdout.readline()
@@ -449,7 +469,7 @@ def test_a_killed_writer_loses_nothing_acknowledged_and_a_restart_doubles_nothin
 FULL = """
 import resource, sys, pyarrow as pa
 sys.path.insert(0, sys.argv[2])
-from contract_lake_rows import SCHEMA, rows
+from contract.lake_rows import SCHEMA, rows
 from headrace.errors import StorageError
 from headrace.lake.delta import DeltaLake
 table = DeltaLake(sys.argv[1]).table("ratings", SCHEMA)
@@ -463,9 +483,8 @@ print(table.append(rows(10, 10), partition=0).rows)
 """
 
 
-@pytest.mark.usefixtures("writer")
-def test_a_full_disk_is_an_error_and_the_table_goes_on(root, tmp_path, table):
-    command = [sys.executable, "-c", FULL, str(root), str(tmp_path)]
+def test_a_full_disk_is_an_error_and_the_table_goes_on(root, table):
+    command = [sys.executable, "-c", FULL, str(root), TESTS]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "free some space" in output
     assert offsets(table.snapshot()) == list(range(20))

@@ -19,7 +19,7 @@ from headrace.lake.faults import reading, writing
 from headrace.lake.kept import KeptFrames
 from headrace.lake.parquet import sync, write_files
 from headrace.lake.snapshot import DeltaSnapshot, lane
-from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION, Appended
+from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION, SEQUENCE, Appended
 
 __all__ = ["DeltaLake", "DeltaLakeTable"]
 
@@ -84,7 +84,7 @@ class DeltaLakeTable:
         """Append rows of one partition in one commit, which also records their highest offset and the batch id.
 
         Rows at or below the partition's committed offset are left out, and a batch id that landed before appends nothing.
-        `rows` holds the source's columns, EVENT_TIME, AVAILABLE_TIME and OFFSET.
+        `rows` holds the source's columns, EVENT_TIME, AVAILABLE_TIME, OFFSET, and SEQUENCE or not.
 
         Raises:
             InvalidInputError: a column is missing or has another type.
@@ -200,11 +200,13 @@ class DeltaLakeTable:
 
     def _prepared(self, rows: pa.Table, partition: int) -> pa.Table:
         """The rows with exactly the table's columns, in its order."""
-        lane_column = pa.repeat(pa.scalar(partition, pa.int32()), rows.num_rows)
+        ours = {PARTITION: pa.repeat(pa.scalar(partition, pa.int32()), rows.num_rows)}
+        if SEQUENCE not in rows.column_names:
+            ours[SEQUENCE] = pa.nulls(rows.num_rows, pa.int64())
         columns = []
         for column in self._schema:
-            if column.name == PARTITION:
-                columns.append(lane_column)
+            if column.name in ours:
+                columns.append(ours[column.name])
                 continue
             if column.name not in rows.column_names or rows.schema.field(column.name).type != column.type:
                 wanted = f"need a column {column.name!r} of type {column.type}"
@@ -226,7 +228,8 @@ def _after(rows: pa.Table, committed: int | None) -> pa.Table:
 
 def _with_order(schema: pa.Schema) -> pa.Schema:
     times = [pa.field(name, _TIME) for name in (EVENT_TIME, AVAILABLE_TIME) if name not in schema.names]
-    return pa.schema([*schema, *times, pa.field(PARTITION, pa.int32()), pa.field(OFFSET, pa.int64())])
+    order = [pa.field(PARTITION, pa.int32()), pa.field(OFFSET, pa.int64()), pa.field(SEQUENCE, pa.int64())]
+    return pa.schema([*schema, *times, *order])
 
 
 def _batch(batch_id: str) -> str:

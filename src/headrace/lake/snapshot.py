@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,7 +37,7 @@ class DeltaSnapshot:
         self._schema = schema
         self._version = -1 if table is None else int(table.version())
         self._files = _files(table)
-        self._committed = {} if table is None else {p: table.transaction_version(lane(p)) for p in _partitions(self._files)}
+        self._lanes = self._committed()
 
     @property
     def version(self) -> int:
@@ -53,8 +54,11 @@ class DeltaSnapshot:
 
     def committed(self, partition: int) -> int:
         """The highest offset of the partition that the table holds; -1 if it has none."""
-        found = self._committed.get(partition)
-        return -1 if found is None else found
+        return self._lanes.get(partition, -1)
+
+    def lanes(self) -> Mapping[int, int]:
+        """Each partition that the table has rows of, and its highest offset."""
+        return self._lanes
 
     def scan(
         self, columns: Sequence[str], *, partition: int | None = None, after: int | None = None, through: int | None = None
@@ -79,6 +83,20 @@ class DeltaSnapshot:
             else:  # another tool has rewritten files
                 found = rows.to_table(columns=[*columns, *{OFFSET}.difference(columns)], **options).sort_by(OFFSET)
                 yield from found.select(list(columns)).to_batches(_BATCH_ROWS) or _empty(self._schema, columns)
+
+    def _committed(self) -> dict[int, int]:
+        """The partitions and their highest offsets. An append's files hold one each; those of another tool are looked into."""
+        lowest, partition, offset = (
+            self._files.column(name) for name in (f"min.{PARTITION}", f"max.{PARTITION}", f"max.{OFFSET}")
+        )
+        told = pc.and_kleene(pc.equal(lowest, partition), pc.is_valid(offset)).fill_null(False)
+        ends = pa.table({PARTITION: partition, OFFSET: offset}).filter(told)
+        rest = self._files.filter(pc.invert(told))
+        if rest.num_rows:
+            rows = ds.dataset(self._paths(rest), schema=self._schema, format="parquet").to_table([PARTITION, OFFSET])
+            ends = pa.concat_tables([ends, rows.cast(ends.schema)])
+        found = ends.group_by(PARTITION).aggregate([(OFFSET, "max")]).to_pylist()
+        return {row[PARTITION]: row[f"{OFFSET}_max"] for row in sorted(found, key=itemgetter(PARTITION))}
 
     def _paths(self, files: pa.Table) -> list[str]:
         return [str(self._root / path) for path in files.column("path").to_pylist()]
@@ -114,14 +132,6 @@ def _files(table: DeltaTable | None) -> pa.Table:
         pa.nulls(adds.num_rows, field.type) if column is None else column for field, column in zip(schema, known, strict=True)
     ]
     return pa.table(columns, schema=schema).sort_by(f"min.{OFFSET}")
-
-
-def _partitions(files: pa.Table) -> set[int]:
-    """The partitions that the table may hold."""
-    ranges = files.select([f"min.{PARTITION}", f"max.{PARTITION}"]).drop_null().group_by(_RANGES.names[:2]).aggregate([])
-    return {
-        partition for found in ranges.to_pylist() for partition in range(found[f"min.{PARTITION}"], found[f"max.{PARTITION}"] + 1)
-    }
 
 
 def _empty(schema: pa.Schema, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["AVAILABLE_TIME", "BATCH", "EVENT_TIME", "OFFSET", "PARTITION", "Appended", "Lake", "LakeTable", "Snapshot"]
+__all__ = [
+    "AVAILABLE_TIME",
+    "BATCH",
+    "EVENT_TIME",
+    "OFFSET",
+    "PARTITION",
+    "SEQUENCE",
+    "Appended",
+    "Lake",
+    "LakeTable",
+    "Snapshot",
+]
 
 EVENT_TIME = "event_time"
 """When it happened, or from when on the record holds: timestamp[us, UTC], never null."""
@@ -19,6 +30,8 @@ PARTITION = "_partition"
 """int32: the partition of the event log that the row came through; BATCH for rows that were written in batch."""
 OFFSET = "_offset"
 """int64: the row's place in the order of arrival. (partition, offset) is unique; of one event time the higher offset is later."""
+SEQUENCE = "_sequence"
+"""int64, null where OFFSET says it: the row's place in the order of arrival, for logs whose partitions count for themselves."""
 BATCH = -1
 
 
@@ -60,6 +73,10 @@ class Snapshot(Protocol):
         """The highest offset of the partition that the table holds; -1 if it has none."""
         ...
 
+    def lanes(self) -> Mapping[int, int]:
+        """Each partition that the table has rows of, and its highest offset."""
+        ...
+
 
 class LakeTable(Protocol):
     """One source's table."""
@@ -68,7 +85,7 @@ class LakeTable(Protocol):
         """Append rows of one partition in one commit, which also records their highest offset and the batch id.
 
         Rows at or below the partition's committed offset are left out, and a batch id that landed before appends nothing,
-        so a repeat changes nothing. `rows` holds the source's columns, EVENT_TIME, AVAILABLE_TIME and OFFSET.
+        so a repeat changes nothing. `rows` holds the source's columns, EVENT_TIME, AVAILABLE_TIME, OFFSET, and SEQUENCE or not.
         """
         ...
 
