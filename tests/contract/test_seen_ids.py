@@ -73,3 +73,27 @@ def test_it_shares_a_folder_with_an_online_store(seen, tmp_path):
     seen.record("s", 0, 1, {b"a": 1})
     assert store.groups() == []
     store.close()
+
+
+def test_an_id_belongs_to_the_first_place_that_claims_it(seen):
+    claims = ([b"a", b"b", b"a"], [(0, 5), (0, 6), (0, 7)])
+    assert seen.claim("s", *claims, time=100, keep=50) == [True, True, False]
+    assert seen.claim("s", *claims, time=120, keep=50) == [True, True, False], "a replay gives the same answers"
+    assert seen.claim("s", [b"a", b"b", b"c"], [(1, 5), (0, 6), (-1, 2**60)], time=150, keep=50) == [False, True, True]
+    assert seen.claim("t", [b"a"], [(1, 5)], time=150, keep=50) == [True], "sources are apart"
+    assert seen.seen("s", [b"a", b"c"]) == [100, 150]
+
+
+def test_a_claimed_id_is_free_again_after_its_time(seen):
+    seen.claim("s", [b"a", b"b"], [(0, 1), (0, 2)], time=100, keep=50)
+    assert seen.claim("s", [b"a"], [(0, 9)], time=150, keep=50) == [False]
+    assert seen.claim("s", [b"a"], [(0, 9)], time=151, keep=50) == [True]
+    seen.forget("s", 120)
+    assert seen.seen("s", [b"a", b"b"]) == [151, None]
+
+
+def test_recorded_ids_and_claimed_ones_are_told_apart(seen):
+    seen.record("s", -1, 9, {b"a": 100})
+    assert seen.claim("s", [b"a", b"b"], [(0, 1), (0, 2)], time=100, keep=50) == [False, True]
+    seen.record("s", -1, 12, {b"b": 100})
+    assert seen.claim("s", [b"b"], [(0, 2)], time=100, keep=50) == [True], "recording a claimed id leaves it where it is"

@@ -23,6 +23,7 @@ LONGEST_KEY = 400
 """LMDB takes keys of at most 511 bytes: a longer one is stored by its SHA-256."""
 _NUMBER = struct.Struct(">I")
 _TIME = struct.Struct(">Q")
+_PLACE = struct.Struct(">iq")
 _BIAS = 2**63
 
 
@@ -119,6 +120,8 @@ class EmbeddedSeenIds:
                 return
             number = meta["number"] or _take_number(transaction)
             entries = sorted((_short(identifier), _TIME.pack(time + _BIAS)) for identifier, time in ids.items())
+            prefix = DATA + number
+            entries = [entry for entry in entries if len(transaction.get(prefix + entry[0]) or b"") <= _TIME.size]  # not claimed
             cursor = transaction.cursor()
             cursor.putmulti([(DATA + number + identifier, time) for identifier, time in entries])
             cursor.putmulti([(TIMES + number + time + identifier, b"") for identifier, time in entries])
@@ -130,7 +133,30 @@ class EmbeddedSeenIds:
     def seen(self, source: str, ids: Sequence[bytes]) -> list[int | None]:
         """The recorded time of each id; None for an id not recorded."""
         states = self._environment.read(lambda transaction: _read(transaction, source, ids))
-        return [None if state is None else _TIME.unpack(state)[0] - _BIAS for state in states]
+        return [None if state is None else _TIME.unpack_from(state)[0] - _BIAS for state in states]
+
+    def claim(self, source: str, ids: Sequence[bytes], places: Sequence[tuple[int, int]], time: int, keep: int) -> list[bool]:
+        """Whether each id belongs to its (partition, offset): to the first that claims it. An id is free again after `keep`."""
+
+        def work(transaction: Any) -> list[bool]:
+            meta = _load_meta(transaction, source)
+            number = meta["number"] or _take_number(transaction)
+            if not meta["number"]:
+                _store_meta(transaction, source, {**meta, "number": number})
+            oldest, now = _TIME.pack(time - keep + _BIAS), _TIME.pack(time + _BIAS)
+            get, put = transaction.get, transaction.put
+            found = []
+            for identifier, place in zip(map(_short, ids), places, strict=True):
+                key, own = DATA + number + identifier, _PLACE.pack(*place)
+                stored = get(key)
+                free = stored is None or stored[: _TIME.size] < oldest
+                if free:
+                    put(key, now + own)
+                    put(TIMES + number + now + identifier, b"")
+                found.append(free or stored[_TIME.size :] == own)
+            return found
+
+        return self._environment.write(work)
 
     def forget(self, source: str, before: int) -> None:
         """Drop ids whose time is before `before`."""
@@ -148,7 +174,7 @@ class EmbeddedSeenIds:
                 transaction.delete(key)
                 identifier = DATA + number + key[len(prefix) + _TIME.size :]
                 # An id that was recorded again with another time is kept for that one.
-                if transaction.get(identifier) == time:
+                if (transaction.get(identifier) or b"")[: _TIME.size] == time:
                     transaction.delete(identifier)
 
         self._environment.write(work)

@@ -91,3 +91,13 @@ class SeenIds(Protocol):
     def forget(self, source: str, before: int) -> None:
         """Drop ids whose time is before `before`."""
         ...
+
+    def claim(self, source: str, ids: Sequence[bytes], places: Sequence[tuple[int, int]], time: int, keep: int) -> list[bool]:
+        """Whether each id belongs to its place, a (partition, offset) of a log that may hold repeats.
+
+        An id belongs to the first place that claims it; the same place claims it again with success, so a replay gives the same
+        answers. Earlier ids of one call come first. An id that was recorded without a place belongs to none. The time of a
+        claimed id is `time`, microseconds; one whose time is more than `keep` microseconds before `time` is free again.
+        Atomic for each id, and durable when it returns.
+        """
+        ...
