@@ -15,13 +15,16 @@ HEAVY = {
     "alembic",
     "deltalake",
     "duckdb",
+    "httptools",
     "lmdb",
     "matplotlib",
     "msgpack",
     "numpy",
     "obstore",
+    "orjson",
     "pandas",
     "polars",
+    "prometheus_client",
     "psutil",
     "pyarrow",
     "rich",
@@ -30,6 +33,8 @@ HEAVY = {
     "sqlalchemy",
     "sqlglot",
     "typer",
+    "uvicorn",
+    "uvloop",
 }
 
 

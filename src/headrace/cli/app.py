@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.cli import data, definitions, doctor, features, lineage, models, project, runs
+from headrace.cli import data, definitions, doctor, features, lineage, models, project, runs, server
 from headrace.cli.verb import HELP, ProjectOption, Verb, noun
 
 __all__ = ["app"]
@@ -15,7 +15,7 @@ _HELP = """Features, experiments and models of one project, over one catalog wit
 
 Every command takes --project DIR (or -C DIR) and --json, and explains itself with --help."""
 
-_PROJECT: tuple[Verb[...], ...] = (project.init, project.demo, doctor.doctor, project.version)
+_PROJECT: tuple[Verb[...], ...] = (project.init, project.demo, server.server, doctor.doctor, project.version)
 _FEATURES: tuple[Verb[...], ...] = (definitions.plan, definitions.apply, data.write, data.push, data.materialize)
 _NOUNS: tuple[tuple[str, str, tuple[Verb[...], ...]], ...] = (
     ("features", "Definitions, the values now and then, training sets.", features.VERBS),

@@ -1,0 +1,53 @@
+"""The server verb."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headrace.cli.output import Answer, note
+from headrace.cli.verb import Session, verb
+
+__all__ = ["server"]
+
+
+@verb(
+    "server",
+    "headrace server",
+    "headrace server --port 8080 --workers 4",
+    "headrace server --host 0.0.0.0 --allow-host features.lan",
+)
+def server(
+    session: Session,
+    host: Annotated[
+        str, typer.Option("--host", help="The address to listen on. The default is reached from this machine alone.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 5000,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that share the port.")] = 1,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", help="A further name that clients may call this server by; * for any.", show_default=False),
+    ] = None,
+    max_body_mb: Annotated[int, typer.Option("--max-body-mb", min=1, help="The largest request body, in MB.")] = 256,
+    access_log: Annotated[
+        bool, typer.Option("--access-log/--no-access-log", help="Write a line of JSON per request on standard error.")
+    ] = True,
+) -> Answer:
+    """Serve the project over HTTP, for `hr.connect("http://…")` and for clients of Feast's feature server.
+
+    It stops at Ctrl-C or SIGTERM, once the requests under way are answered. Its own API is shown at /docs.
+    """
+    from headrace.server.guard import is_loopback
+    from headrace.server.run import ServerOptions, serve
+
+    if not is_loopback(host):
+        note(f"warning: whoever reaches {host} may read and write this project; there is no login yet")
+    served: list[str] = []
+
+    def started(address: str) -> None:
+        served.append(address)
+        note(f"serving {session.folder} at {address}; Ctrl-C stops it")
+
+    serve(ServerOptions(session.require(), host, port, workers, tuple(allow_host or ()), max_body_mb, access_log), started)
+    return Answer({"served": served[0]}, [f"stopped serving at {served[0]}"])

@@ -1,0 +1,31 @@
+"""Every route of the server in one list, each with the permission it needs, and the application made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from headrace.server import health
+from headrace.server.dispatch import Dispatcher, Limits
+from headrace.server.endpoint import Endpoint
+from headrace.server.guard import Guard
+from headrace.server.logs import AccessLog
+from headrace.server.metrics import Metrics
+
+if TYPE_CHECKING:
+    from headrace.store import Store
+
+__all__ = ["ENDPOINTS", "make_app"]
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint("GET", "/health", "", health.HEALTH),
+    Endpoint("GET", "/ready", "", health.READY),
+    Endpoint("GET", "/version", "", health.VERSION),
+    Endpoint("GET", "/metrics", "metrics:read", health.METRICS),
+)
+"""All routes."""
+
+
+def make_app(open_store: Callable[[], Store], guard: Guard, limits: Limits, access: AccessLog) -> Dispatcher:
+    """The ASGI application over the store that `open_store` opens when the server starts."""
+    return Dispatcher(ENDPOINTS, open_store, guard, limits, Metrics(), access)

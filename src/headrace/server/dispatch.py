@@ -1,0 +1,274 @@
+"""From ASGI to endpoints and back: finds the route, reads the body, runs the handler, says what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from headrace.errors import HeadraceError
+from headrace.server.endpoint import Dialect, Endpoint
+from headrace.server.errors import (
+    BodyTooLargeError,
+    BusyError,
+    MethodNotAllowedError,
+    NoRouteError,
+    TooSlowError,
+    problem,
+    status_of,
+)
+from headrace.server.http import Call, Reply
+
+if TYPE_CHECKING:
+    from headrace.server.guard import Guard
+    from headrace.server.logs import AccessLog
+    from headrace.server.metrics import Metrics
+    from headrace.store import Store
+
+__all__ = ["Dispatcher", "Limits"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+FLUSH_SECONDS = 0.2
+REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
+log = logging.getLogger("headrace.server")
+
+
+class Limits:
+    """What one request, and all of them together, may take.
+
+    Args:
+        body_bytes: the largest body.
+        body_seconds: how long a body may take to arrive.
+        threads: requests that work at one time.
+        waiting: requests that may wait for a thread.
+    """
+
+    def __init__(self, body_bytes: int = 256 << 20, body_seconds: float = 60.0, threads: int = 16, waiting: int = 1000) -> None:
+        self.body_bytes = body_bytes
+        self.body_seconds = body_seconds
+        self.threads = threads
+        self.waiting = waiting
+
+
+class _Gone(Exception):  # noqa: N818 - no error: the client hung up
+    """The client hung up before its request was whole."""
+
+
+class Dispatcher:
+    """The ASGI application.
+
+    Args:
+        open_store: opens the project; called when the server starts. It's closed when the server stops.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        open_store: Callable[[], Store],
+        guard: Guard,
+        limits: Limits,
+        metrics: Metrics,
+        access: AccessLog,
+    ) -> None:
+        self._exact: dict[str, dict[str, Endpoint]] = {}
+        self._patterns: list[tuple[re.Pattern[str], dict[str, Endpoint]]] = []
+        self._open_store = open_store
+        self._guard = guard
+        self._metrics = metrics
+        self._limits = limits
+        self._access = access
+        self._pool = ThreadPoolExecutor(limits.threads, "headrace-server")
+        self._busy = 0
+        self._ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, count(1))
+        self._store: Store | None = None
+        for item in endpoints:
+            self._add(item)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event of ASGI."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    def _add(self, item: Endpoint) -> None:
+        if "{" not in item.path:
+            self._exact.setdefault(item.path, {})[item.method] = item
+            return
+        pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(item.path)))
+        for known, methods in self._patterns:
+            if known.pattern == pattern.pattern:
+                methods[item.method] = item
+                return
+        self._patterns.append((pattern, {item.method: item}))
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self._store = self._open_store()
+        except HeadraceError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        self._metrics.watch(self._store)
+        flushing = asyncio.create_task(self._flush_forever())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        flushing.cancel()
+        self._pool.shutdown()
+        self._access.flush()
+        self._store.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _flush_forever(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            await asyncio.to_thread(self._access.flush)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        request_id = self._name(headers)
+        path, method, dialect, route = scope["path"], scope["method"], _dialect(scope["path"]), ""
+        try:
+            self._guard.check(headers)
+            endpoint, parts = self._find(method, path)
+            dialect, route = endpoint.dialect, endpoint.path
+            body = await self._body(headers, receive)
+            call = Call(self._opened(), self._metrics, body, parts, scope["query_string"], headers, request_id)
+            reply = await self._answer(endpoint, call)
+        except _Gone:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            reply = self._failed(error, dialect, request_id)
+        await _send(send, reply, request_id.encode("latin-1"), with_body=method != "HEAD")
+        seconds = time.perf_counter() - began
+        self._metrics.served(route or "none", method, reply.status, seconds)
+        self._access.add(request_id, method, path, reply.status, seconds, scope.get("client"))
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            raise BusyError("the server is starting; try again in a second")
+        return self._store
+
+    def _name(self, headers: Mapping[str, str]) -> str:
+        given = headers.get("x-request-id")
+        if given is not None and REQUEST_ID.fullmatch(given.encode("latin-1")):
+            return given
+        return next(self._ids)
+
+    def _find(self, method: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
+        parts: Mapping[str, str] = {}
+        methods = self._exact.get(path)
+        if methods is None:
+            for pattern, found in self._patterns:
+                match = pattern.fullmatch(path)
+                if match:
+                    methods, parts = found, match.groupdict()
+                    break
+            else:
+                msg = f"nothing is served at {quote(path)}; /docs lists what is"
+                raise NoRouteError(msg)
+        endpoint = methods.get("GET" if method == "HEAD" else method)
+        if endpoint is None:
+            msg = f"{quote(path)} takes {', '.join(sorted(methods))}, not {method}"
+            raise MethodNotAllowedError(msg)
+        return endpoint, parts
+
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+        limit = self._limits.body_bytes
+        length = headers.get("content-length")
+        if length is not None and length.isdecimal() and int(length) > limit:
+            raise self._too_large()
+        message = await self._next(receive)
+        if not message.get("more_body"):  # nearly always
+            body: bytes = message.get("body", b"")
+            if len(body) > limit:
+                raise self._too_large()
+            return body
+        pieces = [message["body"]]
+        size = len(message["body"])
+        while message.get("more_body"):
+            message = await self._next(receive)
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > limit:
+                raise self._too_large()
+        return b"".join(pieces)
+
+    async def _next(self, receive: Receive) -> MutableMapping[str, Any]:
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                message = await receive()
+        except TimeoutError as error:
+            msg = f"no piece of the body came for {self._limits.body_seconds:g} s; send it again"
+            raise TooSlowError(msg) from error
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        return message
+
+    def _too_large(self) -> BodyTooLargeError:
+        limit = self._limits.body_bytes
+        return BodyTooLargeError(f"the body is larger than {limit:,} bytes; send less at once, or raise --max-body-mb")
+
+    async def _answer(self, endpoint: Endpoint, call: Call) -> Reply:
+        if endpoint.operation.quick is not None:
+            reply = endpoint.operation.quick(call)
+            if reply is not None:
+                return reply
+        if self._busy >= self._limits.threads + self._limits.waiting:
+            msg = f"{self._busy} requests wait already; try again soon, or start the server with more --workers"
+            raise BusyError(msg)
+        self._busy += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, endpoint.operation.handler, call)
+        finally:
+            self._busy -= 1
+
+    def _failed(self, error: Exception, dialect: Dialect, request_id: str) -> Reply:
+        status, _ = status_of(error)
+        if status == 500:
+            log.error("request %s failed inside Headrace", request_id, exc_info=error)
+        return _RENDERERS[dialect](error, request_id)
+
+
+def _native_failure(error: Exception, request_id: str) -> Reply:
+    status, document = problem(error, request_id)
+    return Reply(document, status, "application/problem+json", {"retry-after": "1"} if status == 503 else {})
+
+
+_RENDERERS: dict[Dialect, Callable[[Exception, str], Reply]] = {"native": _native_failure, "feast": _native_failure}
+
+
+def _dialect(_path: str) -> Dialect:
+    return "native"
+
+
+async def _send(send: Send, reply: Reply, request_id: bytes, *, with_body: bool) -> None:
+    headers = [(b"content-type", reply.media_type.encode()), (b"x-request-id", request_id)]
+    headers += [(name.encode(), value.encode("latin-1", "replace")) for name, value in reply.headers.items()]
+    body = reply.body
+    if isinstance(body, bytes):
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body if with_body else b""})
+        return
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await _send_pieces(send, body if with_body else iter(()))
+
+
+async def _send_pieces(send: Send, pieces: Iterator[bytes]) -> None:
+    for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,58 @@
+"""What a route is: a method and a path, the permission it needs, and the operation behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from inspect import getdoc
+from typing import Literal
+
+from headrace.server.http import Call, Reply
+from headrace.server.schema import Content, Field
+
+__all__ = ["Dialect", "Endpoint", "Handler", "Operation"]
+
+Handler = Callable[[Call], Reply]
+"""Answers a call. It may take its time: it runs in a thread of the pool."""
+Quick = Callable[[Call], Reply | None]
+"""Answers a call at once, on the event loop, or gives None: then the handler does."""
+Dialect = Literal["native", "feast"]
+"""Whose shape an error has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a route does, and what it takes and gives.
+
+    Attributes:
+        handler: its docstring is the description that /docs shows.
+        query: query parameters, by name.
+        quick: tried first, where most calls need no waiting.
+    """
+
+    handler: Handler
+    takes: tuple[Content, ...] = ()
+    gives: tuple[Content, ...] = ()
+    query: Mapping[str, Field] = field(default_factory=dict)
+    quick: Quick | None = None
+
+    @property
+    def description(self) -> str:
+        """What it does."""
+        return getdoc(self.handler) or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One route.
+
+    Attributes:
+        path: `/api/v1/catalog/{kind}/{name}`: parts in braces reach the handler as `call.path`.
+        permission: what a caller must be allowed to do; `""` is for everybody.
+    """
+
+    method: str
+    path: str
+    permission: str
+    operation: Operation
+    dialect: Dialect = "native"

@@ -1,0 +1,1 @@
+"""What the feature server of Feast speaks, so that its clients read from us unchanged."""

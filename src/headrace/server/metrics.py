@@ -1,0 +1,113 @@
+"""Prometheus metrics of the server, at /metrics."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client.core import GaugeMetricFamily
+
+from headrace.errors import HeadraceError
+
+if TYPE_CHECKING:
+    from headrace.store import Store
+
+__all__ = ["FOLDER", "MEDIA_TYPE", "Metrics"]
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable by which the workers of one server share their counts."""
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """Counts and times of one process's requests; with several workers, each answers for all."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "headrace_http_requests", "Requests answered.", ("route", "method", "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "headrace_http_request_seconds",
+            "Time from a request's headers to the last byte of its answer.",
+            ("route", "method"),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._rows_read = Counter("headrace_online_rows_read", "Rows of online features.", ("view",), registry=self._registry)
+        self._rows_pushed = Counter("headrace_rows_pushed", "Rows pushed.", ("source",), registry=self._registry)
+        self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self._views: dict[str, Any] = {}
+        self._groups: _Groups | None = None
+
+    def served(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count an answered request."""
+        found = self._children.get((route, method, status))
+        if found is None:
+            found = self._requests.labels(route, method, status), self._seconds.labels(route, method)
+            self._children[route, method, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def read(self, view: str, rows: int) -> None:
+        """Count rows of online features."""
+        found = self._views.get(view)
+        if found is None:
+            found = self._views[view] = self._rows_read.labels(view)
+        found.inc(rows)
+
+    def pushed(self, source: str, rows: int) -> None:
+        """Count pushed rows."""
+        self._rows_pushed.labels(source).inc(rows)
+
+    def watch(self, store: Store) -> None:
+        """Show the freshness of a store's groups as well."""
+        self._groups = _Groups(store)
+
+    def text(self) -> bytes:
+        """Everything, as Prometheus reads it."""
+        registry = self._registry
+        if FOLDER in os.environ:
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        body = generate_latest(registry)
+        if self._groups is not None:
+            groups = CollectorRegistry()
+            groups.register(self._groups)
+            body += generate_latest(groups)
+        return body
+
+
+class _Groups:
+    """Reads each group's freshness when it is asked."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def collect(self) -> Iterable[Any]:
+        up = GaugeMetricFamily("headrace_stores_up", "Whether catalog, lake and online store answer.")
+        try:
+            groups = self._store.freshness()
+        except HeadraceError:
+            up.add_metric([], 0)
+            return [up]
+        up.add_metric([], 1)
+        age = GaugeMetricFamily("headrace_group_age_seconds", "Now minus the newest event online.", labels=["group"])
+        limit = GaugeMetricFamily("headrace_group_age_limit_seconds", "The age that the group allows.", labels=["group"])
+        lag = GaugeMetricFamily("headrace_group_lag_rows", "Rows of the stream that aren't online yet.", labels=["group"])
+        keys = GaugeMetricFamily("headrace_group_keys", "Entities online.", labels=["group"])
+        late = GaugeMetricFamily("headrace_group_late_rows", "Rows that came later than allowed for.", labels=["group"])
+        for name, found in groups.items():
+            for family, value in (
+                (age, found.age),
+                (limit, found.limit),
+                (lag, found.lag),
+                (keys, found.keys),
+                (late, found.late),
+            ):
+                if value is not None:
+                    family.add_metric([name], value)
+        return [up, age, limit, lag, keys, late]
