@@ -102,6 +102,7 @@ def _open_features(settings: Settings, clock: Clock, catalog: Catalog, database:
     from headrace.features.freshness import FreshnessReader
     from headrace.features.history import History
     from headrace.features.ingest import Ingest
+    from headrace.features.kept import Kept
     from headrace.features.lookup import Lookup
     from headrace.features.materialize import Materializer
     from headrace.features.online import OnlineGroups
@@ -136,7 +137,7 @@ def _open_features(settings: Settings, clock: Clock, catalog: Catalog, database:
         ingest=ingest,
         materializer=Materializer(catalog, ingest, groups),
         history=history,
-        training_sets=TrainingSets(catalog, history, lake, sets, edges, clock, author),
+        training_sets=TrainingSets(catalog, history, Kept(lake, sets, edges), clock, author),
         lookup=Lookup(catalog, ingest, groups, history, clock),
         freshness=FreshnessReader(catalog, ingest, groups, clock),
         close=close,

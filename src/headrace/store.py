@@ -17,11 +17,11 @@ from headrace.settings import Settings
 from headrace.tracking.service import Runs
 
 if TYPE_CHECKING:
-    from headrace.features.freshness import Freshness, FreshnessReader
-    from headrace.features.history import History
-    from headrace.features.ingest import Ingest, Pushed, Written
-    from headrace.features.lookup import Lookup, OnlineFeatures
-    from headrace.features.materialize import Materialized, Materializer
+    from headrace.features.freshness import Freshness
+    from headrace.features.ingest import Pushed, Written
+    from headrace.features.lookup import OnlineFeatures
+    from headrace.features.materialize import Materialized
+    from headrace.features.services import FreshnessReads, HistoryReads, Intake, Materializing, OnlineReads
     from headrace.features.training import TrainingSet, TrainingSets
     from headrace.tracking.client.run import ActiveRun
 
@@ -32,12 +32,12 @@ __all__ = ["FeatureServices", "Services", "Store"]
 class FeatureServices:
     """The part of a Store that reads and writes features."""
 
-    ingest: Ingest
-    materializer: Materializer
-    history: History
+    ingest: Intake
+    materializer: Materializing
+    history: HistoryReads
     training_sets: TrainingSets
-    lookup: Lookup
-    freshness: FreshnessReader
+    lookup: OnlineReads
+    freshness: FreshnessReads
     close: Callable[[], None]
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from headrace.definitions.group import FeatureGroup
 from headrace.definitions.view import FeatureView
 from headrace.errors import InvalidInputError
 
-__all__ = ["DefinitionVersion", "GroupVersion", "Kind", "ViewVersion", "parse_reference"]
+__all__ = ["DefinitionVersion", "GroupVersion", "Kind", "ViewVersion", "parse_reference", "without_on_demand"]
 
 Kind = Literal["entity", "source", "group", "view"]
 
@@ -70,6 +70,11 @@ class ViewVersion:
     def id(self) -> str:
         """What names it in every store: `ranking:3`."""
         return f"{self.view.name}:{self.version}"
+
+
+def without_on_demand(view: ViewVersion) -> ViewVersion:
+    """The view version without its on-demand features: what it reads, for those who compute them elsewhere."""
+    return replace(view, view=replace(view.view, features=list(view.view.selections)))
 
 
 def parse_reference(reference: str) -> tuple[str, int | None]:

@@ -21,7 +21,7 @@ from headrace.progress import Progress, silent
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["History"]
+__all__ = ["History", "beside_on_demand", "checked", "needed_columns"]
 
 ASKED = "__asked"
 """The column of a query that holds its moment, where the query didn't come with one."""
@@ -43,7 +43,7 @@ class History:
             InvalidInputError: a join key or the timestamp is missing or of the wrong type, or a feature's name is taken.
         """
         view = self._catalog.view(reference)
-        queries, restore = queries_of(frame, _columns(view, timestamp))
+        queries, restore = queries_of(frame, needed_columns(view, timestamp))
         return restore(self.append(view, queries, timestamp, self.pin(view), as_known=as_known, progress=progress))
 
     def pin(self, view: ViewVersion) -> dict[str, Snapshot]:
@@ -67,13 +67,12 @@ class History:
         """The view's features for each query row, in the view's order, as columns of their own."""
         import pyarrow as pa
 
-        asked = _checked(view, queries, timestamp)
+        asked = checked(view, queries, timestamp)
         columns: dict[str, pa.Array] = {}
         for group in columns_of(view):
             columns |= self._group(group, asked, snapshots[group.group.source.name], as_known=as_known, progress=progress)
         if view.view.on_demand:
-            request = {name: queries.column(name).combine_chunks() for name in queries.column_names if name not in columns}
-            columns |= on_demand.compute(view, {**request, **columns}, queries.num_rows)
+            return beside_on_demand(view, queries, columns)
         return pa.table({name: columns[name] for name in view.view.feature_names})
 
     def values_at(
@@ -105,17 +104,26 @@ class History:
         return {out: column for name, column in zip(names, finished, strict=True) for out in columns.names[name]}
 
 
+def beside_on_demand(view: ViewVersion, queries: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
+    """A view's features in its order, the on-demand ones computed here from the others and the queries' own columns."""
+    import pyarrow as pa
+
+    request = {name: queries.column(name).combine_chunks() for name in queries.column_names if name not in columns}
+    found = {**columns, **on_demand.compute(view, {**request, **columns}, queries.num_rows)}
+    return pa.table({name: found[name] for name in view.view.feature_names})
+
+
 def _sources(view: ViewVersion) -> Sequence[Source]:
     found = {version.group.source.name: version.group.source for version in view.groups.values()}
     return list(found.values())
 
 
-def _columns(view: ViewVersion, timestamp: str) -> set[str]:
+def needed_columns(view: ViewVersion, timestamp: str) -> set[str]:
     """The columns that a read takes from a frame, and those that it puts there."""
     return {timestamp, *view.view.request_keys, *view.view.request_inputs, *view.view.feature_names}
 
 
-def _checked(view: ViewVersion, queries: pa.Table, timestamp: str) -> pa.Table:
+def checked(view: ViewVersion, queries: pa.Table, timestamp: str) -> pa.Table:
     """The join keys, cast to their types, and the moment of each row, as ASKED."""
     import pyarrow as pa
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from headrace.catalog.service import Catalog
 from headrace.clock import Clock, to_micros
 from headrace.definitions.aggregation import Feature
 from headrace.definitions.schema import arrow_type
-from headrace.definitions.version import ViewVersion
+from headrace.definitions.version import ViewVersion, without_on_demand
 from headrace.errors import InvalidInputError
 from headrace.features import on_demand
 from headrace.features.frames import to_model_frame
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Lookup", "OnlineFeatures"]
+__all__ = ["Lookup", "OnlineFeatures", "broadcast", "complete", "listed", "types_of"]
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,12 @@ class _GroupPlan:
 class _Plan:
     """What a view's online read does, worked out once per view version."""
 
-    view: ViewVersion
     groups: tuple[_GroupPlan, ...]
     keys: Mapping[str, str]
     inputs: tuple[str, ...]
     order: tuple[str, ...]
     types: Mapping[str, str]
+    on_demand: bool
 
 
 class Lookup:
@@ -127,32 +127,44 @@ class Lookup:
             InvalidInputError: a key is missing or of the wrong type, or the columns differ in length.
         """
         view = self._catalog.view(reference)
-        plan = self._plans.get(view.id) or self._plan(view)
+        return self._read(view, self._plans.get(view.id) or self._plan(view.id, view), entities, at)
+
+    def inputs(self, reference: str, entities: Mapping[str, Any], at: Any = None) -> OnlineFeatures:
+        """The same without on-demand features, for those who compute them elsewhere with `complete`. Raises as `read` does."""
+        view = without_on_demand(self._catalog.view(reference))
+        name = f"{view.id} without on-demand features"
+        return self._read(view, self._plans.get(name) or self._plan(name, view), entities, at)
+
+    def _read(self, view: ViewVersion, plan: _Plan, entities: Mapping[str, Any], at: Any) -> OnlineFeatures:
         moment = self._clock() if at is None else to_micros(at)
-        asked, rows = _broadcast(plan, entities)
+        asked, rows = broadcast(view.id, plan.keys, plan.inputs, entities)
         requests = [(group.columns.version.id, _encode(group, asked)) for group in plan.groups]
         values: dict[str, list[Any]] = {}
         statuses: dict[str, list[str]] = {}
         times: dict[str, Sequence[int | None]] = {}
         for group, states in zip(plan.groups, self._groups.read(requests), strict=True):
             self._read_group(group, states, asked, moment, values, statuses, times)
-        if plan.view.view.on_demand:
-            self._compute(plan, asked, rows, values, statuses, times)
-        ordered = {name: values[name] for name in plan.order}
-        states_of = {name: statuses[name] for name in plan.order}
-        return OnlineFeatures(view.id, asked, ordered, states_of, moment, {n: times[n] for n in plan.order}, plan.types)
+        if plan.on_demand:
+            _compute(view, plan.types, asked, rows, values, statuses, times)
+        return _ordered(plan.order, OnlineFeatures(view.id, asked, values, statuses, moment, times, plan.types))
 
-    def _plan(self, view: ViewVersion) -> _Plan:
+    def _plan(self, name: str, view: ViewVersion) -> _Plan:
         groups = []
         for columns in columns_of(view):
             self._ingest.drain(columns.group.source)  # what a crash left between the log and here
             features = tuple((columns.group.feature(name), outs) for name, outs in columns.names.items())
             state = self._groups.state(columns.version)
             groups.append(_GroupPlan(columns, state, features, tuple(columns.names), tuple(columns.keys.values())))
-        keys = view.view.request_keys
-        types = keys | {name: kind for name, (kind, _) in on_demand.input_types(view).items()}
-        plan = _Plan(view, tuple(groups), keys, view.view.request_inputs, view.view.feature_names, types)
-        self._plans[view.id] = plan
+        asked = view.view
+        plan = _Plan(
+            tuple(groups),
+            asked.request_keys,
+            asked.request_inputs,
+            asked.feature_names,
+            types_of(view),
+            on_demand=bool(asked.on_demand),
+        )
+        self._plans[name] = plan
         return plan
 
     def _read_group(
@@ -201,44 +213,74 @@ class Lookup:
             for name, column in found.items():
                 columns[name][row] = column[position]
 
-    def _compute(
-        self,
-        plan: _Plan,
-        asked: Mapping[str, list[Any]],
-        rows: int,
-        values: dict[str, list[Any]],
-        statuses: dict[str, list[str]],
-        times: dict[str, Sequence[int | None]],
-    ) -> None:
-        needed = {name for item in plan.view.view.on_demand for name in item.inputs}
-        columns = {
-            name: to_arrow(column, plan.types[name])
-            for name, column in {**asked, **values}.items()
-            if name in needed & plan.types.keys()
-        }
-        columns |= {name: _input(name, asked[name]) for name in plan.inputs}
-        for name, column in on_demand.compute(plan.view, columns, rows).items():
-            values[name] = column.to_pylist()
-            statuses[name] = [NULL_VALUE if value is None else PRESENT for value in values[name]]
-            times[name] = [None] * rows
+
+def types_of(view: ViewVersion) -> dict[str, str]:
+    """The types of a view's join keys and features."""
+    return view.view.request_keys | {name: kind for name, (kind, _) in on_demand.input_types(view).items()}
 
 
-def _broadcast(plan: _Plan, entities: Mapping[str, Any]) -> tuple[dict[str, list[Any]], int]:
-    """The request's columns as lists of one length, join keys first; names that the view doesn't know are left out."""
+def complete(view: ViewVersion, found: OnlineFeatures, asked: Mapping[str, list[Any]]) -> OnlineFeatures:
+    """An answer of `Lookup.inputs` with the on-demand features beside, which are computed here.
+
+    Args:
+        asked: the columns of the request, those that on-demand features take among them.
+    """
+    types, rows = types_of(view), len(next(iter(asked.values()), []))
+    values, statuses, times = dict(found.values), dict(found.statuses), dict(found.times)
+    _compute(view, types, asked, rows, values, statuses, times)
+    return _ordered(view.view.feature_names, OnlineFeatures(view.id, asked, values, statuses, found.at, times, types))
+
+
+def _ordered(order: Sequence[str], found: OnlineFeatures) -> OnlineFeatures:
+    values = {name: found.values[name] for name in order}
+    statuses = {name: found.statuses[name] for name in order}
+    return replace(found, values=values, statuses=statuses, times={name: found.times[name] for name in order})
+
+
+def _compute(
+    view: ViewVersion,
+    types: Mapping[str, str],
+    asked: Mapping[str, list[Any]],
+    rows: int,
+    values: dict[str, list[Any]],
+    statuses: dict[str, list[str]],
+    times: dict[str, Sequence[int | None]],
+) -> None:
+    needed = {name for item in view.view.on_demand for name in item.inputs}
+    columns = {
+        name: to_arrow(column, types[name]) for name, column in {**asked, **values}.items() if name in needed & types.keys()
+    }
+    columns |= {name: _input(name, asked[name]) for name in view.view.request_inputs}
+    for name, column in on_demand.compute(view, columns, rows).items():
+        values[name] = column.to_pylist()
+        statuses[name] = [NULL_VALUE if value is None else PRESENT for value in values[name]]
+        times[name] = [None] * rows
+
+
+def broadcast(
+    view: str, keys: Mapping[str, str], inputs: Sequence[str], entities: Mapping[str, Any]
+) -> tuple[dict[str, list[Any]], int]:
+    """The request's columns as lists of one length, join keys first; names that the view doesn't know are left out.
+
+    Args:
+        view: the view version, for errors.
+        keys: its join keys and their types.
+        inputs: the columns that its on-demand features take.
+    """
     asked: dict[str, Any] = {}
-    for name in (*plan.keys, *plan.inputs):
+    for name in (*keys, *inputs):
         if name not in entities:
-            need = ", ".join(repr(key) for key in (*plan.keys, *plan.inputs))
-            msg = f"view {plan.view.id!r} needs {name!r} in the request; it takes: {need}"
+            need = ", ".join(repr(key) for key in (*keys, *inputs))
+            msg = f"view {view!r} needs {name!r} in the request; it takes: {need}"
             raise InvalidInputError(msg)
-        asked[name] = _listed(entities[name])
+        asked[name] = listed(entities[name])
     lengths = {name: len(column) for name, column in asked.items() if isinstance(column, list)}
     if len(set(lengths.values())) > 1:
         msg = f"the columns of a request must have one length, not {lengths}; scalars are repeated"
         raise InvalidInputError(msg)
     rows = next(iter(lengths.values()), 1)
     columns = {name: column if isinstance(column, list) else [column] * rows for name, column in asked.items()}
-    for name, kind in plan.keys.items():
+    for name, kind in keys.items():
         _check_key(name, kind, columns[name])
     return columns, rows
 
@@ -253,7 +295,7 @@ def _input(name: str, column: list[Any]) -> pa.Array:
         raise InvalidInputError(msg) from error
 
 
-def _listed(column: Any) -> Any:
+def listed(column: Any) -> Any:
     """Lists, arrays and series become lists of their own, everything else is a scalar. A missing value of pandas is None."""
     if isinstance(column, (list, tuple, range)):
         return list(column)

@@ -37,6 +37,11 @@ class TrainingSetRecord:
     created: int
     author: str = ""
 
+    @property
+    def urn(self) -> str:
+        """What names it in the lineage."""
+        return f"training_set:{self.name}:{self.version}"
+
 
 class TrainingSetStore(Protocol):
     """Training sets by name and version; versions count from 1 and never change."""

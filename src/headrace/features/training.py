@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from headrace.catalog.service import Catalog
@@ -12,10 +12,8 @@ from headrace.definitions.version import parse_reference
 from headrace.errors import InvalidInputError, NotFoundError, nearest
 from headrace.features.fingerprint import fingerprint
 from headrace.features.frames import queries_of, to_model_frame
-from headrace.features.history import History
-from headrace.features.store import TrainingSetRecord, TrainingSetStore
-from headrace.lake.table import Lake
-from headrace.lineage.store import Edge, LineageStore
+from headrace.features.services import KeptTrainingSets, PinnedHistory
+from headrace.features.store import TrainingSetRecord
 from headrace.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -80,7 +78,7 @@ class TrainingSet:
     @property
     def urn(self) -> str:
         """What names it in the lineage."""
-        return f"training_set:{self.name}:{self.version}"
+        return self.record.urn
 
     def __len__(self) -> int:
         return self.record.rows
@@ -115,18 +113,14 @@ class TrainingSets:
     def __init__(
         self,
         catalog: Catalog,
-        history: History,
-        lake: Lake,
-        store: TrainingSetStore,
-        lineage: LineageStore,
+        history: PinnedHistory,
+        kept: KeptTrainingSets,
         clock: Clock,
         author: str,
     ) -> None:
         self._catalog = catalog
         self._history = history
-        self._lake = lake
-        self._store = store
-        self._lineage = lineage
+        self._kept = kept
         self._clock = clock
         self._author = author
 
@@ -188,33 +182,26 @@ class TrainingSets:
             NotFoundError: there is none; names the nearest.
         """
         name, version = parse_reference(reference)
-        record = self._store.get(name, version)
+        record = self._kept.get(name, version)
         if record is None:
-            known = [f"{item.name}:{item.version}" for item in self._store.all()]
+            known = [f"{item.name}:{item.version}" for item in self._kept.all()]
             raise NotFoundError.of("training set", reference, known)
         return self._open(record)
 
     def all(self) -> Sequence[TrainingSet]:
         """Every training set, by name and version."""
-        return [self._open(record) for record in self._store.all()]
+        return [self._open(record) for record in self._kept.all()]
 
     def _keep(self, record: TrainingSetRecord, frame: pa.Table) -> TrainingSet:
-        newest = self._store.get(record.name)
-        if newest is not None and _same(newest, record):
-            return self._open(newest)
-        record = replace(record, frame=f"training-sets/{record.name}/{record.fingerprint[:32]}")
-        self._lake.write_frame(record.frame, frame)
-        kept = self._store.add(record)
-        made = self._open(kept)
-        self._lineage.add([Edge(f"view:{kept.view}", made.urn, "reads", kept.created)])
-        return made
+        newest = self._kept.get(record.name)
+        return self._open(newest if newest is not None and _same(newest, record) else self._kept.keep(record, frame))
 
     def _open(self, record: TrainingSetRecord) -> TrainingSet:
-        return TrainingSet(record, lambda: self._lake.read_frame(record.frame), lambda: self._recompute(record))
+        return TrainingSet(record, lambda: self._kept.load(record), lambda: self._recompute(record))
 
     def _recompute(self, record: TrainingSetRecord) -> pa.Table:
         view = self._catalog.view(record.view)
-        kept = self._lake.read_frame(record.frame)
+        kept = self._kept.load(record)
         queries = kept.drop_columns(list(view.view.feature_names))
         snapshots = self._history.pinned(view, record.tables)
         return _beside(queries, self._history.append(view, queries, record.timestamp, snapshots, as_known=record.as_known))

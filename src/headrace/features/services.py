@@ -1,0 +1,119 @@
+"""What a Store needs of those who read and write its features. They work in this process, or ask a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from headrace.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from headrace.definitions.version import ViewVersion
+    from headrace.features.freshness import Freshness
+    from headrace.features.ingest import Pushed, Written
+    from headrace.features.lookup import OnlineFeatures
+    from headrace.features.materialize import Materialized
+    from headrace.features.store import TrainingSetRecord
+
+__all__ = ["FreshnessReads", "HistoryReads", "Intake", "KeptTrainingSets", "Materializing", "OnlineReads", "PinnedHistory"]
+
+
+class Intake(Protocol):
+    """Takes rows in."""
+
+    def write(self, name: str, data: Any, batch_id: str | None = None) -> Written:
+        """Append rows to a source in batch; a batch id is written once."""
+        ...
+
+    def push(self, name: str, data: Any) -> Pushed:
+        """Take rows in now: durable and online when it returns."""
+        ...
+
+    def repair(self) -> dict[str, list[tuple[int, int]]]:
+        """Keep what can be read of damaged logs; source name to the offsets lost."""
+        ...
+
+
+class Materializing(Protocol):
+    """Brings the online store up to date."""
+
+    def run(
+        self, names: Sequence[str] | None = None, *, rebuild: bool = False, progress: Progress = silent
+    ) -> list[Materialized]:
+        """Bring groups up to date; all if none is named."""
+        ...
+
+    def retire(self, reference: str) -> None:
+        """Forget the online values of a superseded group version."""
+        ...
+
+
+class HistoryReads(Protocol):
+    """Answers reads of the past."""
+
+    def read(self, reference: str, frame: Any, timestamp: str, *, as_known: bool = False, progress: Progress = silent) -> Any:
+        """The frame with the view's features appended."""
+        ...
+
+
+class PinnedHistory(Protocol):
+    """Reads of the past as of a version of the lake. What pins a table has a `version`."""
+
+    def pin(self, view: ViewVersion) -> Mapping[str, Any]:
+        """Source name to what pins its table as it is now."""
+        ...
+
+    def pinned(self, view: ViewVersion, versions: Mapping[str, int]) -> Mapping[str, Any]:
+        """Source name to what pins its table at a version."""
+        ...
+
+    def append(
+        self,
+        view: ViewVersion,
+        queries: pa.Table,
+        timestamp: str,
+        snapshots: Mapping[str, Any],
+        *,
+        as_known: bool = False,
+        progress: Progress = silent,
+    ) -> pa.Table:
+        """The view's features for each query row, as columns of their own."""
+        ...
+
+
+class KeptTrainingSets(Protocol):
+    """Keeps training sets: what they were made from, and their rows. Versions count from 1 and never change."""
+
+    def keep(self, record: TrainingSetRecord, frame: pa.Table) -> TrainingSetRecord:
+        """Keep rows under the next version of the record's name (its own version and frame are ignored); returns the record."""
+        ...
+
+    def get(self, name: str, version: int | None = None) -> TrainingSetRecord | None:
+        """The newest record of the name, or the one of this version; None if there is none."""
+        ...
+
+    def all(self) -> Sequence[TrainingSetRecord]:
+        """All records, by name and version."""
+        ...
+
+    def load(self, record: TrainingSetRecord) -> pa.Table:
+        """The rows, their bytes verified."""
+        ...
+
+
+class OnlineReads(Protocol):
+    """Answers online reads."""
+
+    def read(self, reference: str, entities: Mapping[str, Any], at: Any = None) -> OnlineFeatures:
+        """The features of a view for some entities."""
+        ...
+
+
+class FreshnessReads(Protocol):
+    """Reads how fresh online values are."""
+
+    def read(self) -> dict[str, Freshness]:
+        """Group version id to its freshness."""
+        ...
