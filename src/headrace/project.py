@@ -99,6 +99,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
 def _open_features(settings: Settings, clock: Clock, catalog: Catalog, database: Database, author: str) -> FeatureServices:
     from headrace.engines.duckdb import DuckDBEngine
     from headrace.events.embedded import EmbeddedEventLog
+    from headrace.features.feed import Feed
     from headrace.features.freshness import FreshnessReader
     from headrace.features.history import History
     from headrace.features.ingest import Ingest
@@ -125,7 +126,8 @@ def _open_features(settings: Settings, clock: Clock, catalog: Catalog, database:
     groups = OnlineGroups(online, engine, clock)
     log = EmbeddedEventLog(Path(settings.events), fsync=settings.fsync == "always")
     lock = _lock_in(settings.project / STATE_FOLDER / "locks")
-    ingest = Ingest(catalog, lake, log, groups, Repeats(seen, clock), clock, lock)
+    feed = Feed(lake, log, groups)
+    ingest = Ingest(catalog, feed, log, groups, Repeats(seen, clock), clock, lock)
     history = History(catalog, ingest, engine)
     sets, edges = SqlTrainingSetStore(database), SqlLineageStore(database)
 
@@ -135,7 +137,7 @@ def _open_features(settings: Settings, clock: Clock, catalog: Catalog, database:
 
     return FeatureServices(
         ingest=ingest,
-        materializer=Materializer(catalog, ingest, groups),
+        materializer=Materializer(catalog, ingest, feed, groups),
         history=history,
         training_sets=TrainingSets(catalog, history, Kept(lake, sets, edges), clock, author),
         lookup=Lookup(catalog, ingest, groups, history, clock),

@@ -50,12 +50,12 @@ def test_a_delta_lands_once(store):
     assert store.apply([delta(4, 6, {b"k": b"x"})]) == ["overlaps"]
     assert store.apply([delta(5, 6, {b"k": b"b"})]) == ["applied"]
     assert store.read([("g:1", [b"k"])]) == [[b"ab"]]
-    assert store.applied("g:1") == {0: 6}
+    assert store.status("g:1").applied == {0: 6}
 
 
 def test_partitions_have_their_own_offsets(store):
     assert store.apply([delta(0, 9, {b"k": b"a"}), delta(0, 3, {b"k": b"b"}, partition=-1)]) == ["applied", "applied"]
-    assert store.applied("g:1") == {0: 9, -1: 3}
+    assert store.status("g:1").applied == {0: 9, -1: 3}
     assert store.read([("g:1", [b"k"])]) == [[b"ab"]]
 
 
@@ -80,14 +80,14 @@ def test_a_failing_step_changes_nothing(store):
 
 def test_gaps_in_offsets_are_allowed_and_empty_deltas_move_on(store):
     store.apply([delta(100, 200, {}, newest=None)])
-    assert store.applied("g:1") == {0: 200}
-    assert store.newest("g:1") is None
+    assert store.status("g:1").applied == {0: 200}
+    assert store.status("g:1").newest is None
     assert store.apply([delta(150, 200, {})]) == ["skipped"]
 
 
 def test_unknown_groups_and_keys_are_empty(store):
     assert store.read([("nothing:1", [b"a", None]), ("g:1", [])]) == [[None, None], []]
-    assert (store.applied("nothing:1"), store.newest("nothing:1"), store.count("nothing:1")) == ({}, None, 0)
+    assert (store.status("nothing:1").applied, store.status("nothing:1").newest, store.status("nothing:1").count) == ({}, None, 0)
     store.apply([delta(0, 0, {b"k": b"a"})])
     assert store.read([("g:1", [b"l", None, b"k", b"k"])]) == [[None, None, b"a", b"a"]]
 
@@ -95,15 +95,15 @@ def test_unknown_groups_and_keys_are_empty(store):
 def test_newest_and_count_follow(store):
     store.apply([delta(0, 0, {b"a": b"1", b"b": b"1"}, newest=-5)])
     store.apply([delta(1, 1, {b"b": b"1", b"c": b"1"}, newest=-7)])
-    assert store.newest("g:1") == -5
-    assert store.count("g:1") == 3
+    assert store.status("g:1").newest == -5
+    assert store.status("g:1").count == 3
 
 
 def test_late_rows_are_counted_once(store):
     one = Delta("g:1", 0, 0, 4, {b"k": b"a"}, 5, concat, late=2)
     assert [store.apply([one]), store.apply([one])] == [["applied"], ["skipped"]]
-    assert store.late("g:1") == 2
-    assert store.late("unknown:1") == 0
+    assert store.status("g:1").late == 2
+    assert store.status("unknown:1").late == 0
 
 
 def test_groups_are_apart_and_dropped_alone(store):
@@ -116,7 +116,7 @@ def test_groups_are_apart_and_dropped_alone(store):
     assert store.read([("g:11", [b"k"])]) == [[bytes(sorted(b"g:11"))]]
     assert store.apply([delta(0, 0, {b"j": b"new"})]) == ["applied"]
     assert store.read([("g:1", [b"k", b"j"])]) == [[None, b"enw"]]
-    assert store.count("g:1") == 1
+    assert store.status("g:1").count == 1
 
 
 def test_long_keys_and_large_states_are_kept_apart(store):
@@ -125,7 +125,7 @@ def test_long_keys_and_large_states_are_kept_apart(store):
     store.apply([delta(0, 0, changes)])
     keys = list(changes)
     assert store.read([("g:1", keys)]) == [[bytes(changes[key]) for key in keys]]
-    assert store.count("g:1") == len(changes)
+    assert store.status("g:1").count == len(changes)
     store.apply([delta(1, 1, {base: b"5"})])
     assert store.read([("g:1", [base])]) == [[b"15"]]
 
@@ -161,7 +161,7 @@ def test_it_grows_while_others_read(opened):
     for thread in threads:
         thread.join()
     assert faults == []
-    assert store.count("g:1") == 8001
+    assert store.status("g:1").count == 8001
 
 
 def test_concurrent_threads_lose_nothing(opened):

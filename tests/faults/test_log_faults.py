@@ -26,7 +26,7 @@ worker, count = int(sys.argv[2]), int(sys.argv[3])
 pa.table({"warm": ["up"]})
 print("ready", flush=True)
 for step in range(count):
-    batch = log.append("t", pa.table({"worker": [worker] * 5, "step": [step] * 5, "fill": ["x" * (step % 700)] * 5}))
+    [batch] = log.append("t", pa.table({"worker": [worker] * 5, "step": [step] * 5, "fill": ["x" * (step % 700)] * 5}))
     print(step, batch.first, flush=True)
 """
 
@@ -39,7 +39,7 @@ store = EmbeddedOnlineStore(Path(sys.argv[1]), map_size=1 << 20)
 add = lambda stored, change: (int.from_bytes(stored or b"", "big") + int.from_bytes(change, "big")).to_bytes(8, "big")
 one = (1).to_bytes(8, "big")
 print("ready", flush=True)
-start = store.applied("g:1").get(0, -1) + 1
+start = store.status("g:1").applied.get(0, -1) + 1
 for step in range(start, start + 100_000):
     changes = {b"all": one, **{f"{step}-{i}".encode(): one for i in range(30)}}
     store.apply([Delta(group, 0, step, step, changes, step, add) for group in ("g:1", "h:1")])
@@ -76,7 +76,7 @@ try:
         applied = step
 except StorageError as error:
     pass
-assert store.applied("g:1") == {0: applied}
+assert store.status("g:1").applied == {0: applied}
 assert sum(batch.rows.num_rows for batch in log.read("t", 0, -1)) == written == log.end("t", 0) + 1
 print(written, size, applied)
 """
@@ -120,7 +120,7 @@ def test_acknowledged_rows_survive_a_kill_once(tmp_path):
         found[(worker, step)] = batch.first
     assert acknowledged.items() <= found.items()
     assert len(found) - len(acknowledged) <= 6
-    assert log.append("t", pa.table({"v": [1]})).first == expected
+    assert log.append("t", pa.table({"v": [1]}))[0].first == expected
 
 
 def test_processes_append_at_once(tmp_path):
@@ -136,15 +136,15 @@ def test_acknowledged_steps_of_the_online_store_survive_a_kill_once(tmp_path):
     for _ in range(6):
         lines = kill_after(start(APPLIER, tmp_path), chance.randrange(1, 30), chance.uniform(0, 0.02))
         store = EmbeddedOnlineStore(tmp_path)
-        applied = store.applied("g:1")[0]
+        applied = store.status("g:1").applied[0]
         acknowledged = int(lines[-1])
         assert acknowledged <= applied <= acknowledged + 1
         for group in ("g:1", "h:1"):
-            assert store.applied(group) == {0: applied}
+            assert store.status(group).applied == {0: applied}
             ((total, one),) = store.read([(group, [b"all", f"{applied}-3".encode()])])
             assert int.from_bytes(total, "big") == applied + 1
             assert one is not None
-            assert store.count(group) == 30 * (applied + 1) + 1
+            assert store.status(group).count == 30 * (applied + 1) + 1
         store.close()
 
 
@@ -156,9 +156,9 @@ def test_a_full_disk_is_a_storage_error_and_leaves_nothing_half_written(tmp_path
     assert 100 <= written <= 1000
     assert size < 1_000_000
     log = EmbeddedEventLog(tmp_path / "log")
-    assert log.append("t", pa.table({"v": ["y"]})).first == written
+    assert log.append("t", pa.table({"v": ["y"]}))[0].first == written
     store = EmbeddedOnlineStore(tmp_path / "online")
-    assert store.applied("g:1") == {0: applied}
+    assert store.status("g:1").applied == {0: applied}
     assert store.apply([Delta("g:1", 0, applied + 1, applied + 1, {b"k": b"v"}, 0, lambda _stored, change: change)]) == [
         "applied"
     ]

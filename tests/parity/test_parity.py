@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from headrace.features.ingest import Ingest
+from headrace.features.feed import Feed
 from parity.oracle import SECOND
 from parity.world import World, differences
 
@@ -88,7 +88,7 @@ def take(world, step):
 
 def push_and_die(world, source, rows):
     """A crash after the rows are durable and before they are online: whoever opens the project next brings them there."""
-    with mock.patch.object(Ingest, "drain", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+    with mock.patch.object(Feed, "advance", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
         world.add(source, rows, "push")
     world.note(source, rows, "push")
     world.reopen()

@@ -65,6 +65,8 @@ class EmbeddedEventLog:
         IntegrityError: a segment is damaged other than by an append that was cut off. Any call may raise either.
     """
 
+    guarded = True
+
     def __init__(self, folder: Path, fsync: bool = True, segment_size: int = SEGMENT_SIZE) -> None:
         self._folder = folder
         self._fsync = fsync
@@ -75,11 +77,12 @@ class EmbeddedEventLog:
         """The partitions of a topic: (0,)."""
         return (PARTITION,)
 
-    def append(self, topic: str, rows: pa.Table) -> LogBatch:
+    def append(self, topic: str, rows: pa.Table) -> list[LogBatch]:
         """Append rows in one frame, all or nothing, and return where they are."""
         if not rows.num_rows:
-            return LogBatch(PARTITION, self.end(topic, PARTITION) + 1, rows)
-        return LogBatch(PARTITION, self._write(topic, ROWS, rows.num_rows, _encode(rows)), rows)
+            return []
+        first = self._write(topic, ROWS, rows.num_rows, _encode(rows))
+        return [LogBatch(PARTITION, first, rows, first + rows.num_rows - 1)]
 
     def reserve(self, topic: str, count: int) -> int:
         """Take `count` offsets out of the order without rows; returns the first."""
@@ -274,7 +277,7 @@ def _batches(file: Path, size: int, after: int) -> Iterator[LogBatch]:
         if frame.kind == ROWS:
             rows = pa.ipc.open_stream(frame.payload).read_all()
             skipped = max(after + 1 - frame.first, 0)
-            yield LogBatch(PARTITION, frame.first + skipped, rows.slice(skipped))
+            yield LogBatch(PARTITION, frame.first + skipped, rows.slice(skipped), frame.last)
 
 
 def _encode(rows: pa.Table) -> bytes:

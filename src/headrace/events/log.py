@@ -14,27 +14,31 @@ __all__ = ["EventLog", "LogBatch"]
 
 @dataclass(frozen=True, slots=True)
 class LogBatch:
-    """Consecutive rows of one partition: row i has offset `first + i`."""
+    """A run of one partition: all its rows with offsets from `first` to `last`, in order.
+
+    Attributes:
+        offsets: of each row, where some of the run's offsets hold none; None: row i has offset `first + i`.
+    """
 
     partition: int
     first: int
     rows: pa.Table
-
-    @property
-    def last(self) -> int:
-        """The offset of the last row."""
-        return self.first + int(self.rows.num_rows) - 1
+    last: int
+    offsets: pa.Array | None = None
 
 
 class EventLog(Protocol):
-    """Ordered, durable, one log per topic, each cut into partitions. Offsets only grow; some may never be used."""
+    """Ordered, durable, one log per source, each cut into partitions. Offsets only grow; some may never be used."""
+
+    guarded: bool
+    """Whether all rows came in through `append`, so that they were checked and their repeats left out before."""
 
     def partitions(self, topic: str) -> tuple[int, ...]:
-        """The partitions of a topic."""
+        """The partitions of a topic; none if the log has no such topic."""
         ...
 
-    def append(self, topic: str, rows: pa.Table) -> LogBatch:
-        """Append rows and return where they are. They are durable when this returns (fsync policy `always`)."""
+    def append(self, topic: str, rows: pa.Table) -> list[LogBatch]:
+        """Append rows and return where they are, a run for each partition. They are durable when this returns."""
         ...
 
     def reserve(self, topic: str, count: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from headrace.catalog.service import Catalog
 from headrace.clock import Clock
-from headrace.features.ingest import STREAM, Ingest
+from headrace.features.ingest import Ingest
 from headrace.features.online import OnlineGroups
 from headrace.lake.table import BATCH
 
@@ -58,19 +58,17 @@ class FreshnessReader:
         found: dict[str, Freshness] = {}
         for source in self._catalog.sources():
             batch = self._ingest.table(source).snapshot().committed(BATCH)
-            stream = self._ingest.stream_end(source)
             for version in self._ingest.live_groups(source):
-                applied = self._groups.applied(version)
-                newest = self._groups.store.newest(version.id)
-                limit = version.group.freshness_micros
+                status = self._groups.status(version)
+                newest, limit = status.newest, version.group.freshness_micros
                 found[version.id] = Freshness(
                     version.id,
-                    self._groups.store.count(version.id),
+                    status.count,
                     newest,
                     None if newest is None else (now - newest) / 1e6,
                     None if limit is None else limit / 1e6,
-                    batch > applied.get(BATCH, -1),
-                    max(0, stream - applied.get(STREAM, -1)),
-                    self._groups.store.late(version.id),
+                    batch > status.applied.get(BATCH, -1),
+                    self._ingest.lag(source, status.applied),
+                    status.late,
                 )
         return found

@@ -12,6 +12,7 @@ from headrace.definitions.version import ViewVersion
 from headrace.engines.engine import Engine, GroupRead
 from headrace.errors import InvalidInputError, nearest
 from headrace.features import on_demand
+from headrace.features.feed import through_of
 from headrace.features.frames import queries_of
 from headrace.features.ingest import Ingest
 from headrace.features.values import GroupColumns, columns_of, finish_columns
@@ -79,13 +80,14 @@ class History:
         self, columns: GroupColumns, queries: pa.Table, moment: int, through: Mapping[int, int]
     ) -> tuple[dict[str, list[Any]], list[int | None]]:
         """One group's values for the keys of `queries` at one moment, before ttl and default, and the newest times behind
-        them, restricted to rows at or below the `through` offsets."""
+        them, restricted to rows at or below the `through` offsets; of a partition not named there none count."""
         import pyarrow as pa
 
         source = columns.group.source
         kind = pa.timestamp("us", tz="UTC")
         queries = queries.append_column(ASKED, pa.array([moment] * queries.num_rows, pa.int64()).cast(kind))
-        read = GroupRead(columns.group, list(columns.names), self._ingest.snapshot(source), columns.keys, through=through)
+        snapshot = self._ingest.snapshot(source)
+        read = GroupRead(columns.group, list(columns.names), snapshot, columns.keys, through=through_of(through, snapshot))
         found = self._engine.read(queries, ASKED, read)
         times = found.column(EVENT_TIME).cast(pa.int64()).to_pylist()
         return {name: found.column(name).to_pylist() for name in columns.names}, times

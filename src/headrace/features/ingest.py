@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from headrace.catalog.service import Catalog
 from headrace.clock import Clock
-from headrace.definitions.schema import arrow_schema, arrow_type
 from headrace.definitions.source import EventSource, Source
 from headrace.definitions.version import GroupVersion
 from headrace.errors import InvalidInputError, StorageError
 from headrace.events.log import EventLog, LogBatch
+from headrace.features.feed import Feed, as_rows
 from headrace.features.online import OnlineGroups
 from headrace.features.repeats import Repeats
-from headrace.lake.table import AVAILABLE_TIME, BATCH, EVENT_TIME, OFFSET, Lake, LakeTable, Snapshot
+from headrace.lake.table import AVAILABLE_TIME, BATCH, EVENT_TIME, OFFSET, LakeTable, Snapshot
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["Ingest", "Pushed", "Written"]
 
-STREAM = 0
-"""The embedded log's one partition."""
 FLUSH_ROWS = 50_000
 """Pushed rows wait in the log, durable, until so many are there or somebody reads the lake: one large commit, not many."""
 
@@ -63,7 +61,7 @@ class Ingest:
     def __init__(
         self,
         catalog: Catalog,
-        lake: Lake,
+        feed: Feed,
         log: EventLog,
         groups: OnlineGroups,
         repeats: Repeats,
@@ -71,7 +69,7 @@ class Ingest:
         lock: Lock,
     ) -> None:
         self._catalog = catalog
-        self._lake = lake
+        self._feed = feed
         self._log = log
         self._groups = groups
         self._repeats = repeats
@@ -81,7 +79,7 @@ class Ingest:
 
     def table(self, source: Source) -> LakeTable:
         """The lake's table of a source."""
-        return self._lake.table(source.name, arrow_schema(source.schema))
+        return self._feed.table(source)
 
     def write(self, name: str, data: Any, batch_id: str | None = None) -> Written:
         """Append rows to the lake; a batch id that has been written before changes nothing.
@@ -117,17 +115,8 @@ class Ingest:
         rows = self._read(source, data, f"store.push({name!r})")
         if rows.num_rows == 0:
             return Pushed(name, 0)
-        fresh = rows
-        if isinstance(source, EventSource) and source.id is not None:
-            with self._lock(f"ids-{name}"):
-                self._catch_up_ids(source)
-                fresh = self._repeats.first_times(source, rows)
-                if fresh.num_rows:
-                    self._log.append(name, fresh)
-                    self._catch_up_ids(source)
-        else:
-            self._log.append(name, rows)
-        self.drain(source)
+        fresh, batches = self._append(source, rows)
+        self._bring_online(source, batches)
         self._waiting[name] = self._waiting.get(name, 0) + fresh.num_rows
         if self._waiting[name] >= FLUSH_ROWS:
             self.flush(source)
@@ -143,30 +132,39 @@ class Ingest:
                     current[group] = version
         return list(current.values())
 
-    def drain(self, source: Source) -> None:
-        """Bring everything in the log online, for every live group of the source."""
-        waiting = self.live_groups(source)
-        while waiting:
-            by_position: dict[int, list[GroupVersion]] = {}
-            for group in waiting:
-                by_position.setdefault(self._groups.applied(group).get(STREAM, -1), []).append(group)
-            waiting = [group for position, groups in by_position.items() for group in self._drain_from(source, groups, position)]
+    def drain(self, source: Source, *, build: bool = True) -> None:
+        """Bring everything in the log online, for every live group of the source.
+
+        Args:
+            build: also build groups that have no online values yet.
+        """
+        groups = self.live_groups(source)
+        for partition in self._log.partitions(source.name):
+            self._feed.advance(source, groups, partition, build=build)
 
     def flush(self, source: Source) -> None:
         """Bring everything in the log to the lake, then let the log forget it. Online comes first: the log is its feed."""
-        table = self.table(source)
-        snapshot = table.snapshot()
+        snapshot = self.table(source).snapshot()
         if snapshot.version < 0:
             self._refuse_lost_table(source)
-        committed = snapshot.committed(STREAM)
-        if self._log.end(source.name, STREAM) <= committed:
+        partitions = self._log.partitions(source.name)
+        behind = [p for p in partitions if self._log.end(source.name, p) > snapshot.committed(p)]
+        if not behind:
             return
-        self.drain(source)
-        batches = list(self._log.read(source.name, STREAM, committed))
-        if batches:
-            table.append(_join(source, batches), partition=STREAM)
-            self._log.truncate(source.name, STREAM, batches[-1].last)
+        self.drain(source, build=False)
+        for partition in behind:
+            self.land(source, partition, list(self._log.read(source.name, partition, snapshot.committed(partition))))
         self._waiting[source.name] = 0
+
+    def land(self, source: Source, partition: int, batches: Sequence[LogBatch]) -> None:
+        """Bring runs of the log to the lake in one commit, then let the log forget them. What is there already is left out."""
+        import pyarrow as pa
+
+        held = [as_rows(source, batch) for batch in batches if batch.rows.num_rows]
+        if held:
+            self.table(source).append(pa.concat_tables(held), partition=partition)
+        if batches:
+            self._log.truncate(source.name, partition, batches[-1].last)
 
     def snapshot(self, source: Source) -> Snapshot:
         """The source's table with everything that was pushed. Raises StorageError if the table is gone."""
@@ -175,49 +173,50 @@ class Ingest:
 
     def repair(self) -> dict[str, list[tuple[int, int]]]:
         """Keep what can be read of damaged logs; source name to the (first, last) offsets that were lost and not in the lake."""
-        lost = {}
+        lost: dict[str, list[tuple[int, int]]] = {}
         for source in self._catalog.sources():
-            committed = self.table(source).snapshot().committed(STREAM)
-            lost[source.name] = [(first, last) for first, last in self._log.repair(source.name) if last > committed]
+            snapshot = self.table(source).snapshot()
+            newest = max((snapshot.committed(partition) for partition in self._log.partitions(source.name)), default=-1)
+            lost[source.name] = [(first, last) for first, last in self._log.repair(source.name) if last > newest]
         return {name: ranges for name, ranges in lost.items() if ranges}
 
-    def stream_end(self, source: Source) -> int:
-        """The offset of the newest row of the source's stream; -1 if there is none."""
-        end = self.table(source).snapshot().committed(STREAM)
-        for batch in self._log.read(source.name, STREAM, end):
-            end = batch.last
-        return end
-
-    def stream_rows(self, source: Source, after: int) -> Iterator[tuple[int, pa.Table]]:
-        """(last offset, rows) of the stream after an offset, in order: from the lake what the log let go, then from the log."""
-        if after + 1 < self._log.start(source.name, STREAM):
-            snapshot = self.table(source).snapshot()
-            for batch in snapshot.scan([*source.schema, EVENT_TIME, OFFSET], partition=STREAM, after=after):
-                rows = _as_table(batch)
-                if rows.num_rows:
-                    after = _last_offset(rows)
-                    yield after, rows
-        for found in self._log.read(source.name, STREAM, after):
-            yield found.last, _with_offsets(source, found)
+    def lag(self, source: Source, applied: Mapping[int, int]) -> int:
+        """How many offsets of the stream a group hasn't reached, of all partitions together."""
+        snapshot = self.table(source).snapshot()
+        behind = 0
+        for partition in self._log.partitions(source.name):
+            end = snapshot.committed(partition)
+            for batch in self._log.read(source.name, partition, end):
+                end = batch.last
+            behind += max(0, end - applied.get(partition, -1))
+        return behind
 
     def _refuse_lost_table(self, source: Source) -> None:
         """Without its table the lake would look empty and answers be wrong: what is online or gone from the log was there."""
-        lost = self._log.start(source.name, STREAM) > 0
-        if lost or any(self._groups.applied(group).get(BATCH, -1) >= 0 for group in self.live_groups(source)):
+        lost = self._log.guarded and any(self._log.start(source.name, p) > 0 for p in self._log.partitions(source.name))
+        if lost or any(self._groups.status(group).applied.get(BATCH, -1) >= 0 for group in self.live_groups(source)):
             msg = (
                 f"the lake has no table of source {source.name!r}, though rows of it were there; "
                 "check the setting 'lake', or restore its folder"
             )
             raise StorageError(msg)
 
-    def _drain_from(self, source: Source, groups: list[GroupVersion], position: int) -> list[GroupVersion]:
-        """Bring the stream after `position` online; returns the groups that another process moved on meanwhile."""
-        for last, rows in _chunks(self.stream_rows(source, position)):
-            outcomes = self._groups.apply(groups, STREAM, position + 1, last, rows)
-            if "overlaps" in outcomes:
-                return groups
-            position = last
-        return []
+    def _append(self, source: Source, rows: pa.Table) -> tuple[pa.Table, list[LogBatch]]:
+        """Make rows durable in the log; returns those that weren't repeats, and where they are."""
+        if self._log.guarded and isinstance(source, EventSource) and source.id is not None:
+            with self._lock(f"ids-{source.name}"):
+                self._catch_up_ids(source)
+                fresh = self._repeats.first_times(source, rows)
+                batches = self._log.append(source.name, fresh) if fresh.num_rows else []
+                self._catch_up_ids(source)
+                return fresh, batches
+        return rows, self._log.append(source.name, rows)
+
+    def _bring_online(self, source: Source, batches: Sequence[LogBatch]) -> None:
+        groups = self.live_groups(source)
+        for partition in dict.fromkeys(batch.partition for batch in batches):
+            known = [batch for batch in batches if batch.partition == partition]
+            self._feed.advance(source, groups, partition, known=known)
 
     def _read(self, source: Source, data: Any, where: str) -> pa.Table:
         from headrace.lake.intake import read_frame
@@ -239,22 +238,15 @@ class Ingest:
 
     def _append_batch(self, source: Source, table: LakeTable, rows: pa.Table, batch_id: str | None) -> None:
         first = self._log.reserve(source.name, rows.num_rows) if rows.num_rows else 0
+        first = max(first, table.snapshot().committed(BATCH) + 1)
         if rows.num_rows or batch_id is not None:
             table.append(_number(rows, first), partition=BATCH, batch_id=batch_id)
 
     def _catch_up_ids(self, source: EventSource) -> None:
         """Bring the seen ids up to date with what the log and the lake hold, whoever put it there."""
-        position = self._repeats.position(source, STREAM)
-        for last, rows in self.stream_rows(source, position):
-            self._repeats.record(source, STREAM, last, rows)
-        position = self._repeats.position(source, BATCH)
-        snapshot = self.table(source).snapshot()
-        if snapshot.committed(BATCH) > position:
-            columns = [source.id or "", EVENT_TIME, OFFSET]
-            for batch in snapshot.scan(columns, partition=BATCH, after=position):
-                rows = _as_table(batch)
-                if rows.num_rows:
-                    self._repeats.record(source, BATCH, _last_offset(rows), rows)
+        for partition in (BATCH, *(self._log.partitions(source.name) if self._log.guarded else ())):
+            for last, rows in self._feed.rows(source, partition, self._repeats.position(source, partition)):
+                self._repeats.record(source, partition, last, rows)
 
 
 def with_times(source: Source, rows: pa.Table, now: int) -> pa.Table:
@@ -273,60 +265,8 @@ def with_times(source: Source, rows: pa.Table, now: int) -> pa.Table:
     return rows
 
 
-def _chunks(rows: Iterable[tuple[int, pa.Table]], most: int = 100_000) -> Iterator[tuple[int, pa.Table]]:
-    """Neighbouring pieces joined up to `most` rows, so that a long catch-up is a few large steps."""
-    import pyarrow as pa
-
-    held: list[pa.Table] = []
-    last = -1
-    for position, piece in rows:
-        held.append(piece)
-        last = position
-        if sum(table.num_rows for table in held) >= most:
-            yield last, pa.concat_tables(held)
-            held = []
-    if held:
-        yield last, pa.concat_tables(held)
-
-
 def _number(rows: pa.Table, first: int) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 
     return rows.append_column(OFFSET, pa.array(np.arange(first, first + rows.num_rows, dtype=np.int64)))
-
-
-def _with_offsets(source: Source, batch: LogBatch) -> pa.Table:
-    """Rows of the log as the source's columns are now: one that was added since is null, one that was dropped is left out."""
-    import pyarrow as pa
-
-    held = set(batch.rows.column_names)
-    columns = {
-        name: batch.rows.column(name) if name in held else pa.nulls(batch.rows.num_rows, arrow_type(kind))
-        for name, kind in source.schema.items()
-    }
-    columns |= {name: batch.rows.column(name) for name in (EVENT_TIME, AVAILABLE_TIME)}
-    return _number(pa.table(columns), batch.first)
-
-
-def _join(source: Source, batches: list[LogBatch]) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.concat_tables([_with_offsets(source, batch) for batch in batches])
-
-
-def _as_table(batch: pa.RecordBatch) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.Table.from_batches([batch])
-
-
-def _last_offset(rows: pa.Table) -> int:
-    import pyarrow.compute as pc
-
-    return int(pc.max(rows.column(OFFSET)).as_py())
-
-
-def offsets_of(through: Mapping[int, int]) -> dict[int, int]:
-    """The partitions and offsets that a read may see: both lanes named, so that nothing newer slips in."""
-    return {BATCH: through.get(BATCH, -1), STREAM: through.get(STREAM, -1)}

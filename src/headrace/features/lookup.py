@@ -15,10 +15,11 @@ from headrace.errors import InvalidInputError
 from headrace.features import on_demand
 from headrace.features.frames import to_model_frame
 from headrace.features.history import History
-from headrace.features.ingest import Ingest, offsets_of
+from headrace.features.ingest import Ingest
 from headrace.features.online import OnlineGroups
 from headrace.features.values import NULL_VALUE, PRESENT, GroupColumns, columns_of, finish_values, to_arrow
 from headrace.online.state import GroupState
+from headrace.online.store import Stored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -170,7 +171,7 @@ class Lookup:
     def _read_group(
         self,
         group: _GroupPlan,
-        states: list[bytes | None],
+        states: list[Stored],
         asked: Mapping[str, list[Any]],
         moment: int,
         values: dict[str, list[Any]],
@@ -201,7 +202,7 @@ class Lookup:
         import pyarrow as pa
 
         version = group.columns.version
-        through = offsets_of(self._groups.applied(version))
+        through = self._groups.status(version).applied
         kinds = version.group.entity.keys
         queries = {
             request: pa.array([asked[request][row] for row in inexact], arrow_type(kinds[key]))

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from headrace.clock import Clock
+from headrace.definitions.aggregation import Aggregation
 from headrace.definitions.schema import arrow_type
 from headrace.definitions.source import EventSource
 from headrace.definitions.version import GroupVersion
 from headrace.engines.engine import Engine
 from headrace.errors import InvalidInputError
-from headrace.lake.table import BATCH, EVENT_TIME, OFFSET
+from headrace.lake.table import BATCH, EVENT_TIME, OFFSET, SEQUENCE
 from headrace.online.state import GroupState
-from headrace.online.store import Delta, OnlineStore
+from headrace.online.store import Delta, GroupStatus, OnlineStore, Outcome, Stored
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["OnlineGroups", "Outcome"]
+__all__ = ["OnlineGroups"]
 
-Outcome = Literal["applied", "skipped", "overlaps"]
+_MINUTE, _DAY = 60_000_000, 86_400_000_000
 
 
 class OnlineGroups:
@@ -39,9 +41,9 @@ class OnlineGroups:
             found = self._states[version.id] = GroupState(version.group)
         return found
 
-    def applied(self, version: GroupVersion) -> dict[int, int]:
-        """Partition to the highest offset that the online values reflect."""
-        return self.store.applied(version.id)
+    def status(self, version: GroupVersion, generation: str | None = None) -> GroupStatus:
+        """What the online values of a group reflect."""
+        return self.store.status(version.id, generation)
 
     def check(self, versions: Sequence[GroupVersion], rows: pa.Table) -> None:
         """Refuse rows that an expression of a group fails on, before they are kept: no group could get past them.
@@ -51,8 +53,21 @@ class OnlineGroups:
         """
         self._inputs(versions, _widened(versions, rows))
 
-    def apply(self, versions: Sequence[GroupVersion], partition: int, first: int, last: int, rows: pa.Table) -> list[Outcome]:
-        """Bring the rows at offsets first..last of a partition online for groups of one source, in one atomic step.
+    def apply(
+        self,
+        versions: Sequence[GroupVersion],
+        partition: int,
+        first: int,
+        last: int,
+        rows: pa.Table,
+        statuses: Sequence[GroupStatus] = (),
+        generation: str | None = None,
+    ) -> list[Outcome]:
+        """Bring the rows at offsets first..last of a partition online for groups of one source.
+
+        Args:
+            statuses: of each group, as of lately; by them late rows are told.
+            generation: the one to write to. Default: each group's current one.
 
         Raises:
             InvalidInputError: an expression of a group fails on a row that came in before the group was applied.
@@ -62,10 +77,11 @@ class OnlineGroups:
         inputs = self._inputs(versions, rows)
         newest, now = _newest(rows), self._clock()
         deltas = []
-        for version, state in zip(versions, states, strict=True):
-            late = self._late(version, partition, rows)
+        for place, (version, state) in enumerate(zip(versions, states, strict=True)):
+            late = _late(version, statuses[place].newest, partition, rows) if statuses else 0
             changes = state.changes(_columns(version, state, rows, inputs), now, partition)
-            deltas.append(Delta(version.id, partition, first, last, changes, newest, state.merge(now), late))
+            delta = Delta(version.id, partition, first, last, changes, newest, state.merge(now), late, state.order)
+            deltas.append(replace(delta, keep=_keep(version), generation=generation))
         return self.store.apply(deltas)
 
     def _inputs(self, versions: Sequence[GroupVersion], rows: pa.Table) -> pa.Table:
@@ -112,23 +128,7 @@ class OnlineGroups:
             return str(error)
         return None
 
-    def _late(self, version: GroupVersion, partition: int, rows: pa.Table) -> int:
-        """How many pushed events lie further behind the newest one before them than their source's lateness."""
-        import pyarrow.compute as pc
-
-        source, newest = version.group.source, self.store.newest(version.id)
-        if partition == BATCH or newest is None or not isinstance(source, EventSource):
-            return 0
-        return int(pc.sum(pc.less(rows.column(EVENT_TIME).cast("int64"), newest - source.lateness_micros)).as_py() or 0)
-
-    def mark(self, version: GroupVersion, partition: int, last: int) -> None:
-        """Note that a partition holds nothing for the group up to an offset."""
-        applied = self.applied(version).get(partition, -1)
-        if last > applied:
-            delta = Delta(version.id, partition, applied + 1, last, {}, None, self.state(version).merge(self._clock()))
-            self.store.apply([delta])
-
-    def read(self, requests: Sequence[tuple[str, Sequence[bytes | None]]]) -> list[list[bytes | None]]:
+    def read(self, requests: Sequence[tuple[str, Sequence[bytes | None]]]) -> list[list[Stored]]:
         """The states of (group version id, keys) pairs in one round trip."""
         return self.store.read(requests)
 
@@ -148,9 +148,33 @@ def _columns(version: GroupVersion, state: GroupState, rows: pa.Table, inputs: p
     import pyarrow as pa
 
     columns = {key: rows.column(column) for key, column in version.group.key_columns.items()}
-    columns |= {EVENT_TIME: rows.column(EVENT_TIME), OFFSET: rows.column(OFFSET)}
+    columns |= {name: rows.column(name) for name in (EVENT_TIME, OFFSET, SEQUENCE) if name in rows.column_names}
     columns |= {name: inputs.column(sql) for name, sql in state.inputs.expressions.items()}
     return pa.table(columns)
+
+
+def _late(version: GroupVersion, newest: int | None, partition: int, rows: pa.Table) -> int:
+    """How many streamed events lie further behind the newest one before them than their source's lateness."""
+    import pyarrow.compute as pc
+
+    source = version.group.source
+    if partition == BATCH or newest is None or not isinstance(source, EventSource):
+        return 0
+    return int(pc.sum(pc.less(rows.column(EVENT_TIME).cast("int64"), newest - source.lateness_micros)).as_py() or 0)
+
+
+def _keep(version: GroupVersion) -> int | None:
+    """How long a key matters after it was last written: with a ttl nothing older has a value any more. None: for ever.
+
+    Aggregates since the beginning need what is older than the ttl once a new event comes. The time beyond lets a value be told
+    as too old before it is told as unknown.
+    """
+    ttl = version.group.ttl_micros
+    values = [feature.value for feature in version.group.resolved]
+    windows = [value.window for value in values if isinstance(value, Aggregation)]
+    if ttl is None or None in windows:
+        return None
+    return ttl + max(filter(None, windows), default=0) + max(_MINUTE, min(ttl, _DAY))
 
 
 def _newest(rows: pa.Table) -> int | None:

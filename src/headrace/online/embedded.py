@@ -6,15 +6,15 @@ import hashlib
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
+from headrace.errors import ConflictError
 from headrace.online.codec import pack, unpack
 from headrace.online.environment import FIRST_MAP_SIZE, Environment
-from headrace.online.store import Delta
+from headrace.online.store import NOTHING, Delta, GroupStatus, Outcome, Stored
 
 __all__ = ["EmbeddedOnlineStore", "EmbeddedSeenIds"]
 
-Outcome = Literal["applied", "skipped", "overlaps"]
 Meta = dict[str, Any]
 
 META, DATA, TIMES, NEXT_NUMBER = b"m", b"v", b"t", b"n"
@@ -50,50 +50,82 @@ class EmbeddedOnlineStore:
         """Merge each delta that is wholly newer than what its partition has applied, in one durable transaction."""
         return self._environment.write(lambda transaction: [_apply(transaction, delta) for delta in deltas])
 
-    def read(self, requests: Sequence[tuple[str, Sequence[bytes | None]]]) -> list[list[bytes | None]]:
+    def read(self, requests: Sequence[tuple[str, Sequence[bytes | None]]]) -> list[list[Stored]]:
         """The states of (group, keys) pairs, all as of one moment. A None key gives None."""
 
-        def work(transaction: Any) -> list[list[bytes | None]]:
-            return [_read(transaction, group, keys) for group, keys in requests]
+        def work(transaction: Any) -> list[list[Stored]]:
+            return [[*_read(transaction, group, keys)] for group, keys in requests]
 
         return self._environment.read(work)
 
-    def applied(self, group: str) -> dict[int, int]:
-        """Partition to the highest offset applied; empty for an unknown group."""
-        return dict(self._meta(group)["applied"])
+    def read_with_positions(
+        self, requests: Sequence[tuple[str, Sequence[bytes | None]]]
+    ) -> list[tuple[list[Stored], list[Mapping[int, int]], str]]:
+        """As `read`, with the offsets that each state reflects (the group's, for all keys move together) and the generation."""
 
-    def newest(self, group: str) -> int | None:
-        """The newest event time applied to the group, in microseconds."""
-        return cast("int | None", self._meta(group)["newest"])
+        def work(transaction: Any) -> list[tuple[list[Stored], list[Mapping[int, int]], str]]:
+            found: list[tuple[list[Stored], list[Mapping[int, int]], str]] = []
+            for group, keys in requests:
+                status = _status(_load_meta(transaction, group))
+                found.append(([*_read(transaction, group, keys)], [status.applied] * len(keys), status.generation))
+            return found
 
-    def late(self, group: str) -> int:
-        """The number of rows applied to the group that came later than their source allows for."""
-        return cast("int", self._meta(group)["late"])
+        return self._environment.read(work)
 
-    def count(self, group: str) -> int:
-        """The number of keys of the group."""
-        return cast("int", self._meta(group)["count"])
+    def status(self, group: str, generation: str | None = None) -> GroupStatus:
+        """What the current generation of a group reflects, or one that is being built."""
+        name = group if generation is None else _building(group, generation)
+        return self._environment.read(lambda transaction: _status(_load_meta(transaction, name)))
 
     def groups(self) -> list[str]:
-        """The ids of the groups that have state."""
+        """The ids of the groups that have a current generation."""
 
         def work(transaction: Any) -> list[str]:
-            return [_unpack_meta(value)["name"] for _, value in _under(transaction, META)]
+            return [name for name in _names(transaction) if _BUILDING not in name]
 
         return sorted(self._environment.read(work))
 
+    def build(self, group: str) -> str:
+        """Begin an empty generation beside the current one, or go on with the one that is being built; returns its name."""
+
+        def work(transaction: Any) -> str:
+            for name in _names(transaction):
+                if name.startswith(group + _BUILDING):
+                    return name.removeprefix(group + _BUILDING)
+            number = _take_number(transaction)
+            name = _building(group, number.hex())
+            _store_meta(transaction, name, {**_load_meta(transaction, name), "number": number})
+            return number.hex()
+
+        return self._environment.write(work)
+
+    def flip(self, group: str, generation: str) -> bool:
+        """Make a generation the current one and drop the one before, in one transaction; False while it is behind."""
+
+        def work(transaction: Any) -> bool:
+            current, meta = _load_meta(transaction, group), _load_meta(transaction, _building(group, generation))
+            if current["number"].hex() == generation:
+                return True
+            if not meta["number"]:
+                msg = f"group {group!r} has no generation {generation!r}: it was dropped meanwhile; run the backfill again"
+                raise ConflictError(msg)
+            if any(meta["applied"].get(partition, -1) < last for partition, last in current["applied"].items()):
+                return False
+            transaction.delete(_meta_key(meta["name"]))
+            _drop_meta(transaction, group)
+            _store_meta(transaction, group, {**meta, "name": group})
+            return True
+
+        return self._environment.write(work)
+
     def drop(self, group: str) -> None:
-        """Forget the group's state and its applied offsets."""
+        """Forget the group's state, all its generations and their applied offsets."""
 
         def work(transaction: Any) -> None:
-            meta = transaction.pop(_meta_key(group))
-            if meta is not None:
-                _delete_under(transaction, DATA + _unpack_meta(meta)["number"])
+            _drop_building(transaction, group)
+            _drop_meta(transaction, group)
 
         self._environment.write(work)
-
-    def _meta(self, group: str) -> Meta:
-        return self._environment.read(lambda transaction: _load_meta(transaction, group))
 
 
 class EmbeddedSeenIds:
@@ -181,7 +213,10 @@ class EmbeddedSeenIds:
 
 
 def _apply(transaction: Any, delta: Delta) -> Outcome:
-    meta = _load_meta(transaction, delta.group)
+    name = delta.group if delta.generation is None else _building(delta.group, delta.generation)
+    meta = _load_meta(transaction, name)
+    if delta.generation is not None and not meta["number"]:  # another backfill took its place, or it is current by now
+        return "overlaps"
     applied = meta["applied"].get(delta.partition)
     if applied is not None and delta.last <= applied:
         return "skipped"
@@ -193,7 +228,7 @@ def _apply(transaction: Any, delta: Delta) -> Outcome:
     meta["late"] += delta.late
     if delta.newest is not None:
         meta["newest"] = delta.newest if meta["newest"] is None else max(meta["newest"], delta.newest)
-    _store_meta(transaction, delta.group, {**meta, "number": number})
+    _store_meta(transaction, name, {**meta, "number": number})
     return "applied"
 
 
@@ -221,6 +256,36 @@ def _read(transaction: Any, group: str, keys: Sequence[bytes | None]) -> list[by
     prefix = DATA + _unpack_meta(meta)["number"]
     get = transaction.get
     return [None if key is None else get(prefix + key if len(key) < LONGEST_KEY else prefix + _short(key)) for key in keys]
+
+
+_BUILDING = "\0"
+
+
+def _building(group: str, generation: str) -> str:
+    """The name under which a generation stands until it is the current one."""
+    return f"{group}{_BUILDING}{generation}"
+
+
+def _names(transaction: Any) -> list[str]:
+    return [_unpack_meta(value)["name"] for _, value in _under(transaction, META)]
+
+
+def _status(meta: Meta) -> GroupStatus:
+    if not meta["number"]:
+        return NOTHING
+    return GroupStatus(meta["number"].hex(), dict(meta["applied"]), {}, meta["newest"], meta["late"], meta["count"])
+
+
+def _drop_building(transaction: Any, group: str) -> None:
+    for name in _names(transaction):
+        if name.startswith(group + _BUILDING):
+            _drop_meta(transaction, name)
+
+
+def _drop_meta(transaction: Any, name: str) -> None:
+    meta = transaction.pop(_meta_key(name))
+    if meta is not None:
+        _delete_under(transaction, DATA + _unpack_meta(meta)["number"])
 
 
 def _short(key: bytes) -> bytes:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from headrace.online.codec import pack, packer, unpack
 
-__all__ = ["RecordReader", "collect_records", "merge_records"]
+__all__ = ["RecordReader", "collect_records", "merge_records", "record_order"]
 
 FIRST_VALUE = 5
 Ints = npt.NDArray[np.int64]
@@ -72,6 +72,12 @@ def merge_records(stored: bytes, change: bytes, now: int) -> bytes:
     first = max([first, *[record[0] for record in records if record[0] <= now]])
     kept = [record for record in records if record[0] >= first]
     return pack([oldest, *kept[0][:3], kept[1:] or None, *kept[0][3:]])
+
+
+def record_order(state: bytes) -> tuple[int, int, int, int] | None:
+    """(oldest, timestamp, offset, partition) of a state that is one record; None if more of them are kept in it."""
+    oldest, timestamp, offset, partition, later = unpack(state)[:FIRST_VALUE]
+    return None if later is not None else (oldest, timestamp, offset, partition)
 
 
 class RecordReader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,8 +16,8 @@ from headrace.definitions.group import FeatureGroup
 from headrace.kernel.inputs import group_inputs
 from headrace.kernel.tiles import INEXACT, Argument, Rows, Tiles
 from headrace.online.codec import KeyCodec, pack, packer, unpack
-from headrace.online.records import RecordReader, collect_records, merge_records
-from headrace.online.store import Merge
+from headrace.online.records import RecordReader, collect_records, merge_records, record_order
+from headrace.online.store import Merge, Order, Stored
 
 __all__ = ["GroupState", "Reading"]
 
@@ -69,8 +70,8 @@ class GroupState:
         """Key to the change that the rows make; rows with a null key make none.
 
         Args:
-            rows: the entity's keys by their own names, `event_time`, `_offset`, `_partition` unless given, and the columns
-                of `inputs.expressions`. Any order.
+            rows: the entity's keys by their own names, `event_time`, `_offset`, `_sequence` where the offset doesn't tell the
+                order of arrival, `_partition` unless given, and the columns of `inputs.expressions`. Any order.
             now: microseconds; lets what no read needs be left out, and keeps apart what isn't due. None: everything is kept.
             partition: the partition of all rows.
         """
@@ -78,7 +79,7 @@ class GroupState:
         if not rows.num_rows:
             return {}
         numbers, names = self._number_keys(rows)
-        times, offsets = _integers(rows["event_time"]), _integers(rows["_offset"])
+        times, offsets = _integers(rows["event_time"]), _arrivals(rows)
         partitions = _integers(rows["_partition"]) if partition is None else np.full(len(times), partition, np.int64)
         if self._tiles is None:
             values = [_plain(rows[cast("str", item.argument)]) for item in self.inputs.features]
@@ -104,7 +105,12 @@ class GroupState:
 
         return merge
 
-    def read(self, states: Sequence[bytes | None], t: int, names: Sequence[str] | None = None) -> Reading:
+    @property
+    def order(self) -> Order | None:
+        """What tells which of two records stays; None for tiles, which must be merged."""
+        return None if self._tiles is not None else record_order
+
+    def read(self, stored: Sequence[Stored], t: int, names: Sequence[str] | None = None) -> Reading:
         """The features (all, or those named) of each state as of `t`, microseconds.
 
         Raises:
@@ -114,6 +120,7 @@ class GroupState:
         reader = self._readers.get(wanted)
         if reader is None:
             reader = self._readers[wanted] = self._reader(wanted)
+        states = [self._whole(item, t) if isinstance(item, tuple) else item for item in stored]
         if self._tiles is None:
             columns, times, inexact = reader.read(states, t)
             return Reading(dict(zip(wanted, columns, strict=True)), times, inexact)
@@ -127,6 +134,10 @@ class GroupState:
             times.append(time)
         columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in wanted]
         return Reading(dict(zip(wanted, columns, strict=True)), times, inexact)
+
+    def _whole(self, parts: tuple[bytes, ...], t: int) -> bytes:
+        """A state with the changes that weren't merged into it yet."""
+        return functools.reduce(self.merge(t), parts)
 
     def _reader(self, names: tuple[str, ...]) -> Any:
         if self._tiles is None:
@@ -171,6 +182,12 @@ def _plain(column: Any) -> list[Any]:
         return values
     found: list[Any] = array.to_numpy(zero_copy_only=False).tolist()
     return found
+
+
+def _arrivals(rows: pa.Table) -> Ints:
+    """The place of each row in the order of arrival."""
+    offsets = rows["_offset"]
+    return _integers(pc.coalesce(rows["_sequence"], offsets) if "_sequence" in rows.column_names else offsets)
 
 
 def _integers(column: Any) -> Ints:

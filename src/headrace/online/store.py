@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-__all__ = ["Delta", "OnlineStore", "SeenIds"]
+__all__ = ["NOTHING", "Delta", "GroupStatus", "OnlineStore", "Outcome", "SeenIds", "Stored"]
+
+Outcome = Literal["applied", "skipped", "overlaps"]
 
 Merge = Callable[[bytes | None, bytes], bytes]
 """(stored state or None, change) → new state. Merging commutes and never fails."""
+
+Order = Callable[[bytes], tuple[int, int, int, int] | None]
+"""A change → (oldest, timestamp, arrival, partition) if it may replace, or be replaced by, a stored state whole: the one with
+the higher (timestamp, arrival, partition) stays, with the lower `oldest`. None: it has to be merged."""
+
+Stored = bytes | tuple[bytes, ...] | None
+"""What a store has of a key: a state; or a state and changes that nobody has merged into it yet; or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,9 @@ class Delta:
         newest: newest event time among the rows, microseconds; None if there were none.
         merge: joins a change to the stored state.
         late: how many of the rows came later than their source allows for.
+        order: for states of which the newest replaces the others; None if all must be merged.
+        keep: microseconds after which a key that nobody has written since may be forgotten; None: never.
+        generation: the one to write to, as `build` named it. Default: the group's current one.
     """
 
     group: str
@@ -34,42 +46,91 @@ class Delta:
     newest: int | None
     merge: Merge
     late: int = 0
+    order: Order | None = None
+    keep: int | None = None
+    generation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStatus:
+    """What one generation of a group's state reflects.
+
+    Attributes:
+        generation: its name; empty if the group has no state.
+        applied: partition to the highest offset applied.
+        begun: partition to the (first, last) offsets of a delta that was cut off before all of its keys were written. The next
+            delta of that partition must be exactly this one; the store writes what is missing.
+        newest: the newest event time applied, microseconds.
+        late: the number of rows applied that came later than their source allows for.
+        count: the number of keys. Where keys are forgotten by themselves it counts those too.
+    """
+
+    generation: str = ""
+    applied: Mapping[int, int] = field(default_factory=dict)
+    begun: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    newest: int | None = None
+    late: int = 0
+    count: int = 0
+
+
+NOTHING = GroupStatus()
+"""The status of a group without state."""
 
 
 class OnlineStore(Protocol):
-    """One value per (group version, entity key); deltas applied once, in order per partition."""
+    """One value per (group version, entity key); deltas applied once, in order per partition.
 
-    def apply(self, deltas: Sequence[Delta]) -> list[Literal["applied", "skipped", "overlaps"]]:
-        """Apply all in one atomic, durable step: each wholly newer than its partition's applied offset is merged, each wholly
-        applied before is skipped; one that overlaps is refused (the caller cuts it at `applied` and sends the rest)."""
+    A group's state is one of several generations: the current one, and others that are being built until one of them takes its
+    place. Names of generations are never used again, so what a dead one left can't be taken for another's.
+    """
+
+    def apply(self, deltas: Sequence[Delta]) -> list[Outcome]:
+        """Apply deltas, durably; each key takes each delta once however often it is repeated, by whomever.
+
+        A delta wholly newer than its partition's applied offset is merged, one wholly applied before is skipped; one that
+        overlaps with what was applied, or isn't what was begun, is refused: the caller asks for the status and cuts it there.
+        A store with transactions applies all deltas in one atomic step; another may be cut off between keys, and says so in
+        GroupStatus.begun.
+        """
         ...
 
-    def read(self, requests: Sequence[tuple[str, Sequence[bytes | None]]]) -> list[list[bytes | None]]:
-        """The states of (group, keys) pairs, all as of one moment, in one round trip. A None key gives None."""
+    def read(self, requests: Sequence[tuple[str, Sequence[bytes | None]]]) -> list[list[Stored]]:
+        """What is there for (group, keys) pairs, each group's from one generation, in one round trip. A None key gives None."""
         ...
 
-    def applied(self, group: str) -> dict[int, int]:
-        """Partition to the highest offset applied, as of the same moments as reads see; empty for an unknown group."""
+    def read_with_positions(
+        self, requests: Sequence[tuple[str, Sequence[bytes | None]]]
+    ) -> list[tuple[list[Stored], list[Mapping[int, int]], str]]:
+        """As `read`, and for each key which offset of each partition its state reflects, and the generation. Costs more."""
         ...
 
-    def newest(self, group: str) -> int | None:
-        """The newest event time applied to the group, in microseconds."""
-        ...
-
-    def late(self, group: str) -> int:
-        """The number of rows applied to the group that came later than their source allows for."""
-        ...
-
-    def count(self, group: str) -> int:
-        """The number of keys of the group."""
+    def status(self, group: str, generation: str | None = None) -> GroupStatus:
+        """What the current generation of a group reflects, or one that is being built; NOTHING for an unknown one."""
         ...
 
     def groups(self) -> list[str]:
-        """The ids of the groups that have state."""
+        """The ids of the groups that have a current generation."""
+        ...
+
+    def build(self, group: str) -> str:
+        """Begin an empty generation beside the current one, or go on with the one that is being built; returns its name."""
+        ...
+
+    def flip(self, group: str, generation: str) -> bool:
+        """Make a generation the current one, in one atomic step, and drop the one before.
+
+        Returns False, and changes nothing, while the current one reflects rows that the generation doesn't reflect yet: bring
+        it up to date and call again. So no row that was visible disappears.
+
+        A generation that is current already stays it.
+
+        Raises:
+            ConflictError: the generation is neither being built nor current: the group was dropped meanwhile.
+        """
         ...
 
     def drop(self, group: str) -> None:
-        """Forget the group's state and its applied offsets, in one atomic step."""
+        """Forget the group's state, all its generations and their applied offsets; in one atomic step for readers."""
         ...
 
 

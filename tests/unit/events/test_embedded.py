@@ -47,7 +47,7 @@ def test_every_torn_tail_is_cut_off_at_the_next_append(log, tmp_path):
         assert file.read_bytes() == before
         file.write_bytes(whole[:length])
         again = reopened(log, tmp_path)
-        assert again.append("t", rows(4)).first == 2
+        assert again.append("t", rows(4))[0].first == 2
         assert read(again) == [1, 2, 4]
 
 
@@ -57,7 +57,7 @@ def test_an_open_log_sees_that_another_left_a_torn_tail(log, tmp_path):
     with file.open("ab") as stream:
         stream.write(b"HRF1 torn")
     assert log.end("t", 0) == 0
-    assert log.append("t", rows(2)).first == 1
+    assert log.append("t", rows(2))[0].first == 1
     assert read(log) == [1, 2]
 
 
@@ -67,7 +67,7 @@ def test_a_tail_of_zeros_is_cut_off(log, tmp_path):
     with file.open("ab") as stream:
         stream.write(bytes(5000))
     assert read(reopened(log, tmp_path)) == [1]
-    assert log.append("t", rows(2)).first == 1
+    assert log.append("t", rows(2))[0].first == 1
 
 
 @pytest.mark.parametrize("place", range(0, 300, 7))
@@ -95,7 +95,7 @@ def test_damage_in_an_older_segment_is_an_error_where_it_is_read(tmp_path):
     with pytest.raises(IntegrityError, match=str(first)):
         read(log)
     assert read(log, after=segment_first(segments(tmp_path / "log")[1].name) - 1)[-1] == 19
-    assert log.append("t", rows(20)).first == 20
+    assert log.append("t", rows(20))[0].first == 20
 
 
 def test_repair_keeps_every_whole_frame_and_tells_what_is_lost(tmp_path):
@@ -109,7 +109,7 @@ def test_repair_keeps_every_whole_frame_and_tells_what_is_lost(tmp_path):
     first = segment_first(files[1].name)
     assert lost == [(first, first)]
     assert read(log) == [value for value in range(20) if value != first]
-    assert log.append("t", rows(20)).first == 20
+    assert log.append("t", rows(20))[0].first == 20
     assert files[1].with_name(files[1].name + ".damaged").read_bytes() != files[1].read_bytes()
     assert log.repair("t") == []
     assert log.repair("nothing") == []
@@ -145,7 +145,7 @@ def test_other_files_in_the_folder_are_left_alone(log, tmp_path):
     (folder / ("1" * 19 + ".segment")).write_bytes(b"")
     (tmp_path / "log" / "garbage").write_bytes(b"x")
     assert read(reopened(log, tmp_path)) == [1]
-    assert log.append("t", rows(2)).first == 1
+    assert log.append("t", rows(2))[0].first == 1
     assert (folder / "notes.txt").read_text() == "mine"
 
 
@@ -155,7 +155,7 @@ def test_an_empty_newest_segment_still_knows_the_end(log, tmp_path):
     (tmp_path / "log" / "topic-t" / segment_name(3)).touch()
     again = reopened(log, tmp_path)
     assert again.end("t", 0) == 2
-    assert again.append("t", rows(4)).first == 3
+    assert again.append("t", rows(4))[0].first == 3
     assert read(again) == [1, 2, 3, 4]
 
 
@@ -179,7 +179,7 @@ def test_a_failing_fsync_leaves_nothing_half_written(log, tmp_path, monkeypatch,
         with pytest.raises(StorageError, match="nothing was appended"):
             log.append("t", rows(2))
     assert file.read_bytes() == before
-    assert log.append("t", rows(3)).first == 1
+    assert log.append("t", rows(3))[0].first == 1
     assert read(log) == [1, 3]
 
 
@@ -187,4 +187,4 @@ def test_a_deleted_folder_begins_anew(log, tmp_path):
     log.append("t", rows(1))
     shutil.rmtree(tmp_path / "log")
     assert log.end("t", 0) == -1
-    assert log.append("t", rows(2)).first == 0
+    assert log.append("t", rows(2))[0].first == 0
