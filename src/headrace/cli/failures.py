@@ -20,7 +20,7 @@ from typing import Any
 import typer
 
 from headrace.cli.output import json_text, note
-from headrace.cli.values import plain
+from headrace.definitions.plain import plain
 from headrace.errors import GateError, HeadraceError
 from headrace.settings import STATE_FOLDER
 

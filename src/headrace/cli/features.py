@@ -12,10 +12,10 @@ from headrace.cli.describing import freshness_word
 from headrace.cli.failures import REFUSED
 from headrace.cli.output import Answer, Table
 from headrace.cli.parquet import read_parquet, write_parquet
-from headrace.cli.reading import parse_time
 from headrace.cli.request import parse_request
 from headrace.cli.values import age, moment, seconds, short_time
 from headrace.cli.verb import Session, Verb, verb
+from headrace.definitions.plain import parse_time
 
 if TYPE_CHECKING:
     from headrace.features.freshness import Freshness

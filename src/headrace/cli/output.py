@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from headrace.cli.values import cell, plain, printable
+from headrace.cli.values import cell, printable
+from headrace.definitions.plain import plain
 
 __all__ = ["WHOLE", "Answer", "Fields", "Table", "json_text", "note", "print_answer"]
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
-from headrace.definitions.schema import arrow_type, is_float
+from headrace.definitions.plain import from_plain, parse_time
+from headrace.definitions.schema import arrow_type
 from headrace.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Batch", "batches", "csv_table", "lines", "parse_time"]
+__all__ = ["Batch", "batches", "csv_table", "lines"]
 
 
 class Batch(NamedTuple):
@@ -127,37 +125,8 @@ def _row(line: str, schema: Mapping[str, str], number: int) -> dict[str, Any]:
         raise InvalidInputError(msg)
     for name, value in row.items():
         try:
-            row[name] = _value(value, schema.get(name, ""))
+            row[name] = from_plain(value, schema.get(name, ""))
         except InvalidInputError as error:
             msg = f"line {number}, {name!r}: {error}"
             raise InvalidInputError(msg) from error
     return row
-
-
-def _value(value: Any, kind: str) -> Any:
-    if value is None or kind not in ("timestamp", "date", "bytes", "float32", "float64"):
-        return value
-    if kind == "timestamp":
-        return parse_time(value)
-    if is_float(kind):
-        return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
-    try:
-        return date.fromisoformat(value) if kind == "date" else base64.b64decode(value, validate=True)
-    except (ValueError, TypeError, binascii.Error) as error:
-        form = "a date, for example 2026-01-31" if kind == "date" else "bytes in base64"
-        msg = f"{value!r} isn't {form}"
-        raise InvalidInputError(msg) from error
-
-
-def parse_time(text: Any) -> datetime:
-    """The aware UTC datetime of RFC 3339 text, cut to microseconds; without a zone it is UTC.
-
-    Raises:
-        InvalidInputError: it isn't such text. A number isn't either: seconds and milliseconds look alike.
-    """
-    try:
-        found = datetime.fromisoformat(text)
-    except (ValueError, TypeError) as error:
-        msg = f"{text!r} isn't a time; write it as RFC 3339, for example 2026-01-31T12:00:00Z"
-        raise InvalidInputError(msg) from error
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

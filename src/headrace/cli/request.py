@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from headrace.cli.reading import parse_time
+from headrace.definitions.plain import parse_time
 from headrace.errors import InvalidInputError, nearest
 
 __all__ = ["parse_request"]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headrace.cli.output import Answer, Fields, Part, Table
-from headrace.cli.values import moment, plain, seconds, short_time, size, sparkline
+from headrace.cli.values import moment, seconds, short_time, size, sparkline
 from headrace.cli.verb import Session, Verb, verb
+from headrace.definitions.plain import plain
 from headrace.errors import StorageError
 
 if TYPE_CHECKING:

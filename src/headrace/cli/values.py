@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from datetime import UTC, date, datetime
 from typing import Any
 
 from headrace.clock import isoformat
+from headrace.definitions.plain import plain
 
-__all__ = ["age", "cell", "moment", "plain", "printable", "seconds", "short_time", "size", "sparkline"]
+__all__ = ["age", "cell", "moment", "printable", "seconds", "short_time", "size", "sparkline"]
 
 BARS = "▁▂▃▄▅▆▇█"
 _UNITS = (("d", 86_400.0), ("h", 3_600.0), ("m", 60.0))
@@ -35,33 +33,6 @@ def cell(value: Any) -> str:
 def printable(text: str, keep: str = "") -> str:
     """The text with control characters written out, so that stored data can't drive the terminal."""
     return "".join(char if char.isprintable() or char in keep else repr(char)[1:-1] for char in text)
-
-
-def plain(value: Any) -> Any:
-    """The value as JSON can hold it: times as RFC 3339, bytes as base64, floats that aren't finite as text."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, date):
-        return value.isoformat()
-    return _plain_many(value)
-
-
-def _plain_many(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, Sequence | set | frozenset):
-        return [plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
-    if hasattr(value, "tolist"):  # NumPy arrays and scalars
-        return plain(value.tolist())
-    return str(value)
 
 
 def moment(micros: int | None) -> str | None:

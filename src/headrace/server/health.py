@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import version
 
 from headrace.server.endpoint import Operation
@@ -31,9 +32,14 @@ def _metrics(call: Call) -> Reply:
     return Reply(call.metrics.text(), media_type=MEDIA_TYPE)
 
 
+@cache
+def _release() -> bytes:
+    return version("headrace").encode()  # reads a file
+
+
 def _version(_call: Call) -> Reply:
     """The release, as text."""
-    return Reply(version("headrace").encode(), media_type=TEXT)
+    return Reply(_release(), media_type=TEXT)
 
 
 HEALTH = Operation(_health, gives=(PLAIN_TEXT,), quick=_health)

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from headrace.cli.reading import batches, csv_table, parse_time
+from headrace.cli.reading import batches, csv_table
+from headrace.definitions.plain import parse_time
 from headrace.errors import InvalidInputError
 
 SCHEMA = {

@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pytest
 
-from headrace.cli.values import age, cell, plain, seconds, short_time, size, sparkline
+from headrace.cli.values import age, cell, seconds, short_time, size, sparkline
+from headrace.definitions.plain import plain
 
 
 @pytest.mark.parametrize(
