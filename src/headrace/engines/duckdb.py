@@ -27,7 +27,7 @@ from headrace.engines.engine import GroupRead
 from headrace.errors import InvalidInputError, SettingsError, StorageError
 from headrace.kernel.inputs import GroupInputs, group_inputs
 from headrace.kernel.point_in_time import NEVER, Events, Queries, latest_records, needs_arrival, window_features
-from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION
+from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION, SEQUENCE
 
 __all__ = ["DuckDBEngine"]
 
@@ -38,6 +38,9 @@ SMALL_TABLE = 500_000
 """Rows below which one part does: more would cost more than they save."""
 ROW_BYTES, COLUMN_BYTES = 72, 48
 """What an event needs while its part is computed, and what each of its inputs adds."""
+
+_ARRIVAL = {"__arrival": f'COALESCE("{SEQUENCE}", "{OFFSET}")', PARTITION: f'"{PARTITION}"'}
+"""The order of arrival, by column."""
 
 _PLAIN = re.compile(r'CAST\(\((?:"([^"]+)"|(\w+))\) AS (\w+)\)')
 _PLAIN_TYPES = {sql: arrow_type(name) for name, sql in SQL_TYPES.items()}
@@ -101,7 +104,7 @@ class DuckDBEngine:
         def work(events: Events, queries: Queries) -> tuple[Columns, Ints]:
             return window_features(events, queries, features)
 
-        order = (OFFSET, PARTITION) if needs_arrival(features) else ()
+        order = _ARRIVAL if needs_arrival(features) else {}
         places, results = zip(*self._each_part(job, job.inputs.expressions, order, work), strict=True)
         back = _inverse(places)
         columns = [_joined([columns[i] for columns, _ in results]).take(pa.array(back)) for i in range(len(features))]
@@ -109,7 +112,7 @@ class DuckDBEngine:
 
     def _records(self, job: _Job) -> tuple[Columns, Ints]:
         """First find each query's record by key and time alone, then fetch the columns of the records found."""
-        places, results = zip(*self._each_part(job, {}, (OFFSET, PARTITION), _Held.find), strict=True)
+        places, results = zip(*self._each_part(job, {}, _ARRIVAL | {OFFSET: f'"{OFFSET}"'}, _Held.find), strict=True)
         back = _inverse(places)
         counts = np.cumsum([0, *(len(held.offsets) for held in results)])
         slots = [np.where(held.slots < 0, -1, held.slots + count) for held, count in zip(results, counts, strict=False)]
@@ -137,7 +140,7 @@ class DuckDBEngine:
         return [by_input[item.argument] for item in job.inputs.features if item.argument is not None], seen
 
     def _each_part(
-        self, job: _Job, columns: Mapping[str, str], order: Sequence[str], work: Callable[[Events, Queries], Any]
+        self, job: _Job, columns: Mapping[str, str], order: Mapping[str, str], work: Callable[[Events, Queries], Any]
     ) -> Iterator[tuple[Ints, Any]]:
         """The places of each part's queries, and what `work` makes of its events and them. A part's entities are those whose
         code leaves the same remainder."""
@@ -162,8 +165,8 @@ class DuckDBEngine:
             rows = self._found(job, {"n": "count(*)"}, job.asked.entities).column("n")[0].as_py()
         return max(-(-rows // fitting), 1 if rows < SMALL_TABLE else self._threads)
 
-    def _events(self, job: _Job, entities: pa.Table, columns: Mapping[str, str], order: Sequence[str]) -> Events:
-        wanted = {"__code": "__code", **{name: _quoted(name) for name in (EVENT_TIME, *order)}, **columns}
+    def _events(self, job: _Job, entities: pa.Table, columns: Mapping[str, str], order: Mapping[str, str]) -> Events:
+        wanted = {"__code": "__code", EVENT_TIME: _quoted(EVENT_TIME), **order, **columns}
         if job.read.as_known:
             wanted[AVAILABLE_TIME] = _quoted(AVAILABLE_TIME)
         found = self._found(job, wanted, entities)
@@ -193,7 +196,8 @@ class DuckDBEngine:
         rows = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
         with self._connection.cursor() as cursor, _errors():
             held = {column.lower() for column in cursor.sql(f"FROM {rows}").columns}
-        lacking = [(name, SQL_TYPES[kind]) for name, kind in read.group.source.schema.items() if name.lower() not in held]
+        wanted = {**read.group.source.schema, SEQUENCE: "int64"}
+        lacking = [(name, SQL_TYPES[kind]) for name, kind in wanted.items() if name.lower() not in held]
         nulls = "".join(f", NULL::{kind} AS {_quoted(name)}" for name, kind in lacking)
         return f"(SELECT *{nulls} FROM {rows})" if lacking else rows
 
@@ -216,7 +220,7 @@ class _Job:
     @property
     def no_rows(self) -> pa.Table:
         """What there is to read if the table was never written, or nothing could match."""
-        extra = {EVENT_TIME: "timestamp", AVAILABLE_TIME: "timestamp", PARTITION: "int32", OFFSET: "int64"}
+        extra = {EVENT_TIME: "timestamp", AVAILABLE_TIME: "timestamp", PARTITION: "int32", OFFSET: "int64", SEQUENCE: "int64"}
         return arrow_schema({**self.read.group.source.schema, **extra}).empty_table()
 
 
@@ -282,7 +286,7 @@ class _Held:
         distinct, slots = np.unique(rows, return_inverse=True)
         missing = int(len(distinct) > 0 and distinct[0] < 0)
         times = np.concatenate([np.full(missing, NEVER), events.times[distinct[missing:]]])
-        offsets, partitions = events.arrival
+        _, partitions, offsets = events.arrival
         return cls(
             slots - missing,
             times[slots],

@@ -35,7 +35,7 @@ class Events:
     Attributes:
         keys: small non-negative integers, one for each entity.
         times: event times.
-        arrival: what orders events of one key and time, the most significant first: offset, then partition. Empty if
+        arrival: what orders events of one key and time, the most significant first. Empty if
             that doesn't matter.
         available: when each one was known; None when that doesn't matter.
         columns: the inputs of the features, by name.
