@@ -6,10 +6,11 @@ import getpass
 import os
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace.backends import open_event_log, open_lake, open_online, require_embedded
 from headrace.clock import Clock, system_clock
 from headrace.errors import SettingsError, StorageError
 from headrace.settings import STATE_FOLDER, Settings, find_project, load_settings
@@ -73,7 +74,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     from headrace.store import Services, Store
     from headrace.tracking.service import Runs
 
-    _embedded_only(settings)
+    require_embedded(settings)
     _make_importable(settings)
     author = _user()
     database = Database(settings.catalog)
@@ -98,7 +99,6 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
 
 def _open_features(settings: Settings, clock: Clock, catalog: Catalog, database: Database, author: str) -> FeatureServices:
     from headrace.engines.duckdb import DuckDBEngine
-    from headrace.events.embedded import EmbeddedEventLog
     from headrace.features.feed import Feed
     from headrace.features.freshness import FreshnessReader
     from headrace.features.history import History
@@ -109,31 +109,22 @@ def _open_features(settings: Settings, clock: Clock, catalog: Catalog, database:
     from headrace.features.online import OnlineGroups
     from headrace.features.repeats import Repeats
     from headrace.features.training import TrainingSets
-    from headrace.lake.delta import DeltaLake
-    from headrace.online.embedded import EmbeddedOnlineStore, EmbeddedSeenIds
     from headrace.sql.features import SqlTrainingSetStore
     from headrace.sql.lineage import SqlLineageStore
     from headrace.store import FeatureServices
 
     engine = DuckDBEngine(settings.memory_limit)
-    lake = DeltaLake(settings.lake)
-    online = EmbeddedOnlineStore(Path(settings.online))
-    try:
-        seen = EmbeddedSeenIds(Path(settings.online))
-    except BaseException:
-        online.close()
-        raise
+    lake = open_lake(settings, clock)
+    log = open_event_log(settings, catalog)
+    with ExitStack() as opened:
+        online, seen = open_online(settings, opened)
+        closing = opened.pop_all()  # from here on it's the store that closes them
     groups = OnlineGroups(online, engine, clock)
-    log = EmbeddedEventLog(Path(settings.events), fsync=settings.fsync == "always")
     lock = _lock_in(settings.project / STATE_FOLDER / "locks")
     feed = Feed(lake, log, groups)
     ingest = Ingest(catalog, feed, log, groups, Repeats(seen, clock), clock, lock)
     history = History(catalog, ingest, engine)
     sets, edges = SqlTrainingSetStore(database), SqlLineageStore(database)
-
-    def close() -> None:
-        seen.close()
-        online.close()
 
     return FeatureServices(
         ingest=ingest,
@@ -142,7 +133,7 @@ def _open_features(settings: Settings, clock: Clock, catalog: Catalog, database:
         training_sets=TrainingSets(catalog, history, Kept(lake, sets, edges), clock, author),
         lookup=Lookup(catalog, ingest, groups, history, clock),
         freshness=FreshnessReader(catalog, ingest, groups, clock),
-        close=close,
+        close=closing.close,
     )
 
 
@@ -170,19 +161,6 @@ def _pin_view(catalog: Catalog) -> Callable[[str], tuple[str, dict[str, str]]]:
         return view.id, {name: types[name][0] for name in view.view.feature_names}
 
     return pin
-
-
-def _embedded_only(settings: Settings) -> None:
-    for name in ("lake", "artifacts", "online", "events"):
-        value = getattr(settings, name)
-        if "://" in value and not value.startswith("file://"):
-            msg = (
-                f"setting {name!r} is {value!r}, but this release keeps {name} in a folder; give a path or leave the setting out"
-            )
-            raise SettingsError(msg)
-    if settings.engine != "duckdb":
-        msg = f"setting 'engine' is {settings.engine!r}, but this release has only 'duckdb'"
-        raise SettingsError(msg)
 
 
 def _make_importable(settings: Settings) -> None:

@@ -1,0 +1,70 @@
+"""Which backend a setting means, by the scheme of its URL. Each opens one store; a plain path is the embedded one."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from headrace.clock import Clock
+from headrace.errors import SettingsError
+from headrace.settings import Settings
+
+if TYPE_CHECKING:
+    from headrace.catalog.service import Catalog
+    from headrace.events.log import EventLog
+    from headrace.lake.table import Lake
+    from headrace.online.store import OnlineStore, SeenIds
+
+__all__ = ["open_event_log", "open_lake", "open_online", "require_embedded"]
+
+
+def open_lake(settings: Settings, clock: Clock) -> Lake:
+    """The lake that the settings name."""
+    from headrace.lake.delta import DeltaLake
+
+    _scheme("lake", settings.lake, ("file",))
+    return DeltaLake(settings.lake, clock)
+
+
+def open_online(settings: Settings, closing: ExitStack) -> tuple[OnlineStore, SeenIds]:
+    """The online store that the settings name, and where it keeps the ids of events; `closing` gives them up."""
+    _scheme("online", settings.online, ("file",))
+    from headrace.online.embedded import EmbeddedOnlineStore, EmbeddedSeenIds
+
+    online = EmbeddedOnlineStore(Path(settings.online))
+    closing.callback(online.close)
+    seen = EmbeddedSeenIds(Path(settings.online))
+    closing.callback(seen.close)
+    return online, seen
+
+
+def open_event_log(settings: Settings, _catalog: Catalog) -> EventLog:
+    """The event log that the settings name."""
+    _scheme("events", settings.events, ("file",))
+    from headrace.events.embedded import EmbeddedEventLog
+
+    return EmbeddedEventLog(Path(settings.events), fsync=settings.fsync == "always")
+
+
+def require_embedded(settings: Settings) -> None:
+    """Refuse what this release has in one way only.
+
+    Raises:
+        SettingsError: artifacts aren't in a folder, or the engine isn't DuckDB.
+    """
+    _scheme("artifacts", settings.artifacts, ("file",))
+    if settings.engine != "duckdb":
+        msg = f"setting 'engine' is {settings.engine!r}, but this release has only 'duckdb'"
+        raise SettingsError(msg)
+
+
+def _scheme(name: str, value: str, known: tuple[str, ...]) -> str:
+    """The scheme of a setting's URL; empty for a path. Raises SettingsError for one that isn't among the known."""
+    scheme = urlsplit(value).scheme if "://" in value else ""
+    if scheme and scheme not in known:
+        ways = ", ".join(f"{item}://" for item in known)
+        msg = f"setting {name!r} is {value!r}, but {scheme}:// isn't a place for it; give a path, or a URL with one of: {ways}"
+        raise SettingsError(msg)
+    return scheme
