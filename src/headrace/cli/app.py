@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.cli import data, definitions, doctor, features, lineage, models, project, runs, server
+from headrace.cli import data, definitions, doctor, features, lineage, models, project, runs, server, verify
 from headrace.cli.verb import HELP, ProjectOption, Verb, noun
 
 __all__ = ["app"]
@@ -33,6 +33,7 @@ def _build() -> typer.Typer:
         item.add_to(root, panel="Definitions and data")
     for name, text, verbs in _NOUNS:
         root.add_typer(noun(text, verbs), name=name, rich_help_panel="Features, runs, models")
+    verify.verify.add_to(root, panel="Features, runs, models")
     lineage.lineage.add_to(root, panel="Features, runs, models")
     return root
 

@@ -291,8 +291,8 @@ class _Asked:
         if found is None:
             return None
         mine = found.chains % parts == index
-        columns = {"__chain": found.chains // parts, "__lane": found.partitions, "__through": found.offsets}
-        return pa.table({name: column[mine] for name, column in {**columns, "__rank": found.firsts}.items()})
+        columns = (found.chains // parts, found.partitions, found.offsets, found.firsts)
+        return pa.table([pa.array(column[mine]) for column in columns], ["__chain", "__lane", "__through", "__rank"])
 
 
 @dataclass(frozen=True)

@@ -54,9 +54,9 @@ class Reflected:
         # What reflects more has the greater sum of places, and follows.
         places = [np.unique(column, return_inverse=True)[1] for column in offsets.T]
         order = np.lexsort((np.sum(places, axis=0, initial=0) if places else np.zeros(len(limits)), entities))
-        ordered, entities = offsets[order], entities[order].astype(np.int64)
+        ordered, owners = offsets[order], entities[order].astype(np.int64)
         starts = np.ones(len(order), bool)
-        starts[1:] = (entities[1:] != entities[:-1]) | (ordered[1:] < ordered[:-1]).any(axis=1)
+        starts[1:] = (owners[1:] != owners[:-1]) | (ordered[1:] < ordered[:-1]).any(axis=1)
         chains = np.cumsum(starts) - 1
         steps = np.ones(ordered.shape, bool)
         steps[1:] = (ordered[1:] != ordered[:-1]) | starts[1:, None]
@@ -65,7 +65,7 @@ class Reflected:
         codes[order], ranks[order] = chains, np.arange(len(order))
         return cls(
             codes,
-            entities[starts],
+            owners[starts],
             ranks,
             chains[places_of],
             np.array(partitions, np.int32)[columns],
