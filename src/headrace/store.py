@@ -120,13 +120,29 @@ class Store:
 
         Args:
             groups: names of groups. Default: all.
-            rebuild: build them anew from all of the lake.
+            rebuild: the same as `backfill`.
         """
         with bar() as progress:
             return self._features.materializer.run(groups, rebuild=rebuild, progress=progress)
 
+    def backfill(self, groups: Sequence[str] | None = None) -> list[Materialized]:
+        """Build online values anew from all of the lake, beside the present ones, which are served and fed by the stream until
+        the new ones take their place in one step; goes on with a build that was cut off.
+
+        Args:
+            groups: names of groups, `"user_taste"` or `"user_taste:2"`. Default: all.
+
+        Raises:
+            ConflictError: a group was retired meanwhile.
+        """
+        return self.materialize(groups, rebuild=True)
+
     def retire(self, group: str) -> None:
-        """Forget the online values of a superseded group version, `"user_taste:1"`, once no service is pinned to it."""
+        """Forget the online values of a superseded group version, `"user_taste:1"`, once nothing reads it any more.
+
+        Raises:
+            ConflictError: it is current, or a model in Staging or Production reads it.
+        """
         self._features.materializer.retire(group)
 
     def historical_features(self, view: str, frame: Any, timestamp: str = "timestamp", as_known: bool = False) -> Any:

@@ -16,7 +16,7 @@ _HELP = """Features, experiments and models of one project, over one catalog wit
 Every command takes --project DIR (or -C DIR) and --json, and explains itself with --help."""
 
 _PROJECT: tuple[Verb[...], ...] = (project.init, project.demo, server.server, doctor.doctor, project.version)
-_FEATURES: tuple[Verb[...], ...] = (definitions.plan, definitions.apply, data.write, data.push, data.materialize)
+_FEATURES: tuple[Verb[...], ...] = (definitions.plan, definitions.apply, data.write, data.push, data.materialize, data.backfill)
 _NOUNS: tuple[tuple[str, str, tuple[Verb[...], ...]], ...] = (
     ("features", "Definitions, the values now and then, training sets.", features.VERBS),
     ("runs", "Training runs: search, compare, look into, fetch files.", runs.VERBS),
