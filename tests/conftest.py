@@ -47,3 +47,12 @@ def redis_cluster_url():
 
     with redis_cluster() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def kafka_url():
+    """A Kafka broker that tests share: each takes topics of its own."""
+    from servers.kafka import kafka_broker
+
+    with kafka_broker() as url:
+        yield url

@@ -13,8 +13,11 @@ from headrace.settings import Settings
 
 if TYPE_CHECKING:
     from headrace.catalog.service import Catalog
+    from headrace.definitions.source import Source
     from headrace.events.log import EventLog
-    from headrace.lake.table import Lake
+    from headrace.features.online import OnlineGroups
+    from headrace.features.repeats import Repeats
+    from headrace.lake.table import Lake, Snapshot
     from headrace.online.store import OnlineStore, SeenIds
 
 __all__ = ["open_event_log", "open_lake", "open_online", "require_embedded"]
@@ -40,12 +43,30 @@ def open_online(settings: Settings, closing: ExitStack) -> tuple[OnlineStore, Se
     return online, seen
 
 
-def open_event_log(settings: Settings, _catalog: Catalog) -> EventLog:
-    """The event log that the settings name."""
-    _scheme("events", settings.events, ("file",))
-    from headrace.events.embedded import EmbeddedEventLog
+def open_event_log(
+    settings: Settings,
+    catalog: Catalog,
+    lake: Lake,
+    groups: OnlineGroups,
+    repeats: Repeats,
+    clock: Clock,
+    closing: ExitStack,
+) -> EventLog:
+    """The event log that the settings name. What comes through Kafka was written by others, so it has to be let in."""
+    if _scheme("events", settings.events, ("file", "kafka")) != "kafka":
+        from headrace.events.embedded import EmbeddedEventLog
 
-    return EmbeddedEventLog(Path(settings.events), fsync=settings.fsync == "always")
+        return EmbeddedEventLog(Path(settings.events), fsync=settings.fsync == "always")
+    from headrace.definitions.schema import arrow_schema
+    from headrace.events.kafka import KafkaEventLog
+    from headrace.features.admission import Admission, stream_of
+
+    def snapshot(source: Source) -> Snapshot:
+        return lake.table(source.name, arrow_schema(source.schema)).snapshot()
+
+    log = KafkaEventLog(settings.events, lambda name: stream_of(catalog.source(name), catalog.groups_of(name)), clock)
+    closing.callback(log.close)
+    return Admission(log, catalog.source, catalog.groups_of, snapshot, groups, repeats)
 
 
 def require_embedded(settings: Settings) -> None:

@@ -121,14 +121,14 @@ def _open_features(
 
     engine = DuckDBEngine(settings.memory_limit)
     lake = open_lake(settings, clock)
-    log = open_event_log(settings, catalog)
     with ExitStack() as opened:
         online, seen = open_online(settings, opened)
         closing = opened.pop_all()  # from here on it's the store that closes them
-    groups = OnlineGroups(online, engine, clock)
+    groups, repeats = OnlineGroups(online, engine, clock), Repeats(seen, clock)
+    log = open_event_log(settings, catalog, lake, groups, repeats, clock, closing)
     lock = _lock_in(settings.project / STATE_FOLDER / "locks")
     feed = Feed(lake, log, groups)
-    ingest = Ingest(catalog, feed, log, groups, Repeats(seen, clock), clock, lock)
+    ingest = Ingest(catalog, feed, log, groups, repeats, clock, lock)
     history = History(catalog, ingest, engine)
     sets, edges = SqlTrainingSetStore(database), SqlLineageStore(database)
     served = Served(AnswerLog(lake, clock), float(settings.sample))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from headrace.definitions.source import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["EventLog", "LogBatch"]
+__all__ = ["EventConsumer", "EventLog", "LogBatch", "Polled", "Refused", "Stream"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,47 @@ class LogBatch:
     rows: pa.Table
     last: int
     offsets: pa.Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What a log of messages must know about a source.
+
+    Attributes:
+        source: its `stream` is the topic.
+        key: the columns whose values choose the partition of a pushed row; none: any partition.
+        required: columns that are never null.
+    """
+
+    source: Source
+    key: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message that isn't a row of its source, or one that a group can't use: it is passed over, for a reason."""
+
+    partition: int
+    offset: int
+    reason: str
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What a consumer got of one partition of a source: the rows of a run of offsets, and the messages that aren't rows.
+
+    Attributes:
+        messages: each row's message, to be refused later if a group can't use the row.
+    """
+
+    source: str
+    batch: LogBatch
+    refused: Sequence[Refused]
+    messages: Sequence[Refused] = ()
 
 
 class EventLog(Protocol):
@@ -63,4 +106,32 @@ class EventLog(Protocol):
 
     def truncate(self, topic: str, partition: int, through: int) -> None:
         """Drop whole segments whose rows all have offsets <= `through`, because the lake holds them."""
+        ...
+
+
+class EventConsumer(Protocol):
+    """A member of a group that shares the partitions of several sources. For one thread."""
+
+    def poll(self, most: int, seconds: float) -> list[Polled]:
+        """Up to `most` messages, one Polled a partition; waits up to `seconds` for the first."""
+        ...
+
+    def assigned(self) -> frozenset[tuple[str, int]]:
+        """The (source, partition) pairs that are this member's now."""
+        ...
+
+    def pause(self, *, paused: bool) -> None:
+        """Stop taking messages, and stay a member as long as `poll` is called; or go on."""
+        ...
+
+    def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Note for the group that everything up to these offsets is done: whoever takes over goes on after them."""
+        ...
+
+    def refuse(self, source: str, messages: Sequence[Refused]) -> None:
+        """Keep messages aside with their reasons. They are durable when this returns."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group."""
         ...

@@ -53,6 +53,25 @@ class OnlineGroups:
         """
         self._inputs(versions, _widened(versions, rows))
 
+    def failing(self, versions: Sequence[GroupVersion], rows: pa.Table) -> dict[int, str]:
+        """The rows that an expression of a group fails on, each with the reason, in order."""
+        rows = _widened(versions, rows)
+        try:
+            self._inputs(versions, rows)
+        except InvalidInputError:
+            pass
+        else:
+            return {}
+        found: dict[int, str] = {}
+        for version in versions:
+            for sql in self.state(version).inputs.expressions.values():
+                flags = self._engine.project(
+                    rows, {"failed": f"TRY({{'value': ({sql})}}) IS NULL"}
+                )  # a null value isn't null here
+                for row in flags.column("failed").to_numpy().nonzero()[0].tolist():
+                    found.setdefault(row, f"group {version.id!r} can't use it: {self._reason(rows.slice(row, 1), sql)}")
+        return dict(sorted(found.items()))
+
     def apply(
         self,
         versions: Sequence[GroupVersion],

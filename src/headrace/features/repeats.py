@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.clock import Clock
 from headrace.definitions.source import EventSource
+from headrace.lake.table import AVAILABLE_TIME, OFFSET
 from headrace.online.store import SeenIds
 
 if TYPE_CHECKING:
@@ -52,6 +54,33 @@ class Repeats:
         ids = {digest: now for digest in _digests(source, rows) if digest is not None}
         self._seen.record(source.name, partition, last, ids)
         self._seen.forget(source.name, now - source.lateness_micros)
+
+    def claim(self, source: EventSource, partition: int, offsets: Sequence[int], rows: pa.Table) -> list[bool]:
+        """Whether each row of a log is the first with its id, by whatever process, replay and order they are read; without an
+        id it is."""
+        now = self._clock()
+        ids = _digests(source, rows)
+        asked = [(digest, (partition, offset)) for digest, offset in zip(ids, offsets, strict=True) if digest is not None]
+        if not asked:
+            return [True] * len(ids)
+        keep = source.lateness_micros
+        own = iter(self._seen.claim(source.name, [digest for digest, _ in asked], [place for _, place in asked], now, keep))
+        self._seen.forget(source.name, now - keep)
+        return [digest is None or next(own) for digest in ids]
+
+    def claim_known(self, source: EventSource, partition: int, rows: pa.RecordBatch) -> None:
+        """Let rows of the lake that came in within the lateness have their ids."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        oldest = pa.scalar(self._clock() - source.lateness_micros, pa.int64()).cast(rows.column(AVAILABLE_TIME).type)
+        lately = rows.filter(pc.greater_equal(rows.column(AVAILABLE_TIME), oldest))
+        if lately.num_rows:
+            self.claim(source, partition, lately.column(OFFSET).to_pylist(), pa.Table.from_batches([lately]))
+
+    def note(self, source: EventSource, partition: int) -> None:
+        """Move a position from -1 to 0."""
+        self._seen.record(source.name, partition, 0, {})
 
 
 def _digests(source: EventSource, rows: pa.Table) -> list[bytes | None]:
