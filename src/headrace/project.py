@@ -123,9 +123,9 @@ def _open_features(
     lake = open_lake(settings, clock)
     with ExitStack() as opened:
         online, seen = open_online(settings, opened)
+        groups, repeats = OnlineGroups(online, engine, clock), Repeats(seen, clock)
+        log = open_event_log(settings, catalog, lake, groups, repeats, clock, opened)
         closing = opened.pop_all()  # from here on it's the store that closes them
-    groups, repeats = OnlineGroups(online, engine, clock), Repeats(seen, clock)
-    log = open_event_log(settings, catalog, lake, groups, repeats, clock, closing)
     lock = _lock_in(settings.project / STATE_FOLDER / "locks")
     feed = Feed(lake, log, groups)
     ingest = Ingest(catalog, feed, log, groups, repeats, clock, lock)
