@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -99,8 +99,9 @@ class OnlineGroups:
         for place, (version, state) in enumerate(zip(versions, states, strict=True)):
             late = _late(version, statuses[place].newest, partition, rows) if statuses else 0
             changes = state.changes(_columns(version, state, rows, inputs), now, partition)
-            delta = Delta(version.id, partition, first, last, changes, newest, state.merge(now), late, state.order)
-            deltas.append(replace(delta, keep=_keep(version), generation=generation))
+            delta = Delta(version.id, partition, first, last, changes, newest, state.merge(now), late)
+            due = now if state.replaces else None
+            deltas.append(replace(delta, due=due, keep=_keep(version), generation=generation))
         return self.store.apply(deltas)
 
     def _inputs(self, versions: Sequence[GroupVersion], rows: pa.Table) -> pa.Table:
@@ -150,13 +151,6 @@ class OnlineGroups:
     def read(self, requests: Sequence[tuple[str, Sequence[bytes | None]]]) -> list[list[Stored]]:
         """The states of (group version id, keys) pairs in one round trip."""
         return self.store.read(requests)
-
-    def read_with_positions(
-        self, requests: Sequence[tuple[str, Sequence[bytes | None]]]
-    ) -> tuple[list[list[Stored]], list[tuple[list[Mapping[int, int]], str]]]:
-        """As `read`; and for each pair, which offset of each partition each key's state reflects, and the generation."""
-        found = self.store.read_with_positions(requests)
-        return [states for states, _, _ in found], [(positions, generation) for _, positions, generation in found]
 
 
 def _widened(versions: Sequence[GroupVersion], rows: pa.Table) -> pa.Table:

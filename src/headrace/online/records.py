@@ -4,11 +4,15 @@ A state is [oldest, timestamp, offset, partition, later, value, value, …]:
 oldest: the lowest timestamp ever seen of the key; if it's below `timestamp`, older records were dropped.
 timestamp, offset, partition, values: the oldest record that is kept.
 later: None, or newer records [[timestamp, offset, partition, value, …], …] ascending, one per timestamp.
+
+All of it is one msgpack array. The array's length and the four numbers are written in their full width, 3 bytes and 9, 9, 9, 5:
+so a store that can't read msgpack finds them at fixed places, and may put one record in the place of another by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -17,9 +21,17 @@ import numpy.typing as npt
 
 from headrace.online.codec import pack, packer, unpack
 
-__all__ = ["RecordReader", "collect_records", "merge_records", "record_order"]
+__all__ = ["RecordReader", "collect_records", "merge_records"]
 
 FIRST_VALUE = 5
+_ARRAY, _INT64, _INT32 = 0xDC, 0xD3, 0xD2
+_HEAD = struct.Struct(">BHBqBqBqBi")
+_HEADS = np.dtype(
+    {
+        "names": ["array", "length", "a", "oldest", "b", "time", "c", "offset", "d", "partition"],
+        "formats": ["u1", ">u2", "u1", ">i8", "u1", ">i8", "u1", ">i8", "u1", ">i4"],
+    }
+)
 Ints = npt.NDArray[np.int64]
 
 
@@ -41,18 +53,18 @@ def collect_records(
     in_place = len(kept) == len(order) and bool((kept[1:] > kept[:-1]).all())
     columns = values if in_place else [_take(column, kept) for column in values]
     rows = zip(*columns, strict=True) if columns else [()] * len(kept)
-    heads = [column.tolist() for column in (keys[keep], oldest[keep], times[keep], offsets[kept], partitions[kept])]
-    pack = packer()
+    heads = _heads(FIRST_VALUE + len(columns), oldest[keep], times[keep], offsets[kept], partitions[kept])
+    chosen, pack, cut = keys[keep].tolist(), packer(), _cut(len(columns))
     if len(kept) == len(starts):
-        return {key: pack((*head, None, *row)) for (key, *head), row in zip(zip(*heads, strict=True), rows, strict=True)}
+        return {key: head + pack((None, *row))[cut:] for key, head, row in zip(chosen, heads, rows, strict=True)}
     states: dict[int, list[Any]] = {}
-    for (key, old, *head), row in zip(zip(*heads, strict=True), rows, strict=True):
+    for key, head, row in zip(chosen, heads, rows, strict=True):
         state = states.get(key)
         if state is None:
-            states[key] = [old, *head, None, *row]
+            states[key] = [*_HEAD.unpack(head)[3::2], None, *row]
         else:
-            state[4] = [*(state[4] or ()), [*head, *row]]
-    return {key: pack(state) for key, state in states.items()}
+            state[4] = [*(state[4] or ()), [*_HEAD.unpack(head)[5::2], *row]]
+    return {key: _packed(state, pack) for key, state in states.items()}
 
 
 def merge_records(stored: bytes, change: bytes, now: int) -> bytes:
@@ -62,7 +74,7 @@ def merge_records(stored: bytes, change: bytes, now: int) -> bytes:
         newer, older = (other, one) if other[1:4] > one[1:4] else (one, other)
         if newer[1] <= now or newer[1] == older[1]:  # nearly always: one record takes the place of another
             newer[0] = min(one[0], other[0])
-            return pack(newer)
+            return _packed(newer, pack)
     records = sorted(_records(one) + _records(other), key=_order)
     # Of one timestamp, the one that sorts last stays.
     records = list({record[0]: record for record in records}.values())
@@ -71,13 +83,7 @@ def merge_records(stored: bytes, change: bytes, now: int) -> bytes:
     first = max([state[1] for state in (one, other) if state[0] < state[1]], default=oldest)
     first = max([first, *[record[0] for record in records if record[0] <= now]])
     kept = [record for record in records if record[0] >= first]
-    return pack([oldest, *kept[0][:3], kept[1:] or None, *kept[0][3:]])
-
-
-def record_order(state: bytes) -> tuple[int, int, int, int] | None:
-    """(oldest, timestamp, offset, partition) of a state that is one record; None if more of them are kept in it."""
-    oldest, timestamp, offset, partition, later = unpack(state)[:FIRST_VALUE]
-    return None if later is not None else (oldest, timestamp, offset, partition)
+    return _packed([oldest, *kept[0][:3], kept[1:] or None, *kept[0][3:]], pack)
 
 
 class RecordReader:
@@ -114,6 +120,27 @@ _order = itemgetter(0, 1, 2)
 
 def _records(state: list[Any]) -> list[list[Any]]:
     return [[*state[1:4], *state[FIRST_VALUE:]], *(state[4] or ())]
+
+
+def _heads(length: int, oldest: Ints, times: Ints, offsets: Ints, partitions: Ints) -> list[bytes]:
+    """The first bytes of states: the array's length and the four numbers, each in its full width."""
+    heads = np.empty(len(times), _HEADS)
+    heads["array"], heads["length"], heads["d"] = _ARRAY, length, _INT32
+    heads["a"] = heads["b"] = heads["c"] = _INT64
+    heads["oldest"], heads["time"], heads["offset"], heads["partition"] = oldest, times, offsets, partitions
+    flat, width = heads.tobytes(), _HEAD.size
+    return [flat[at : at + width] for at in range(0, len(flat), width)]
+
+
+def _packed(state: Sequence[Any], pack: Callable[[Any], bytes]) -> bytes:
+    oldest, time, offset, partition, *rest = state
+    head = _HEAD.pack(_ARRAY, len(state), _INT64, oldest, _INT64, time, _INT64, offset, _INT32, partition)
+    return head + pack(rest)[_cut(len(rest) - 1) :]
+
+
+def _cut(values: int) -> int:
+    """How many bytes say the length of an array of `later` and so many values, which the head says already."""
+    return 1 if values + 1 < 16 else 3 if values + 1 < 2**16 else 5
 
 
 def _take(column: Sequence[Any], rows: Ints) -> list[Any]:

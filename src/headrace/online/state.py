@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -16,8 +15,8 @@ from headrace.definitions.group import FeatureGroup
 from headrace.kernel.inputs import group_inputs
 from headrace.kernel.tiles import INEXACT, Argument, Rows, Tiles
 from headrace.online.codec import KeyCodec, pack, packer, unpack
-from headrace.online.records import RecordReader, collect_records, merge_records, record_order
-from headrace.online.store import Merge, Order, Stored
+from headrace.online.records import RecordReader, collect_records, merge_records
+from headrace.online.store import Merge, Stored, merged
 
 __all__ = ["GroupState", "Reading"]
 
@@ -106,9 +105,9 @@ class GroupState:
         return merge
 
     @property
-    def order(self) -> Order | None:
-        """What tells which of two records stays; None for tiles, which must be merged."""
-        return None if self._tiles is not None else record_order
+    def replaces(self) -> bool:
+        """Whether a newer record takes the place of an older one, as Delta.due says; tiles must be merged."""
+        return self._tiles is None
 
     def read(self, stored: Sequence[Stored], t: int, names: Sequence[str] | None = None) -> Reading:
         """The features (all, or those named) of each state as of `t`, microseconds.
@@ -120,7 +119,7 @@ class GroupState:
         reader = self._readers.get(wanted)
         if reader is None:
             reader = self._readers[wanted] = self._reader(wanted)
-        states = [self._whole(item, t) if isinstance(item, tuple) else item for item in stored]
+        states = [merged(item, self.merge(t)) if isinstance(item, tuple) else item for item in stored]
         if self._tiles is None:
             columns, times, inexact = reader.read(states, t)
             return Reading(dict(zip(wanted, columns, strict=True)), times, inexact)
@@ -134,10 +133,6 @@ class GroupState:
             times.append(time)
         columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in wanted]
         return Reading(dict(zip(wanted, columns, strict=True)), times, inexact)
-
-    def _whole(self, parts: tuple[bytes, ...], t: int) -> bytes:
-        """A state with the changes that weren't merged into it yet."""
-        return functools.reduce(self.merge(t), parts)
 
     def _reader(self, names: tuple[str, ...]) -> Any:
         if self._tiles is None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-__all__ = ["NOTHING", "Delta", "GroupStatus", "OnlineStore", "Outcome", "SeenIds", "Stored"]
+__all__ = ["NOTHING", "Delta", "GroupStatus", "OnlineStore", "Outcome", "SeenIds", "Stored", "merged"]
 
 Outcome = Literal["applied", "skipped", "overlaps"]
 
 Merge = Callable[[bytes | None, bytes], bytes]
 """(stored state or None, change) → new state. Merging commutes and never fails."""
-
-Order = Callable[[bytes], tuple[int, int, int, int] | None]
-"""A change → (oldest, timestamp, arrival, partition) if it may replace, or be replaced by, a stored state whole: the one with
-the higher (timestamp, arrival, partition) stays, with the lower `oldest`. None: it has to be merged."""
 
 Stored = bytes | tuple[bytes, ...] | None
 """What a store has of a key: a state; or a state and changes that nobody has merged into it yet; or nothing."""
@@ -33,7 +30,8 @@ class Delta:
         newest: newest event time among the rows, microseconds; None if there were none.
         merge: joins a change to the stored state.
         late: how many of the rows came later than their source allows for.
-        order: for states of which the newest replaces the others; None if all must be merged.
+        due: for records: if two hold by this moment, microseconds, the newer one takes the older one's place; a store that can't
+            call `merge` finds in the bytes what it needs (online/records.py). None: all must be merged.
         keep: microseconds after which a key that nobody has written since may be forgotten; None: never.
         generation: the one to write to, as `build` named it. Default: the group's current one.
     """
@@ -46,7 +44,7 @@ class Delta:
     newest: int | None
     merge: Merge
     late: int = 0
-    order: Order | None = None
+    due: int | None = None
     keep: int | None = None
     generation: str | None = None
 
@@ -162,3 +160,11 @@ class SeenIds(Protocol):
         Atomic for each id, and durable when it returns.
         """
         ...
+
+
+def merged(parts: Sequence[bytes], merge: Merge) -> bytes:
+    """One state of a state and the changes to it. The changes first: they are small, and the state is read and written once."""
+    state, *changes = parts
+    if not changes:
+        return state
+    return merge(state, functools.reduce(merge, changes))
