@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["open_event_log", "open_lake", "open_online", "require_embedded"]
 
+REDIS = ("redis", "rediss", "redis+cluster", "rediss+cluster")
+
 
 def open_lake(settings: Settings, clock: Clock) -> Lake:
     """The lake that the settings name."""
@@ -33,12 +35,24 @@ def open_lake(settings: Settings, clock: Clock) -> Lake:
 
 def open_online(settings: Settings, closing: ExitStack) -> tuple[OnlineStore, SeenIds]:
     """The online store that the settings name, and where it keeps the ids of events; `closing` gives them up."""
-    _scheme("online", settings.online, ("file",))
+    if _scheme("online", settings.online, ("file", *REDIS)) in REDIS:
+        return _open_redis(settings.online, closing)
     from headrace.online.embedded import EmbeddedOnlineStore, EmbeddedSeenIds
 
     online = EmbeddedOnlineStore(Path(settings.online))
     closing.callback(online.close)
     seen = EmbeddedSeenIds(Path(settings.online))
+    closing.callback(seen.close)
+    return online, seen
+
+
+def _open_redis(url: str, closing: ExitStack) -> tuple[OnlineStore, SeenIds]:
+    from headrace.online.redis import RedisOnlineStore
+    from headrace.online.redis_seen import RedisSeenIds
+
+    online = RedisOnlineStore(url)
+    closing.callback(online.close)
+    seen = RedisSeenIds(url)
     closing.callback(seen.close)
     return online, seen
 

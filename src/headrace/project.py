@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from headrace.catalog.plan import Plan
     from headrace.catalog.service import Catalog
     from headrace.definitions.version import GroupVersion, ViewVersion
-    from headrace.features.materialize import Pins
     from headrace.lineage.store import LineageStore
     from headrace.sql.database import Database
     from headrace.store import FeatureServices, Store
@@ -88,7 +87,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
         Services(
             settings=settings,
             catalog=catalog,
-            features=lambda: _open_features(settings, clock, catalog, database, author, models.pinned_views),
+            features=lambda: _open_features(settings, clock, catalog, database, author),
             runs=Runs(tracking, artifacts, edges, clock=clock, resolve_view=_pin_view(catalog)),
             models=models,
             lineage=Lineage(edges, models.alias_targets, models.aliases_of),
@@ -98,11 +97,8 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     )
 
 
-def _open_features(
-    settings: Settings, clock: Clock, catalog: Catalog, database: Database, author: str, pins: Pins
-) -> FeatureServices:
+def _open_features(settings: Settings, clock: Clock, catalog: Catalog, database: Database, author: str) -> FeatureServices:
     from headrace.engines.duckdb import DuckDBEngine
-    from headrace.features.answers import AnswerLog
     from headrace.features.feed import Feed
     from headrace.features.freshness import FreshnessReader
     from headrace.features.history import History
@@ -112,9 +108,7 @@ def _open_features(
     from headrace.features.materialize import Materializer
     from headrace.features.online import OnlineGroups
     from headrace.features.repeats import Repeats
-    from headrace.features.served import Served
     from headrace.features.training import TrainingSets
-    from headrace.features.verify import Verifier
     from headrace.sql.features import SqlTrainingSetStore
     from headrace.sql.lineage import SqlLineageStore
     from headrace.store import FeatureServices
@@ -131,17 +125,14 @@ def _open_features(
     ingest = Ingest(catalog, feed, log, groups, repeats, clock, lock)
     history = History(catalog, ingest, engine)
     sets, edges = SqlTrainingSetStore(database), SqlLineageStore(database)
-    served = Served(AnswerLog(lake, clock), float(settings.sample))
-    closing.callback(served.log.close)
 
     return FeatureServices(
         ingest=ingest,
-        materializer=Materializer(catalog, ingest, feed, groups, pins),
+        materializer=Materializer(catalog, ingest, feed, groups),
         history=history,
         training_sets=TrainingSets(catalog, history, Kept(lake, sets, edges), clock, author),
-        lookup=Lookup(catalog, ingest, groups, history, clock, served),
+        lookup=Lookup(catalog, ingest, groups, history, clock),
         freshness=FreshnessReader(catalog, ingest, groups, clock),
-        verifier=Verifier(catalog, ingest, engine, served, clock),
         close=closing.close,
     )
 

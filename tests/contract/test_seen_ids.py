@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from headrace.online.embedded import EmbeddedOnlineStore, EmbeddedSeenIds
+from headrace.online.redis_seen import RedisSeenIds
 
-BACKENDS = ["embedded"]
+BACKENDS = ["embedded", "redis", "redis-cluster"]
 
 
 @pytest.fixture(params=BACKENDS)
 def seen(request, tmp_path):
-    ids = EmbeddedSeenIds(tmp_path / "online", map_size=1 << 20)
+    if request.param == "embedded":
+        ids = EmbeddedSeenIds(tmp_path / "online", map_size=1 << 20)
+    else:
+        url = request.getfixturevalue("redis_url" if request.param == "redis" else "redis_cluster_url")
+        ids = RedisSeenIds(f"{url}?prefix={uuid.uuid4().hex}")
     yield ids
     ids.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import uuid
 from pathlib import Path
 from unittest import mock
 
@@ -47,6 +48,12 @@ def template(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(params=["embedded", "redis"])
+def online(request):
+    """The URL of an online store but for a prefix of one's own; None for the embedded one."""
+    return request.getfixturevalue("redis_url") if request.param == "redis" else None
+
+
 # no shrinking: each example drives real stores, and a failing history is short enough to read
 @settings(
     max_examples=40,
@@ -55,9 +62,11 @@ def template(tmp_path_factory):
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS, base=st.sampled_from([NOW, NOW + 123_457, -86_400 * SECOND + 1]))
-def test_online_equals_history_as_known_equals_a_plain_loop(template, steps, base):
+def test_online_equals_history_as_known_equals_a_plain_loop(template, online, steps, base):
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(template, folder, dirs_exist_ok=True)
+        if online is not None:
+            (Path(folder) / "headrace.toml").write_text(f'online = "{online}?prefix={uuid.uuid4().hex}"', encoding="utf-8")
         world = World(Path(folder), base)
         try:
             for step in [*steps, ("ask", None, None)]:
