@@ -4,6 +4,7 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SERVERS := $(VENV)/.servers
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench clean
@@ -15,7 +16,7 @@ demo: $(READY) ## run the video recommender, from real events to a served predic
 	@rm -rf demo
 	@$(BIN)/headrace demo demo/
 
-test: check ## run what CI runs: check, then every test, with coverage
+test: check $(SERVERS) ## run what CI runs: check, then every test, with coverage
 	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term:skip-covered
 
 check: $(READY) ## format, lint, types and import contracts
@@ -40,5 +41,15 @@ $(READY): pyproject.toml
 	@echo "installing into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --editable ".[sklearn,polars,redis,demo]" --group dev
+	@$(BIN)/python -m pip install --quiet --editable ".[demo,kafka,polars,redis,sklearn,spark]" --group dev
+	@touch $@
+
+$(SERVERS): $(READY)
+	@missing=""; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v java >/dev/null || missing="$$missing openjdk-17-jre-headless"; \
+	if [ -n "$$missing" ]; then \
+		echo "installing$$missing"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
 	@touch $@

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from headrace.catalog.plan import Plan
     from headrace.catalog.service import Catalog
     from headrace.definitions.version import GroupVersion, ViewVersion
+    from headrace.features.materialize import Pins
     from headrace.lineage.store import LineageStore
     from headrace.sql.database import Database
     from headrace.store import FeatureServices, Store
@@ -87,7 +88,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
         Services(
             settings=settings,
             catalog=catalog,
-            features=lambda: _open_features(settings, clock, catalog, database, author),
+            features=lambda: _open_features(settings, clock, catalog, database, author, models.pinned_views),
             runs=Runs(tracking, artifacts, edges, clock=clock, resolve_view=_pin_view(catalog)),
             models=models,
             lineage=Lineage(edges, models.alias_targets, models.aliases_of),
@@ -97,8 +98,11 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     )
 
 
-def _open_features(settings: Settings, clock: Clock, catalog: Catalog, database: Database, author: str) -> FeatureServices:
+def _open_features(
+    settings: Settings, clock: Clock, catalog: Catalog, database: Database, author: str, pins: Pins
+) -> FeatureServices:
     from headrace.engines.duckdb import DuckDBEngine
+    from headrace.features.answers import AnswerLog
     from headrace.features.feed import Feed
     from headrace.features.freshness import FreshnessReader
     from headrace.features.history import History
@@ -108,7 +112,9 @@ def _open_features(settings: Settings, clock: Clock, catalog: Catalog, database:
     from headrace.features.materialize import Materializer
     from headrace.features.online import OnlineGroups
     from headrace.features.repeats import Repeats
+    from headrace.features.served import Served
     from headrace.features.training import TrainingSets
+    from headrace.features.verify import Verifier
     from headrace.sql.features import SqlTrainingSetStore
     from headrace.sql.lineage import SqlLineageStore
     from headrace.store import FeatureServices
@@ -125,14 +131,17 @@ def _open_features(settings: Settings, clock: Clock, catalog: Catalog, database:
     ingest = Ingest(catalog, feed, log, groups, repeats, clock, lock)
     history = History(catalog, ingest, engine)
     sets, edges = SqlTrainingSetStore(database), SqlLineageStore(database)
+    served = Served(AnswerLog(lake, clock), float(settings.sample))
+    closing.callback(served.log.close)
 
     return FeatureServices(
         ingest=ingest,
-        materializer=Materializer(catalog, ingest, feed, groups),
+        materializer=Materializer(catalog, ingest, feed, groups, pins),
         history=history,
         training_sets=TrainingSets(catalog, history, Kept(lake, sets, edges), clock, author),
-        lookup=Lookup(catalog, ingest, groups, history, clock),
+        lookup=Lookup(catalog, ingest, groups, history, clock, served),
         freshness=FreshnessReader(catalog, ingest, groups, clock),
+        verifier=Verifier(catalog, ingest, engine, served, clock),
         close=closing.close,
     )
 

@@ -29,6 +29,7 @@ class Settings:
         engine: `duckdb` (default) or the URL of a cluster.
         memory_limit: bytes that one historical read may use, for example `4GB`. Default: half of the machine's memory.
         modules: import paths of the modules that hold definitions and on-demand functions.
+        sample: the share of keys whose served features are kept for `headrace verify`, `0` (default: none) to `1`.
         fsync: `always` (default: a push is on disk when it returns) or `never` (the operating system decides when).
     """
 
@@ -42,6 +43,7 @@ class Settings:
     memory_limit: str = ""
     modules: tuple[str, ...] = ()
     fsync: str = "always"
+    sample: str = "0"
 
 
 def find_project(start: Path) -> Path:
@@ -77,7 +79,17 @@ def load_settings(project: Path) -> Settings:
     if values.get("fsync", "always") not in ("always", "never"):
         msg = f"setting 'fsync' must be 'always' or 'never', not {values['fsync']!r}"
         raise SettingsError(msg)
+    if not _is_share(str(values.get("sample", "0"))):
+        msg = f"setting 'sample' must be a share of keys from 0 to 1, for example '0.01', not {values['sample']!r}"
+        raise SettingsError(msg)
     return Settings(project=project, **values)  # type: ignore[arg-type]  # _read_file checks every type
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False
 
 
 def _read_file(path: Path) -> dict[str, object]:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from headrace.features.ingest import Pushed, Written
     from headrace.features.lookup import OnlineFeatures
     from headrace.features.materialize import Materialized
-    from headrace.features.services import FreshnessReads, HistoryReads, Intake, Materializing, OnlineReads
+    from headrace.features.services import FreshnessReads, HistoryReads, Intake, Materializing, OnlineReads, Verifying
     from headrace.features.training import TrainingSet, TrainingSets
+    from headrace.features.verify import ViewVerification
     from headrace.tracking.client.run import ActiveRun
 
 __all__ = ["FeatureServices", "Services", "Store"]
@@ -38,6 +39,7 @@ class FeatureServices:
     training_sets: TrainingSets
     lookup: OnlineReads
     freshness: FreshnessReads
+    verifier: Verifying
     close: Callable[[], None]
 
 
@@ -118,13 +120,29 @@ class Store:
 
         Args:
             groups: names of groups. Default: all.
-            rebuild: build them anew from all of the lake.
+            rebuild: the same as `backfill`.
         """
         with bar() as progress:
             return self._features.materializer.run(groups, rebuild=rebuild, progress=progress)
 
+    def backfill(self, groups: Sequence[str] | None = None) -> list[Materialized]:
+        """Build online values anew from all of the lake, beside the present ones, which are served and fed by the stream until
+        the new ones take their place in one step; goes on with a build that was cut off.
+
+        Args:
+            groups: names of groups, `"user_taste"` or `"user_taste:2"`. Default: all.
+
+        Raises:
+            ConflictError: a group was retired meanwhile.
+        """
+        return self.materialize(groups, rebuild=True)
+
     def retire(self, group: str) -> None:
-        """Forget the online values of a superseded group version, `"user_taste:1"`, once no service is pinned to it."""
+        """Forget the online values of a superseded group version, `"user_taste:1"`, once nothing reads it any more.
+
+        Raises:
+            ConflictError: it is current, or a model in Staging or Production reads it.
+        """
         self._features.materializer.retire(group)
 
     def historical_features(self, view: str, frame: Any, timestamp: str = "timestamp", as_known: bool = False) -> Any:
@@ -152,15 +170,33 @@ class Store:
         with bar() as progress:
             return self.training_sets.make(view, labels, timestamp, label=label, name=name, as_known=as_known, progress=progress)
 
-    def online_features(self, view: str, entities: Mapping[str, Any], at: Any = None) -> OnlineFeatures:
+    def online_features(
+        self, view: str, entities: Mapping[str, Any], at: Any = None, sample: float | None = None
+    ) -> OnlineFeatures:
         """The values now for some entities, in milliseconds.
 
         Args:
             view: a feature view, `"ranking"` or pinned `"ranking:3"`.
             entities: join keys and request inputs; scalars are repeated to the length of the lists.
             at: the moment to answer for, a datetime. Default: now.
+            sample: the share of keys whose answers are kept for `verify`, 0 to 1. Default: the setting `sample`.
         """
-        return self._features.lookup.read(view, entities, at)
+        return self._features.lookup.read(view, entities, at, sample)
+
+    def verify(
+        self, view: str, since: str | None = None, limit: int | None = None, *, as_known: bool = False
+    ) -> ViewVerification:
+        """Compute the sample of what was served again from history, and compare each value to the bit.
+
+        Args:
+            view: a feature view, `"ranking"` or pinned `"ranking:3"`; each version has its own sample.
+            since: how far to look back, `"7d"`. Default: all.
+            limit: at most so many rows, the newest.
+            as_known: compare with all that had reached us at each moment, not with what each value reflected. What differs
+                then is the time between arrival and visibility.
+        """
+        with bar() as progress:
+            return self._features.verifier.run(view, since, limit, as_known=as_known, progress=progress)
 
     def freshness(self) -> dict[str, Freshness]:
         """Each group's newest event, its age, and what waits to be brought online."""

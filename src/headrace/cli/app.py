@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.cli import data, definitions, doctor, features, lineage, models, project, runs, server
+from headrace.cli import data, definitions, doctor, features, lineage, models, project, runs, server, verify
 from headrace.cli.verb import HELP, ProjectOption, Verb, noun
 
 __all__ = ["app"]
@@ -16,7 +16,7 @@ _HELP = """Features, experiments and models of one project, over one catalog wit
 Every command takes --project DIR (or -C DIR) and --json, and explains itself with --help."""
 
 _PROJECT: tuple[Verb[...], ...] = (project.init, project.demo, server.server, doctor.doctor, project.version)
-_FEATURES: tuple[Verb[...], ...] = (definitions.plan, definitions.apply, data.write, data.push, data.materialize)
+_FEATURES: tuple[Verb[...], ...] = (definitions.plan, definitions.apply, data.write, data.push, data.materialize, data.backfill)
 _NOUNS: tuple[tuple[str, str, tuple[Verb[...], ...]], ...] = (
     ("features", "Definitions, the values now and then, training sets.", features.VERBS),
     ("runs", "Training runs: search, compare, look into, fetch files.", runs.VERBS),
@@ -33,6 +33,7 @@ def _build() -> typer.Typer:
         item.add_to(root, panel="Definitions and data")
     for name, text, verbs in _NOUNS:
         root.add_typer(noun(text, verbs), name=name, rich_help_panel="Features, runs, models")
+    verify.verify.add_to(root, panel="Features, runs, models")
     lineage.lineage.add_to(root, panel="Features, runs, models")
     return root
 

@@ -1,4 +1,4 @@
-"""The verbs that bring data in: write, push, materialize."""
+"""The verbs that bring data in: write, push, materialize, backfill."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from headrace.progress import bar
 
 if TYPE_CHECKING:
     from headrace.features.ingest import Pushed, Written
+    from headrace.features.materialize import Materialized
 
-__all__ = ["materialize", "push", "write"]
+__all__ = ["backfill", "materialize", "push", "write"]
 
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="A source of the catalog.")]
 
@@ -96,12 +97,27 @@ def materialize(
     groups: Annotated[
         list[str] | None, typer.Argument(metavar="[GROUP]...", help="Default: every group.", show_default=False)
     ] = None,
-    rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Forget the online values and build them anew from all of the lake.")
-    ] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="The same as 'headrace backfill'.")] = False,
 ) -> Answer:
     """Bring online values up to date with what was written since the last time. Resumes where it was stopped."""
-    done = session.store.materialize(groups or None, rebuild=rebuild)
+    return _materialized(session.store.materialize(groups or None, rebuild=rebuild))
+
+
+@verb("backfill", "headrace backfill user_taste", "headrace backfill")
+def backfill(
+    session: Session,
+    groups: Annotated[
+        list[str] | None, typer.Argument(metavar="[GROUP]...", help="Default: every group.", show_default=False)
+    ] = None,
+) -> Answer:
+    """Build online values anew from all of the lake, while the present ones are served and the stream goes on.
+
+    The new values take the place of the old in one step. A build that was stopped goes on where it was.
+    """
+    return _materialized(session.store.backfill(groups or None))
+
+
+def _materialized(done: list[Materialized]) -> Answer:
     rows = [(item.group, item.rows, item.keys) for item in done]
     return Answer(
         done, [Table(("GROUP", "ROWS READ", "KEYS ONLINE"), rows, empty="no groups yet; apply definitions first: headrace apply")]

@@ -27,6 +27,7 @@ from headrace.engines.engine import GroupRead
 from headrace.errors import InvalidInputError, SettingsError, StorageError
 from headrace.kernel.inputs import GroupInputs, group_inputs
 from headrace.kernel.point_in_time import NEVER, Events, Queries, latest_records, needs_arrival, window_features
+from headrace.kernel.reflected import Reflected
 from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION, SEQUENCE
 
 __all__ = ["DuckDBEngine"]
@@ -145,12 +146,12 @@ class DuckDBEngine:
         """The places of each part's queries, and what `work` makes of its events and them. A part's entities are those whose
         code leaves the same remainder."""
         parts = self._parts(job, ROW_BYTES + COLUMN_BYTES * len(columns))
-        codes, times = job.asked.codes, job.asked.times
+        codes, times, known = job.asked.codes, job.asked.times, job.asked.known
 
         def part(index: int) -> tuple[Ints, Any]:
             places = np.flatnonzero(codes % parts == index)
-            events = self._events(job, job.asked.entities_of(index, parts), columns, order)
-            return places, work(events, Queries(codes[places] // parts, times[places]))
+            events = self._events(job, index, parts, columns, order)
+            return places, work(events, Queries(codes[places] // parts, times[places], known if known is None else known[places]))
 
         with ThreadPoolExecutor(min(self._threads, parts)) as pool:
             for done, result in enumerate(pool.map(part, range(parts)), 1):
@@ -162,30 +163,40 @@ class DuckDBEngine:
         rows = job.read.snapshot.count()
         fitting = max(self._limit // 2 // (row_bytes * self._threads), 1)
         if rows > fitting * self._threads:  # each part reads the files again: worth knowing how many rows are wanted at all
-            rows = self._found(job, {"n": "count(*)"}, job.asked.entities).column("n")[0].as_py()
+            rows = self._found(job, {"n": "count(*)"}, 0, 1).column("n")[0].as_py()
         return max(-(-rows // fitting), 1 if rows < SMALL_TABLE else self._threads)
 
-    def _events(self, job: _Job, entities: pa.Table, columns: Mapping[str, str], order: Mapping[str, str]) -> Events:
+    def _events(self, job: _Job, index: int, parts: int, columns: Mapping[str, str], order: Mapping[str, str]) -> Events:
         wanted = {"__code": "__code", EVENT_TIME: _quoted(EVENT_TIME), **order, **columns}
-        if job.read.as_known:
-            wanted[AVAILABLE_TIME] = _quoted(AVAILABLE_TIME)
-        found = self._found(job, wanted, entities)
+        if job.read.limits is not None:
+            wanted["__known"] = "__rank"
+        elif job.read.as_known:
+            wanted["__known"] = f"epoch_us({_quoted(AVAILABLE_TIME)})"
+        found = self._found(job, wanted, index, parts)
         return Events(
             found.column("__code").to_numpy(),
             _micros(found, EVENT_TIME),
             [found.column(name).to_numpy() for name in order],
-            _micros(found, AVAILABLE_TIME) if job.read.as_known else None,
+            found.column("__known").to_numpy() if "__known" in wanted else None,
             {name: _whole(found.column(name)) for name in columns},
         )
 
-    def _found(self, job: _Job, wanted: Mapping[str, str], entities: pa.Table) -> pa.Table:
-        """What is wanted of the rows of some entities."""
+    def _found(self, job: _Job, wanted: Mapping[str, str], index: int, parts: int) -> pa.Table:
+        """What is wanted of the rows of one part's entities."""
         keys = job.read.group.key_columns.values()
         joined = " AND ".join(f"__source.{_quoted(column)} = __key{i}" for i, column in enumerate(keys))
+        tables = {"__entities": job.asked.entities_of(index, parts), "__nothing": job.no_rows}
+        limits = job.asked.limits_of(index, parts)
+        ranked = ""
+        if limits is not None:
+            tables["__limits"] = limits
+            ranked = (
+                f" ASOF JOIN __limits ON __code = __chain AND {_quoted(PARTITION)} = __lane AND {_quoted(OFFSET)} <= __through"
+            )
         return self._query(
-            f"SELECT {_selected(wanted)} FROM {job.source} AS __source JOIN __entities ON {joined} WHERE {_counted(job.read)}",
-            __entities=entities,
-            __nothing=job.no_rows,
+            f"SELECT {_selected(wanted)} FROM {job.source} AS __source JOIN __entities ON {joined}{ranked} "
+            f"WHERE {_counted(job.read)}",
+            **tables,
         )
 
     def _source(self, read: GroupRead) -> str:
@@ -232,11 +243,13 @@ class _Asked:
         codes: the number of each query's entity; one beyond the last where a key or the timestamp is null.
         times: as of when, in microseconds.
         entities: the distinct keys, in the order of their numbers: columns __key0, __key1, …
+        reflected: the order of the queries where each has limits of its own; an entity may then have several numbers.
     """
 
-    codes: NDArray[np.int32]
+    codes: NDArray[np.integer]
     times: Ints
     entities: pa.Table
+    reflected: Reflected | None = None
 
     @classmethod
     def of(cls, queries: pa.Table, timestamp: str, read: GroupRead) -> _Asked:
@@ -256,12 +269,30 @@ class _Asked:
         first[codes[::-1]] = np.arange(queries.num_rows)[::-1]
         entities = {f"__key{i}": key.take(pa.array(first[:-1])) for i, key in enumerate(keys)}
         times = _whole(queries.column(timestamp)).cast(pa.int64()).fill_null(0).to_numpy()
-        return cls(codes, times, pa.table(entities))
+        if read.limits is None:
+            return cls(codes, times, pa.table(entities))
+        reflected = Reflected.of(codes, read.limits)
+        chains = reflected.entities[reflected.entities < count]
+        return cls(reflected.codes, times, pa.table(entities).take(pa.array(chains)), reflected)
+
+    @property
+    def known(self) -> Ints | None:
+        """The rank of each query, where each has limits of its own."""
+        return None if self.reflected is None else self.reflected.ranks
 
     def entities_of(self, index: int, parts: int) -> pa.Table:
         """The entities of one part, with the __code that the part knows each one by."""
         entities = self.entities if parts == 1 else self.entities.take(pa.array(np.arange(index, self.entities.num_rows, parts)))
         return entities.append_column("__code", pa.array(np.arange(entities.num_rows, dtype=np.int32)))
+
+    def limits_of(self, index: int, parts: int) -> pa.Table | None:
+        """The rank of the rows of one part's entities, by partition and up to an offset; None if rows have none."""
+        found = self.reflected
+        if found is None:
+            return None
+        mine = found.chains % parts == index
+        columns = (found.chains // parts, found.partitions, found.offsets, found.firsts)
+        return pa.table([pa.array(column[mine]) for column in columns], ["__chain", "__lane", "__through", "__rank"])
 
 
 @dataclass(frozen=True)

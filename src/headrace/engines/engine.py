@@ -26,6 +26,7 @@ class GroupRead:
         keys: entity key to the query column that holds it.
         as_known: only rows with available_time <= t count at t.
         through: partition to the highest offset that counts; partitions not named count wholly. None: everything counts.
+        limits: the same for each query on its own; partitions not named don't count at all. Only engines in this process.
         progress: called with (done, total) partitions of the work.
     """
 
@@ -35,6 +36,7 @@ class GroupRead:
     keys: Mapping[str, str]
     as_known: bool = False
     through: Mapping[int, int] | None = None
+    limits: Sequence[Mapping[int, int]] | None = None
     progress: Callable[[int, int], None] = field(default=lambda _done, _total: None)
 
 

@@ -17,6 +17,7 @@ from headrace.features.frames import to_model_frame
 from headrace.features.history import History
 from headrace.features.ingest import Ingest
 from headrace.features.online import OnlineGroups
+from headrace.features.served import Served
 from headrace.features.values import NULL_VALUE, PRESENT, GroupColumns, columns_of, finish_values, to_arrow
 from headrace.online.state import GroupState
 from headrace.online.store import Stored
@@ -107,47 +108,57 @@ class _Plan:
 class Lookup:
     """Answers online reads. One read of the online store a request, whatever the number of groups and entities."""
 
-    def __init__(self, catalog: Catalog, ingest: Ingest, groups: OnlineGroups, history: History, clock: Clock) -> None:
+    def __init__(
+        self, catalog: Catalog, ingest: Ingest, groups: OnlineGroups, history: History, clock: Clock, served: Served
+    ) -> None:
         self._catalog = catalog
         self._ingest = ingest
         self._groups = groups
         self._history = history
         self._clock = clock
+        self._served = served
         self._plans: dict[str, _Plan] = {}
 
-    def read(self, reference: str, entities: Mapping[str, Any], at: Any = None) -> OnlineFeatures:
+    def read(self, reference: str, entities: Mapping[str, Any], at: Any = None, sample: float | None = None) -> OnlineFeatures:
         """The features of a view for some entities.
 
         Args:
             reference: the view, `"ranking"` or pinned `"ranking:3"`.
             entities: join keys and request inputs; scalars are broadcast to the length of the lists.
             at: the moment to answer for. Default: now.
+            sample: the share of keys whose answers are kept for `verify`. Default: the setting.
 
         Raises:
             NotFoundError: no such view.
             InvalidInputError: a key is missing or of the wrong type, or the columns differ in length.
         """
         view = self._catalog.view(reference)
-        return self._read(view, self._plans.get(view.id) or self._plan(view.id, view), entities, at)
+        return self._read(view, self._plans.get(view.id) or self._plan(view.id, view), entities, at, sample)
 
-    def inputs(self, reference: str, entities: Mapping[str, Any], at: Any = None) -> OnlineFeatures:
+    def inputs(self, reference: str, entities: Mapping[str, Any], at: Any = None, sample: float | None = None) -> OnlineFeatures:
         """The same without on-demand features, for those who compute them elsewhere with `complete`. Raises as `read` does."""
         view = without_on_demand(self._catalog.view(reference))
         name = f"{view.id} without on-demand features"
-        return self._read(view, self._plans.get(name) or self._plan(name, view), entities, at)
+        return self._read(view, self._plans.get(name) or self._plan(name, view), entities, at, sample)
 
-    def _read(self, view: ViewVersion, plan: _Plan, entities: Mapping[str, Any], at: Any) -> OnlineFeatures:
+    def _read(self, view: ViewVersion, plan: _Plan, entities: Mapping[str, Any], at: Any, sample: float | None) -> OnlineFeatures:
         moment = self._clock() if at is None else to_micros(at)
         asked, rows = broadcast(view.id, plan.keys, plan.inputs, entities)
         requests = [(group.columns.version.id, _encode(group, asked)) for group in plan.groups]
         values: dict[str, list[Any]] = {}
         statuses: dict[str, list[str]] = {}
         times: dict[str, Sequence[int | None]] = {}
-        for group, states in zip(plan.groups, self._groups.read(requests), strict=True):
-            self._read_group(group, states, asked, moment, values, statuses, times)
+        share = self._served.share if sample is None else sample
+        chosen = self._served.choose(view, asked, share) if share else []
+        found, positions = self._groups.read_with_positions(requests) if chosen else (self._groups.read(requests), [])
+        for place, (group, states) in enumerate(zip(plan.groups, found, strict=True)):
+            self._read_group(group, states, asked, moment, values, statuses, times, positions[place][0] if chosen else None)
         if plan.on_demand:
             _compute(view, plan.types, asked, rows, values, statuses, times)
-        return _ordered(plan.order, OnlineFeatures(view.id, asked, values, statuses, moment, times, plan.types))
+        answer = _ordered(plan.order, OnlineFeatures(view.id, asked, values, statuses, moment, times, plan.types))
+        if chosen:
+            self._served.keep(self._catalog.view(view.id), answer, chosen, positions, live=at is None)
+        return answer
 
     def _plan(self, name: str, view: ViewVersion) -> _Plan:
         groups = []
@@ -177,11 +188,15 @@ class Lookup:
         values: dict[str, list[Any]],
         statuses: dict[str, list[str]],
         times: dict[str, Sequence[int | None]],
+        reflected: list[Mapping[int, int]] | None,
     ) -> None:
         reading = group.state.read(states, moment, group.names)
         columns, seen = reading.values, reading.times
         if reading.inexact:
-            self._from_history(group, reading.inexact, asked, moment, columns, seen)
+            through = self._from_history(group, reading.inexact, asked, moment, columns, seen)
+            if reflected is not None:
+                for row in reading.inexact:
+                    reflected[row] = through
         ttl = group.columns.group.ttl_micros
         for feature, outs in group.features:
             finished, states_of = finish_values(feature, ttl, columns[feature.name], seen, moment)
@@ -196,9 +211,9 @@ class Lookup:
         moment: int,
         columns: dict[str, list[Any]],
         seen: list[int | None],
-    ) -> None:
+    ) -> Mapping[int, int]:
         """Answer the rows that the online state can't answer exactly (a moment before its newest event) from the lake,
-        restricted to what the online state reflects."""
+        restricted to what the online state reflects: partition to offset, returned."""
         import pyarrow as pa
 
         version = group.columns.version
@@ -213,6 +228,7 @@ class Lookup:
             seen[row] = found_times[position]
             for name, column in found.items():
                 columns[name][row] = column[position]
+        return through
 
 
 def types_of(view: ViewVersion) -> dict[str, str]:

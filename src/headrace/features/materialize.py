@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.catalog.service import Catalog
@@ -14,7 +14,10 @@ from headrace.features.online import OnlineGroups
 from headrace.lake.table import BATCH
 from headrace.progress import Progress, silent
 
-__all__ = ["Materialized", "Materializer"]
+__all__ = ["Materialized", "Materializer", "Pins"]
+
+Pins = Callable[[], Mapping[str, Sequence[str]]]
+"""Gives the view versions that something reads though they may not be the latest, each with what reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,10 @@ class Materialized:
 class Materializer:
     """Applies to each group the rows of the lake that it hasn't seen, and builds groups anew beside their current values."""
 
-    def __init__(self, catalog: Catalog, ingest: Ingest, feed: Feed, groups: OnlineGroups) -> None:
+    def __init__(self, catalog: Catalog, ingest: Ingest, feed: Feed, groups: OnlineGroups, pins: Pins) -> None:
+        """Make one over the services given; `pins` tells which view versions are in use whatever the catalog's latest are."""
         self._catalog = catalog
+        self._pins = pins
         self._ingest = ingest
         self._feed = feed
         self._groups = groups
@@ -52,13 +57,23 @@ class Materializer:
 
         Raises:
             NotFoundError: no such group version.
-            ConflictError: it isn't superseded; the catalog's views would have it back with the next push.
+            ConflictError: it isn't superseded, so the catalog's views would have it back with the next push; or a model in
+                Staging or Production reads it.
         """
         version = self._catalog.group(reference)
         if version.id in {current.id for current in self._catalog.groups_of(version.group.source.name)}:
             msg = f"group {version.id!r} is current; retire takes a superseded version, for example {version.group.name}:1"
             raise ConflictError(msg)
+        users = [
+            f"{model} (reads {view})" for view, models in self._pins().items() for model in models if self._reads(view, version)
+        ]
+        if users:
+            msg = f"group {version.id!r} is in use by {', '.join(users)}; archive what reads it first"
+            raise ConflictError(msg)
         self._groups.store.drop(version.id)
+
+    def _reads(self, view: str, version: GroupVersion) -> bool:
+        return any(group.id == version.id for group in self._catalog.view(view).groups.values())
 
     def _live(self) -> list[GroupVersion]:
         return [version for source in self._catalog.sources() for version in self._ingest.live_groups(source)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -151,6 +151,13 @@ class OnlineGroups:
     def read(self, requests: Sequence[tuple[str, Sequence[bytes | None]]]) -> list[list[Stored]]:
         """The states of (group version id, keys) pairs in one round trip."""
         return self.store.read(requests)
+
+    def read_with_positions(
+        self, requests: Sequence[tuple[str, Sequence[bytes | None]]]
+    ) -> tuple[list[list[Stored]], list[tuple[list[Mapping[int, int]], str]]]:
+        """As `read`; and for each pair, which offset of each partition each key's state reflects, and the generation."""
+        found = self.store.read_with_positions(requests)
+        return [states for states, _, _ in found], [(positions, generation) for _, positions, generation in found]
 
 
 def _widened(versions: Sequence[GroupVersion], rows: pa.Table) -> pa.Table:

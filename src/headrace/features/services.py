@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from headrace.definitions.window import Duration
 from headrace.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -16,8 +17,18 @@ if TYPE_CHECKING:
     from headrace.features.lookup import OnlineFeatures
     from headrace.features.materialize import Materialized
     from headrace.features.store import TrainingSetRecord
+    from headrace.features.verify import ViewVerification
 
-__all__ = ["FreshnessReads", "HistoryReads", "Intake", "KeptTrainingSets", "Materializing", "OnlineReads", "PinnedHistory"]
+__all__ = [
+    "FreshnessReads",
+    "HistoryReads",
+    "Intake",
+    "KeptTrainingSets",
+    "Materializing",
+    "OnlineReads",
+    "PinnedHistory",
+    "Verifying",
+]
 
 
 class Intake(Protocol):
@@ -106,8 +117,8 @@ class KeptTrainingSets(Protocol):
 class OnlineReads(Protocol):
     """Answers online reads."""
 
-    def read(self, reference: str, entities: Mapping[str, Any], at: Any = None) -> OnlineFeatures:
-        """The features of a view for some entities."""
+    def read(self, reference: str, entities: Mapping[str, Any], at: Any = None, sample: float | None = None) -> OnlineFeatures:
+        """The features of a view for some entities; `sample` is the share of keys whose answers are kept."""
         ...
 
 
@@ -116,4 +127,20 @@ class FreshnessReads(Protocol):
 
     def read(self) -> dict[str, Freshness]:
         """Group version id to its freshness."""
+        ...
+
+
+class Verifying(Protocol):
+    """Computes served values again."""
+
+    def run(
+        self,
+        reference: str,
+        since: Duration | None = None,
+        limit: int | None = None,
+        *,
+        as_known: bool = False,
+        progress: Progress = silent,
+    ) -> ViewVerification:
+        """Compare the sample of what was served of a view with history."""
         ...

@@ -37,7 +37,7 @@ class Events:
         times: event times.
         arrival: what orders events of one key and time, the most significant first. Empty if
             that doesn't matter.
-        available: when each one was known; None when that doesn't matter.
+        available: when each one was known, in the measure of the queries' bounds; None when that doesn't matter.
         columns: the inputs of the features, by name.
     """
 
@@ -50,10 +50,19 @@ class Events:
 
 @dataclass(frozen=True)
 class Queries:
-    """Entities and moments to look at, in any order. Keys are numbered as those of the events."""
+    """Entities and moments to look at, in any order. Keys are numbered as those of the events.
+
+    Attributes:
+        known: what an event's `available` may be at most for the query to see it. None: the query's time.
+    """
 
     keys: NDArray[np.integer]
     times: Ints
+    known: Ints | None = None
+
+    def bounds(self, order: Ints) -> Ints:
+        """`known`, or the times that stand for it, in an order."""
+        return (self.times if self.known is None else self.known)[order]
 
 
 @dataclass(frozen=True)
@@ -92,8 +101,9 @@ def window_features(events: Events, queries: Queries, features: Sequence[Feature
     batches: Iterator[_Batch] = iter([_Batch(np.arange(len(order)), timeline.order, timeline.segments, windows)])
     if events.available is not None:
         available = events.available[timeline.order]
-        newest = last_at_most(available, start, stop, sorted_queries.times)
-        batches = _known(available, timeline, sorted_queries.times, Ranges(start, newest + 1), windows)
+        bounds = queries.bounds(order)
+        newest = last_at_most(available, start, stop, bounds)
+        batches = _known(available, timeline, bounds, Ranges(start, newest + 1), windows)
     places, columns = _gather([(batch.places, _features(batch, events.columns, features)) for batch in batches], len(features))
     back = np.empty(len(order), np.int64)
     back[order[places]] = np.arange(len(order))
@@ -112,7 +122,7 @@ def latest_records(events: Events, queries: Queries) -> Ints:
     keys, times = queries.keys[order], queries.times[order]
     start, newest = timeline.starts(keys), timeline.before(keys, np.minimum(times, FOREVER - 1) + 1) - 1
     if events.available is not None:
-        newest = last_at_most(events.available[timeline.order], start, newest + 1, times)
+        newest = last_at_most(events.available[timeline.order], start, newest + 1, queries.bounds(order))
     rows = np.full(len(order), -1)
     found = newest >= start
     rows[order[found]] = timeline.order[newest[found]]
@@ -127,19 +137,19 @@ def _window(item: FeatureInput) -> tuple[int, int | None] | None:
 
 
 def _known(
-    available: Ints, timeline: Timeline, times: Ints, seen: Ranges, windows: Mapping[tuple[int, int | None] | None, Ranges]
+    available: Ints, timeline: Timeline, bounds: Ints, seen: Ranges, windows: Mapping[tuple[int, int | None] | None, Ranges]
 ) -> Iterator[_Batch]:
     """Batches that hold only what was known: first the queries to which every event they see was known, then the others."""
     low = np.minimum.reduce([ranges.low for ranges in windows.values()])
     high = np.maximum(seen.high, low)
-    unknown = last_at_most(-available, low, high, -times - 1) >= low
+    unknown = last_at_most(-available, low, high, -bounds - 1) >= low
     whole = np.flatnonzero(~unknown)
     ends = {window: Ranges(np.minimum(ranges.low, high), high) for window, ranges in windows.items()}
     yield _Batch(whole, timeline.order, timeline.segments, _at(ends, whole))
     partly = np.flatnonzero(unknown)
     for places in np.split(partly, _cuts((high - low)[partly])) if len(partly) else ():
         positions, begins = expand(low[places], high[places])
-        known = available[positions] <= np.repeat(times[places], (high - low)[places])
+        known = available[positions] <= np.repeat(bounds[places], (high - low)[places])
         before, shift = prefix_counts(known), begins - low[places]
         inside = {
             window: Ranges(before[ranges.low + shift], before[ranges.high + shift])

@@ -132,6 +132,17 @@ class Models:
         self.model(name)
         return self._store.versions(name)
 
+    def pinned_views(self) -> dict[str, builtins.list[str]]:
+        """The feature view versions that versions in Staging or Production read, each with those versions' addresses."""
+        found: dict[str, builtins.list[str]] = {}
+        for model in self._store.models():
+            held = model.lifecycle
+            numbers = [*held.staging, *([] if held.production is None else [held.production])]
+            for version in self._store.versions(model.name, numbers) if numbers else ():
+                if version.view:
+                    found.setdefault(version.view, []).append(version.uri)
+        return found
+
     def set_alias(self, name: str, alias: str, version: Selector) -> ModelVersion:
         """Point an alias at a version; it moves if it pointed elsewhere.
 

@@ -1,0 +1,169 @@
+"""Tables of what was answered, in the lake beside the sources' tables; writing them never holds up or fails an answer."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from secrets import randbits
+from typing import TYPE_CHECKING
+
+from headrace.clock import Clock
+from headrace.errors import HeadraceError
+from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, Lake
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["DROPPED", "AnswerLog"]
+
+DROPPED = "dropped"
+"""The column that says how many rows its writer lost right before this one."""
+
+ROOM = 100_000
+"""Rows that may wait to be written; more are dropped and counted."""
+PAUSE_SECONDS = 2.0
+"""How long rows are gathered for one commit."""
+
+_log = logging.getLogger("headrace")
+
+
+@dataclass(frozen=True, slots=True)
+class _Offered:
+    table: str
+    count: int
+    rows: Callable[[], pa.Table]
+
+
+class AnswerLog:
+    """Appends rows to tables of the lake from a thread of its own. One table has one schema for good.
+
+    Args:
+        lake: holds the tables, under names that no source can have.
+        clock: says when a row came in.
+        room: how many rows may wait.
+    """
+
+    def __init__(self, lake: Lake, clock: Clock, room: int = ROOM) -> None:
+        self._lake = lake
+        self._clock = clock
+        self._room = room
+        self._offered: deque[_Offered] = deque()
+        self._waiting = 0
+        self._lost: dict[str, int] = {}
+        self._hurry = self._closed = self._busy = False
+        self._changed = threading.Condition()
+        self._writer: threading.Thread | None = None
+        self._lane = self._offset = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many rows this process lost and hasn't told in a table yet."""
+        return sum(self._lost.values())
+
+    def offer(self, table: str, count: int, rows: Callable[[], pa.Table]) -> None:
+        """Take rows to be written soon.
+
+        Args:
+            table: its name.
+            count: how many rows they are.
+            rows: makes them, later and in another thread: columns of the table's own, and EVENT_TIME.
+        """
+        with self._changed:
+            if self._closed or self._waiting + count > self._room:
+                self._lose(table, count)
+                return
+            self._offered.append(_Offered(table, count, rows))
+            self._waiting += count
+            self._changed.notify_all()
+            if self._writer is None:
+                self._lane = randbits(30)  # each writer appends to a lane of its own, so that no row is taken for a repeat
+                self._writer = threading.Thread(target=self._work, name="headrace-answers", daemon=True)
+                self._writer.start()
+
+    def flush(self) -> None:
+        """Return when everything that was offered is written, or dropped."""
+        with self._changed:
+            while self._offered or self._busy:
+                self._hurry = True
+                self._changed.notify_all()
+                self._changed.wait(PAUSE_SECONDS)
+
+    def close(self) -> None:
+        """Write what waits, and take no more."""
+        self.flush()
+        with self._changed:
+            self._closed = self._hurry = True
+            self._changed.notify_all()
+        if self._writer is not None:
+            self._writer.join()
+
+    def read(self, table: str, schema: pa.Schema, since: int | None = None) -> pa.Table:
+        """The rows of a table, in no order, with EVENT_TIME, AVAILABLE_TIME and DROPPED.
+
+        Args:
+            schema: the table's own columns.
+            since: microseconds; only rows with EVENT_TIME at or after. Default: all.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        snapshot = self._lake.table(table, _widened(schema)).snapshot()
+        columns = [*schema.names, DROPPED, EVENT_TIME, AVAILABLE_TIME]
+        rows = pa.Table.from_batches(snapshot.scan(columns))
+        if since is not None:
+            rows = rows.filter(pc.greater_equal(rows.column(EVENT_TIME).cast(pa.int64()), since))
+        return rows
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._offered or self._closed)
+                if not self._offered:
+                    return
+                self._changed.wait_for(lambda: self._hurry or self._waiting > self._room // 2, PAUSE_SECONDS)
+                taken, self._hurry, self._busy = list(self._offered), self._closed, True
+                self._offered.clear()
+                self._waiting = 0
+            for table in dict.fromkeys(item.table for item in taken):
+                self._write(table, [item for item in taken if item.table == table])
+
+    def _write(self, table: str, items: list[_Offered]) -> None:
+        lost = self._lost.pop(table, 0)
+        try:
+            rows = self._rows(items, lost)
+            self._lake.table(table, _widened(rows.drop_columns([EVENT_TIME, AVAILABLE_TIME, OFFSET]).schema)).append(
+                rows, partition=self._lane
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, no answer may fail for it
+            with self._changed:
+                self._lose(table, lost + sum(item.count for item in items))
+            _log.warning("%s: rows could not be written: %s", table, error if isinstance(error, HeadraceError) else repr(error))
+            return
+        self._offset += rows.num_rows
+        if lost:
+            _log.warning("%s: %d rows were dropped, for they came faster than they could be written", table, lost)
+
+    def _rows(self, items: list[_Offered], lost: int) -> pa.Table:
+        import numpy as np
+        import pyarrow as pa
+
+        rows = pa.concat_tables([item.rows() for item in items]).combine_chunks()
+        dropped, now = np.zeros(rows.num_rows, np.int64), np.full(rows.num_rows, self._clock())
+        dropped[:1] = lost
+        rows = rows.append_column(DROPPED, pa.array(dropped))
+        rows = rows.append_column(AVAILABLE_TIME, pa.array(now).cast(pa.timestamp("us", tz="UTC")))
+        return rows.append_column(OFFSET, pa.array(np.arange(rows.num_rows) + self._offset))
+
+    def _lose(self, table: str, count: int) -> None:
+        self._lost[table] = self._lost.get(table, 0) + count
+
+
+def _widened(schema: pa.Schema) -> pa.Schema:
+    import pyarrow as pa
+
+    return schema if DROPPED in schema.names else schema.append(pa.field(DROPPED, pa.int64()))

@@ -1,0 +1,197 @@
+"""A sample of the feature vectors that were served, exactly as they were, with what each reflected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Protocol
+
+from headrace.definitions.schema import arrow_type
+from headrace.definitions.version import ViewVersion
+from headrace.errors import InvalidInputError
+from headrace.features.answers import AnswerLog
+from headrace.features.on_demand import input_types
+from headrace.features.values import columns_of, to_arrow
+from headrace.ids import new_id
+from headrace.lake.table import EVENT_TIME
+from headrace.online.codec import KeyCodec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["COMPLETE", "INPUTS", "KEY", "LIVE", "REFLECTED", "REQUEST", "STATUSES", "VALUE", "Answer", "Position", "Served"]
+
+KEY, VALUE = "key_", "value_"
+"""Before the name of a join key or of a feature in the name of its column."""
+REQUEST, LIVE, COMPLETE, INPUTS, STATUSES, REFLECTED = "request", "live", "complete", "inputs", "statuses", "reflected"
+"""Columns: the request's id; whether it asked for the moment that it came; whether on-demand features were computed here; its
+inputs as Arrow bytes; statuses in the order of the features; what each group's values reflect, as JSON in the order of
+`columns_of`."""
+
+Position = tuple[Sequence[Mapping[int, int]], str]
+"""What a group's values reflect: for each row, partition to the highest offset; and the generation."""
+
+
+class Answer(Protocol):
+    """What an online read answered: see OnlineFeatures."""
+
+    @property
+    def keys(self) -> Mapping[str, list[Any]]:
+        """The request's columns."""
+        ...
+
+    @property
+    def values(self) -> Mapping[str, list[Any]]:
+        """Feature name to its values."""
+        ...
+
+    @property
+    def statuses(self) -> Mapping[str, list[str]]:
+        """Feature name to the status of each value."""
+        ...
+
+    @property
+    def at(self) -> int:
+        """The moment asked about."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """Rows of an answer, copied: the answer belongs to whoever asked."""
+
+    view: ViewVersion
+    at: int
+    live: bool
+    keys: dict[str, list[Any]]
+    inputs: dict[str, list[Any]]
+    values: dict[str, list[Any]]
+    statuses: list[list[str]]
+    reflected: list[str]
+
+
+class Served:
+    """Keeps answers for a share of the keys; always the same keys, whoever serves them.
+
+    Args:
+        log: where they go.
+        share: of all keys, 0 to 1, if a call doesn't say.
+
+    Attributes:
+        share: as given.
+    """
+
+    def __init__(self, log: AnswerLog, share: float) -> None:
+        self.log = log
+        self.share = share
+        self._codecs: dict[str, KeyCodec] = {}
+
+    def choose(self, view: ViewVersion, asked: Mapping[str, list[Any]], share: float) -> list[int]:
+        """The rows of a request whose keys are in the sample: those whose hash with the view's name lies within the share."""
+        if not 0 <= share <= 1:
+            msg = f"sample is {share!r}; it is a share of keys, from 0 to 1"
+            raise InvalidInputError(msg)
+        codec = self._codecs.get(view.id)
+        if codec is None:
+            codec = self._codecs[view.id] = KeyCodec(list(view.view.request_keys.items()))
+        keys = codec.keys([asked[name] for name in view.view.request_keys])
+        name, limit = view.view.name.encode() + b"\0", int(share * 2**64)
+        return [
+            row
+            for row, key in enumerate(keys)
+            if key is not None and int.from_bytes(blake2b(name + key, digest_size=8).digest()) < limit
+        ]
+
+    def keep(self, view: ViewVersion, answer: Answer, rows: Sequence[int], positions: Sequence[Position], *, live: bool) -> None:
+        """Take rows of an answer to be written soon.
+
+        Args:
+            positions: what each group's values reflect, in the order of `columns_of`.
+            live: whether the request asked about the moment that it came.
+        """
+        names = [version.version.id for version in columns_of(view)]
+        taken = _Taken(
+            view,
+            answer.at,
+            live,
+            _picked(answer.keys, view.view.request_keys, rows),
+            _picked(answer.keys, [name for name in view.view.request_inputs if name in answer.keys], rows),
+            _picked(answer.values, answer.values, rows),
+            [[statuses[row] for statuses in answer.statuses.values()] for row in rows],
+            [_reflected(names, positions, row) for row in rows],
+        )
+        self.log.offer(_table(view), len(rows), partial(_rows, taken))
+
+    def read(self, view: ViewVersion, since: int | None = None) -> pa.Table:
+        """The kept answers of a view version; everything that this process served included.
+
+        Args:
+            since: microseconds; only those about this moment or later. Default: all.
+        """
+        self.log.flush()
+        return self.log.read(_table(view), _schema(view), since)
+
+
+def _table(view: ViewVersion) -> str:
+    return f"__served__.{view.view.name}.{view.version}"  # no source has such a name, and no path needs quoting
+
+
+def _schema(view: ViewVersion) -> pa.Schema:
+    import pyarrow as pa
+
+    types = input_types(view)
+    return pa.schema(
+        [
+            (REQUEST, pa.string()),
+            (LIVE, pa.bool_()),
+            (COMPLETE, pa.bool_()),
+            *((KEY + name, arrow_type(kind)) for name, kind in view.view.request_keys.items()),
+            (INPUTS, pa.binary()),
+            *((VALUE + name, arrow_type(types[name][0])) for name in view.view.feature_names),
+            (STATUSES, pa.list_(pa.string())),
+            (REFLECTED, pa.string()),
+        ]
+    )
+
+
+def _picked(columns: Mapping[str, Sequence[Any]], names: Iterable[str], rows: Sequence[int]) -> dict[str, list[Any]]:
+    return {name: [_copied(columns[name][row]) for row in rows] for name in names}
+
+
+def _copied(value: Any) -> Any:
+    return list(value) if isinstance(value, list) else value
+
+
+def _reflected(names: Sequence[str], positions: Sequence[Position], row: int) -> str:
+    found = zip(names, positions, strict=True)
+    return json.dumps([{"group": name, "generation": made, "through": dict(limits[row])} for name, (limits, made) in found])
+
+
+def _rows(taken: _Taken) -> pa.Table:
+    """The rows as the table's columns."""
+    import pyarrow as pa
+
+    count, types = len(taken.reflected), input_types(taken.view)
+    columns: dict[str, Any] = {REQUEST: [new_id()] * count, LIVE: [taken.live] * count}
+    columns[COMPLETE] = [all(item.name in taken.values for item in taken.view.view.on_demand)] * count
+    columns |= {KEY + name: to_arrow(taken.keys[name], kind) for name, kind in taken.view.view.request_keys.items()}
+    inputs = pa.table({name: pa.array(column) for name, column in taken.inputs.items()})
+    columns[INPUTS] = [_bytes(inputs.slice(row, 1)) if taken.inputs else None for row in range(count)]
+    columns |= {
+        VALUE + name: to_arrow(taken.values.get(name, [None] * count), types[name][0]) for name in taken.view.view.feature_names
+    }
+    columns |= {STATUSES: taken.statuses, REFLECTED: taken.reflected}
+    rows = pa.table(columns, schema=_schema(taken.view))
+    return rows.append_column(EVENT_TIME, to_arrow([taken.at] * count, "timestamp"))
+
+
+def _bytes(rows: pa.Table) -> bytes:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    return bytes(sink.getvalue().to_pybytes())
