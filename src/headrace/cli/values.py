@@ -12,12 +12,14 @@ from headrace.definitions.plain import plain
 __all__ = ["age", "cell", "moment", "printable", "seconds", "short_time", "size", "sparkline"]
 
 BARS = "▁▂▃▄▅▆▇█"
+VECTOR_SHOWN = 4
+"""How many numbers of a vector are shown."""
 _UNITS = (("d", 86_400.0), ("h", 3_600.0), ("m", 60.0))
 
 
 def cell(value: Any) -> str:
     """A value on one line: a dash for none, six significant digits for a float, no control characters."""
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -27,7 +29,12 @@ def cell(value: Any) -> str:
         return ", ".join(f"{name}={cell(item)}" for name, item in value.items()) or "-"
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return ", ".join(cell(item) for item in value) or "-"
-    return printable(str(plain(value)))
+    return _vector(value) if getattr(value, "ndim", 0) == 1 else printable(str(plain(value)))
+
+
+def _vector(value: Any) -> str:
+    shown = ", ".join(cell(float(item)) for item in value[:VECTOR_SHOWN])
+    return f"[{shown}{', …' if len(value) > VECTOR_SHOWN else ''}] ({len(value)})"
 
 
 def printable(text: str, keep: str = "") -> str:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
-from headrace.definitions.schema import SQL_TYPES, Schema
+from headrace.definitions.schema import Schema, sql_type
 from headrace.errors import InvalidInputError, nearest
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Binder:
         key = tuple(schema.items())
         if key not in self._tables:
             name = f"t{len(self._tables)}"
-            columns = ", ".join(f"{_quoted(column)} {SQL_TYPES[kind]}" for column, kind in key)
+            columns = ", ".join(f"{_quoted(column)} {sql_type(kind)}" for column, kind in key)
             self._run(f"CREATE TABLE {name} ({columns})")
             self._run(f"INSERT INTO {name} DEFAULT VALUES")
             self._tables[key] = name
@@ -315,7 +315,8 @@ def _type(text: str, tree: exp.Expr, schema: Schema, binder: Binder) -> tuple[st
             binder.evaluate(schema, text)
     except duckdb.Error as error:
         return "", [f"{text!r}: {_reason(str(error), binder)}"]
-    known = _RESULT_TYPES.get(re.sub(r"\(.*\)$", "", found))
+    vector = re.fullmatch(r"FLOAT\[(\d+)\]", found)
+    known = f"vector[{vector[1]}]" if vector else _RESULT_TYPES.get(re.sub(r"\(.*\)$", "", found))
     if known is None:
         faults.append(f"{text!r} is {found}, which isn't a column type; {_WAYS_OUT.get(found, 'cast it to one')}")
     return known or "", faults

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from headrace.definitions.schema import RESERVED_COLUMNS, TYPES, is_float, is_integer, item_type
+from headrace.definitions.schema import RESERVED_COLUMNS, TYPES, is_float, is_integer, item_type, vector_size
 from headrace.errors import nearest
 
 __all__ = ["column_fault", "default_fault", "metadata_faults", "name_faults", "type_fault"]
@@ -36,10 +36,12 @@ def type_fault(kind: Any, *, lists: bool = False) -> str | None:
     if not isinstance(kind, str):
         return f"{kind!r} isn't a type; name one of: {', '.join(TYPES)}"
     item = item_type(kind)
-    if kind in TYPES or (lists and item in TYPES):
+    if kind in TYPES or (lists and item in TYPES) or vector_size(kind) is not None:
         return None
+    if kind.partition("[")[0] == "vector":
+        return f"unknown type {kind!r}; write a vector with how many numbers it has, up to 99999: vector[64]"
     close = nearest(kind, TYPES)
-    known = "" if "there is" in close else f" (there is: {', '.join(TYPES)})"
+    known = "" if "there is" in close else f" (there is: {', '.join([*TYPES, 'vector[N]'])})"
     return f"unknown type {kind!r}{close}{known}"
 
 
@@ -55,6 +57,10 @@ def metadata_faults(where: str, definition: Any) -> Iterator[str]:
 
 def default_fault(value: Any, dtype: str) -> str | None:
     """Why `value` can't stand in for null in a feature of this type; None if it can."""
+    size = vector_size(dtype)
+    if size is not None and value is not None:
+        fits = isinstance(value, list | tuple) and len(value) == size and all(_fits(part, "float32") for part in value)
+        return None if fits else f"default={_short(value)} isn't a {dtype}: give a list of {size} numbers"
     item = item_type(dtype)
     if value is None or (item is None and _fits(value, dtype)):
         return None
@@ -63,6 +69,11 @@ def default_fault(value: Any, dtype: str) -> str | None:
     if (item or dtype) in ("bytes", "timestamp", "date"):
         return f"default={value!r}: a feature of type {dtype} can't have a default"
     return f"default={value!r} isn't a {dtype}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def _fits(value: Any, dtype: str) -> bool:

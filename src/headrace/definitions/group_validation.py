@@ -11,7 +11,7 @@ from headrace.definitions.entity import Entity
 from headrace.definitions.expression import Binder, check_expression
 from headrace.definitions.faults import column_fault, default_fault, metadata_faults, name_faults, type_fault
 from headrace.definitions.group import FeatureGroup
-from headrace.definitions.schema import Schema, is_number
+from headrace.definitions.schema import Schema, is_number, vector_size
 from headrace.definitions.source import EventSource, TableSource
 from headrace.definitions.window import format_duration
 from headrace.errors import nearest
@@ -19,6 +19,7 @@ from headrace.errors import nearest
 __all__ = ["resolve_group"]
 
 _NUMERIC = ("sum", "mean", "std")
+_OF_VECTORS = ("first", "last")
 
 
 def resolve_group(group: FeatureGroup, binder: Binder) -> tuple[FeatureGroup, list[str]]:
@@ -115,6 +116,12 @@ def _aggregation_type(value: Aggregation, schema: Schema, binder: Binder, faults
     faults.extend(f", argument of {value.function}: {fault}" for fault in argument.faults)
     if not argument.dtype:
         return "", ""
+    if vector_size(argument.dtype) is not None and value.function not in _OF_VECTORS:
+        faults.append(
+            f", argument of {value.function}: {value.argument!r} is {argument.dtype}; of vectors there are only hr.first, "
+            f"hr.last and hr.count. Aggregate one of its numbers, for example hr.{value.function}('{value.argument}[1]')"
+        )
+        return "", argument.dtype
     if value.function in _NUMERIC and not is_number(argument.dtype):
         cast = f"CAST({value.argument} AS BIGINT)" if argument.dtype == "bool" else f"TRY_CAST({value.argument} AS DOUBLE)"
         way = "" if argument.dtype in ("bytes", "timestamp", "date") else f"; cast it: {cast}"

@@ -21,10 +21,12 @@ __all__ = [
     "is_number",
     "item_type",
     "list_of",
+    "sql_type",
+    "vector_size",
 ]
 
 TYPES: tuple[str, ...] = ("bool", "int32", "int64", "float32", "float64", "string", "bytes", "timestamp", "date")
-"""The column types. A feature may also be `list<TYPE>`."""
+"""The column types, beside `vector[N]`: N numbers of 32 bits. A feature may also be `list<TYPE>`."""
 
 SQL_TYPES: Mapping[str, str] = {
     "bool": "BOOLEAN",
@@ -46,6 +48,7 @@ Schema = Mapping[str, str]
 """Column name to type name, in order."""
 
 _LIST = re.compile(r"list<(\w+)>")
+_VECTOR = re.compile(r"vector\[([1-9]\d{0,4})\]")
 
 
 def list_of(item: str) -> str:
@@ -57,6 +60,18 @@ def item_type(name: str) -> str | None:
     """The item type of a list type's name; None if it isn't a list type."""
     match = _LIST.fullmatch(name)
     return match[1] if match else None
+
+
+def vector_size(name: str) -> int | None:
+    """How many numbers a vector type's name stands for; None if it isn't a vector type."""
+    match = _VECTOR.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def sql_type(name: str) -> str:
+    """The DuckDB type of a column type."""
+    size = vector_size(name)
+    return SQL_TYPES[name] if size is None else f"FLOAT[{size}]"
 
 
 def is_integer(name: str) -> bool:
@@ -81,6 +96,9 @@ def arrow_type(name: str) -> pa.DataType:
     item = item_type(name)
     if item is not None:
         return pa.list_(arrow_type(item))
+    size = vector_size(name)
+    if size is not None:
+        return pa.list_(pa.float32(), size)
     types: dict[str, Any] = {
         "bool": pa.bool_(),
         "int32": pa.int32(),

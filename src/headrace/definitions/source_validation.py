@@ -7,7 +7,7 @@ from typing import Any
 
 from headrace.definitions.entity import Entity
 from headrace.definitions.faults import column_fault, metadata_faults, name_faults, type_fault
-from headrace.definitions.schema import is_float
+from headrace.definitions.schema import is_float, vector_size
 from headrace.definitions.source import EventSource, Source
 from headrace.errors import nearest
 
@@ -27,6 +27,8 @@ def entity_faults(entity: Entity) -> Iterator[str]:
         fault = column_fault(key) or type_fault(kind)
         if fault is None and is_float(kind):
             fault = f"a key can't be {kind}: equal floats aren't the same key everywhere; use int64 or string"
+        if fault is None and vector_size(kind) is not None:
+            fault = f"a key can't be {kind}; use int64 or string"
         if fault is not None:
             yield f"{where}, key {key!r}: {fault}"
 

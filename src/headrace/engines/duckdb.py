@@ -22,7 +22,7 @@ import psutil
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.definitions.schema import SQL_TYPES, arrow_schema, arrow_type
+from headrace.definitions.schema import SQL_TYPES, arrow_schema, arrow_type, sql_type, vector_size
 from headrace.engines.engine import GroupRead
 from headrace.errors import InvalidInputError, SettingsError, StorageError
 from headrace.kernel.inputs import GroupInputs, group_inputs
@@ -43,7 +43,7 @@ ROW_BYTES, COLUMN_BYTES = 72, 48
 _ARRIVAL = {"__arrival": f'COALESCE("{SEQUENCE}", "{OFFSET}")', PARTITION: f'"{PARTITION}"'}
 """The order of arrival, by column."""
 
-_PLAIN = re.compile(r'CAST\(\((?:"([^"]+)"|(\w+))\) AS (\w+)\)')
+_PLAIN = re.compile(r'CAST\(\((?:"([^"]+)"|(\w+))\) AS (\w+(?:\[\d+\])?)\)')
 _PLAIN_TYPES = {sql: arrow_type(name) for name, sql in SQL_TYPES.items()}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 
@@ -208,9 +208,13 @@ class DuckDBEngine:
         with self._connection.cursor() as cursor, _errors():
             held = {column.lower() for column in cursor.sql(f"FROM {rows}").columns}
         wanted = {**read.group.source.schema, SEQUENCE: "int64"}
-        lacking = [(name, SQL_TYPES[kind]) for name, kind in wanted.items() if name.lower() not in held]
-        nulls = "".join(f", NULL::{kind} AS {_quoted(name)}" for name, kind in lacking)
-        return f"(SELECT *{nulls} FROM {rows})" if lacking else rows
+        nulls = "".join(
+            f", NULL::{sql_type(kind)} AS {_quoted(name)}" for name, kind in wanted.items() if name.lower() not in held
+        )
+        vectors = {name: kind for name, kind in wanted.items() if name.lower() in held and vector_size(kind) is not None}
+        casts = ", ".join(f"{_quoted(name)}::{sql_type(kind)} AS {_quoted(name)}" for name, kind in vectors.items())
+        replaced = f" REPLACE ({casts})" if casts else ""  # to Parquet a vector is a list
+        return f"(SELECT *{replaced}{nulls} FROM {rows})" if replaced or nulls else rows
 
     def _query(self, sql: str, **tables: pa.Table) -> pa.Table:
         with self._connection.cursor() as cursor, _errors():
@@ -360,9 +364,16 @@ def _plain_column(rows: pa.Table, sql: str) -> pa.ChunkedArray | None:
     """The column that an expression merely names, if it already has the type to cast to."""
     match = _PLAIN.fullmatch(sql)
     name = match and (match[1] or match[2])
-    if not match or name not in rows.column_names or rows.schema.field(name).type != _PLAIN_TYPES.get(match[3]):
+    if not match or name not in rows.column_names or not _is_of(rows.schema.field(name).type, match[3]):
         return None
     return rows.column(name)
+
+
+def _is_of(kind: pa.DataType, sql: str) -> bool:
+    """Whether an Arrow type is that of a DuckDB type."""
+    if pa.types.is_fixed_size_list(kind):
+        return bool(kind.value_type == pa.float32() and sql == f"FLOAT[{kind.list_size}]")
+    return bool(kind == _PLAIN_TYPES.get(sql))
 
 
 def _inverse(places: Sequence[Ints]) -> Ints:

@@ -27,6 +27,8 @@ def _type_name(kind: pa.DataType) -> str:
 
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return f"list<{_type_name(kind.value_type)}>"
+    if pa.types.is_fixed_size_list(kind):
+        return f"vector<{_type_name(kind.value_type)}>[{kind.list_size}]"
     if pa.types.is_dictionary(kind):
         return _type_name(kind.value_type)
     return str(kind).removeprefix("large_").removesuffix("_view")
@@ -44,6 +46,8 @@ def _add(digest: Any, column: pa.Array) -> None:
         _add(digest, column.dictionary_decode())
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
         digest.update(_lengths(column.value_lengths()))
+        _add(digest, column.flatten())
+    elif pa.types.is_fixed_size_list(kind):
         _add(digest, column.flatten())
     elif pa.types.is_null(kind):
         return

@@ -97,11 +97,14 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 
 
 def to_pandas_column(column: pa.ChunkedArray) -> Any:
-    """A pandas Series: whole numbers and bools with gaps as nullable types, float gaps as NaN, lists as Python lists."""
+    """A pandas Series: whole numbers and bools with gaps as nullable types, float gaps as NaN, lists as Python lists, vectors as
+    NumPy arrays."""
     import pandas as pd
     import pyarrow as pa
 
     kind = column.type
+    if pa.types.is_fixed_size_list(kind):
+        return column.to_pandas()
     if pa.types.is_list(kind):
         return pd.Series(column.to_pylist(), dtype="object")
     if column.null_count and (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):

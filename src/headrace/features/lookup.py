@@ -18,7 +18,7 @@ from headrace.features.history import History
 from headrace.features.ingest import Ingest
 from headrace.features.online import OnlineGroups
 from headrace.features.served import Served
-from headrace.features.values import NULL_VALUE, PRESENT, GroupColumns, columns_of, finish_values, to_arrow
+from headrace.features.values import NULL_VALUE, PRESENT, GroupColumns, columns_of, finish_values, to_arrow, to_values
 from headrace.online.state import GroupState
 from headrace.online.store import Stored
 
@@ -80,7 +80,8 @@ class OnlineFeatures:
             return np.array(rows, np.float64).reshape(len(columns), len(self)).T
         table = np.empty((len(self), len(columns)), object)
         for position, column in enumerate(columns):
-            table[:, position] = column
+            for row, value in enumerate(column):  # NumPy would spread the items of lists and vectors
+                table[row, position] = value
         return table
 
 
@@ -269,7 +270,7 @@ def _compute(
     }
     columns |= {name: _input(name, asked[name]) for name in view.view.request_inputs}
     for name, column in on_demand.compute(view, columns, rows).items():
-        values[name] = column.to_pylist()
+        values[name] = to_values(column)
         statuses[name] = [NULL_VALUE if value is None else PRESENT for value in values[name]]
         times[name] = [None] * rows
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.definitions.aggregation import Aggregation
 from headrace.definitions.on_demand import OnDemandFeature
-from headrace.definitions.schema import arrow_type, is_float, is_integer
+from headrace.definitions.schema import arrow_type, is_float, is_integer, vector_size
 from headrace.definitions.version import ViewVersion
 from headrace.definitions.view import on_demand_order
 from headrace.errors import HeadraceError, InvalidInputError
@@ -100,6 +100,9 @@ def _to_numpy(column: pa.Array, dtype: str, *, nullable: bool) -> np.ndarray[Any
     import numpy as np
     import pyarrow as pa
 
+    size = vector_size(dtype)
+    if size is not None:
+        return _matrix(column, size)
     if dtype == "timestamp":
         filled = column.cast(pa.timestamp("us")) if column.null_count == 0 else column.cast(pa.int64()).fill_null(-(2**63))
         return np.asarray(filled.to_numpy(zero_copy_only=False)).astype("datetime64[us]")
@@ -114,20 +117,34 @@ def _to_numpy(column: pa.Array, dtype: str, *, nullable: bool) -> np.ndarray[Any
     return values
 
 
+def _matrix(column: pa.Array, size: int) -> np.ndarray[Any, Any]:
+    """Vectors as the rows of a float32 array, those of null as NaN."""
+    import numpy as np
+
+    valid = column.is_valid().to_numpy(zero_copy_only=False)
+    rows = np.full((len(column), size), np.nan, np.float32)
+    rows[valid] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
+    return rows
+
+
 def _output(item: OnDemandFeature, result: Any, rows: int) -> pa.Array:
     import numpy as np
     import pyarrow as pa
 
-    values = np.asarray(result)
-    if values.shape != (rows,):
+    values, size = np.asarray(result), vector_size(item.dtype)
+    if values.shape != ((rows,) if size is None else (rows, size)):
+        wanted = "one value per row" if size is None else f"an array of shape ({rows}, {size})"
         msg = (
-            f"on-demand feature {item.name!r} returned an array of shape {values.shape} for {rows} rows; "
-            "it must return one value per row"
+            f"on-demand feature {item.name!r} returned an array of shape {values.shape} for {rows} rows; it must return {wanted}"
         )
         raise InvalidInputError(msg)
     kind = arrow_type(item.dtype)
     try:
-        if is_integer(item.dtype) and values.dtype.kind == "f":  # NaN is null, the rest must be whole
+        if size is not None:
+            missing = np.isnan(values).any(axis=1)
+            numbers = pa.array(np.ascontiguousarray(values, np.float32).reshape(-1))
+            column = pa.FixedSizeListArray.from_arrays(numbers, type=kind, mask=pa.array(missing))
+        elif is_integer(item.dtype) and values.dtype.kind == "f":  # NaN is null, the rest must be whole
             column = pa.array(values, from_pandas=True).cast(kind)
         elif item.dtype == "timestamp" and values.dtype.kind == "M":
             column = pa.array(values.astype("datetime64[us]"), from_pandas=True).cast(kind)

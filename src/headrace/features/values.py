@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.definitions.aggregation import Feature
 from headrace.definitions.group import FeatureGroup
-from headrace.definitions.schema import arrow_type
+from headrace.definitions.schema import arrow_type, vector_size
 from headrace.definitions.version import GroupVersion, ViewVersion
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ __all__ = [
     "finish_columns",
     "finish_values",
     "to_arrow",
+    "to_values",
 ]
 
 PRESENT = "PRESENT"
@@ -99,7 +100,7 @@ def fill(column: Any, default: Any) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not pa.types.is_list(column.type):
+    if not pa.types.is_nested(column.type):
         return pc.fill_null(column, pa.scalar(default, column.type))
     return pa.array([default if item is None else item for item in column.to_pylist()], column.type)
 
@@ -120,8 +121,8 @@ def finish_values(
     if feature.default is not None and None in values:
         default = to_arrow([feature.default], feature.dtype)[0].as_py()  # 2 is 2.0 in a feature of floats
         values[:] = [default if value is None else value for value in values]
-    if feature.dtype in _FROM_STORED:
-        convert = _FROM_STORED[feature.dtype]
+    convert = _to_vector if vector_size(feature.dtype) is not None else _FROM_STORED.get(feature.dtype)
+    if convert is not None:
         values[:] = [None if value is None else convert(value) for value in values]
     return values, statuses
 
@@ -131,6 +132,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def _to_datetime(value: Any) -> datetime:
     return _EPOCH + timedelta(microseconds=value) if isinstance(value, int) else value
+
+
+def _to_vector(value: Any) -> Any:
+    import numpy as np
+
+    return np.frombuffer(value, "<f4") if isinstance(value, bytes) else np.asarray(value, np.float32)
 
 
 def _to_date(value: Any) -> date:
@@ -143,7 +150,17 @@ _FROM_STORED: dict[str, Callable[[Any], Any]] = {
     "list<timestamp>": lambda items: [_to_datetime(item) for item in items],
     "list<date>": lambda items: [_to_date(item) for item in items],
 }
-"""Online states hold times as integers; a caller gets what Arrow and pandas would give."""
+"""Online states hold times as integers and vectors as bytes; a caller gets what Arrow and pandas would give."""
+
+
+def to_values(column: pa.Array) -> list[Any]:
+    """The values of a feature as callers get them: vectors as NumPy arrays."""
+    import pyarrow as pa
+
+    values: list[Any] = column.to_pylist()
+    if pa.types.is_fixed_size_list(column.type):
+        return [None if value is None else _to_vector(value) for value in values]
+    return values
 
 
 def to_arrow(values: Sequence[Any], dtype: str) -> pa.Array:

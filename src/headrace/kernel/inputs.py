@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from headrace.definitions.aggregation import Aggregation, Feature
 from headrace.definitions.group import FeatureGroup
-from headrace.definitions.schema import SQL_TYPES
+from headrace.definitions.schema import sql_type
 
 __all__ = ["FeatureInput", "GroupInputs", "group_inputs"]
 
@@ -50,9 +50,9 @@ def group_inputs(group: FeatureGroup, names: Sequence[str] | None = None) -> Gro
     for feature in group.resolved if names is None else [group.feature(name) for name in names]:
         value = feature.value
         if isinstance(value, Aggregation):
-            argument = None if value.argument is None else add(f"CAST(({value.argument}) AS {SQL_TYPES[feature.argument_dtype]})")
+            argument = None if value.argument is None else add(f"CAST(({value.argument}) AS {sql_type(feature.argument_dtype)})")
             where = None if value.where is None else add(f"COALESCE(({value.where}), FALSE)")
         else:
-            argument, where = add(f"CAST(({value.expression}) AS {SQL_TYPES[feature.dtype]})"), None
+            argument, where = add(f"CAST(({value.expression}) AS {sql_type(feature.dtype)})"), None
         features.append(FeatureInput(feature, argument, where))
     return GroupInputs({column: sql for sql, column in columns.items()}, tuple(features))

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.definitions.schema import arrow_type, is_float, is_integer
+from headrace.definitions.schema import arrow_type, is_float, is_integer, vector_size
 from headrace.lake.columns import Column
 
 __all__ = ["CastError", "cast"]
@@ -32,6 +32,8 @@ def cast(column: Column, kind: str) -> pa.ChunkedArray:
     values, target = column.values, arrow_type(kind)
     if pa.types.is_null(values.type) or (column.gaps_as_nan and values.null_count == len(values)):
         return pa.chunked_array([pa.nulls(len(values), target)])
+    if vector_size(kind) is not None:
+        return _to_vectors(column.name, values, target)
     if pa.types.is_timestamp(values.type) and kind == "timestamp":
         return _to_micros(column.name, values)
     if values.type == target:
@@ -39,6 +41,31 @@ def cast(column: Column, kind: str) -> pa.ChunkedArray:
     if _may_fit(values, kind, gaps_as_nan=column.gaps_as_nan):
         return _exactly(column.name, values, target)
     raise CastError(_mismatch(column.name, values, kind))
+
+
+def _to_vectors(name: str, values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Lists of the right length as vectors; their numbers are rounded to 32 bits."""
+    size = target.list_size
+    held = values.type
+    lists = pa.types.is_list(held) or pa.types.is_large_list(held) or pa.types.is_fixed_size_list(held)
+    if not lists or not (pa.types.is_floating(held.value_type) or pa.types.is_integer(held.value_type)):
+        shown = "" if (row := first_row(pc.is_valid(values))) is None else f" ({_short(values[row].as_py())} at row {row})"
+        msg = (
+            f"column {name!r} holds {_called(held)}{shown}, but vector[{size}] is expected; give a list or an array of {size} "
+            "numbers in each row, or one two-dimensional NumPy array"
+        )
+        raise CastError(msg)
+    row = first_row(pc.not_equal(pc.list_value_length(values), size))
+    if row is not None:
+        found = len(values[row].as_py())
+        msg = f"column {name!r}, row {row}: a vector of {found} numbers, but vector[{size}] is expected; give exactly {size}"
+        raise CastError(msg)
+    if any(chunk.flatten().null_count for chunk in values.chunks):
+        row = next(row for row, item in enumerate(values.to_pylist()) if item is not None and None in item)
+        msg = f"column {name!r}, row {row}: the vector lacks a number; give {size} numbers, or null for the whole vector"
+        raise CastError(msg)
+    plain = values.cast(pa.list_(pa.float32(), size) if pa.types.is_fixed_size_list(held) else pa.list_(pa.float32()), safe=False)
+    return plain.cast(target)
 
 
 def _may_fit(values: pa.ChunkedArray, kind: str, *, gaps_as_nan: bool) -> bool:

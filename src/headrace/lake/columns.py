@@ -108,6 +108,8 @@ def _from_objects(name: str, values: Any, *, pandas: bool) -> Column:
     """A column of Python objects, NumPy values or a pandas Series."""
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
         return Column(name, _plain(pa.chunked_array(values) if isinstance(values, pa.Array) else values))
+    if getattr(values, "ndim", 1) == 2 and hasattr(values, "reshape"):
+        return _from_matrix(name, values)
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         return Column(name, None, f"column {name!r} is one {type(values).__name__}, not a column of values")
     items: Any = values
@@ -120,6 +122,14 @@ def _from_objects(name: str, values: Any, *, pandas: bool) -> Column:
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
         return Column(name, None, f"column {name!r} {_mixture(list(values))}")
     return Column(name, _nan_to_null(found) if pandas else found, gaps_as_nan=pandas)
+
+
+def _from_matrix(name: str, values: Any) -> Column:
+    """A column of vectors: the rows of a NumPy array."""
+    try:
+        return Column(name, pa.chunked_array([pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])]))
+    except (pa.ArrowException, ValueError, TypeError):
+        return Column(name, None, f"column {name!r} is an array of shape {values.shape} that holds no numbers")
 
 
 def _chunked(array: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:

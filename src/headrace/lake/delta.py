@@ -185,7 +185,7 @@ class DeltaLakeTable:
             place = held.get_field_index(column.name)
             if place < 0:
                 new.append(column)
-            elif held.field(place).type != column.type:
+            elif not _holds(held.field(place).type, column.type):
                 msg = (
                     f"column {column.name!r} of the lake table {self._root.name!r} holds {held.field(place).type}, "
                     f"but the source now says {column.type}; give the column or the source another name"
@@ -214,6 +214,13 @@ class DeltaLakeTable:
                 raise InvalidInputError(msg)
             columns.append(rows.column(column.name))
         return pa.table(columns, schema=self._schema)
+
+
+def _holds(held: pa.DataType, kind: pa.DataType) -> bool:
+    """Whether a Delta column holds a type: vectors are lists there."""
+    if pa.types.is_fixed_size_list(kind):
+        return bool(pa.types.is_list(held) and held.value_type == kind.value_type)
+    return bool(held == kind)
 
 
 def _version(table: DeltaTable | None) -> int:

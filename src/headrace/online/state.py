@@ -157,9 +157,12 @@ def _present(rows: pa.Table, names: Sequence[str]) -> pa.Table:
 
 
 def _numeric(column: Any) -> Any:
-    """Timestamps as int64 microseconds, dates as int32 days, texts and bytes of one layout, all else as it is; one array."""
+    """Vectors as their bytes, timestamps as int64 microseconds, dates as int32 days, texts and bytes of one layout, all else as
+    it is; one array."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     kind = array.type
+    if pa.types.is_fixed_size_list(kind):
+        return _packed(array)
     if pa.types.is_timestamp(kind):
         return array.cast(pa.timestamp("us", kind.tz)).view(pa.int64())
     if pa.types.is_date32(kind):
@@ -167,6 +170,15 @@ def _numeric(column: Any) -> Any:
     if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
         return array.cast(pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary())
     return array
+
+
+def _packed(array: pa.Array) -> pa.Array:
+    """Each vector's numbers as they lie in memory (little-endian, 32 bits each)."""
+    values = array.values.slice(array.offset * array.type.list_size, len(array) * array.type.list_size)
+    width = array.type.list_size * 4
+    numbers = np.ascontiguousarray(values.fill_null(0).to_numpy(zero_copy_only=False), "<f4")
+    packed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(array), [None, pa.py_buffer(numbers)])
+    return pc.if_else(array.is_valid(), packed.cast(pa.large_binary()), pa.scalar(None, pa.large_binary()))
 
 
 def _plain(column: Any) -> list[Any]:

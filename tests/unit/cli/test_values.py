@@ -94,3 +94,8 @@ def test_a_sparkline_marks_what_is_not_finite_and_stays_within_its_width():
     assert sparkline([5.0, 5.0]) == "▄▄"
     assert len(sparkline(list(range(1000)), width=60)) == 60
     assert sparkline(list(range(1000)), width=60)[-1] == "█"
+
+
+def test_a_vector_is_cut_and_its_length_told():
+    assert cell(np.array([0.5, 1, 2, 3, 4], np.float32)) == "[0.5, 1, 2, 3, …] (5)"
+    assert cell(np.array([0.25, 1], np.float32)) == "[0.25, 1] (2)"
