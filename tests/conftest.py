@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -56,3 +57,21 @@ def kafka_url():
 
     with kafka_broker() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """An S3 server that tests share: each takes a bucket of its own."""
+    from servers.s3 import S3Server
+
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server, monkeypatch, tmp_path):
+    """The URL of an empty bucket, s3://NAME; the environment leads to it, in child processes too."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return s3_server.make_bucket(f"bucket-{tmp_path.name.replace('_', '-')}-{uuid.uuid4().hex[:8]}"[-60:].strip("-"))

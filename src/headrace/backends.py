@@ -29,7 +29,6 @@ def open_lake(settings: Settings, clock: Clock) -> Lake:
     """The lake that the settings name."""
     from headrace.lake.delta import DeltaLake
 
-    _scheme("lake", settings.lake, ("file",))
     return DeltaLake(settings.lake, clock)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
+from pathlib import Path
 
-__all__ = ["SCHEMA", "STREAM", "TIME", "offsets", "rows"]
+import pyarrow as pa
+from deltalake import DeltaTable
+
+__all__ = ["SCHEMA", "STREAM", "TESTS", "TIME", "foreign", "offsets", "place_of", "rows"]
 
 SCHEMA = pa.schema([("user_id", pa.int64()), ("title", pa.string())])
-TIME = pa.timestamp("us", tz="UTC")
 STREAM = 0
+TESTS = str(Path(__file__).parents[1])
+TIME = pa.timestamp("us", tz="UTC")
 
 
 def rows(first, count, schema=SCHEMA):
@@ -26,3 +30,14 @@ def rows(first, count, schema=SCHEMA):
 
 def offsets(snapshot, **bounds):
     return [offset for batch in snapshot.scan(["_offset"], **bounds) for offset in batch.column("_offset").to_pylist()]
+
+
+def place_of(lake, source="ratings"):
+    """Where a table of the lake has its files."""
+    return lake.place.under("tables").under(source)
+
+
+def foreign(lake, source="ratings"):
+    """A table of the lake as another tool opens it."""
+    place = place_of(lake, source)
+    return DeltaTable(place.url, storage_options=place.options)

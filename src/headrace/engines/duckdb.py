@@ -201,7 +201,7 @@ class DuckDBEngine:
 
     def _source(self, read: GroupRead) -> str:
         """The snapshot's rows as a FROM clause; a column that the source got later than its files is null."""
-        files = ", ".join("'" + file.replace("'", "''") + "'" for file in read.snapshot.files())
+        files = ", ".join("'" + file.replace("'", "''") + "'" for file in read.snapshot.fetch(read.snapshot.files()))
         if not files:
             return "__nothing"
         rows = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"

@@ -1,7 +1,8 @@
-"""The lake in Delta tables on local files: one table per source, partitioned by the day that rows arrived."""
+"""The lake in Delta tables, in a folder or a bucket: one table per source, partitioned by the day that rows arrived."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from datetime import UTC
@@ -15,15 +16,19 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from headrace.clock import Clock, from_micros, system_clock
 from headrace.errors import ConflictError, InvalidInputError, NotFoundError, SettingsError
+from headrace.lake.bucket import SCHEMES, Bucket
+from headrace.lake.cache import FileCache
 from headrace.lake.faults import reading, writing
+from headrace.lake.folder import Folder
 from headrace.lake.kept import KeptFrames
-from headrace.lake.parquet import sync, write_files
+from headrace.lake.log import DAY, LOG, holds, open_table
+from headrace.lake.parquet import write_files
+from headrace.lake.place import Place
 from headrace.lake.snapshot import DeltaSnapshot, lane
 from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION, SEQUENCE, Appended
 
 __all__ = ["DeltaLake", "DeltaLakeTable"]
 
-_DAY = "_day"  # the partition column of every table: the day (UTC) that the rows arrived
 _TIME = pa.timestamp("us", tz="UTC")
 _CONFIGURATION = {
     "delta.appendOnly": "true",
@@ -33,21 +38,22 @@ _CONFIGURATION = {
 
 
 class DeltaLake:
-    """All tables under one folder, and the frames kept beside them.
+    """All tables at one place, and the frames kept beside them.
 
     Args:
-        root: a folder, as a path or a `file://` URL; made at the first write.
+        root: a folder, as a path or a `file://` URL, made at the first write; or a bucket, as `s3://bucket/prefix` (gs, az).
         clock: says which day it is when rows arrive.
+        cache: the folder for copies of a bucket's files. Default: `headrace/lake` in the user's folder for caches.
 
     Raises:
-        SettingsError: the URL isn't one of a local folder.
+        SettingsError: the URL is none of these.
     """
 
-    def __init__(self, root: str | Path, clock: Clock = system_clock) -> None:
-        self.root = _local(root)
+    def __init__(self, root: str | Path, clock: Clock = system_clock, cache: str | Path = "") -> None:
+        self.place = _place(root, Path(cache) if cache else _cache())
         self._clock = clock
         self._tables: dict[str, DeltaLakeTable] = {}
-        self._frames = KeptFrames(self.root / "frames")
+        self._frames = KeptFrames(self.place.under("frames"))
         self._lock = threading.Lock()
 
     def table(self, source: str, schema: pa.Schema) -> DeltaLakeTable:
@@ -55,7 +61,7 @@ class DeltaLake:
         with self._lock:
             table = self._tables.get(source)
             if table is None or table.source_schema != schema:
-                table = DeltaLakeTable(self.root / "tables" / quote(source, safe=""), schema, self._clock)
+                table = DeltaLakeTable(source, self.place.under("tables").under(quote(source, safe="")), schema, self._clock)
                 self._tables[source] = table
             return table
 
@@ -71,13 +77,14 @@ class DeltaLake:
 class DeltaLakeTable:
     """One source's table. Threads and processes may append and read at once."""
 
-    def __init__(self, root: Path, schema: pa.Schema, clock: Clock) -> None:
+    def __init__(self, source: str, place: Place, schema: pa.Schema, clock: Clock) -> None:
         self.source_schema = schema
-        self._root = root
+        self._source = source
+        self._place = place
         self._schema = _with_order(schema)
         self._clock = clock
         self._table: DeltaTable | None = None
-        self._snapshot = DeltaSnapshot(root, self._schema, None)
+        self._snapshot = DeltaSnapshot(place, self._schema, None)
         self._lock = threading.Lock()
 
     def append(self, rows: pa.Table, *, partition: int, batch_id: str | None = None) -> Appended:
@@ -92,7 +99,7 @@ class DeltaLakeTable:
             StorageError: the disk is full or the folder read-only; nothing was changed.
         """
         rows = self._prepared(rows, partition)
-        with self._lock, writing(f"the lake table {self._root}"):
+        with self._lock, writing(f"the lake table {self._place.url}"):
             start = seen = _version(self._newest())
             while True:
                 try:
@@ -107,18 +114,18 @@ class DeltaLakeTable:
 
     def holds_batch(self, batch_id: str) -> bool:
         """Whether this batch has landed."""
-        with self._lock, reading(f"the log of the lake table {self._root}"):
+        with self._lock, reading(f"the log of the lake table {self._place.url}"):
             table = self._newest()
             return table is not None and table.transaction_version(_batch(batch_id)) is not None
 
     def snapshot(self, version: int | None = None) -> DeltaSnapshot:
         """The table now, or as it was at a version. Raises NotFoundError for a version that is gone."""
-        with self._lock, reading(f"the log of the lake table {self._root}"):
+        with self._lock, reading(f"the log of the lake table {self._place.url}"):
             table = self._newest()
             if version is not None and version != _version(table):
-                return DeltaSnapshot(self._root, self._schema, self._at(version))
+                return DeltaSnapshot(self._place, self._schema, self._at(version))
             if self._snapshot.version != _version(table):
-                self._snapshot = DeltaSnapshot(self._root, self._schema, table)
+                self._snapshot = DeltaSnapshot(self._place, self._schema, table)
             return self._snapshot
 
     def _append(self, rows: pa.Table, partition: int, batch_id: str | None) -> Appended:
@@ -136,29 +143,30 @@ class DeltaLakeTable:
 
     def _commit(self, table: DeltaTable, rows: pa.Table, transactions: Mapping[str, int]) -> int:
         """Commit the rows; returns a version that has them. After an error the files stay: the commit may have landed."""
-        table.create_write_transaction(
-            [*write_files(self._root, {_DAY: self._day()}, rows)],
-            "append",
-            table.schema(),
-            [_DAY],
-            commit_properties=CommitProperties(app_transactions=[Transaction(*item) for item in transactions.items()]),
-        )
-        table.update_incremental()
+        files = write_files(self._place, {DAY: self._day()}, rows)
+        properties = CommitProperties(app_transactions=[Transaction(*item) for item in transactions.items()])
+        try:
+            table.create_write_transaction([*files], "append", table.schema(), [DAY], commit_properties=properties)
+        except (DeltaError, OSError):
+            table.update_incremental()
+            if not holds(table, files):
+                raise
+        else:
+            table.update_incremental()
         return int(table.version())
 
     def _sync(self, seen: int) -> None:
         """Make the commits after a version durable: `deltalake` leaves them to the operating system."""
-        log = self._root / "_delta_log"
-        sync(*(log / f"{version:020}.json" for version in range(seen + 1, _version(self._table) + 1)), log)
+        self._place.flush(LOG, [f"{version:020}.json" for version in range(seen + 1, _version(self._table) + 1)])
 
     def _newest(self) -> DeltaTable | None:
         """The table as it is now; None if it was never written."""
-        with reading(f"the log of the lake table {self._root}"):
+        with reading(f"the log of the lake table {self._place.url}"):
             if self._table is not None:
                 self._table.update_incremental()
-            elif (self._root / "_delta_log").is_dir():
+            else:
                 try:
-                    self._table = DeltaTable(self._root)
+                    self._table = open_table(self._place)
                 except TableNotFoundError:  # another process is just making it
                     return None
             return self._table
@@ -168,17 +176,19 @@ class DeltaLakeTable:
             return None
         try:
             if version <= _version(self._table):
-                return DeltaTable(self._root, version=version)
+                return open_table(self._place, version)
         except TableNotFoundError:  # another tool has cut the log
             pass
-        msg = f"the lake table {self._root.name!r} has no version {version}"
+        msg = f"the lake table {self._source!r} has no version {version}"
         raise NotFoundError(msg)
 
     def _ready(self) -> DeltaTable:
         """The table, made if need be, with all columns."""
-        schema = self._schema.append(pa.field(_DAY, pa.date32()))
+        schema = self._schema.append(pa.field(DAY, pa.date32()))
         if self._table is None:
-            self._table = DeltaTable.create(self._root, schema, partition_by=[_DAY], configuration=_CONFIGURATION)
+            self._table = DeltaTable.create(
+                self._place.url, schema, partition_by=[DAY], configuration=_CONFIGURATION, storage_options=self._place.options
+            )
         held = pa.schema(self._table.schema())
         new = []
         for column in schema:
@@ -187,7 +197,7 @@ class DeltaLakeTable:
                 new.append(column)
             elif not _holds(held.field(place).type, column.type):
                 msg = (
-                    f"column {column.name!r} of the lake table {self._root.name!r} holds {held.field(place).type}, "
+                    f"column {column.name!r} of the lake table {self._source!r} holds {held.field(place).type}, "
                     f"but the source now says {column.type}; give the column or the source another name"
                 )
                 raise ConflictError(msg)
@@ -210,7 +220,7 @@ class DeltaLakeTable:
                 continue
             if column.name not in rows.column_names or rows.schema.field(column.name).type != column.type:
                 wanted = f"need a column {column.name!r} of type {column.type}"
-                msg = f"rows for the lake table {self._root.name!r} {wanted}; got {rows.schema}"
+                msg = f"rows for the lake table {self._source!r} {wanted}; got {rows.schema}"
                 raise InvalidInputError(msg)
             columns.append(rows.column(column.name))
         return pa.table(columns, schema=self._schema)
@@ -243,11 +253,20 @@ def _batch(batch_id: str) -> str:
     return f"batch/{batch_id}"
 
 
-def _local(root: str | Path) -> Path:
+def _place(root: str | Path, cache: Path) -> Place:
     url = urlsplit(str(root))
+    if url.scheme in SCHEMES:
+        return Bucket.at(str(root), FileCache(cache))
     if url.scheme == "file":
-        return Path(unquote(url.path)).resolve()
+        return Folder(Path(unquote(url.path)).resolve())
     if "://" in str(root):
-        msg = f"setting 'lake' is {str(root)!r}, but the lake is kept in a local folder: give a path or a file:// URL"
+        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        msg = (
+            f"setting 'lake' is {str(root)!r}, which no lake is kept at: give a path, or a URL that begins with file://, {known}"
+        )
         raise SettingsError(msg)
-    return Path(root).resolve()
+    return Folder(Path(root).resolve())
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace" / "lake"

@@ -1,4 +1,4 @@
-"""What can go wrong with files, told as our errors with advice."""
+"""What can go wrong with files, on a disk and in an object store, told as our errors with advice."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
+from obstore.exceptions import BaseError
 
 from headrace.errors import IntegrityError, StorageError
+from headrace.lake.refusals import refusal
 
 __all__ = ["reading", "writing"]
 
@@ -24,8 +26,9 @@ def writing(what: str) -> Iterator[None]:
     """Raise a StorageError that says what to do if the block can't write."""
     try:
         yield
-    except (OSError, DeltaError) as error:
-        msg = f"{what} can't be written: {_first_line(error)}. {_advice(error)}"
+    except (OSError, DeltaError, BaseError) as error:
+        remote = refusal(error)
+        msg = f"{what} can't be written: {remote or f'{_first_line(error)}. {_advice(error)}'}"
         raise StorageError(msg) from error
 
 
@@ -34,11 +37,12 @@ def reading(what: str) -> Iterator[None]:
     """Raise an IntegrityError if what the block reads is missing or damaged, a StorageError if it may not be read."""
     try:
         yield
-    except (OSError, pa.ArrowException, DeltaError, ValueError) as error:
-        if _number(error) in _REFUSED:
-            msg = f"{what} can't be read: {_first_line(error)}. Give this user permission to read it"
+    except (OSError, pa.ArrowException, DeltaError, BaseError, ValueError) as error:
+        remote = refusal(error)
+        if remote or _number(error) in _REFUSED:
+            msg = f"{what} can't be read: {remote or f'{_first_line(error)}. Give this user permission to read it'}"
             raise StorageError(msg) from error
-        msg = f"{what} is damaged or incomplete: {_first_line(error)}. Restore the folder from a backup"
+        msg = f"{what} is damaged or incomplete: {_first_line(error)}. Restore it from a backup"
         raise IntegrityError(msg) from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
@@ -11,7 +10,8 @@ import pyarrow.parquet as pq
 
 from headrace.errors import IntegrityError, NotFoundError
 from headrace.lake.faults import reading, writing
-from headrace.lake.parquet import sync, write_parquet
+from headrace.lake.parquet import write_parquet
+from headrace.lake.place import Place
 
 __all__ = ["KeptFrames"]
 
@@ -21,47 +21,40 @@ _CURRENT = "SHA256"
 class KeptFrames:
     """A folder per name with the Parquet file, named by its SHA-256, and a file that says which hash is current."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, place: Place) -> None:
+        self._place = place
 
     def write(self, name: str, frame: pa.Table) -> None:
         """Keep a frame under a name, durable when this returns; an existing one is replaced in one step."""
-        folder = self._folder(name)
-        with writing(f"the frame {name!r} in {self._root}"):
-            folder.mkdir(parents=True, exist_ok=True)
-            staged = folder / "staged"
+        place = self._folder(name)
+        with writing(f"the frame {name!r} in {self._place.url}"), place.staging() as staging:
+            staged = staging / "frame"
             write_parquet(staged, frame)
-            digest = _sha256(staged)
-            staged.replace(folder / f"{digest}.parquet")
-            staged.write_text(digest)
-            sync(staged, folder)
-            staged.replace(folder / _CURRENT)
-            sync(folder)
-            for path in folder.glob("*.parquet"):
-                if path.stem != digest:
-                    path.unlink()
+            with staged.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            place.publish(staged, f"{digest}.parquet")
+            pointer = staging / _CURRENT
+            pointer.write_text(digest)
+            place.publish(pointer, _CURRENT)
+            place.delete([found.path for found in place.list() if found.path.endswith(".parquet") and digest not in found.path])
 
     def read(self, name: str) -> pa.Table:
         """A kept frame. Raises NotFoundError, and IntegrityError if its bytes have changed."""
-        folder = self._folder(name)
-        current = folder / _CURRENT
-        if not current.exists():
-            raise NotFoundError.of("frame", name, self._names())
-        with reading(f"the frame {name!r} in {self._root}"):
-            digest = current.read_text()
-            path = folder / f"{digest}.parquet"
-            if _sha256(path) != digest:
+        place = self._folder(name)
+        with reading(f"the frame {name!r} in {self._place.url}"):
+            try:
+                digest = place.get(_CURRENT).to_pybytes().decode()
+            except FileNotFoundError:
+                raise NotFoundError.of("frame", name, self._names()) from None
+            data = place.get(f"{digest}.parquet")
+            if hashlib.sha256(data).hexdigest() != digest:
+                path = place.names([f"{digest}.parquet"])[0]
                 msg = f"the frame {name!r} doesn't match its SHA-256: {path} has changed since; restore it from a backup"
                 raise IntegrityError(msg)
-            return pq.read_table(path, partitioning=None)
+            return pq.read_table(pa.BufferReader(data), partitioning=None)
 
-    def _folder(self, name: str) -> Path:
-        return self._root / quote(name, safe="")
+    def _folder(self, name: str) -> Place:
+        return self._place.under(quote(name, safe=""))
 
-    def _names(self) -> list[str]:
-        return [unquote(folder.name) for folder in self._root.iterdir() if folder.is_dir()] if self._root.is_dir() else []
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    def _names(self) -> set[str]:
+        return {unquote(found.path.partition("/")[0]) for found in self._place.list()}

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,64 +16,56 @@ import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
 from headrace.ids import new_id
+from headrace.lake.place import Place
 from headrace.lake.table import OFFSET, PARTITION
 
-__all__ = ["IN_ORDER", "sync", "write_files", "write_parquet"]
+__all__ = ["FILE_ROWS", "IN_ORDER", "write_files", "write_parquet"]
 
 IN_ORDER = r"/[0-9a-f]{32}\.parquet$"
 """The names that `write_files` gives, in which rows are in the order of arrival: tools that rewrite a table give other names."""
-_FILE_ROWS = 2_000_000
+FILE_ROWS = 2_000_000
+"""Rows at most in a file."""
 _ROW_GROUP = 262_144
 
 
-def write_files(root: Path, day: Mapping[str, str], rows: pa.Table) -> list[AddAction]:
-    """Write a table's rows under `root`, as they are ordered, durable when this returns.
+def write_files(place: Place, day: Mapping[str, str | None], rows: pa.Table, *, fresh: bool = True) -> list[AddAction]:
+    """Write a table's rows under `place`, as they are ordered, durable when this returns.
 
     Args:
-        root: the table's folder.
+        place: the table's place.
         day: the partition column and its value.
         rows: without the partition column. No rows, no files.
+        fresh: whether the table didn't hold the rows before.
 
     Returns:
         What brings the files into the table, with the ranges of PARTITION and OFFSET. If one can't be written, none is left.
     """
     folder = "/".join(f"{name}={value}" for name, value in day.items())
-    parts = {f"{folder}/{new_id()}.parquet": rows.slice(start, _FILE_ROWS) for start in range(0, rows.num_rows, _FILE_ROWS)}
-    if parts:
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            sizes = list(pool.map(lambda path: write_parquet(root / path, parts[path]), parts))
-        if parts:
-            sync(root / folder, root)
-    except BaseException:
-        for path in parts:
-            (root / path).unlink(missing_ok=True)
-        raise
-    now = time.time_ns() // 1_000_000
-    return [AddAction(path, size, day, now, True, _statistics(parts[path])) for path, size in zip(parts, sizes, strict=True)]
+    parts = {f"{folder}/{new_id()}.parquet": rows.slice(start, FILE_ROWS) for start in range(0, rows.num_rows, FILE_ROWS)}
+    if not parts:
+        return []
+    with place.staging() as staging:
 
+        def write(path: str) -> int:
+            staged = staging / path.rpartition("/")[2]
+            write_parquet(staged, parts[path])
+            return place.publish(staged, path)
 
-def write_parquet(path: Path, rows: pa.Table) -> int:
-    """Write a file, durable when this returns; returns its size in bytes. Half a file is removed."""
-    texts = [field.name for field in rows.schema if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
-    try:
-        pq.write_table(rows, path, compression="zstd", row_group_size=_ROW_GROUP, use_dictionary=texts)
-        sync(path)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return path.stat().st_size
-
-
-def sync(*paths: Path) -> None:
-    """Make files durable, and the names in folders."""
-    for path in paths:
-        handle = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                sizes = list(pool.map(write, parts))
+        except BaseException:
+            with suppress(Exception):  # the error that stopped it says more
+                place.delete(list(parts))
+            raise
+    now = time.time_ns() // 1_000_000
+    return [AddAction(path, size, day, now, fresh, _statistics(parts[path])) for path, size in zip(parts, sizes, strict=True)]
+
+
+def write_parquet(path: Path, rows: pa.Table) -> None:
+    """Write a file."""
+    texts = [field.name for field in rows.schema if pa.types.is_string(field.type) or pa.types.is_binary(field.type)]
+    pq.write_table(rows, path, compression="zstd", row_group_size=_ROW_GROUP, use_dictionary=texts)
 
 
 def _statistics(rows: pa.Table) -> str:

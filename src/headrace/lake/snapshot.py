@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,13 +12,14 @@ from deltalake import DeltaTable
 
 from headrace.lake.faults import reading
 from headrace.lake.parquet import IN_ORDER
+from headrace.lake.place import Fetch, Place
 from headrace.lake.table import OFFSET, PARTITION
 
 __all__ = ["DeltaSnapshot", "lane"]
 
 _BATCH_ROWS = 131_072
 _READ_AHEAD = 4  # batches and files decoded ahead of the reader: keeps two cores busy, bounds the memory
-_FILES = pa.schema([("path", pa.string()), ("num_records", pa.int64())])
+_FILES = pa.schema([("path", pa.string()), ("size_bytes", pa.int64()), ("num_records", pa.int64())])
 _RANGES = pa.schema([(f"{end}.{name}", pa.int64()) for name in (PARTITION, OFFSET) for end in ("min", "max")])
 
 
@@ -27,13 +27,13 @@ class DeltaSnapshot:
     """A table at one version: later appends don't change it.
 
     Args:
-        root: the table's folder.
+        place: the table's place.
         schema: the columns of a row; one that older files lack is null there.
         table: the table at this version, of which nothing is kept; None if it was never written.
     """
 
-    def __init__(self, root: Path, schema: pa.Schema, table: DeltaTable | None) -> None:
-        self._root = root
+    def __init__(self, place: Place, schema: pa.Schema, table: DeltaTable | None) -> None:
+        self._place = place
         self._schema = schema
         self._version = -1 if table is None else int(table.version())
         self._files = _files(table)
@@ -45,12 +45,21 @@ class DeltaSnapshot:
         return self._version
 
     def files(self) -> Sequence[str]:
-        """The Parquet files, as absolute paths, oldest first."""
-        return self._paths(self._files)
+        """The Parquet files, as absolute paths or URLs, oldest first."""
+        return self._place.names(self._files.column("path").to_pylist())
+
+    @property
+    def fetch(self) -> Fetch:
+        """Gives paths on the machine that calls it which hold the files of these names. It can be pickled."""
+        return self._place.fetch
 
     def count(self) -> int:
         """The number of rows, from the log."""
         return pc.sum(self._files.column("num_records")).as_py() or 0
+
+    def size(self) -> int:
+        """The bytes of its files, from the log."""
+        return pc.sum(self._files.column("size_bytes")).as_py() or 0
 
     def committed(self, partition: int) -> int:
         """The highest offset of the partition that the table holds; -1 if it has none."""
@@ -74,8 +83,8 @@ class DeltaSnapshot:
         if not files.num_rows:
             yield from _empty(self._schema, columns)
             return
-        with reading(f"the lake table {self._root}"):
-            rows = ds.dataset(self._paths(files), schema=self._schema, format="parquet")
+        with reading(f"the lake table {self._place.url}"):
+            rows = self._dataset(files)
             options = {"filter": _condition(partition, after, through)}
             if partition is None or pc.all(pc.match_substring_regex(files.column("path"), IN_ORDER)).as_py():
                 ahead = {"batch_size": _BATCH_ROWS, "batch_readahead": _READ_AHEAD, "fragment_readahead": _READ_AHEAD}
@@ -93,13 +102,14 @@ class DeltaSnapshot:
         ends = pa.table({PARTITION: partition, OFFSET: offset}).filter(told)
         rest = self._files.filter(pc.invert(told))
         if rest.num_rows:
-            rows = ds.dataset(self._paths(rest), schema=self._schema, format="parquet").to_table([PARTITION, OFFSET])
+            rows = self._dataset(rest).to_table([PARTITION, OFFSET])
             ends = pa.concat_tables([ends, rows.cast(ends.schema)])
         found = ends.group_by(PARTITION).aggregate([(OFFSET, "max")]).to_pylist()
         return {row[PARTITION]: row[f"{OFFSET}_max"] for row in sorted(found, key=itemgetter(PARTITION))}
 
-    def _paths(self, files: pa.Table) -> list[str]:
-        return [str(self._root / path) for path in files.column("path").to_pylist()]
+    def _dataset(self, files: pa.Table) -> ds.Dataset:
+        here = self._place.fetch(self._place.names(files.column("path").to_pylist()))
+        return ds.dataset(list(here), schema=self._schema, format="parquet")
 
     def _matching(self, partition: int | None, after: int | None, through: int | None) -> pa.Table:
         """The files that may hold such rows; those without statistics may."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -53,11 +53,20 @@ class Snapshot(Protocol):
         ...
 
     def files(self) -> Sequence[str]:
-        """The Parquet files, as absolute paths or URLs that DuckDB and pyarrow read, oldest first."""
+        """The Parquet files, as absolute paths or URLs, oldest first; `fetch` makes them readable."""
+        ...
+
+    @property
+    def fetch(self) -> Callable[[Sequence[str]], Sequence[str]]:
+        """Gives for the files' names paths on the machine that calls it, which DuckDB and pyarrow read. It can be pickled."""
         ...
 
     def count(self) -> int:
         """The number of rows, from the table's own statistics."""
+        ...
+
+    def size(self) -> int:
+        """The bytes of its files."""
         ...
 
     def scan(
