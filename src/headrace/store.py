@@ -86,6 +86,11 @@ class Store:
         """The kept training sets: `get`, `all`."""
         return self._features.training_sets
 
+    @property
+    def lookup(self) -> OnlineReads:
+        """What answers online reads; a server asks it."""
+        return self._features.lookup
+
     def plan(self, definitions: Sequence[Any]) -> Plan:
         """What `apply` would change, readable with `print`. Nothing is changed.
 
@@ -171,7 +176,12 @@ class Store:
             return self.training_sets.make(view, labels, timestamp, label=label, name=name, as_known=as_known, progress=progress)
 
     def online_features(
-        self, view: str, entities: Mapping[str, Any], at: Any = None, sample: float | None = None
+        self,
+        view: str,
+        entities: Mapping[str, Any],
+        at: Any = None,
+        sample: float | None = None,
+        max_staleness: float | None = None,
     ) -> OnlineFeatures:
         """The values now for some entities, in milliseconds.
 
@@ -180,8 +190,10 @@ class Store:
             entities: join keys and request inputs; scalars are repeated to the length of the lists.
             at: the moment to answer for, a datetime. Default: now.
             sample: the share of keys whose answers are kept for `verify`, 0 to 1. Default: the setting `sample`.
+            max_staleness: seconds that the states behind the answer may be old: then ones that were read lately, in this process
+                or in the server, may answer. Default: none.
         """
-        return self._features.lookup.read(view, entities, at, sample)
+        return self._features.lookup.read(view, entities, at, sample, max_staleness)
 
     def verify(
         self, view: str, since: str | None = None, limit: int | None = None, *, as_known: bool = False

@@ -13,13 +13,14 @@ from headrace.definitions.schema import arrow_type
 from headrace.definitions.version import ViewVersion, without_on_demand
 from headrace.errors import InvalidInputError
 from headrace.features import on_demand
+from headrace.features.cache import StateCache, checked_staleness
 from headrace.features.frames import to_model_frame
 from headrace.features.history import History
 from headrace.features.ingest import Ingest
 from headrace.features.online import OnlineGroups
 from headrace.features.served import Served
 from headrace.features.values import NULL_VALUE, PRESENT, GroupColumns, columns_of, finish_values, to_arrow, to_values
-from headrace.online.state import GroupState
+from headrace.online.state import GroupState, Reading
 from headrace.online.store import Stored
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["Lookup", "OnlineFeatures", "broadcast", "complete", "listed", "types_of"]
+
+
+MOST_PLANS = 1000
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,10 @@ class OnlineFeatures:
         return table
 
 
+class _NotAtOnce(Exception):  # noqa: N818 - no error: another way is taken
+    """The online store alone can't answer."""
+
+
 @dataclass(frozen=True)
 class _GroupPlan:
     columns: GroupColumns
@@ -119,8 +127,16 @@ class Lookup:
         self._clock = clock
         self._served = served
         self._plans: dict[str, _Plan] = {}
+        self._cache = StateCache(groups.read)
 
-    def read(self, reference: str, entities: Mapping[str, Any], at: Any = None, sample: float | None = None) -> OnlineFeatures:
+    def read(
+        self,
+        reference: str,
+        entities: Mapping[str, Any],
+        at: Any = None,
+        sample: float | None = None,
+        max_staleness: float | None = None,
+    ) -> OnlineFeatures:
         """The features of a view for some entities.
 
         Args:
@@ -128,13 +144,38 @@ class Lookup:
             entities: join keys and request inputs; scalars are broadcast to the length of the lists.
             at: the moment to answer for. Default: now.
             sample: the share of keys whose answers are kept for `verify`. Default: the setting.
+            max_staleness: seconds that the states behind the answer may be old, so that kept ones may answer. Default: none.
 
         Raises:
             NotFoundError: no such view.
             InvalidInputError: a key is missing or of the wrong type, or the columns differ in length.
         """
         view = self._catalog.view(reference)
-        return self._read(view, self._plans.get(view.id) or self._plan(view.id, view), entities, at, sample)
+        plan = self._plans.get(view.id) or self._plan(view.id, view)
+        return self._read(view, plan, entities, at, sample, checked_staleness(max_staleness))
+
+    def read_made(self, view: ViewVersion, entities: Mapping[str, Any]) -> OnlineFeatures:
+        """As `read`, for a view that no catalog holds, made of group versions. Its id must name what it reads."""
+        return self._read(view, self._plans.get(view.id) or self._plan(view.id, view), entities, None, 0.0)
+
+    def read_at_once(
+        self,
+        view: ViewVersion,
+        entities: Mapping[str, Any],
+        sample: float | None = None,
+        max_staleness: float | None = None,
+    ) -> OnlineFeatures | None:
+        """As `read` for now, if one read of the online store is all it takes; None if it isn't: then ask `read`.
+
+        That is when the view is read for the first time, has on-demand features, or an answer has to come from the lake.
+        """
+        plan = self._plans.get(view.id)
+        if plan is None or plan.on_demand:
+            return None
+        try:
+            return self._read(view, plan, entities, None, sample, checked_staleness(max_staleness), at_once=True)
+        except _NotAtOnce:
+            return None
 
     def inputs(self, reference: str, entities: Mapping[str, Any], at: Any = None, sample: float | None = None) -> OnlineFeatures:
         """The same without on-demand features, for those who compute them elsewhere with `complete`. Raises as `read` does."""
@@ -142,7 +183,17 @@ class Lookup:
         name = f"{view.id} without on-demand features"
         return self._read(view, self._plans.get(name) or self._plan(name, view), entities, at, sample)
 
-    def _read(self, view: ViewVersion, plan: _Plan, entities: Mapping[str, Any], at: Any, sample: float | None) -> OnlineFeatures:
+    def _read(
+        self,
+        view: ViewVersion,
+        plan: _Plan,
+        entities: Mapping[str, Any],
+        at: Any,
+        sample: float | None,
+        staleness: float = 0.0,
+        *,
+        at_once: bool = False,
+    ) -> OnlineFeatures:
         moment = self._clock() if at is None else to_micros(at)
         asked, rows = broadcast(view.id, plan.keys, plan.inputs, entities)
         requests = [(group.columns.version.id, _encode(group, asked)) for group in plan.groups]
@@ -151,9 +202,14 @@ class Lookup:
         times: dict[str, Sequence[int | None]] = {}
         share = self._served.share if sample is None else sample
         chosen = self._served.choose(view, asked, share) if share else []
-        found, positions = self._groups.read_with_positions(requests) if chosen else (self._groups.read(requests), [])
+        found, positions = self._states(requests, staleness, with_positions=bool(chosen))
         for place, (group, states) in enumerate(zip(plan.groups, found, strict=True)):
-            self._read_group(group, states, asked, moment, values, statuses, times, positions[place][0] if chosen else None)
+            reading = group.state.read(states, moment, group.names)
+            if reading.inexact:
+                if at_once:
+                    raise _NotAtOnce
+                self._from_history(group, reading, asked, moment, positions[place][0] if chosen else None)
+            _finish(group, reading, moment, values, statuses, times)
         if plan.on_demand:
             _compute(view, plan.types, asked, rows, values, statuses, times)
         answer = _ordered(plan.order, OnlineFeatures(view.id, asked, values, statuses, moment, times, plan.types))
@@ -177,59 +233,59 @@ class Lookup:
             types_of(view),
             on_demand=bool(asked.on_demand),
         )
+        if len(self._plans) >= MOST_PLANS:  # clients can ask for views that nobody defined
+            self._plans.clear()
         self._plans[name] = plan
         return plan
 
-    def _read_group(
-        self,
-        group: _GroupPlan,
-        states: list[Stored],
-        asked: Mapping[str, list[Any]],
-        moment: int,
-        values: dict[str, list[Any]],
-        statuses: dict[str, list[str]],
-        times: dict[str, Sequence[int | None]],
-        reflected: list[Mapping[int, int]] | None,
-    ) -> None:
-        reading = group.state.read(states, moment, group.names)
-        columns, seen = reading.values, reading.times
-        if reading.inexact:
-            through = self._from_history(group, reading.inexact, asked, moment, columns, seen)
-            if reflected is not None:
-                for row in reading.inexact:
-                    reflected[row] = through
-        ttl = group.columns.group.ttl_micros
-        for feature, outs in group.features:
-            finished, states_of = finish_values(feature, ttl, columns[feature.name], seen, moment)
-            for out in outs:
-                values[out], statuses[out], times[out] = finished, states_of, seen
+    def _states(
+        self, requests: Sequence[tuple[str, Sequence[bytes | None]]], staleness: float, *, with_positions: bool
+    ) -> tuple[list[list[Stored]], list[tuple[list[Mapping[int, int]], str]]]:
+        if with_positions:
+            return self._groups.read_with_positions(requests)
+        return self._cache.read(requests, staleness) if staleness else self._groups.read(requests), []
 
     def _from_history(
         self,
         group: _GroupPlan,
-        inexact: Sequence[int],
+        reading: Reading,
         asked: Mapping[str, list[Any]],
         moment: int,
-        columns: dict[str, list[Any]],
-        seen: list[int | None],
-    ) -> Mapping[int, int]:
+        reflected: list[Mapping[int, int]] | None,
+    ) -> None:
         """Answer the rows that the online state can't answer exactly (a moment before its newest event) from the lake,
-        restricted to what the online state reflects: partition to offset, returned."""
+        restricted to what the online state reflects; `reflected` is told what that is."""
         import pyarrow as pa
 
         version = group.columns.version
         through = self._groups.status(version).applied
         kinds = version.group.entity.keys
         queries = {
-            request: pa.array([asked[request][row] for row in inexact], arrow_type(kinds[key]))
+            request: pa.array([asked[request][row] for row in reading.inexact], arrow_type(kinds[key]))
             for key, request in group.columns.keys.items()
         }
         found, found_times = self._history.values_at(group.columns, pa.table(queries), moment, through)
-        for position, row in enumerate(inexact):
-            seen[row] = found_times[position]
+        for position, row in enumerate(reading.inexact):
+            reading.times[row] = found_times[position]
             for name, column in found.items():
-                columns[name][row] = column[position]
-        return through
+                reading.values[name][row] = column[position]
+            if reflected is not None:
+                reflected[row] = through
+
+
+def _finish(
+    group: _GroupPlan,
+    reading: Reading,
+    moment: int,
+    values: dict[str, list[Any]],
+    statuses: dict[str, list[str]],
+    times: dict[str, Sequence[int | None]],
+) -> None:
+    ttl = group.columns.group.ttl_micros
+    for feature, outs in group.features:
+        finished, states_of = finish_values(feature, ttl, reading.values[feature.name], reading.times, moment)
+        for out in outs:
+            values[out], statuses[out], times[out] = finished, states_of, reading.times
 
 
 def types_of(view: ViewVersion) -> dict[str, str]:

@@ -117,7 +117,14 @@ class KeptTrainingSets(Protocol):
 class OnlineReads(Protocol):
     """Answers online reads."""
 
-    def read(self, reference: str, entities: Mapping[str, Any], at: Any = None, sample: float | None = None) -> OnlineFeatures:
+    def read(
+        self,
+        reference: str,
+        entities: Mapping[str, Any],
+        at: Any = None,
+        sample: float | None = None,
+        max_staleness: float | None = None,
+    ) -> OnlineFeatures:
         """The features of a view for some entities; `sample` is the share of keys whose answers are kept."""
         ...
 

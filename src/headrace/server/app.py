@@ -11,6 +11,7 @@ from headrace.server.endpoint import Endpoint
 from headrace.server.guard import Guard
 from headrace.server.logs import AccessLog
 from headrace.server.metrics import Metrics
+from headrace.server.native import catalog, features, online
 
 if TYPE_CHECKING:
     from headrace.store import Store
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["ENDPOINTS", "make_app"]
 
 ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint("POST", "/api/v1/features/online", "features:read", online.ONLINE),
+    Endpoint("POST", "/api/v1/features/historical", "features:read", features.HISTORICAL),
+    Endpoint("POST", "/api/v1/push", "features:write", features.PUSH),
+    Endpoint("GET", "/api/v1/freshness", "features:read", features.FRESHNESS),
+    Endpoint("GET", "/api/v1/catalog", "definitions:read", catalog.CATALOG),
+    Endpoint("GET", "/api/v1/catalog/{kind}/{name}", "definitions:read", catalog.DEFINITION),
     Endpoint("GET", "/health", "", health.HEALTH),
     Endpoint("GET", "/ready", "", health.READY),
     Endpoint("GET", "/version", "", health.VERSION),

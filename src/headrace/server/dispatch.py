@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -152,7 +152,7 @@ class Dispatcher:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             reply = self._failed(error, dialect, request_id)
-        await _send(send, reply, request_id.encode("latin-1"), with_body=method != "HEAD")
+        await self._send(send, reply, request_id.encode("latin-1"), with_body=method != "HEAD")
         seconds = time.perf_counter() - began
         self._metrics.served(route or "none", method, reply.status, seconds)
         self._access.add(request_id, method, path, reply.status, seconds, scope.get("client"))
@@ -236,6 +236,23 @@ class Dispatcher:
         finally:
             self._busy -= 1
 
+    async def _send(self, send: Send, reply: Reply, request_id: bytes, *, with_body: bool) -> None:
+        headers = [(b"content-type", reply.media_type.encode()), (b"x-request-id", request_id)]
+        headers += [(name.encode(), value.encode("latin-1", "replace")) for name, value in reply.headers.items()]
+        body = reply.body
+        if isinstance(body, bytes):
+            headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        if not with_body:
+            body = b""
+        while not isinstance(body, bytes):  # each piece may take its time to be made
+            piece = await asyncio.get_running_loop().run_in_executor(self._pool, next, body, None)
+            if piece is None:
+                body = b""
+            else:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": body})
+
     def _failed(self, error: Exception, dialect: Dialect, request_id: str) -> Reply:
         status, _ = status_of(error)
         if status == 500:
@@ -253,22 +270,3 @@ _RENDERERS: dict[Dialect, Callable[[Exception, str], Reply]] = {"native": _nativ
 
 def _dialect(_path: str) -> Dialect:
     return "native"
-
-
-async def _send(send: Send, reply: Reply, request_id: bytes, *, with_body: bool) -> None:
-    headers = [(b"content-type", reply.media_type.encode()), (b"x-request-id", request_id)]
-    headers += [(name.encode(), value.encode("latin-1", "replace")) for name, value in reply.headers.items()]
-    body = reply.body
-    if isinstance(body, bytes):
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body if with_body else b""})
-        return
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await _send_pieces(send, body if with_body else iter(()))
-
-
-async def _send_pieces(send: Send, pieces: Iterator[bytes]) -> None:
-    for piece in pieces:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})

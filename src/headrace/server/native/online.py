@@ -1,0 +1,147 @@
+"""POST /api/v1/features/online: the values now, column by column, as JSON."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import orjson
+
+from headrace.clock import isoformat
+from headrace.definitions.plain import parse_time, plain, reader_of
+from headrace.definitions.schema import is_float, item_type
+from headrace.definitions.version import ViewVersion
+from headrace.features.lookup import Lookup, OnlineFeatures
+from headrace.server.endpoint import Operation
+from headrace.server.http import Call, Reply
+from headrace.server.schema import Content, Field, Record
+
+__all__ = ["ONLINE", "read_entities", "render_column"]
+
+_ASKED = Record(
+    "OnlineRequest",
+    {
+        "view": Field("A feature view: `ranking`, or one version of it, `ranking:3`.", required=True),
+        "entities": Field(
+            "Join keys and request inputs: a list of values each, or one value, which is repeated. Timestamps are RFC 3339, "
+            "dates ISO 8601, bytes base64.",
+            ("object",),
+            required=True,
+        ),
+        "at": Field("The moment to answer for, RFC 3339. Default: now.", nullable=True),
+        "max_staleness_s": Field(
+            "How old, in seconds, the states behind the answer may be: then the server may answer from memory.",
+            ("number",),
+            nullable=True,
+        ),
+        "statuses": Field("Whether to send `statuses`.", ("boolean",), default=True),
+        "ages": Field("Whether to send `ages`.", ("boolean",), default=True),
+    },
+)
+_GIVEN = Record(
+    "OnlineFeatures",
+    {
+        "view": Field("The view version that answered."),
+        "at": Field("The moment that the answer is for, RFC 3339."),
+        "rows": Field("How many entities were asked for.", ("integer",)),
+        "keys": Field("The request's columns, a value per row.", ("object",)),
+        "values": Field("Feature to a value per row. Floats that aren't finite are `NaN`, `Infinity`, `-Infinity`.", ("object",)),
+        "statuses": Field("Feature to PRESENT, NULL_VALUE, NOT_FOUND or OUTSIDE_MAX_AGE per row.", ("object",)),
+        "ages": Field("Feature to the seconds since the newest event or record behind the value, or null.", ("object",)),
+    },
+)
+
+
+def _online(call: Call) -> Reply:
+    """The values of a view's features now, for some entities; one row an entity, in the order asked.
+
+    Names in `entities` that the view doesn't know are ignored. A key that is null or unknown gives null with status NOT_FOUND.
+    """
+    asked = _ASKED.read(call.json())
+    entities = read_entities(call.store.catalog.view(asked["view"]), asked["entities"])
+    at = None if asked["at"] is None else parse_time(asked["at"])
+    return _rendered(call, call.store.lookup.read(asked["view"], entities, at, None, asked["max_staleness_s"]), asked)
+
+
+def _online_at_once(call: Call) -> Reply | None:
+    """The same on the event loop, where the online store is in this process and one read of it answers."""
+    lookup = call.store.lookup
+    asked = _ASKED.read(call.json())
+    if asked["at"] is not None or not isinstance(lookup, Lookup):
+        return None
+    view = call.store.catalog.view(asked["view"])
+    found = lookup.read_at_once(view, read_entities(view, asked["entities"]), None, asked["max_staleness_s"])
+    return None if found is None else _rendered(call, found, asked)
+
+
+def read_entities(view: ViewVersion, entities: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A request's columns as the types of the view's join keys. Raises InvalidInputError."""
+    read: dict[str, Any] = {}
+    for name, kind in view.view.request_keys.items():
+        reader = reader_of(kind)
+        if reader is not None and name in entities:
+            given = entities[name]
+            read[name] = [_read(reader, item) for item in given] if isinstance(given, list) else _read(reader, given)
+    return {**entities, **read} if read else entities
+
+
+def _read(reader: Callable[[Any], Any], value: Any) -> Any:
+    return None if value is None else reader(value)
+
+
+def _rendered(call: Call, found: OnlineFeatures, asked: Mapping[str, Any]) -> Reply:
+    rows = len(found)
+    call.metrics.read(found.view, rows)
+    types = found.types
+    answer: dict[str, Any] = {
+        "view": found.view,
+        "at": isoformat(found.at),
+        "rows": rows,
+        "keys": {name: render_column(column, types.get(name, "")) for name, column in found.keys.items()},
+        "values": {name: render_column(column, types[name]) for name, column in found.values.items()},
+    }
+    if asked["statuses"]:
+        answer["statuses"] = found.statuses
+    if asked["ages"]:
+        answer["ages"] = _ages(found)
+    return Reply(orjson.dumps(answer, default=_default, option=orjson.OPT_UTC_Z))
+
+
+def render_column(column: Sequence[Any], kind: str) -> Any:
+    """A column as orjson writes it right: it makes null of floats that aren't finite, so those become text before."""
+    if is_float(kind):
+        return column if _all_finite(column) else [plain(value) for value in column]
+    if not kind or is_float(item_type(kind) or ""):
+        return plain(column)
+    return column
+
+
+def _all_finite(column: Sequence[Any]) -> bool:
+    try:
+        return isfinite(sum(column))  # an overflow of finite numbers only costs the slow way
+    except TypeError:  # a null among them
+        return isfinite(sum([value for value in column if value is not None]))
+
+
+def _ages(found: OnlineFeatures) -> dict[str, orjson.Fragment]:
+    """Ages by feature, the features of a group written once."""
+    written: dict[int, orjson.Fragment] = {}
+    ages = {}
+    for name, times in found.times.items():
+        fragment = written.get(id(times))
+        if fragment is None:
+            column = [None if time is None else (found.at - time) / 1e6 for time in times]
+            fragment = written[id(times)] = orjson.Fragment(orjson.dumps(column))
+        ages[name] = fragment
+    return ages
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(value)
+
+
+ONLINE = Operation(_online, takes=(Content(record=_ASKED),), gives=(Content(record=_GIVEN),), quick=_online_at_once)
