@@ -9,22 +9,7 @@ import socket
 import httpx
 import pytest
 
-import headrace as hr
 from servers.headrace import HeadraceServer, headrace_server
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("project")
-    hr.connect(folder).close()
-    (folder / "headrace.toml").touch()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def url(project):
-    with headrace_server(project) as url:
-        yield url
 
 
 def test_it_says_that_it_lives_and_that_its_stores_answer(url):
