@@ -41,12 +41,13 @@ $(READY): pyproject.toml
 	@echo "installing into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --editable ".[demo,kafka,polars,redis,sklearn,spark]" --group dev
+	@$(BIN)/python -m pip install --quiet --editable ".[demo,kafka,polars,postgres,redis,sklearn,spark]" --group dev
 	@touch $@
 
 $(SERVERS): $(READY)
 	@missing=""; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	command -v java >/dev/null || missing="$$missing openjdk-17-jre-headless"; \
 	if [ -n "$$missing" ]; then \
 		echo "installing$$missing"; \

@@ -75,3 +75,20 @@ def bucket(s3_server, monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return s3_server.make_bucket(f"bucket-{tmp_path.name.replace('_', '-')}-{uuid.uuid4().hex[:8]}"[-60:].strip("-"))
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server that tests share: each takes a database of its own."""
+    from servers.postgresql import PostgresServer
+
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def catalog_url(request, tmp_path):
+    """The URL of an empty catalog, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'catalog.db'}"
+    return request.getfixturevalue("postgres").new_database()

@@ -126,7 +126,11 @@ def _open_features(
         groups, repeats = OnlineGroups(online, engine, clock), Repeats(seen, clock)
         log = open_event_log(settings, catalog, lake, groups, repeats, clock, opened)
         closing = opened.pop_all()  # from here on it's the store that closes them
-    lock = _lock_in(settings.project / STATE_FOLDER / "locks")
+    beside = _lock_in(settings.project / STATE_FOLDER / "locks")
+
+    def lock(name: str) -> AbstractContextManager[Any]:
+        return database.lock(name) or beside(name)
+
     feed = Feed(lake, log, groups)
     ingest = Ingest(catalog, feed, log, groups, repeats, clock, lock)
     history = History(catalog, ingest, engine)

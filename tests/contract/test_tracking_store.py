@@ -15,12 +15,10 @@ from headrace.sql.tracking import tracking_stores
 from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Metric, ModelOutput, Run
 from headrace.tracking.search import parse_filter, parse_order
 
-BACKENDS = ["sqlite"]
 
-
-@pytest.fixture(params=BACKENDS)
-def stores(request, tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'catalog.db'}")
+@pytest.fixture
+def stores(catalog_url):
+    database = Database(catalog_url)
     yield tracking_stores(database)
     database.close()
 

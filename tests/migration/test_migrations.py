@@ -19,7 +19,7 @@ from alembic.script import ScriptDirectory
 import headrace.sql.tables
 from contract.catalog_workers import open_and_close
 from headrace.errors import SettingsError, StorageError
-from headrace.sql import database as database_module
+from headrace.sql import sqlite as sqlite_module
 from headrace.sql.database import HEAD, Database
 from headrace.sql.migrations import configuration, downgrade, upgrade
 
@@ -192,15 +192,15 @@ def test_a_folder_in_the_way_says_so(tmp_path):
 
 
 def test_a_catalog_that_stays_locked_says_so(path, database, monkeypatch):
-    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite_module, "BUSY_SECONDS", 0.05)
     impatient = Database(f"sqlite:///{path}")
     with database.write(), pytest.raises(StorageError, match="another process held it"), impatient.write():
         pass
     impatient.close()
 
 
-@pytest.mark.parametrize("url", ["postgresql://db/headrace", "sqlite://", "sqlite:///:memory:", "catalog.db"])
-def test_what_is_not_a_sqlite_file_is_refused(url):
+@pytest.mark.parametrize("url", ["mysql://db/headrace", "postgresql://db", "sqlite://", "sqlite:///:memory:", "catalog.db"])
+def test_what_is_no_place_for_a_catalog_is_refused(url):
     with pytest.raises(SettingsError, match="setting 'catalog'"):
         Database(url)
 

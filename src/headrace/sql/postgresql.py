@@ -1,0 +1,128 @@
+"""The catalog in PostgreSQL, through psycopg 3 and a pool. Writers of one scope queue at an advisory lock and never deadlock."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import ClassVar
+
+import sqlalchemy as sa
+
+from headrace.errors import MissingExtraError
+
+__all__ = ["PostgreSQL"]
+
+CONNECT_SECONDS = 10
+POOL, OVERFLOW = 10, 20
+STAMP_SECONDS = 0.5
+"""How long commits of other processes may go unnoticed by `stamp`: it is asked at every online read, and must cost nothing."""
+
+_ADVICE = {
+    "refused": "start the server, or point 'catalog' at where it listens",
+    "could not translate": "check the host's name in 'catalog'",
+    "resolve": "check the host's name in 'catalog'",
+    "password": "check the user and the password in 'catalog', or set PGPASSWORD",
+    "does not exist": "create the role or the database: CREATE DATABASE headrace",
+    "permission": "grant the role the right to create and change tables there",
+    "too many": "too many connections: raise max_connections, or run fewer workers",
+    "timeout": "the server didn't answer in time: check the network and its load",
+    "terminat": "the server closed the connection: it was restarted or stopped; try again",
+    "closed": "the server closed the connection: it was restarted or stopped; try again",
+    "disk full": "the server's disk is full; free some space there",
+    "No space left": "the server's disk is full; free some space there",
+    "read-only": "it is a standby; point 'catalog' at the primary",
+}
+
+
+class PostgreSQL:
+    """The Dialect of a PostgreSQL database.
+
+    Raises:
+        MissingExtraError: psycopg isn't installed.
+    """
+
+    read_options: ClassVar[Mapping[str, object]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+    def __init__(self, url: sa.URL) -> None:
+        try:
+            import psycopg
+        except ImportError as error:
+            package = "psycopg"
+            raise MissingExtraError.of(package, "postgres") from error
+        self._bad_input = (psycopg.DataError, psycopg.errors.UntranslatableCharacter)
+        self.shown = url.set(query={}).render_as_string(hide_password=True).replace("+psycopg", "")
+        options = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "headrace", **url.query}
+        self.engine = sa.create_engine(
+            url.set(drivername="postgresql+psycopg", query=options), pool_size=POOL, max_overflow=OVERFLOW, pool_pre_ping=True
+        )
+        self._stamped = (0, -1.0)
+        self._commits = 0
+        self._stamp_lock = threading.Lock()
+
+    def begin_read(self, connection: sa.Connection) -> None:
+        """Nothing: `read_options` makes the transaction see one state."""
+
+    def begin_write(self, connection: sa.Connection, scope: str) -> None:
+        """Wait until the transaction is alone in writing within the scope."""
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%(key)s)", {"key": _key(scope)})
+
+    @contextmanager
+    def migrating(self, connection: sa.Connection) -> Iterator[None]:
+        """One transaction, alone: PostgreSQL changes tables within transactions."""
+        with connection.begin():
+            self.begin_write(connection, "migration")
+            yield
+
+    def stamp(self) -> int:
+        """The revision of the definitions, asked at most every STAMP_SECONDS, and this process's own commits."""
+        with self._stamp_lock:
+            revision, asked = self._stamped
+            if time.monotonic() - asked > STAMP_SECONDS:
+                with self.engine.connect() as connection:
+                    revision = int(connection.exec_driver_sql("SELECT revision FROM definition_revision").scalar_one())
+                self._stamped = revision, time.monotonic()
+            return (revision << 24) + self._commits
+
+    def advice(self, error: BaseException | None) -> str:
+        """What to do about an error of the server or the connection."""
+        text = str(error)
+        return next((words for mark, words in _ADVICE.items() if mark in text), "check the server and its log, then try again")
+
+    def is_bad_input(self, error: BaseException | None) -> bool:
+        """Whether the value is one that PostgreSQL can't hold, such as a text with a NUL character."""
+        return isinstance(error, self._bad_input) or "NUL" in str(error)
+
+    @contextmanager
+    def _held(self, name: str) -> Iterator[None]:
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            key = {"key": _key(f"lock/{name}")}
+            connection.exec_driver_sql("SELECT pg_advisory_lock(%(key)s)", key)
+            try:
+                yield
+            finally:
+                connection.exec_driver_sql("SELECT pg_advisory_unlock(%(key)s)", key)
+
+    def lock(self, name: str) -> AbstractContextManager[None]:
+        """An advisory lock of a session of its own: the server frees it when its holder dies."""
+        return self._held(name)
+
+    def committed(self) -> None:
+        """Let this process see its own commits at once."""
+        self._commits += 1
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def forget(self) -> None:
+        """Leave a parent process its connections."""
+        self.engine.dispose(close=False)
+        self._stamp_lock = threading.Lock()
+
+
+def _key(name: str) -> int:
+    """PostgreSQL names advisory locks by numbers of 64 bits."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8, person=b"headrace").digest(), "big", signed=True)

@@ -1,0 +1,138 @@
+"""The catalog in a SQLite file: WAL mode, every write one immediate transaction, so that two writers queue and never deadlock."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from headrace.errors import StorageError
+
+__all__ = ["BUSY_SECONDS", "SQLite"]
+
+BUSY_SECONDS = 60
+_ADVICE = {
+    "not a database": "it isn't a SQLite file; restore it from a backup, or point 'catalog' at another file",
+    "malformed": "it is damaged; restore it from a backup",
+    "readonly": "it is read-only; give write permission to the file and its folder",
+    "unable to open": "check that the file and its folder can be read and written",
+    "locked": f"another process held it for {BUSY_SECONDS} seconds; stop that process or try again",
+    "full": "the disk is full; free some space",
+}
+
+
+class SQLite:
+    """The Dialect of a SQLite file."""
+
+    read_options: ClassVar[Mapping[str, object]] = {}
+
+    def __init__(self, url: sa.URL) -> None:
+        self.shown = str(url.database)
+        _make_folder(Path(self.shown).parent)
+        self.engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, max_overflow=-1)
+        event.listen(self.engine, "connect", _configure)
+        self._watch: sqlite3.Connection | None = None
+        self._watch_lock = threading.Lock()
+
+    def begin_read(self, connection: sa.Connection) -> None:
+        """Begin a transaction that sees one state."""
+        connection.exec_driver_sql("BEGIN")
+
+    def begin_write(self, connection: sa.Connection, scope: str) -> None:  # noqa: ARG002 - a file has one writer
+        """Begin a transaction that is alone in writing."""
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    @contextmanager
+    def migrating(self, connection: sa.Connection) -> Iterator[None]:
+        """Turn references off while tables are changed: SQLite rebuilds a table by dropping it, which would delete what refers
+        to it. They are checked at the end."""
+        raw: Any = connection.connection.dbapi_connection
+        raw.execute("PRAGMA foreign_keys=OFF")
+        try:
+            with connection.begin():
+                self.begin_write(connection, "")
+                yield
+                if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+                    msg = f"the catalog {self.shown} has rows that refer to missing ones; it was left as it was"
+                    raise StorageError(msg)
+        finally:
+            raw.execute("PRAGMA foreign_keys=ON")
+
+    def stamp(self) -> int:
+        """SQLite's own count of the commits of other connections, asked through one that never writes."""
+        with self._watch_lock:
+            if self._watch is None:
+                self._watch = sqlite3.connect(self.shown, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
+            return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+
+    def advice(self, error: BaseException | None) -> str:
+        """What to do about an error of SQLite."""
+        text = str(error)
+        return next((words for mark, words in _ADVICE.items() if mark in text), "check the file, the disk and its permissions")
+
+    def is_bad_input(self, error: BaseException | None) -> bool:  # noqa: ARG002 - it holds any text and number that we give it
+        """Never: SQLite holds every value that reaches it."""
+        return False
+
+    def lock(self, name: str) -> None:
+        """None: the catalog is one machine's own."""
+
+    def committed(self) -> None:
+        """Nothing: the stamp sees commits by itself."""
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+        with self._watch_lock:
+            if self._watch is not None:
+                self._watch.close()
+                self._watch = None
+
+    def forget(self) -> None:
+        """Leave a parent process its connections."""
+        self.engine.dispose(close=False)
+        self._watch = None
+        self._watch_lock = threading.Lock()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"the catalog's folder {folder} can't be made: {error.strerror}; create it, or point 'catalog' at another place"
+        raise StorageError(msg) from error
+
+
+def _configure(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun by SQLite.begin
+    try:
+        with closing(connection.cursor()) as cursor:
+            _enter_wal(cursor)
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute("PRAGMA foreign_keys=ON")
+    except BaseException:  # the pool hasn't taken it yet, so nobody else would close it
+        connection.close()
+        raise
+
+
+def _enter_wal(cursor: sqlite3.Cursor) -> None:
+    """Switch a new file to WAL. SQLite doesn't wait for its lock here, so two processes that start at once need patience."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            if mode != "wal":
+                msg = "the catalog's file system has no shared memory, which SQLite's WAL needs; put 'catalog' on a local disk"
+                raise StorageError(msg)
