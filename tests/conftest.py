@@ -21,6 +21,19 @@ def _clean_settings(monkeypatch):
             monkeypatch.delenv(name)
 
 
+@pytest.fixture(scope="session")
+def spark_engine():
+    """A Spark engine on this machine, in a time zone far from UTC. Starting it takes seconds: all tests share one session."""
+    from headrace.engines.duckdb import DuckDBEngine
+    from headrace.engines.spark import SparkEngine
+
+    engine = SparkEngine("local[2]", DuckDBEngine())
+    engine.cluster.session().sparkContext.setLogLevel("OFF")
+    engine.cluster.session().conf.set("spark.sql.session.timeZone", "Asia/Kathmandu")
+    yield engine
+    engine.close()
+
+
 @pytest.fixture(autouse=True)
 def _own_modules(tmp_path_factory):
     """What a test's project made importable, and imported, is forgotten after it."""

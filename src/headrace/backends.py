@@ -14,13 +14,14 @@ from headrace.settings import Settings
 if TYPE_CHECKING:
     from headrace.catalog.service import Catalog
     from headrace.definitions.source import Source
+    from headrace.engines.engine import Engine
     from headrace.events.log import EventLog
     from headrace.features.online import OnlineGroups
     from headrace.features.repeats import Repeats
     from headrace.lake.table import Lake, Snapshot
     from headrace.online.store import OnlineStore, SeenIds
 
-__all__ = ["open_event_log", "open_lake", "open_online", "require_embedded"]
+__all__ = ["open_engine", "open_event_log", "open_lake", "open_online", "require_embedded"]
 
 REDIS = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 
@@ -82,16 +83,24 @@ def open_event_log(
     return Admission(log, catalog.source, catalog.groups_of, snapshot, groups, repeats)
 
 
+def open_engine(settings: Settings, local: Engine, closing: ExitStack) -> Engine:
+    """What reads history: the engine of this process, or one on a cluster that leaves rows in hand to it."""
+    if settings.engine == "duckdb":
+        return local
+    from headrace.engines.spark import SparkEngine
+
+    engine = SparkEngine(settings.engine, local, settings.memory_limit)
+    closing.callback(engine.close)
+    return engine
+
+
 def require_embedded(settings: Settings) -> None:
     """Refuse what this release has in one way only.
 
     Raises:
-        SettingsError: artifacts aren't in a folder, or the engine isn't DuckDB.
+        SettingsError: artifacts aren't in a folder.
     """
     _scheme("artifacts", settings.artifacts, ("file",))
-    if settings.engine != "duckdb":
-        msg = f"setting 'engine' is {settings.engine!r}, but this release has only 'duckdb'"
-        raise SettingsError(msg)
 
 
 def _scheme(name: str, value: str, known: tuple[str, ...]) -> str:

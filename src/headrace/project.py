@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.backends import open_event_log, open_lake, open_online, require_embedded
+from headrace.backends import open_engine, open_event_log, open_lake, open_online, require_embedded
 from headrace.clock import Clock, system_clock
 from headrace.errors import SettingsError, StorageError
 from headrace.settings import STATE_FOLDER, Settings, find_project, load_settings
@@ -125,6 +125,7 @@ def _open_features(
         online, seen = open_online(settings, opened)
         groups, repeats = OnlineGroups(online, engine, clock), Repeats(seen, clock)
         log = open_event_log(settings, catalog, lake, groups, repeats, clock, opened)
+        past = open_engine(settings, engine, opened)
         closing = opened.pop_all()  # from here on it's the store that closes them
     beside = _lock_in(settings.project / STATE_FOLDER / "locks")
 
@@ -133,7 +134,7 @@ def _open_features(
 
     feed = Feed(lake, log, groups)
     ingest = Ingest(catalog, feed, log, groups, repeats, clock, lock)
-    history = History(catalog, ingest, engine)
+    history = History(catalog, ingest, past)
     sets, edges = SqlTrainingSetStore(database), SqlLineageStore(database)
     served = Served(AnswerLog(lake, clock), float(settings.sample))
     closing.callback(served.log.close)
@@ -143,7 +144,7 @@ def _open_features(
         materializer=Materializer(catalog, ingest, feed, groups, pins),
         history=history,
         training_sets=TrainingSets(catalog, history, Kept(lake, sets, edges), clock, author),
-        lookup=Lookup(catalog, ingest, groups, history, clock, served),
+        lookup=Lookup(catalog, ingest, groups, History(catalog, ingest, engine), clock, served),  # a few keys: no cluster's work
         freshness=FreshnessReader(catalog, ingest, groups, clock),
         verifier=Verifier(catalog, ingest, engine, served, clock),
         close=closing.close,

@@ -26,8 +26,9 @@ class Settings:
         artifacts: folder or URL of content-addressed files. Default: `.headrace/artifacts`.
         online: folder or URL of the online store. Default: `.headrace/online`.
         events: folder or URL of the event log. Default: `.headrace/events`.
-        engine: `duckdb` (default) or the URL of a cluster.
-        memory_limit: bytes that one historical read may use, for example `4GB`. Default: half of the machine's memory.
+        engine: what reads history: `duckdb` (default), `spark` for this process's Spark session, or a Spark master.
+        memory_limit: bytes that one historical read may use, for example `4GB`. Default: half of the machine's memory. On Spark,
+            what each Python worker may use. Default: 1 GB.
         modules: import paths of the modules that hold definitions and on-demand functions.
         sample: the share of keys whose served features are kept for `headrace verify`, `0` (default: none) to `1`.
         fsync: `always` (default: a push is on disk when it returns) or `never` (the operating system decides when).

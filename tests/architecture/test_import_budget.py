@@ -27,6 +27,7 @@ HEAVY = {
     "prometheus_client",
     "psutil",
     "pyarrow",
+    "pyspark",
     "rich",
     "sklearn",
     "skops",

@@ -30,11 +30,13 @@ from headrace.kernel.point_in_time import NEVER, Events, Queries, latest_records
 from headrace.kernel.reflected import Reflected
 from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION, SEQUENCE
 
-__all__ = ["DuckDBEngine"]
+__all__ = ["DuckDBEngine", "no_rows"]
 
 Ints = NDArray[np.int64]
 Columns = list[pa.Array]
 
+BATCH_ROWS = 500_000
+"""Rows that are handed on together."""
 SMALL_TABLE = 500_000
 """Rows below which one part does: more would cost more than they save."""
 ROW_BYTES, COLUMN_BYTES = 72, 48
@@ -69,8 +71,12 @@ class DuckDBEngine:
         spill = str(Path(tempfile.gettempdir()) / f"headrace-{os.getpid()}").replace("'", "''")
         self._connection.execute(f"SET temp_directory = '{spill}'")
 
-    def read(self, queries: pa.Table, timestamp: str, read: GroupRead) -> pa.Table:
+    def read(self, queries: pa.Table, timestamp: str, read: GroupRead, rows: pa.Table | None = None) -> pa.Table:
         """The features of each query row as of its timestamp, in the rows' order, and EVENT_TIME.
+
+        Args:
+            queries, timestamp, read: as in Engine.
+            rows: look at these, as `rows` gave them, instead of the snapshot.
 
         Raises:
             InvalidInputError: an expression fails on a row, or an integer sum is beyond int64.
@@ -78,13 +84,33 @@ class DuckDBEngine:
         """
         asked = _Asked.of(queries, timestamp, read)
         inputs = group_inputs(read.group, read.features)
-        job = _Job(read, asked, inputs, self._source(read) if asked.entities.num_rows else "__nothing")
+        job = _Job(
+            read,
+            asked,
+            inputs,
+            self._source(read, read.snapshot.files()) if rows is None and asked.entities.num_rows else "__rows",
+            rows,
+        )
         columns, seen = self._records(job) if read.group.source.is_table else self._windows(job)
         named = {
             item.feature.name: column.cast(arrow_type(item.feature.dtype))
             for item, column in zip(inputs.features, columns, strict=True)
         }
         return pa.table({**named, EVENT_TIME: pa.array(seen, mask=seen == NEVER).cast(arrow_type("timestamp"))})
+
+    def rows(
+        self, read: GroupRead, files: Sequence[str], columns: Mapping[str, str], condition: str, **tables: pa.Table
+    ) -> Iterator[pa.RecordBatch]:
+        """Columns, name to SQL, of the rows in some files of the snapshot that count and meet a condition on them and `tables`.
+
+        Raises:
+            StorageError: a file can't be read.
+        """
+        sql = f"SELECT {_selected(columns)} FROM {self._source(read, files)} AS __source WHERE {_counted(read)} AND {condition}"
+        with self._connection.cursor() as cursor, _errors():
+            for name, table in tables.items():
+                cursor.register(name, table)
+            yield from cursor.sql(sql).to_arrow_reader(BATCH_ROWS)
 
     def project(self, rows: pa.Table, expressions: Mapping[str, str]) -> pa.Table:
         """Evaluate SQL expressions over each row; the rows' order is kept.
@@ -130,7 +156,7 @@ class DuckDBEngine:
             f"SELECT __slot, {_selected(job.inputs.expressions)} FROM {job.source} AS __source "
             f"JOIN __found ON {_quoted(OFFSET)} = __offset AND {_quoted(PARTITION)} = __partition",
             __found=found,
-            __nothing=job.no_rows,
+            __rows=job.in_hand,
         )
         row_of = np.empty(found.num_rows, np.int64)
         row_of[rows.column("__slot").to_numpy()] = np.arange(rows.num_rows)
@@ -160,7 +186,7 @@ class DuckDBEngine:
 
     def _parts(self, job: _Job, row_bytes: int) -> int:
         """As many parts as keep those that run at once within half of the limit: the other half is for DuckDB and results."""
-        rows = job.read.snapshot.count()
+        rows = job.read.snapshot.count() if job.rows is None else job.rows.num_rows
         fitting = max(self._limit // 2 // (row_bytes * self._threads), 1)
         if rows > fitting * self._threads:  # each part reads the files again: worth knowing how many rows are wanted at all
             rows = self._found(job, {"n": "count(*)"}, 0, 1).column("n")[0].as_py()
@@ -185,7 +211,7 @@ class DuckDBEngine:
         """What is wanted of the rows of one part's entities."""
         keys = job.read.group.key_columns.values()
         joined = " AND ".join(f"__source.{_quoted(column)} = __key{i}" for i, column in enumerate(keys))
-        tables = {"__entities": job.asked.entities_of(index, parts), "__nothing": job.no_rows}
+        tables = {"__entities": job.asked.entities_of(index, parts), "__rows": job.in_hand}
         limits = job.asked.limits_of(index, parts)
         ranked = ""
         if limits is not None:
@@ -199,11 +225,11 @@ class DuckDBEngine:
             **tables,
         )
 
-    def _source(self, read: GroupRead) -> str:
-        """The snapshot's rows as a FROM clause; a column that the source got later than its files is null."""
-        files = ", ".join("'" + file.replace("'", "''") + "'" for file in read.snapshot.fetch(read.snapshot.files()))
+    def _source(self, read: GroupRead, paths: Sequence[str]) -> str:
+        """The rows of files as a FROM clause; a column that the source got later than its files is null."""
+        files = ", ".join("'" + file.replace("'", "''") + "'" for file in read.snapshot.fetch(paths))
         if not files:
-            return "__nothing"
+            return "__rows"
         rows = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
         with self._connection.cursor() as cursor, _errors():
             held = {column.lower() for column in cursor.sql(f"FROM {rows}").columns}
@@ -225,18 +251,18 @@ class DuckDBEngine:
 
 @dataclass(frozen=True)
 class _Job:
-    """One read, its queries by entity, what its features need, and the FROM clause of the rows."""
+    """One read, its queries by entity, what its features need, the FROM clause of the rows, and those handed over."""
 
     read: GroupRead
     asked: _Asked
     inputs: GroupInputs
     source: str
+    rows: pa.Table | None
 
     @property
-    def no_rows(self) -> pa.Table:
-        """What there is to read if the table was never written, or nothing could match."""
-        extra = {EVENT_TIME: "timestamp", AVAILABLE_TIME: "timestamp", PARTITION: "int32", OFFSET: "int64", SEQUENCE: "int64"}
-        return arrow_schema({**self.read.group.source.schema, **extra}).empty_table()
+    def in_hand(self) -> pa.Table:
+        """What there is to read without files: what was handed over, else nothing."""
+        return no_rows(self.read) if self.rows is None else self.rows
 
 
 @dataclass(frozen=True)
@@ -328,6 +354,12 @@ class _Held:
             offsets[distinct[missing:]].astype(np.int64),
             partitions[distinct[missing:]].astype(np.int32),
         )
+
+
+def no_rows(read: GroupRead) -> pa.Table:
+    """None of the rows that a read looks at, with all columns."""
+    extra = {EVENT_TIME: "timestamp", AVAILABLE_TIME: "timestamp", PARTITION: "int32", OFFSET: "int64", SEQUENCE: "int64"}
+    return arrow_schema({**read.group.source.schema, **extra}).empty_table()
 
 
 @contextmanager
