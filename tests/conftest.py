@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import uuid
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -105,3 +106,26 @@ def catalog_url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'catalog.db'}"
     return request.getfixturevalue("postgres").new_database()
+
+
+@pytest.fixture(params=["embedded", "remote"])
+def connect(request):
+    """Opens a project as `hr.connect` does: by its directory, or through a server of it. Nobody must see a difference."""
+    import headrace as hr
+
+    with ExitStack() as stack:
+        yield hr.connect if request.param == "embedded" else _through_servers(stack)
+
+
+def _through_servers(stack):
+    import headrace as hr
+    from servers.inside import served
+
+    urls = {}
+
+    def connect(folder, **options):
+        if folder not in urls:
+            urls[folder] = stack.enter_context(served(folder, **options))
+        return hr.connect(urls[folder], **options)
+
+    return connect

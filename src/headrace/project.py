@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
     from headrace.definitions.version import GroupVersion, ViewVersion
     from headrace.features.materialize import Pins
     from headrace.lineage.store import LineageStore
+    from headrace.models.service import Models
+    from headrace.remote.transport import Transport
     from headrace.sql.database import Database
     from headrace.store import FeatureServices, Store
     from headrace.tracking.client.run import ActiveRun
+    from headrace.tracking.service import Runs
 
-__all__ = ["connect", "open_store", "start_run"]
+__all__ = ["connect", "open_remote", "open_store", "start_run"]
 
 _default: dict[Path, Store] = {}
 
@@ -34,16 +38,17 @@ def connect(target: str | os.PathLike[str] | None = None, *, clock: Clock = syst
     """Open a project.
 
     Args:
-        target: a directory. Default: the project here, the nearest folder at or above with a headrace.toml.
+        target: a directory, or the address of a server, `http://host:5000`. Default: what HEADRACE_SERVER names, else the
+            project here, the nearest folder at or above with a headrace.toml.
         clock: gives now in microseconds since 1970 UTC; for tests.
 
     Raises:
         SettingsError: headrace.toml holds something that can't be used.
         StorageError: a store can't be opened.
     """
+    target = os.environ.get("HEADRACE_SERVER") if target is None else target
     if isinstance(target, str) and "://" in target:
-        msg = f"{target!r} is a server's address; this release opens projects in a directory, for example hr.connect('.')"
-        raise SettingsError(msg)
+        return open_remote(target, clock)
     folder = find_project(Path.cwd()) if target is None else Path(target).expanduser()
     if folder.exists() and not folder.is_dir():
         msg = f"{folder} is a file; hr.connect takes a project's directory"
@@ -95,6 +100,59 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
             record_definitions=_lineage_writer(edges, clock),
             close=database.close,
         )
+    )
+
+
+def open_remote(url: str, clock: Clock = system_clock) -> Store:
+    """A Store over a project that a server keeps. Raises SettingsError for what isn't a server's address; asks nothing yet."""
+    from typing import cast
+
+    from headrace.catalog.service import Catalog
+    from headrace.remote.absent import Absent
+    from headrace.remote.definitions import RemoteCatalogStore
+    from headrace.remote.lineage import RemoteLineage
+    from headrace.remote.transport import Transport
+    from headrace.store import Services, Store
+
+    transport = Transport(url)
+    at = transport.url
+    author = _user()
+    local = load_settings(find_project(Path.cwd()))
+    _make_importable(local)
+    catalog = Catalog(RemoteCatalogStore(transport), clock, author, local.modules)
+    return Store(
+        Services(
+            settings=replace(local, catalog=at, lake=at, artifacts=at, online=at, events=at),
+            catalog=catalog,
+            features=lambda: _remote_features(transport, catalog, clock, author),
+            runs=cast("Runs", Absent("runs", at)),
+            models=cast("Models", Absent("models", at)),
+            lineage=RemoteLineage(transport),
+            record_definitions=lambda _plan: None,  # the server did when it took them in
+            close=transport.close,
+        )
+    )
+
+
+def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, author: str) -> FeatureServices:
+    from headrace.features.training import TrainingSets
+    from headrace.remote.history import RemoteHistory
+    from headrace.remote.ingest import RemoteIntake, RemoteMaterializer
+    from headrace.remote.lookup import RemoteFreshness, RemoteLookup
+    from headrace.remote.training_sets import RemoteKept
+    from headrace.remote.verify import RemoteVerifier
+    from headrace.store import FeatureServices
+
+    history = RemoteHistory(transport, catalog)
+    return FeatureServices(
+        ingest=RemoteIntake(transport, catalog),
+        materializer=RemoteMaterializer(transport),
+        history=history,
+        training_sets=TrainingSets(catalog, history, RemoteKept(transport), clock, author),
+        lookup=RemoteLookup(transport, catalog),
+        freshness=RemoteFreshness(transport),
+        verifier=RemoteVerifier(transport),
+        close=lambda: None,
     )
 
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from headrace.catalog.plan import Plan
 from headrace.catalog.service import Catalog
-from headrace.lineage.graph import Lineage
+from headrace.lineage.graph import LineageReads
 from headrace.models.service import Models
 from headrace.progress import bar
 from headrace.settings import Settings
 from headrace.tracking.service import Runs
 
 if TYPE_CHECKING:
+    from headrace.catalog.store import Key
+    from headrace.definitions.version import DefinitionVersion
     from headrace.features.freshness import Freshness
     from headrace.features.ingest import Pushed, Written
     from headrace.features.lookup import OnlineFeatures
@@ -56,7 +58,7 @@ class Services:
     features: Callable[[], FeatureServices]
     runs: Runs
     models: Models
-    lineage: Lineage
+    lineage: LineageReads
     record_definitions: Callable[[Plan], None]
     close: Callable[[], None]
 
@@ -233,6 +235,15 @@ class Store:
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
         self.close()
+
+    def accept(self, revision: int, added: Sequence[DefinitionVersion], removed: Sequence[Key]) -> None:
+        """Make versions of definitions current that a remote store planned, after checking them. Raises as `Catalog.accept`."""
+        self._services.record_definitions(self.catalog.accept(revision, added, removed))
+
+    @property
+    def services(self) -> FeatureServices:
+        """Who does the verbs of features, for those who pass a store on, such as a server."""
+        return self._features
 
     @property
     def _features(self) -> FeatureServices:

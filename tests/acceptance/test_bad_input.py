@@ -33,8 +33,8 @@ view = hr.FeatureView("ranking", features=[taste])
 
 
 @pytest.fixture
-def store(tmp_path):
-    with hr.connect(tmp_path) as store:
+def store(tmp_path, connect):
+    with connect(tmp_path) as store:
         store.apply([view])
         yield store
 

@@ -74,16 +74,28 @@ def history():
 
 
 @pytest.fixture
-def store(tmp_path, history):
-    with hr.connect(tmp_path) as store:
-        store.apply([ranking])
-        store.write("ratings", history.iloc[:2000], batch_id="first")
-        genres = ["Comedy|Drama" if number % 3 else "Drama" for number in range(60)]
-        store.write(
-            "videos", pd.DataFrame({"video_id": range(60), "title": "t", "genres": genres, "updated_at": pd.Timestamp(START)})
-        )
-        store.materialize()
+def store(tmp_path, history, connect):
+    with connect(tmp_path) as store:
+        fill(store, history)
         yield store
+
+
+@pytest.fixture
+def project(tmp_path, history):
+    """Runs and models are kept in projects that are opened by their directory."""
+    with hr.connect(tmp_path) as store:
+        fill(store, history)
+        yield store
+
+
+def fill(store, history):
+    store.apply([ranking])
+    store.write("ratings", history.iloc[:2000], batch_id="first")
+    genres = ["Comedy|Drama" if number % 3 else "Drama" for number in range(60)]
+    store.write(
+        "videos", pd.DataFrame({"video_id": range(60), "title": "t", "genres": genres, "updated_at": pd.Timestamp(START)})
+    )
+    store.materialize()
 
 
 def labels(history):
@@ -153,38 +165,40 @@ def train(store, history, strength):
     return run, logged, x
 
 
-def test_from_a_run_to_a_rollback(store, history):
-    run, logged, x = train(store, history, 1.0)
-    assert store.runs.get(run.id).status == "FINISHED"
+def test_from_a_run_to_a_rollback(project, history):
+    run, logged, x = train(project, history, 1.0)
+    assert project.runs.get(run.id).status == "FINISHED"
     assert [
         found.id
-        for found in store.runs.search("metrics.accuracy > 0.1 and params.C = '1.0'", order_by=["metrics.accuracy desc"], limit=5)
+        for found in project.runs.search(
+            "metrics.accuracy > 0.1 and params.C = '1.0'", order_by=["metrics.accuracy desc"], limit=5
+        )
     ] == [run.id]
-    first = store.models.register(logged, "video-ranker")
+    first = project.models.register(logged, "video-ranker")
     assert (first.name, first.version, first.run_id) == ("video-ranker", 1, run.id)
-    store.models.promote("video-ranker", first.version, to="Production", reason="the first")
-    second = store.models.register(train(store, history, 0.1)[1], "video-ranker")
-    store.models.promote("video-ranker", second.version, to="Production", reason="better")
-    assert store.models.get("video-ranker", "@champion").version == 2
-    assert store.models.get("video-ranker", 1).stage == "Archived"
-    store.models.rollback("video-ranker", reason="worse after all")
-    assert store.models.get("video-ranker", "@champion").version == 1
-    loaded = store.models.load("models:/video-ranker@champion")
-    assert list(loaded.predict(x)) == list(logged_predictions(store, logged, x))
-    assert len(store.models.history("video-ranker")) >= 3
+    project.models.promote("video-ranker", first.version, to="Production", reason="the first")
+    second = project.models.register(train(project, history, 0.1)[1], "video-ranker")
+    project.models.promote("video-ranker", second.version, to="Production", reason="better")
+    assert project.models.get("video-ranker", "@champion").version == 2
+    assert project.models.get("video-ranker", 1).stage == "Archived"
+    project.models.rollback("video-ranker", reason="worse after all")
+    assert project.models.get("video-ranker", "@champion").version == 1
+    loaded = project.models.load("models:/video-ranker@champion")
+    assert list(loaded.predict(x)) == list(logged_predictions(project, logged, x))
+    assert len(project.models.history("video-ranker")) >= 3
 
 
 def logged_predictions(store, logged, x):
     return store.models.load(f"models:/{logged.id}").predict(x)
 
 
-def test_lineage_runs_from_a_column_to_the_champion_and_back(store, history):
-    version = store.models.register(train(store, history, 1.0)[1], "video-ranker")
-    store.models.promote("video-ranker", version.version, to="Production", reason="the first")
-    upstream = str(store.lineage.upstream("models:/video-ranker@champion").tree())
+def test_lineage_runs_from_a_column_to_the_champion_and_back(project, history):
+    version = project.models.register(train(project, history, 1.0)[1], "video-ranker")
+    project.models.promote("video-ranker", version.version, to="Production", reason="the first")
+    upstream = str(project.lineage.upstream("models:/video-ranker@champion").tree())
     for urn in ("run:", "training_set:ranking-2026-11:1", "view:ranking:1", "group:user_taste:1", "source:ratings"):
         assert urn in upstream
-    downstream = str(store.lineage.downstream("source:ratings.stars").tree())
+    downstream = str(project.lineage.downstream("source:ratings.stars").tree())
     for urn in ("group:video_taste:1", "view:ranking:1", "models:/video-ranker/1"):
         assert urn in downstream
     assert "group:video_facts" not in downstream

@@ -51,10 +51,10 @@ def rows(*items):
 
 
 @pytest.fixture
-def ask(tmp_path):
+def ask(tmp_path, connect):
     """Pushes events and records, then answers as of a moment from both sides, which must agree."""
     clock = [BASE - 3600 * SECOND]
-    store = hr.connect(tmp_path, clock=lambda: clock[0])
+    store = connect(tmp_path, clock=lambda: clock[0])
     store.apply([view])
 
     def at(t, pushed=(), held=(), key=1):

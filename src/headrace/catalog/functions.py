@@ -10,7 +10,7 @@ from headrace.definitions.on_demand import Function, OnDemandFeature, load_funct
 from headrace.definitions.view import FeatureView
 from headrace.errors import DefinitionError, HeadraceError
 
-__all__ = ["bind_functions", "remember_functions"]
+__all__ = ["bind_functions", "remember_functions", "unloaded"]
 
 _APPLIED: dict[tuple[str, str], Function] = {}
 """(path, source hash) of the functions applied by this process. They may live in a notebook, where no import finds them."""
@@ -27,6 +27,11 @@ def bind_functions(view: FeatureView, modules: Sequence[str]) -> FeatureView:
     """The view with its functions loaded. One that can't be loaded raises the reason when it is called, not before."""
     features = [_bound(item, modules) if isinstance(item, OnDemandFeature) else item for item in view.features]
     return replace(view, features=features)
+
+
+def unloaded(view: FeatureView) -> list[str]:
+    """The names of on-demand features of a bound view whose code can't be loaded in this process, now tried again."""
+    return [item.name for item in view.on_demand if isinstance(item.function, _Unloaded) and not item.function.loads()]
 
 
 def _bound(feature: OnDemandFeature, modules: Sequence[str]) -> OnDemandFeature:
@@ -48,6 +53,14 @@ class _Unloaded:
 
     def __call__(self, *arrays: Any) -> Any:
         return _load(self.feature, self.modules)(*arrays)
+
+    def loads(self) -> bool:
+        """Whether a call would find the code."""
+        try:
+            _load(self.feature, self.modules)
+        except HeadraceError:
+            return False
+        return True
 
 
 def _load(feature: OnDemandFeature, modules: Sequence[str]) -> Function:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from headrace.catalog.acceptance import accepted, definitions_of
 from headrace.catalog.contents import Contents
 from headrace.catalog.followers import followers_of
 from headrace.catalog.functions import remember_functions
@@ -33,14 +34,14 @@ class Catalog:
     and thrown away only if its revision then differs too. So a reader sees another process's apply at its next look-up.
 
     Args:
-        store: where versions are kept.
+        store: where versions are kept, also for those who pass it on.
         clock: gives their time of creation.
         author: who applies.
         modules: import paths that on-demand functions may be loaded from.
     """
 
     def __init__(self, store: CatalogStore, clock: Clock, author: str = "", modules: Sequence[str] = ()) -> None:
-        self._store = store
+        self.store = store
         self._clock = clock
         self._author = author
         self._modules = tuple(modules)
@@ -53,7 +54,7 @@ class Catalog:
         Raises:
             DefinitionError: with every fault of the definitions, and of those in the catalog that depend on them.
         """
-        contents = Contents(self._store.state(), self._store.versions, self._modules)
+        contents = Contents(self.store.state(), self.store.versions, self._modules)
         listed = closure(definitions)
         followers = [] if prune else followers_of(listed, contents)
         resolved = resolve([*definitions, *followers])
@@ -87,6 +88,25 @@ class Catalog:
             return plan
         msg = f"other processes changed the catalog {ATTEMPTS} times while these definitions were applied; try again"
         raise ConflictError(msg)
+
+    def accept(self, revision: int, added: Sequence[DefinitionVersion], removed: Sequence[Key]) -> Plan:
+        """Commit versions that another process planned. They are planned anew from their specs, so nothing gets in that `apply`
+        would refuse; returns the plan.
+
+        Raises:
+            DefinitionError: with every fault; nothing was changed.
+            ConflictError: the catalog isn't at `revision` any more.
+            InvalidInputError: they aren't what planning them gives; nothing was changed.
+        """
+        contents = Contents(self.store.state(), self.store.versions, self._modules)
+        plan = self.plan(definitions_of(added, contents))
+        if not plan.revision == contents.state.revision == revision:
+            msg = f"the catalog moved on from revision {revision} while it was being changed; plan again"
+            raise ConflictError(msg)
+        self.store.commit(revision, accepted(plan, added, removed), removed)
+        with self._lock:
+            self._cached = None
+        return plan
 
     def entity(self, reference: str) -> Entity:
         """An entity: `"user"` is the latest version, `"user:2"` a pinned one. Raises NotFoundError."""
@@ -139,7 +159,7 @@ class Catalog:
 
     def history(self, kind: Kind, name: str) -> list[DefinitionVersion]:
         """All versions of a definition, oldest first, those of a removed one too. Raises NotFoundError for an unknown name."""
-        versions = self._store.versions(kind, name)
+        versions = self.store.versions(kind, name)
         if not versions:
             raise NotFoundError.of(kind, name, self._contents().names(kind))
         return versions
@@ -148,7 +168,7 @@ class Catalog:
         """A source's timestamp and the types of its columns stay: the lake may hold rows, under a removed name too."""
         faults = []
         for name, source in resolved.sources.items():
-            versions = self._store.versions("source", name)
+            versions = self.store.versions("source", name)
             if versions:
                 faults += [
                     f"source {name!r}: {change}, for the lake may hold such rows; give the column or the source another name"
@@ -160,19 +180,19 @@ class Catalog:
     def _commit(self, plan: Plan) -> None:
         if plan:
             added = [entry.definition for entry in (*plan.added, *plan.changed)]
-            self._store.commit(plan.revision, added, [(item.kind, item.name) for item in plan.removed if item.pruned])
+            self.store.commit(plan.revision, added, [(item.kind, item.name) for item in plan.removed if item.pruned])
 
     def _contents(self) -> Contents:
-        stamp = self._store.stamp()
+        stamp = self.store.stamp()
         cached = self._cached
         if cached is not None and cached[0] == stamp:
             return cached[1]
         with self._lock:
             cached = self._cached
-            if cached is not None and self._store.revision() == cached[1].state.revision:
+            if cached is not None and self.store.revision() == cached[1].state.revision:
                 contents = cached[1]
             else:
-                contents = Contents(self._store.state(), self._store.versions, self._modules)
+                contents = Contents(self.store.state(), self.store.versions, self._modules)
             self._cached = stamp, contents
             return contents
 

@@ -61,14 +61,6 @@ class Materializing(Protocol):
         ...
 
 
-class HistoryReads(Protocol):
-    """Answers reads of the past."""
-
-    def read(self, reference: str, frame: Any, timestamp: str, *, as_known: bool = False, progress: Progress = silent) -> Any:
-        """The frame with the view's features appended."""
-        ...
-
-
 class PinnedHistory(Protocol):
     """Reads of the past as of a version of the lake. What pins a table has a `version`."""
 
@@ -91,6 +83,14 @@ class PinnedHistory(Protocol):
         progress: Progress = silent,
     ) -> pa.Table:
         """The view's features for each query row, as columns of their own."""
+        ...
+
+
+class HistoryReads(PinnedHistory, Protocol):
+    """Answers reads of the past."""
+
+    def read(self, reference: str, frame: Any, timestamp: str, *, as_known: bool = False, progress: Progress = silent) -> Any:
+        """The frame with the view's features appended."""
         ...
 
 
@@ -126,6 +126,10 @@ class OnlineReads(Protocol):
         max_staleness: float | None = None,
     ) -> OnlineFeatures:
         """The features of a view for some entities; `sample` is the share of keys whose answers are kept."""
+        ...
+
+    def inputs(self, reference: str, entities: Mapping[str, Any], at: Any = None, sample: float | None = None) -> OnlineFeatures:
+        """The same without on-demand features, for those who compute them elsewhere."""
         ...
 
 

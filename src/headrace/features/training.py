@@ -108,7 +108,11 @@ class TrainingSet:
 
 
 class TrainingSets:
-    """Makes training sets and finds them again."""
+    """Makes training sets and finds them again.
+
+    Attributes:
+        kept: where they are kept.
+    """
 
     def __init__(
         self,
@@ -120,7 +124,7 @@ class TrainingSets:
     ) -> None:
         self._catalog = catalog
         self._history = history
-        self._kept = kept
+        self.kept = kept
         self._clock = clock
         self._author = author
 
@@ -182,26 +186,26 @@ class TrainingSets:
             NotFoundError: there is none; names the nearest.
         """
         name, version = parse_reference(reference)
-        record = self._kept.get(name, version)
+        record = self.kept.get(name, version)
         if record is None:
-            known = [f"{item.name}:{item.version}" for item in self._kept.all()]
+            known = [f"{item.name}:{item.version}" for item in self.kept.all()]
             raise NotFoundError.of("training set", reference, known)
         return self._open(record)
 
     def all(self) -> Sequence[TrainingSet]:
         """Every training set, by name and version."""
-        return [self._open(record) for record in self._kept.all()]
+        return [self._open(record) for record in self.kept.all()]
 
     def _keep(self, record: TrainingSetRecord, frame: pa.Table) -> TrainingSet:
-        newest = self._kept.get(record.name)
-        return self._open(newest if newest is not None and _same(newest, record) else self._kept.keep(record, frame))
+        newest = self.kept.get(record.name)
+        return self._open(newest if newest is not None and _same(newest, record) else self.kept.keep(record, frame))
 
     def _open(self, record: TrainingSetRecord) -> TrainingSet:
-        return TrainingSet(record, lambda: self._kept.load(record), lambda: self._recompute(record))
+        return TrainingSet(record, lambda: self.kept.load(record), lambda: self._recompute(record))
 
     def _recompute(self, record: TrainingSetRecord) -> pa.Table:
         view = self._catalog.view(record.view)
-        kept = self._kept.load(record)
+        kept = self.kept.load(record)
         queries = kept.drop_columns(list(view.view.feature_names))
         snapshots = self._history.pinned(view, record.tables)
         return _beside(queries, self._history.append(view, queries, record.timestamp, snapshots, as_known=record.as_known))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from headrace.clock import isoformat
 from headrace.errors import NotFoundError
 from headrace.lineage.store import Edge, LineageStore
 
-__all__ = ["Direction", "Graph", "Lineage", "kind_of"]
+__all__ = ["Direction", "Graph", "Lineage", "LineageReads", "kind_of"]
 
 Direction = Literal["upstream", "downstream"]
 
@@ -89,6 +89,22 @@ class Graph:
             near, far = (edge.target, edge.source) if self.direction == "upstream" else (edge.source, edge.target)
             out.setdefault(near, []).append((far, edge))
         return out
+
+
+class LineageReads(Protocol):
+    """What a Store tells of its lineage."""
+
+    def upstream(self, urn: str, depth: int | None = None) -> Graph:
+        """What a thing was made from, `depth` steps far or all the way. Raises NotFoundError."""
+        ...
+
+    def downstream(self, urn: str, depth: int | None = None) -> Graph:
+        """What was made from a thing, `depth` steps far or all the way. Raises NotFoundError."""
+        ...
+
+    def find(self, urn: str) -> str:
+        """The full URN of a name: its newest version if it names none. Raises NotFoundError."""
+        ...
 
 
 class Lineage:

@@ -11,7 +11,7 @@ from headrace.server.endpoint import Endpoint
 from headrace.server.guard import Guard
 from headrace.server.logs import AccessLog
 from headrace.server.metrics import Metrics
-from headrace.server.native import catalog, features, online
+from headrace.server.native import catalog, definitions, features, ingest, online, reads
 
 if TYPE_CHECKING:
     from headrace.store import Store
@@ -29,6 +29,26 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/ready", "", health.READY),
     Endpoint("GET", "/version", "", health.VERSION),
     Endpoint("GET", "/metrics", "metrics:read", health.METRICS),
+    Endpoint("GET", "/api/v1/store", "", definitions.GREETING),
+    Endpoint("POST", "/api/v1/store/definitions/revision", "definitions:read", definitions.REVISION),
+    Endpoint("POST", "/api/v1/store/definitions/state", "definitions:read", definitions.STATE),
+    Endpoint("POST", "/api/v1/store/definitions/versions", "definitions:read", definitions.VERSIONS),
+    Endpoint("POST", "/api/v1/store/definitions/commit", "definitions:write", definitions.COMMIT),
+    Endpoint("POST", "/api/v1/store/features/write", "features:write", ingest.WRITE),
+    Endpoint("POST", "/api/v1/store/features/push", "features:write", ingest.PUSH),
+    Endpoint("POST", "/api/v1/store/features/materialize", "features:materialize", ingest.MATERIALIZE),
+    Endpoint("POST", "/api/v1/store/features/retire", "features:materialize", ingest.RETIRE),
+    Endpoint("POST", "/api/v1/store/features/repair", "features:materialize", ingest.REPAIR),
+    Endpoint("POST", "/api/v1/store/features/online", "features:read", reads.ONLINE),
+    Endpoint("POST", "/api/v1/store/features/pin", "features:read", reads.PIN),
+    Endpoint("POST", "/api/v1/store/features/history", "features:read", reads.HISTORY),
+    Endpoint("POST", "/api/v1/store/features/freshness", "features:read", reads.FRESHNESS),
+    Endpoint("POST", "/api/v1/store/features/verify", "features:read", reads.VERIFY),
+    Endpoint("POST", "/api/v1/store/training-sets/keep", "training-sets:write", reads.KEEP_SET),
+    Endpoint("POST", "/api/v1/store/training-sets/get", "features:read", reads.GET_SET),
+    Endpoint("POST", "/api/v1/store/training-sets/all", "features:read", reads.ALL_SETS),
+    Endpoint("POST", "/api/v1/store/training-sets/rows", "features:read", reads.SET_ROWS),
+    Endpoint("POST", "/api/v1/store/lineage", "lineage:read", reads.LINEAGE),
 )
 """All routes."""
 

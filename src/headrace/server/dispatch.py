@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -245,12 +245,16 @@ class Dispatcher:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         if not with_body:
             body = b""
+        if isinstance(body, AsyncIterator):
+            async for piece in body:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            body = b""
         while not isinstance(body, bytes):  # each piece may take its time to be made
-            piece = await asyncio.get_running_loop().run_in_executor(self._pool, next, body, None)
-            if piece is None:
+            following = await asyncio.get_running_loop().run_in_executor(self._pool, _following, body)
+            if following is None:
                 body = b""
             else:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await send({"type": "http.response.body", "body": following, "more_body": True})
         await send({"type": "http.response.body", "body": body})
 
     def _failed(self, error: Exception, dialect: Dialect, request_id: str) -> Reply:
@@ -258,6 +262,10 @@ class Dispatcher:
         if status == 500:
             log.error("request %s failed inside Headrace", request_id, exc_info=error)
         return _RENDERERS[dialect](error, request_id)
+
+
+def _following(pieces: Iterator[bytes]) -> bytes | None:
+    return next(pieces, None)
 
 
 def _native_failure(error: Exception, request_id: str) -> Reply:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -77,10 +77,10 @@ class Reply:
     """An answer.
 
     Attributes:
-        body: bytes, or pieces of them that are sent as they come.
+        body: bytes, or pieces of them that are sent as they come: from a thread of the pool, or made on the event loop.
     """
 
-    body: bytes | Iterator[bytes] = b""
+    body: bytes | Iterator[bytes] | AsyncIterator[bytes] = b""
     status: int = 200
     media_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -28,8 +28,8 @@ def rows(**columns):
 
 
 @pytest.fixture
-def store(tmp_path):
-    with hr.connect(tmp_path) as store:
+def store(tmp_path, connect):
+    with connect(tmp_path) as store:
         store.apply([view(source())])
         store.push("events", rows())
         store.write("events", rows())
@@ -128,19 +128,20 @@ def test_a_lake_that_is_gone_is_told_and_the_online_values_stay(store, tmp_path)
     assert both(store) == before
 
 
-def test_a_version_that_a_model_in_production_reads_cannot_be_retired(store):
+def test_a_version_that_a_model_in_production_reads_cannot_be_retired(store, tmp_path):
     pytest.importorskip("sklearn", reason="needs the extra sklearn to log a model")
     from sklearn.linear_model import LinearRegression
 
-    with store.start_run() as run:
+    with hr.connect(tmp_path) as project, project.start_run() as run:
         logged = run.log_model(LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0]), "m", view="view")
-    version = store.models.register(logged, "model")
-    store.models.promote("model", version.version, to="Production", reason="first")
+        version = project.models.register(logged, "model")
+        project.models.promote("model", version.version, to="Production", reason="first")
     store.apply([view(source(), total=hr.sum("x"))])
     store.materialize()
     with pytest.raises(hr.ConflictError, match="models:/model/1"):
         store.retire("group:1")
     assert store.online_features("view:1", {"k": 1}, at=LATER).statuses["n"] == ["PRESENT"]
-    store.models.transition("model", version.version, to="Archived", reason="done")
+    with hr.connect(tmp_path) as project:
+        project.models.transition("model", version.version, to="Archived", reason="done")
     store.retire("group:1")
     assert store.online_features("view:1", {"k": 1}, at=LATER).statuses["n"] == ["NOT_FOUND"]

@@ -14,8 +14,8 @@ counts = hr.FeatureGroup("counts", entity=thing, source=events, freshness="10m",
 
 
 @pytest.fixture
-def store(tmp_path):
-    with hr.connect(tmp_path, clock=lambda: NOW.value // 1000) as store:
+def store(tmp_path, connect):
+    with connect(tmp_path, clock=lambda: NOW.value // 1000) as store:
         store.apply([counts])
         yield store
 

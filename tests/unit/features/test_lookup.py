@@ -35,8 +35,8 @@ view = hr.FeatureView("view", features=[facts])
 
 
 @pytest.fixture
-def store(tmp_path):
-    with hr.connect(tmp_path) as store:
+def store(tmp_path, connect):
+    with connect(tmp_path) as store:
         store.apply([view, hr.FeatureView("at", features=[moments])])
         store.push("events", [{"k": 1, "n": BIG, "o": True, "x": 1.5, "f": 0.5, "m": AT, "at": AT}])
         yield store

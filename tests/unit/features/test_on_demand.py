@@ -64,8 +64,8 @@ view = hr.FeatureView("view", features=[priced, group, dtypes, inverse, upper])
 
 
 @pytest.fixture
-def store(tmp_path):
-    with hr.connect(tmp_path) as store:
+def store(tmp_path, connect):
+    with connect(tmp_path) as store:
         store.apply([view])
         store.push("events", pd.DataFrame({"k": [1, 2], "x": [4, 0], "s": ["a", None], "at": [AT, AT]}))
         yield store

@@ -28,8 +28,8 @@ def clock():
 
 
 @pytest.fixture
-def store(tmp_path, clock):
-    with hr.connect(tmp_path, clock=lambda: clock[0]) as store:
+def store(tmp_path, connect, clock):
+    with connect(tmp_path, clock=lambda: clock[0]) as store:
         store.apply([view])
         yield store
 

@@ -16,8 +16,8 @@ group = hr.FeatureGroup("group", entity=thing, source=events, features={"n": hr.
 
 
 @pytest.fixture
-def store(tmp_path):
-    with hr.connect(tmp_path) as store:
+def store(tmp_path, connect):
+    with connect(tmp_path) as store:
         store.apply([hr.FeatureView("view", features=[group])])
         store.write("events", [{"k": 1, "n": BIG, "at": AT}])
         yield store

@@ -61,9 +61,9 @@ def now():
 
 
 @pytest.fixture
-def store(tmp_path, now):
+def store(tmp_path, now, connect):
     BIAS["by"] = 0.0
-    with hr.connect(tmp_path, clock=now) as store:
+    with connect(tmp_path, clock=now) as store:
         store.apply([view])
         yield store
 

@@ -1,0 +1,50 @@
+"""The catalog of definitions at a server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from headrace.catalog.store import CatalogState, Key
+from headrace.definitions.version import DefinitionVersion, Kind
+from headrace.remote.transport import Transport
+from headrace.wire.definitions import state_from, version_from, version_to
+
+__all__ = ["RemoteCatalogStore"]
+
+
+class RemoteCatalogStore:
+    """Implements `headrace.catalog.store.CatalogStore` over HTTP. The server checks what is committed as it checks its own."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def stamp(self) -> int:
+        """The revision: a question to the server, the cheapest there is."""
+        return self.revision()
+
+    def revision(self) -> int:
+        """See CatalogStore."""
+        return int(self._transport.call("definitions/revision", {}))
+
+    def state(self) -> CatalogState:
+        """See CatalogStore."""
+        return state_from(self._transport.call("definitions/state", {}))
+
+    def version(self, kind: Kind, name: str, version: int) -> DefinitionVersion | None:
+        """See CatalogStore."""
+        return next((found for found in self.versions(kind, name) if found.version == version), None)
+
+    def versions(self, kind: Kind, name: str) -> list[DefinitionVersion]:
+        """See CatalogStore."""
+        found: list[Any] = self._transport.call("definitions/versions", {"kind": kind, "name": name})
+        return [version_from(values) for values in found]
+
+    def commit(self, revision: int, added: Sequence[DefinitionVersion], removed: Sequence[Key]) -> None:
+        """See CatalogStore. The server also writes the lineage of what was added."""
+        values = {
+            "revision": revision,
+            "added": [version_to(version) for version in added],
+            "removed": [list(key) for key in removed],
+        }
+        self._transport.call("definitions/commit", values, changes=True)
