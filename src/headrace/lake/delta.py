@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -18,6 +18,7 @@ from headrace.clock import Clock, from_micros, system_clock
 from headrace.errors import ConflictError, InvalidInputError, NotFoundError, SettingsError
 from headrace.lake.bucket import SCHEMES, Bucket
 from headrace.lake.cache import FileCache
+from headrace.lake.compaction import compact
 from headrace.lake.faults import reading, writing
 from headrace.lake.folder import Folder
 from headrace.lake.kept import KeptFrames
@@ -25,7 +26,8 @@ from headrace.lake.log import DAY, LOG, holds, open_table
 from headrace.lake.parquet import write_files
 from headrace.lake.place import Place
 from headrace.lake.snapshot import DeltaSnapshot, lane
-from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION, SEQUENCE, Appended
+from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION, SEQUENCE, Appended, Optimized, Vacuumed
+from headrace.lake.vacuum import vacuum
 
 __all__ = ["DeltaLake", "DeltaLakeTable"]
 
@@ -127,6 +129,14 @@ class DeltaLakeTable:
             if self._snapshot.version != _version(table):
                 self._snapshot = DeltaSnapshot(self._place, self._schema, table)
             return self._snapshot
+
+    def optimize(self, progress: Callable[[int, int], None]) -> Optimized:
+        """Merge small files; no version changes what it holds. `progress` is called with the files merged, and those to merge."""
+        return compact(self._place, progress)
+
+    def vacuum(self, pinned: Iterable[int], before: int, *, dry_run: bool = False) -> Vacuumed:
+        """Remove the files that only versions from before a moment (microseconds since 1970) name, and no pinned version."""
+        return vacuum(self._place, pinned, before, dry_run=dry_run)
 
     def _append(self, rows: pa.Table, partition: int, batch_id: str | None) -> Appended:
         """Append what hasn't landed. Raises DeltaError if another writer commits one of the transactions meanwhile."""

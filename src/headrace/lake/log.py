@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -27,7 +28,8 @@ def open_table(place: Place, version: int | None = None) -> DeltaTable | None:
 
 def live_paths(table: DeltaTable) -> set[str]:
     """The paths of the files that this version of the table consists of."""
-    return set(pa.table(table.get_add_actions()).column("path").to_pylist())
+    paths = pa.table(table.get_add_actions()).column("path").to_pylist()
+    return {*paths, *map(unquote, paths)}  # however another tool has written them
 
 
 def holds(table: DeltaTable, files: Sequence[AddAction]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +19,9 @@ __all__ = [
     "Appended",
     "Lake",
     "LakeTable",
+    "Optimized",
     "Snapshot",
+    "Vacuumed",
 ]
 
 EVENT_TIME = "event_time"
@@ -42,6 +44,24 @@ class Appended:
     version: int
     rows: int
     replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Optimized:
+    """What a compaction did: so many files became so few, and take so many bytes less, at this version."""
+
+    version: int
+    merged: int
+    made: int
+    saved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vacuumed:
+    """What a vacuum removed: files and their bytes."""
+
+    files: int
+    bytes: int
 
 
 class Snapshot(Protocol):
@@ -104,6 +124,14 @@ class LakeTable(Protocol):
 
     def snapshot(self, version: int | None = None) -> Snapshot:
         """The table now, or as it was at a version. Raises NotFoundError for a version that is gone."""
+        ...
+
+    def optimize(self, progress: Callable[[int, int], None]) -> Optimized:
+        """Merge small files; no version changes what it holds. `progress` is called with the files merged, and those to merge."""
+        ...
+
+    def vacuum(self, pinned: Iterable[int], before: int, *, dry_run: bool = False) -> Vacuumed:
+        """Remove the files that only versions from before a moment (microseconds since 1970) name, and no pinned version."""
         ...
 
 
