@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from headrace.events.log import EventLog
     from headrace.features.online import OnlineGroups
     from headrace.features.repeats import Repeats
+    from headrace.lake.delta import DeltaLake
     from headrace.lake.table import Lake, Snapshot
     from headrace.online.store import OnlineStore, SeenIds
 
@@ -26,7 +27,7 @@ __all__ = ["open_engine", "open_event_log", "open_lake", "open_online", "require
 REDIS = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 
 
-def open_lake(settings: Settings, clock: Clock) -> Lake:
+def open_lake(settings: Settings, clock: Clock) -> DeltaLake:
     """The lake that the settings name."""
     from headrace.lake.delta import DeltaLake
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from headrace.catalog.service import Catalog
     from headrace.definitions.version import GroupVersion, ViewVersion
     from headrace.features.materialize import Pins
+    from headrace.features.services import Upkeep
     from headrace.lineage.store import LineageStore
     from headrace.models.service import Models
     from headrace.remote.transport import Transport
@@ -135,7 +136,10 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
 
 
 def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, author: str) -> FeatureServices:
+    from typing import cast
+
     from headrace.features.training import TrainingSets
+    from headrace.remote.absent import Absent
     from headrace.remote.history import RemoteHistory
     from headrace.remote.ingest import RemoteIntake, RemoteMaterializer
     from headrace.remote.lookup import RemoteFreshness, RemoteLookup
@@ -152,6 +156,7 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
         lookup=RemoteLookup(transport, catalog),
         freshness=RemoteFreshness(transport),
         verifier=RemoteVerifier(transport),
+        upkeep=cast("Upkeep", Absent("tables/optimize/vacuum", transport.url)),
         close=lambda: None,
     )
 
@@ -167,6 +172,7 @@ def _open_features(
     from headrace.features.ingest import Ingest
     from headrace.features.kept import Kept
     from headrace.features.lookup import Lookup
+    from headrace.features.maintenance import Maintenance
     from headrace.features.materialize import Materializer
     from headrace.features.online import OnlineGroups
     from headrace.features.repeats import Repeats
@@ -205,6 +211,7 @@ def _open_features(
         lookup=Lookup(catalog, ingest, groups, History(catalog, ingest, engine), clock, served),  # a few keys: no cluster's work
         freshness=FreshnessReader(catalog, ingest, groups, clock),
         verifier=Verifier(catalog, ingest, engine, served, clock),
+        upkeep=Maintenance(catalog, lake, sets, clock),
         close=closing.close,
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from headrace.catalog.plan import Plan
 from headrace.catalog.service import Catalog
+from headrace.definitions.window import Duration
 from headrace.lineage.graph import LineageReads
 from headrace.models.service import Models
 from headrace.progress import bar
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from headrace.features.ingest import Pushed, Written
     from headrace.features.lookup import OnlineFeatures
     from headrace.features.materialize import Materialized
-    from headrace.features.services import FreshnessReads, HistoryReads, Intake, Materializing, OnlineReads, Verifying
+    from headrace.features.services import FreshnessReads, HistoryReads, Intake, Materializing, OnlineReads, Upkeep, Verifying
     from headrace.features.training import TrainingSet, TrainingSets
     from headrace.features.verify import ViewVerification
+    from headrace.lake.table import Optimized, TableState, Vacuumed
     from headrace.tracking.client.run import ActiveRun
 
 __all__ = ["FeatureServices", "Services", "Store"]
@@ -42,6 +44,7 @@ class FeatureServices:
     lookup: OnlineReads
     freshness: FreshnessReads
     verifier: Verifying
+    upkeep: Upkeep
     close: Callable[[], None]
 
 
@@ -215,6 +218,26 @@ class Store:
     def freshness(self) -> dict[str, Freshness]:
         """Each group's newest event, its age, and what waits to be brought online."""
         return self._features.freshness.read()
+
+    def tables(self, names: Sequence[str] | None = None) -> list[TableState]:
+        """The lake's tables as they are now: rows, files, versions, lanes. Those named, or all."""
+        return self._features.upkeep.tables(names)
+
+    def optimize(self, names: Sequence[str] | None = None) -> list[Optimized]:
+        """Merge the small files of the lake's tables, those named or all. No version changes what it holds."""
+        with bar() as progress:
+            return self._features.upkeep.optimize(names, progress=progress)
+
+    def vacuum(self, names: Sequence[str] | None = None, *, older_than: Duration = "7d", dry_run: bool = False) -> list[Vacuumed]:
+        """Remove files of the lake's tables, those named or all, that no kept version names.
+
+        Args:
+            names: sources, or other tables of the lake.
+            older_than: versions that were current within this time stay readable; those that training sets pin always do.
+            dry_run: only tell what would go.
+        """
+        with bar() as progress:
+            return self._features.upkeep.vacuum(names, older_than=older_than, dry_run=dry_run, progress=progress)
 
     def start_run(self, **options: Any) -> ActiveRun:
         """Start a run of an experiment; use it with `with`. See `hr.start_run`."""

@@ -44,7 +44,7 @@ def test_small_files_become_one_for_each_lane_and_hold_the_same_rows(table, lake
     fill(table)
     fill(table, 4, BATCH)
     before, steps = contents(table.snapshot()), []
-    done = table.optimize(lambda *step: steps.append(step))
+    done = lake.optimize("ratings", lambda *step: steps.append(step))
     assert (done.merged, done.made, done.saved > 0) == (10, 2, True)
     assert steps == [(6, 10), (10, 10)] or steps == [(4, 10), (10, 10)]
     for reader in (table, DeltaLake(root).table("ratings", SCHEMA)):
@@ -56,31 +56,31 @@ def test_small_files_become_one_for_each_lane_and_hold_the_same_rows(table, lake
     assert foreign(lake).to_pyarrow_dataset().count_rows() == 50
 
 
-def test_what_is_compact_already_stays_as_it_is(table):
-    assert table.optimize(silent).version == -1
+def test_what_is_compact_already_stays_as_it_is(table, lake):
+    assert lake.optimize("ratings", silent).version == -1
     fill(table)
-    done = table.optimize(silent)
-    assert table.optimize(silent) == type(done)(done.version, 0, 0, 0)
+    done = lake.optimize("ratings", silent)
+    assert lake.optimize("ratings", silent) == type(done)("ratings", done.version, 0, 0, 0)
 
 
-def test_appends_go_on_and_repeats_change_nothing_after_a_compaction(table):
+def test_appends_go_on_and_repeats_change_nothing_after_a_compaction(table, lake):
     fill(table)
     table.append(rows(0, 1), partition=BATCH, batch_id="monday")
-    table.optimize(silent)
+    lake.optimize("ratings", silent)
     assert table.append(rows(20, 20), partition=STREAM).rows == 10
     assert table.append(rows(1, 5), partition=BATCH, batch_id="monday").replayed
     assert offsets(table.snapshot(), partition=STREAM) == list(range(40))
-    table.optimize(silent)
+    lake.optimize("ratings", silent)
     assert offsets(table.snapshot(), partition=STREAM) == list(range(40))
 
 
-def test_files_of_different_days_are_not_mixed_and_offsets_stay_in_order(root):
+def test_files_of_different_days_are_not_mixed_and_offsets_stay_in_order(lake, root):
     today = [int(datetime(2026, 1, 30, tzinfo=UTC).timestamp() * 1_000_000)]
     table = DeltaLake(root, clock=lambda: today[0]).table("ratings", SCHEMA)
     for day, first in ((0, 0), (0, 5), (1, 10), (0, 15), (0, 20), (1, 25), (1, 30)):  # one writer's clock is behind at midnight
         today[0] = int(datetime(2026, 1, 30 + day, tzinfo=UTC).timestamp() * 1_000_000)
         table.append(rows(first, 5), partition=STREAM)
-    assert (table.optimize(silent).merged, len(table.snapshot().files())) == (6, 4)
+    assert (lake.optimize("ratings", silent).merged, len(table.snapshot().files())) == (6, 4)
     assert offsets(table.snapshot(), partition=STREAM) == list(range(35))
 
 
@@ -90,7 +90,7 @@ def test_a_compacted_table_keeps_columns_that_the_source_no_longer_has(lake, roo
     for first in (0, 1):
         table.append(rows(first, 1, wider).set_column(5, "stars", pa.array([4.5])), partition=STREAM)
     lake.table("ratings", SCHEMA).append(rows(2, 1), partition=STREAM)
-    lake.table("ratings", SCHEMA).optimize(silent)
+    lake.optimize("ratings", silent)
     found = [value for batch in DeltaLake(root).table("ratings", wider).snapshot().scan(["stars"]) for value in batch["stars"]]
     assert pa.array(found).to_pylist() == [4.5, 4.5, None]
 
@@ -100,17 +100,17 @@ def test_versions_from_before_stay_readable_until_a_vacuum_and_pinned_ones_after
     pinned = table.snapshot()
     fill(table, 3, first=15)
     unpinned, before = table.snapshot(), files_of(lake)
-    table.optimize(silent)
+    lake.optimize("ratings", silent)
     assert offsets(table.snapshot(unpinned.version)) == list(range(30))
-    kept = table.vacuum([pinned.version], now() - DAY)
+    kept = lake.vacuum("ratings", [pinned.version], now() - DAY)
     assert (kept.files, files_of(lake) >= before) == (0, True)
-    removed = table.vacuum([pinned.version], now() + DAY, dry_run=True)
+    removed = lake.vacuum("ratings", [pinned.version], now() + DAY, dry_run=True)
     assert (removed.files, files_of(lake) >= before) == (3, True)
-    assert table.vacuum([pinned.version], now() + DAY) == removed
+    assert lake.vacuum("ratings", [pinned.version], now() + DAY) == removed
     reopened = DeltaLake(root).table("ratings", SCHEMA)
     assert offsets(reopened.snapshot(pinned.version)) == list(range(15))
     assert offsets(reopened.snapshot()) == list(range(30))
-    assert table.vacuum([], now() + DAY).files == 3
+    assert lake.vacuum("ratings", [], now() + DAY).files == 3
     assert offsets(DeltaLake(root).table("ratings", SCHEMA).snapshot()) == list(range(30))
     with pytest.raises(IntegrityError, match="ratings"):
         offsets(_without_copies(lake).snapshot(pinned.version))
@@ -123,8 +123,8 @@ def test_versions_that_were_current_since_the_moment_stay(table, lake):
     time.sleep(1.1)
     fill(table, 3, first=15)
     version = table.snapshot().version
-    table.optimize(silent)
-    table.vacuum([], moment)
+    lake.optimize("ratings", silent)
+    lake.vacuum("ratings", [], moment)
     assert len(files_of(lake)) == 7
     assert offsets(table.snapshot(version)) == list(range(30))
     assert offsets(table.snapshot(version - 3)) == list(range(15))
@@ -135,30 +135,30 @@ def test_what_failed_appends_have_left_goes_when_it_is_old(table, lake, tmp_path
     orphan = tmp_path / "orphan"
     pq.write_table(rows(0, 3), orphan)
     place_of(lake).publish(orphan, "_day=2026-01-01/0190a1b2c3d47e5f8a9b0c1d2e3f4a5b.parquet")
-    assert table.vacuum([], now() - DAY).files == 0
-    assert table.vacuum([], now() + DAY).files == 1
+    assert lake.vacuum("ratings", [], now() - DAY).files == 0
+    assert lake.vacuum("ratings", [], now() + DAY).files == 1
     assert offsets(table.snapshot()) == list(range(10))
-    assert DeltaLake(lake.place.url).table("other", SCHEMA).vacuum([], now()).files == 0
+    assert lake.vacuum("other", [], now()).files == 0
 
 
-def test_two_compactions_at_once_double_nothing(table, root):
+def test_two_compactions_at_once_double_nothing(table, lake, root):
     fill(table, 8)
-    other = DeltaLake(root).table("ratings", SCHEMA)
+    other = DeltaLake(root)
     done = []
 
     def meanwhile(_merged, _total):
         if not done:
             done.append(None)
-            done.append(other.optimize(silent))
+            done.append(other.optimize("ratings", silent))
 
-    late = table.optimize(meanwhile)
+    late = lake.optimize("ratings", meanwhile)
     assert (done[1].merged, late.merged) == (8, 0)
     assert offsets(DeltaLake(root).table("ratings", SCHEMA).snapshot()) == list(range(40))
 
 
 def test_a_compaction_by_another_tool_at_once_doubles_nothing(table, lake, root):
     fill(table, 8)
-    late = table.optimize(lambda *_: foreign(lake).optimize.compact())
+    late = lake.optimize("ratings", lambda *_: foreign(lake).optimize.compact())
     assert late.merged == 0
     assert sorted(offsets(DeltaLake(root).table("ratings", SCHEMA).snapshot())) == list(range(40))
 
@@ -170,7 +170,8 @@ def test_a_file_that_is_not_what_the_log_says_stops_the_compaction(table, lake, 
     pq.write_table(pa.Table.from_batches(table.snapshot().scan(COLUMNS)).slice(0, 2), short)
     place_of(lake).publish(short, min(files_of(lake)))
     with pytest.raises(IntegrityError, match="log says"):
-        _without_copies(lake).optimize(silent)
+        _without_copies(lake)
+        lake.optimize("ratings", silent)
     assert table.snapshot().version == version
 
 
@@ -188,15 +189,15 @@ import sys
 sys.path.insert(0, sys.argv[2])
 from contract.lake_rows import SCHEMA
 from headrace.lake.delta import DeltaLake
-table = DeltaLake(sys.argv[1]).table("ratings", SCHEMA)
+lake = DeltaLake(sys.argv[1])
 while True:
-    done = table.optimize(lambda *_: None)
+    done = lake.optimize("ratings", lambda *_: None)
     if done.merged:
         print(done.merged, flush=True)
 """
 
 
-def test_appends_and_reads_are_not_disturbed_by_compactions_that_are_killed(table, root):
+def test_appends_and_reads_are_not_disturbed_by_compactions_that_are_killed(table, lake, root):
     fill(table, 4)
     process, seen = None, 0
     try:
@@ -216,5 +217,5 @@ def test_appends_and_reads_are_not_disturbed_by_compactions_that_are_killed(tabl
             process.kill()
             process.communicate()
     assert seen == 3
-    table.optimize(silent)
+    lake.optimize("ratings", silent)
     assert offsets(DeltaLake(root).table("ratings", SCHEMA).snapshot(), partition=STREAM) == list(range(140))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from headrace.features.materialize import Materialized
     from headrace.features.store import TrainingSetRecord
     from headrace.features.verify import ViewVerification
+    from headrace.lake.table import Optimized, TableState, Vacuumed
 
 __all__ = [
     "FreshnessReads",
@@ -27,6 +28,7 @@ __all__ = [
     "Materializing",
     "OnlineReads",
     "PinnedHistory",
+    "Upkeep",
     "Verifying",
 ]
 
@@ -138,6 +140,29 @@ class FreshnessReads(Protocol):
 
     def read(self) -> dict[str, Freshness]:
         """Group version id to its freshness."""
+        ...
+
+
+class Upkeep(Protocol):
+    """Looks after the lake's tables."""
+
+    def tables(self, names: Sequence[str] | None = None) -> list[TableState]:
+        """Tables as they are now."""
+        ...
+
+    def optimize(self, names: Sequence[str] | None = None, *, progress: Progress = silent) -> list[Optimized]:
+        """Merge small files."""
+        ...
+
+    def vacuum(
+        self,
+        names: Sequence[str] | None = None,
+        *,
+        older_than: Duration = "7d",
+        dry_run: bool = False,
+        progress: Progress = silent,
+    ) -> list[Vacuumed]:
+        """Remove files that only old versions name."""
         ...
 
 

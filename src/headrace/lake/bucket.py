@@ -118,6 +118,12 @@ class Bucket:
             for found in page:
                 yield Stored(found["path"], found["size"], int(found["last_modified"].timestamp() * 1_000_000))
 
+    def folders(self) -> Sequence[str]:
+        """The names right below that have files below them."""
+        import obstore
+
+        return [path.rpartition("/")[2] for path in obstore.list_with_delimiter(self._store)["common_prefixes"]]
+
     def delete(self, paths: Sequence[str]) -> None:
         """Remove files; those that are gone already are fine."""
         import obstore

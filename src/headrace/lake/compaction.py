@@ -49,7 +49,7 @@ class _File:
     first: int
 
 
-def compact(place: Place, progress: Callable[[int, int], None]) -> Optimized:
+def compact(name: str, place: Place, progress: Callable[[int, int], None]) -> Optimized:
     """Merge the small files of each day and lane that follow each other; commits once for each day.
 
     Readers and appenders aren't disturbed, and versions from before stay as they are, for the old files stay too, until a vacuum.
@@ -65,9 +65,9 @@ def compact(place: Place, progress: Callable[[int, int], None]) -> Optimized:
     with reading(f"the lake table {place.url}"):
         table = open_table(place)
         if table is None:
-            return Optimized(-1, 0, 0, 0)
+            return Optimized(name, -1, 0, 0, 0)
         bins = _bins(_files(table))
-    done = Optimized(table.version(), 0, 0, 0)
+    done = Optimized(name, table.version(), 0, 0, 0)
     for day in sorted({files[0].day for files in bins}):
         written: list[AddAction] = []
         old: list[_File] = []
@@ -80,7 +80,7 @@ def compact(place: Place, progress: Callable[[int, int], None]) -> Optimized:
                 return done
             place.flush(LOG, [f"{table.version():020}.json"])
         saved = sum(file.size for file in old) - sum(file.size for file in written)
-        done = Optimized(table.version(), done.merged + len(old), done.made + len(written), done.saved + saved)
+        done = Optimized(name, table.version(), done.merged + len(old), done.made + len(written), done.saved + saved)
     return done
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -26,11 +26,12 @@ from headrace.lake.log import DAY, LOG, holds, open_table
 from headrace.lake.parquet import write_files
 from headrace.lake.place import Place
 from headrace.lake.snapshot import DeltaSnapshot, lane
-from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION, SEQUENCE, Appended, Optimized, Vacuumed
+from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION, SEQUENCE, Appended, Optimized, TableState, Vacuumed
 from headrace.lake.vacuum import vacuum
 
 __all__ = ["DeltaLake", "DeltaLakeTable"]
 
+_TABLES = "tables"
 _TIME = pa.timestamp("us", tz="UTC")
 _CONFIGURATION = {
     "delta.appendOnly": "true",
@@ -63,7 +64,7 @@ class DeltaLake:
         with self._lock:
             table = self._tables.get(source)
             if table is None or table.source_schema != schema:
-                table = DeltaLakeTable(source, self.place.under("tables").under(quote(source, safe="")), schema, self._clock)
+                table = DeltaLakeTable(source, self._of(source), schema, self._clock)
                 self._tables[source] = table
             return table
 
@@ -74,6 +75,29 @@ class DeltaLake:
     def read_frame(self, name: str) -> pa.Table:
         """A kept frame. Raises NotFoundError, and IntegrityError if its bytes have changed."""
         return self._frames.read(name)
+
+    def tables(self) -> Sequence[str]:
+        """The names of all tables, sorted."""
+        with reading(f"the lake {self.place.url}"):
+            return sorted(map(unquote, self.place.under(_TABLES).folders()))
+
+    def state(self, table: str) -> TableState:
+        """A table as it is now; version -1 if it was never written."""
+        place = self._of(table)
+        with reading(f"the log of the lake table {place.url}"):
+            found = DeltaSnapshot(place, _with_order(pa.schema([])), open_table(place))
+        return TableState(table, found.version, found.count(), len(found.files()), found.size(), found.lanes())
+
+    def optimize(self, table: str, progress: Callable[[int, int], None]) -> Optimized:
+        """Merge small files; no version changes what it holds. `progress` is called with the files merged, and those to merge."""
+        return compact(table, self._of(table), progress)
+
+    def vacuum(self, table: str, pinned: Iterable[int], before: int, *, dry_run: bool = False) -> Vacuumed:
+        """Remove the files that only versions from before a moment (microseconds since 1970) name, and no pinned version."""
+        return vacuum(table, self._of(table), pinned, before, dry_run=dry_run)
+
+    def _of(self, table: str) -> Place:
+        return self.place.under(_TABLES).under(quote(table, safe=""))
 
 
 class DeltaLakeTable:
@@ -129,14 +153,6 @@ class DeltaLakeTable:
             if self._snapshot.version != _version(table):
                 self._snapshot = DeltaSnapshot(self._place, self._schema, table)
             return self._snapshot
-
-    def optimize(self, progress: Callable[[int, int], None]) -> Optimized:
-        """Merge small files; no version changes what it holds. `progress` is called with the files merged, and those to merge."""
-        return compact(self._place, progress)
-
-    def vacuum(self, pinned: Iterable[int], before: int, *, dry_run: bool = False) -> Vacuumed:
-        """Remove the files that only versions from before a moment (microseconds since 1970) name, and no pinned version."""
-        return vacuum(self._place, pinned, before, dry_run=dry_run)
 
     def _append(self, rows: pa.Table, partition: int, batch_id: str | None) -> Appended:
         """Append what hasn't landed. Raises DeltaError if another writer commits one of the transactions meanwhile."""

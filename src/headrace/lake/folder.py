@@ -72,6 +72,10 @@ class Folder:
                     found = file.stat()
                     yield Stored(file.relative_to(self.root).as_posix(), found.st_size, found.st_mtime_ns // 1000)
 
+    def folders(self) -> Sequence[str]:
+        """The folders right below."""
+        return [entry.name for entry in os.scandir(self.root) if entry.is_dir()] if self.root.is_dir() else []
+
     def delete(self, paths: Sequence[str]) -> None:
         """Remove files; those that are gone already are fine, and folders go with their last file."""
         for path in paths:

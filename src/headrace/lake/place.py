@@ -66,6 +66,10 @@ class Place(Protocol):
         """The files below a path, in any order."""
         ...
 
+    def folders(self) -> Sequence[str]:
+        """The names right below that have files below them."""
+        ...
+
     def delete(self, paths: Sequence[str]) -> None:
         """Remove files; those that are gone already are fine."""
         ...

@@ -19,8 +19,10 @@ __all__ = [
     "Appended",
     "Lake",
     "LakeTable",
+    "LakeUpkeep",
     "Optimized",
     "Snapshot",
+    "TableState",
     "Vacuumed",
 ]
 
@@ -47,9 +49,22 @@ class Appended:
 
 
 @dataclass(frozen=True, slots=True)
+class TableState:
+    """A table as it is now: version, rows, files with their bytes, and the highest offset of each partition."""
+
+    table: str
+    version: int
+    rows: int
+    files: int
+    bytes: int
+    lanes: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Optimized:
     """What a compaction did: so many files became so few, and take so many bytes less, at this version."""
 
+    table: str
     version: int
     merged: int
     made: int
@@ -60,6 +75,7 @@ class Optimized:
 class Vacuumed:
     """What a vacuum removed: files and their bytes."""
 
+    table: str
     files: int
     bytes: int
 
@@ -126,14 +142,6 @@ class LakeTable(Protocol):
         """The table now, or as it was at a version. Raises NotFoundError for a version that is gone."""
         ...
 
-    def optimize(self, progress: Callable[[int, int], None]) -> Optimized:
-        """Merge small files; no version changes what it holds. `progress` is called with the files merged, and those to merge."""
-        ...
-
-    def vacuum(self, pinned: Iterable[int], before: int, *, dry_run: bool = False) -> Vacuumed:
-        """Remove the files that only versions from before a moment (microseconds since 1970) name, and no pinned version."""
-        ...
-
 
 class Lake(Protocol):
     """All tables, and the frames kept beside them."""
@@ -148,4 +156,24 @@ class Lake(Protocol):
 
     def read_frame(self, name: str) -> pa.Table:
         """A kept frame. Raises NotFoundError."""
+        ...
+
+
+class LakeUpkeep(Protocol):
+    """Looks after all tables of a lake, those of sources and others."""
+
+    def tables(self) -> Sequence[str]:
+        """The names of all tables, sorted."""
+        ...
+
+    def state(self, table: str) -> TableState:
+        """A table as it is now; version -1 if it was never written."""
+        ...
+
+    def optimize(self, table: str, progress: Callable[[int, int], None]) -> Optimized:
+        """Merge small files; no version changes what it holds. `progress` is called with the files merged, and those to merge."""
+        ...
+
+    def vacuum(self, table: str, pinned: Iterable[int], before: int, *, dry_run: bool = False) -> Vacuumed:
+        """Remove the files that only versions from before a moment (microseconds since 1970) name, and no pinned version."""
         ...

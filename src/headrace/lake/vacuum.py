@@ -22,7 +22,7 @@ _OURS = (f"{DAY}=", ".staging-")  # where rows are, and what an append that was 
 _AT_ONCE = 16  # commits read at once: each is small, and a bucket takes its time
 
 
-def vacuum(place: Place, pinned: Iterable[int], before: int, *, dry_run: bool = False) -> Vacuumed:
+def vacuum(name: str, place: Place, pinned: Iterable[int], before: int, *, dry_run: bool = False) -> Vacuumed:
     """Remove the files that no kept version names: neither the newest, nor one that was current since `before`, nor a pinned one.
 
     Files that no commit names at all go too, if they are as old: an append that failed left them. What is newer is never touched,
@@ -45,7 +45,7 @@ def vacuum(place: Place, pinned: Iterable[int], before: int, *, dry_run: bool = 
     if old and not dry_run:
         with writing(f"the lake table {place.url}"):
             place.delete([file.path for file in old])
-    return Vacuumed(len(old), sum(file.size for file in old))
+    return Vacuumed(name, len(old), sum(file.size for file in old))
 
 
 def _kept(place: Place, pinned: Iterable[int], before: int) -> Iterator[set[str]]:
