@@ -31,7 +31,8 @@ driver_stats = hr.FeatureGroup("driver_stats", entity=driver, source=drivers, fe
 shop_stats = hr.FeatureGroup("shop_stats", entity=shop, source=shops, features={"conv": "conv", "size": "size"}, ttl="3650d")
 old_shops = hr.FeatureGroup("old_shops", entity=shop, source=shops, features={"old_size": "size"}, ttl="1s")
 ride_stats = hr.FeatureGroup("ride_stats", entity=driver, source=rides, features={
-    "fares": hr.last_n("fare", 3), "first_at": hr.first("rode_at"), "rides": hr.count(), "rides_1m": hr.count("1m")})
+    "fares": hr.last_n("fare", 3), "shops": hr.last_n("shop", 3),
+    "first_at": hr.first("rode_at"), "rides": hr.count(), "rides_1m": hr.count("1m")})
 stays = hr.FeatureGroup("stays", entity=stay, source=rides, features={"stays": hr.count()})
 days = hr.FeatureGroup("days", entity=day, source=rides, features={"day_rides": hr.count()})
 

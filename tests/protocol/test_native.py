@@ -47,6 +47,7 @@ def test_every_type_has_a_form_in_json(url):
         "born": ["2026-01-01", None, "2026-01-01"],
         "f32": [0.5, None, "-Infinity"],
         "fares": [[1.5, "Infinity"], None, None],
+        "shops": [["x", "x"], None, None],
         "first_at": [T, None, None],
         "rides": [2, 0, 0],
         "rides_1m": [0, 0, 0],

@@ -108,6 +108,10 @@ class Catalog:
             self._cached = None
         return plan
 
+    def revision(self) -> int:
+        """A number that stays while every look-up gives what it gave."""
+        return self._contents().state.revision
+
     def entity(self, reference: str) -> Entity:
         """An entity: `"user"` is the latest version, `"user:2"` a pinned one. Raises NotFoundError."""
         return self._contents().entity(reference)

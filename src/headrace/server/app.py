@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from headrace.server import health
 from headrace.server.dispatch import Dispatcher, Limits
 from headrace.server.endpoint import Endpoint
+from headrace.server.feast import online as feast
+from headrace.server.feast import writes
 from headrace.server.guard import Guard
 from headrace.server.logs import AccessLog
 from headrace.server.metrics import Metrics
@@ -25,6 +27,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/freshness", "features:read", features.FRESHNESS),
     Endpoint("GET", "/api/v1/catalog", "definitions:read", catalog.CATALOG),
     Endpoint("GET", "/api/v1/catalog/{kind}/{name}", "definitions:read", catalog.DEFINITION),
+    Endpoint("POST", "/get-online-features", "features:read", feast.GET_ONLINE_FEATURES, "feast"),
+    Endpoint("POST", "/push", "features:write", writes.PUSH, "feast"),
+    Endpoint("POST", "/write-to-online-store", "features:write", writes.WRITE_TO_ONLINE_STORE, "feast"),
+    Endpoint("POST", "/materialize", "features:write", writes.MATERIALIZE, "feast"),
+    Endpoint("POST", "/materialize-incremental", "features:write", writes.MATERIALIZE_INCREMENTAL, "feast"),
     Endpoint("GET", "/health", "", health.HEALTH),
     Endpoint("GET", "/ready", "", health.READY),
     Endpoint("GET", "/version", "", health.VERSION),

@@ -16,15 +16,16 @@ from urllib.parse import quote
 from headrace.errors import HeadraceError
 from headrace.server.endpoint import Dialect, Endpoint
 from headrace.server.errors import (
+    PROBLEM,
     BodyTooLargeError,
     BusyError,
     MethodNotAllowedError,
     NoRouteError,
     TooSlowError,
     problem,
-    status_of,
 )
-from headrace.server.http import Call, Reply
+from headrace.server.feast.errors import failure
+from headrace.server.http import JSON, Call, Reply
 
 if TYPE_CHECKING:
     from headrace.server.guard import Guard
@@ -140,11 +141,12 @@ class Dispatcher:
         began = time.perf_counter()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = self._name(headers)
-        path, method, dialect, route = scope["path"], scope["method"], _dialect(scope["path"]), ""
+        path, method, route = scope["path"], scope["method"], ""
+        dialect: Dialect = "native"
         try:
-            self._guard.check(headers)
             endpoint, parts = self._find(method, path)
             dialect, route = endpoint.dialect, endpoint.path
+            self._guard.check(headers)
             body = await self._body(headers, receive)
             call = Call(self._opened(), self._metrics, body, parts, scope["query_string"], headers, request_id)
             reply = await self._answer(endpoint, call)
@@ -153,6 +155,8 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             reply = self._failed(error, dialect, request_id)
         await self._send(send, reply, request_id.encode("latin-1"), with_body=method != "HEAD")
+        if reply.afterwards is not None:
+            self._pool.submit(self._run_afterwards, reply.afterwards, request_id)
         seconds = time.perf_counter() - began
         self._metrics.served(route or "none", method, reply.status, seconds)
         self._access.add(request_id, method, path, reply.status, seconds, scope.get("client"))
@@ -258,23 +262,31 @@ class Dispatcher:
         await send({"type": "http.response.body", "body": body})
 
     def _failed(self, error: Exception, dialect: Dialect, request_id: str) -> Reply:
-        status, _ = status_of(error)
+        status, body, media_type = _RENDERERS[dialect](error, request_id)
         if status == 500:
             log.error("request %s failed inside Headrace", request_id, exc_info=error)
-        return _RENDERERS[dialect](error, request_id)
+        return Reply(body, status, media_type, {"retry-after": "1"} if status == 503 else {})
+
+    def _run_afterwards(self, work: Callable[[], None], request_id: str) -> None:
+        try:
+            work()
+        except Exception:
+            log.exception("what request %s left to be done failed", request_id)
 
 
 def _following(pieces: Iterator[bytes]) -> bytes | None:
     return next(pieces, None)
 
 
-def _native_failure(error: Exception, request_id: str) -> Reply:
-    status, document = problem(error, request_id)
-    return Reply(document, status, "application/problem+json", {"retry-after": "1"} if status == 503 else {})
+def _native_failure(error: BaseException, request_id: str) -> tuple[int, bytes, str]:
+    return *problem(error, request_id), PROBLEM
 
 
-_RENDERERS: dict[Dialect, Callable[[Exception, str], Reply]] = {"native": _native_failure, "feast": _native_failure}
+def _feast_failure(error: BaseException, request_id: str) -> tuple[int, bytes, str]:
+    return *failure(error, request_id), JSON
 
 
-def _dialect(_path: str) -> Dialect:
-    return "native"
+_RENDERERS: dict[Dialect, Callable[[BaseException, str], tuple[int, bytes, str]]] = {
+    "native": _native_failure,
+    "feast": _feast_failure,
+}

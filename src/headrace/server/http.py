@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -78,12 +78,14 @@ class Reply:
 
     Attributes:
         body: bytes, or pieces of them that are sent as they come: from a thread of the pool, or made on the event loop.
+        afterwards: runs once the answer is on its way; the server doesn't stop before it has ended.
     """
 
     body: bytes | Iterator[bytes] | AsyncIterator[bytes] = b""
     status: int = 200
     media_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
+    afterwards: Callable[[], None] | None = None
 
 
 def json_reply(value: Any, status: int = 200) -> Reply:

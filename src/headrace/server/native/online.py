@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
 
 from headrace.clock import isoformat
-from headrace.definitions.plain import parse_time, plain, reader_of
-from headrace.definitions.schema import is_float, item_type
+from headrace.definitions.plain import parse_time, reader_of
 from headrace.definitions.version import ViewVersion
 from headrace.features.lookup import Lookup, OnlineFeatures
+from headrace.server.columns import dumps, json_column
 from headrace.server.endpoint import Operation
 from headrace.server.http import Call, Reply
 from headrace.server.schema import Content, Field, Record
 
-__all__ = ["ONLINE", "read_entities", "render_column"]
+__all__ = ["ONLINE", "read_entities"]
 
 _ASKED = Record(
     "OnlineRequest",
@@ -99,30 +97,14 @@ def _rendered(call: Call, found: OnlineFeatures, asked: Mapping[str, Any]) -> Re
         "view": found.view,
         "at": isoformat(found.at),
         "rows": rows,
-        "keys": {name: render_column(column, types.get(name, "")) for name, column in found.keys.items()},
-        "values": {name: render_column(column, types[name]) for name, column in found.values.items()},
+        "keys": {name: json_column(column, types.get(name, "")) for name, column in found.keys.items()},
+        "values": {name: json_column(column, types[name]) for name, column in found.values.items()},
     }
     if asked["statuses"]:
         answer["statuses"] = found.statuses
     if asked["ages"]:
         answer["ages"] = _ages(found)
-    return Reply(orjson.dumps(answer, default=_default, option=orjson.OPT_UTC_Z))
-
-
-def render_column(column: Sequence[Any], kind: str) -> Any:
-    """A column as orjson writes it right: it makes null of floats that aren't finite, so those become text before."""
-    if is_float(kind):
-        return column if _all_finite(column) else [plain(value) for value in column]
-    if not kind or is_float(item_type(kind) or ""):
-        return plain(column)
-    return column
-
-
-def _all_finite(column: Sequence[Any]) -> bool:
-    try:
-        return isfinite(sum(column))  # an overflow of finite numbers only costs the slow way
-    except TypeError:  # a null among them
-        return isfinite(sum([value for value in column if value is not None]))
+    return Reply(dumps(answer))
 
 
 def _ages(found: OnlineFeatures) -> dict[str, orjson.Fragment]:
@@ -136,12 +118,6 @@ def _ages(found: OnlineFeatures) -> dict[str, orjson.Fragment]:
             fragment = written[id(times)] = orjson.Fragment(orjson.dumps(column))
         ages[name] = fragment
     return ages
-
-
-def _default(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    raise TypeError(value)
 
 
 ONLINE = Operation(_online, takes=(Content(record=_ASKED),), gives=(Content(record=_GIVEN),), quick=_online_at_once)
