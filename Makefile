@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SERVERS := $(VENV)/.servers
+FEAST := .venv-feast/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench clean
@@ -16,7 +17,7 @@ demo: $(READY) ## run the video recommender, from real events to a served predic
 	@rm -rf demo
 	@$(BIN)/headrace demo demo/
 
-test: check $(SERVERS) ## run what CI runs: check, then every test, with coverage
+test: check $(SERVERS) $(FEAST) ## run what CI runs: check, then every test, with coverage
 	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term:skip-covered
 
 check: $(READY) ## format, lint, types and import contracts
@@ -33,7 +34,7 @@ bench: $(READY) ## time every claim against its peer, and print the ratios
 	@$(BIN)/python benchmarks/run.py
 
 clean: ## remove the virtual environment and everything that was made
-	@rm -rf $(VENV) demo benchmarks/.work .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .venv-feast demo benchmarks/.work .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -53,4 +54,10 @@ $(SERVERS): $(READY)
 		echo "installing$$missing"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
+	@touch $@
+
+$(FEAST):
+	@echo "installing Feast, whose client the tests point at our server, into .venv-feast"
+	@$(PYTHON) -m venv .venv-feast
+	@.venv-feast/bin/python -m pip install --quiet "feast==0.67.*"
 	@touch $@
