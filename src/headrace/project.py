@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headrace.definitions.version import GroupVersion, ViewVersion
     from headrace.features.materialize import Pins
     from headrace.features.services import Upkeep
+    from headrace.features.streaming import StreamSink
     from headrace.lineage.store import LineageStore
     from headrace.models.service import Models
     from headrace.remote.transport import Transport
@@ -157,6 +158,7 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
         freshness=RemoteFreshness(transport),
         verifier=RemoteVerifier(transport),
         upkeep=cast("Upkeep", Absent("tables/optimize/vacuum", transport.url)),
+        streams=cast("StreamSink", Absent("stream_writer", transport.url)),
         close=lambda: None,
     )
 
@@ -177,6 +179,7 @@ def _open_features(
     from headrace.features.online import OnlineGroups
     from headrace.features.repeats import Repeats
     from headrace.features.served import Served
+    from headrace.features.streaming import StreamSink
     from headrace.features.training import TrainingSets
     from headrace.features.verify import Verifier
     from headrace.sql.features import SqlTrainingSetStore
@@ -212,6 +215,7 @@ def _open_features(
         freshness=FreshnessReader(catalog, ingest, groups, clock),
         verifier=Verifier(catalog, ingest, engine, served, clock),
         upkeep=Maintenance(catalog, lake, sets, clock),
+        streams=StreamSink(catalog, ingest, feed, log, repeats, lock),
         close=closing.close,
     )
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from headrace.features.lookup import OnlineFeatures
     from headrace.features.materialize import Materialized
     from headrace.features.services import FreshnessReads, HistoryReads, Intake, Materializing, OnlineReads, Upkeep, Verifying
+    from headrace.features.streaming import StreamSink
     from headrace.features.training import TrainingSet, TrainingSets
     from headrace.features.verify import ViewVerification
     from headrace.lake.table import Optimized, TableState, Vacuumed
@@ -45,6 +46,7 @@ class FeatureServices:
     freshness: FreshnessReads
     verifier: Verifying
     upkeep: Upkeep
+    streams: StreamSink
     close: Callable[[], None]
 
 
@@ -124,6 +126,17 @@ class Store:
     def push(self, source: str, rows: Any) -> Pushed:
         """Hand over rows now: when it returns they are durable and online features reflect them."""
         return self._features.ingest.push(source, rows)
+
+    def stream_writer(self, source: str, query: str) -> Callable[[Any, int], None]:
+        """What a Spark Structured Streaming query hands its micro-batches to: `frame.writeStream.foreachBatch(writer)`.
+
+        Each batch reaches the lake and the online store once, however often Spark repeats it.
+
+        Args:
+            source: a source, with the stream's columns.
+            query: names the query for good: give one with another checkpoint another name.
+        """
+        return self._features.streams.writer(source, query)
 
     def materialize(self, groups: Sequence[str] | None = None, *, rebuild: bool = False) -> list[Materialized]:
         """Bring online values up to date with the lake: only what arrived since the last time; resumes where it was stopped.

@@ -89,17 +89,17 @@ class Ingest:
             InvalidInputError: the rows don't fit the source's schema, or a group's expression fails on one; nothing was written.
         """
         source = self._catalog.source(name)
-        rows = self._read(source, data, f"store.write({name!r})")
+        rows = self.read(source, data, f"store.write({name!r})")
         table = self.table(source)
         with self._lock(f"write-{name}"):
             if batch_id is not None and table.holds_batch(batch_id):
                 return Written(name, 0, replayed=True)
             if isinstance(source, EventSource) and source.id is not None:
                 with self._lock(f"ids-{name}"):
-                    self._catch_up_ids(source)
+                    self.catch_up_ids(source)
                     fresh = self._repeats.first_times(source, rows)
                     self._append_batch(source, table, fresh, batch_id)
-                    self._catch_up_ids(source)
+                    self.catch_up_ids(source)
                 return Written(name, fresh.num_rows, rows.num_rows - fresh.num_rows)
             self._append_batch(source, table, rows, batch_id)
         return Written(name, rows.num_rows)
@@ -112,7 +112,7 @@ class Ingest:
             InvalidInputError: the rows don't fit the source's schema, or a group's expression fails on one; nothing was taken in.
         """
         source = self._catalog.source(name)
-        rows = self._read(source, data, f"store.push({name!r})")
+        rows = self.read(source, data, f"store.push({name!r})")
         if rows.num_rows == 0:
             return Pushed(name, 0)
         fresh, batches = self._append(source, rows)
@@ -205,10 +205,10 @@ class Ingest:
         """Make rows durable in the log; returns those that weren't repeats, and where they are."""
         if self._log.guarded and isinstance(source, EventSource) and source.id is not None:
             with self._lock(f"ids-{source.name}"):
-                self._catch_up_ids(source)
+                self.catch_up_ids(source)
                 fresh = self._repeats.first_times(source, rows)
                 batches = self._log.append(source.name, fresh) if fresh.num_rows else []
-                self._catch_up_ids(source)
+                self.catch_up_ids(source)
                 return fresh, batches
         return rows, self._log.append(source.name, rows)
 
@@ -218,7 +218,8 @@ class Ingest:
             known = [batch for batch in batches if batch.partition == partition]
             self._feed.advance(source, groups, partition, known=known)
 
-    def _read(self, source: Source, data: Any, where: str) -> pa.Table:
+    def read(self, source: Source, data: Any, where: str) -> pa.Table:
+        """Rows that somebody hands over, as the lake keeps them. Raises InvalidInputError as `write` does."""
         from headrace.lake.intake import read_frame
 
         required = sorted(
@@ -242,9 +243,10 @@ class Ingest:
         if rows.num_rows or batch_id is not None:
             table.append(_number(rows, first), partition=BATCH, batch_id=batch_id)
 
-    def _catch_up_ids(self, source: EventSource) -> None:
-        """Bring the seen ids up to date with what the log and the lake hold, whoever put it there."""
-        for partition in (BATCH, *(self._log.partitions(source.name) if self._log.guarded else ())):
+    def catch_up_ids(self, source: EventSource) -> None:
+        """Bring the seen ids up to date with what the log and the lake hold, whoever put it there. Needs the lock on them."""
+        own = () if self._log.guarded else self._log.partitions(source.name)
+        for partition in (BATCH, *(lane for lane in self._feed.lanes(source) if lane not in own)):
             for last, rows in self._feed.rows(source, partition, self._repeats.position(source, partition)):
                 self._repeats.record(source, partition, last, rows)
 
