@@ -66,14 +66,15 @@ view = hr.FeatureView("everything", features=[windows, short, facts, brief, gap]
 class World:
     """The product and the oracle, told the same things."""
 
-    def __init__(self, folder: Path, now: int = 1_760_000_000 * SECOND) -> None:
+    def __init__(self, folder: Path, now: int = 1_760_000_000 * SECOND, connect: Any = hr.connect) -> None:
         self.folder = folder
+        self.connect = connect
         self.now = now
         self.events: list[Event] = []
         self.records: list[Event] = []
         self.offset = 0
         self.waiting = False
-        self.store = hr.connect(folder, clock=lambda: self.now)
+        self.store = connect(folder, clock=lambda: self.now)
         self.store.apply([view])
 
     def close(self) -> None:
@@ -81,7 +82,7 @@ class World:
 
     def reopen(self) -> None:
         self.store.close()
-        self.store = hr.connect(self.folder, clock=lambda: self.now)
+        self.store = self.connect(self.folder, clock=lambda: self.now)
 
     def add(self, source: str, rows: list[tuple[Any, int, float | None, int | None, str | None]], how: str) -> None:
         """Rows of (key, event time, x, n, s), pushed or written."""

@@ -7,11 +7,12 @@ carries a request out holds its lock, which is free again when its process dies;
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = ["Once"]
 KEPT_SECONDS = 3600.0
 """How long an outcome is known: far longer than any client tries."""
 _SWEEP_SECONDS = 60.0
+log = logging.getLogger("headrace.server")
 
 
 class Once:
@@ -44,40 +46,40 @@ class Once:
             HeadraceError: what the work raised, now or then.
             StorageError: a server died in the middle of it, and nobody knows how far it was.
         """
-        from filelock import FileLock
-
         self._sweep()
         path = self._folder / hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+        with ExitStack() as held:
+            begun, outcome = self._hold(path, held)
+            if outcome is not None:
+                return _given(outcome)
+            if begun and not repeatable:
+                msg = (
+                    "the server stopped in the middle of this request, and whether it was done isn't known. Look before you send "
+                    "it again; rows of an event source with id= count once however often they are pushed"
+                )
+                raise StorageError(msg)
+            try:
+                outcome = {"result": work()}
+            except HeadraceError as error:
+                _keep(path, error_to(error))
+                raise
+            _keep(path, outcome)
+            return outcome["result"]
+
+    def _hold(self, path: Path, held: ExitStack) -> tuple[bool, dict[str, Any] | None]:
+        """Take a request's lock and mark it as begun; whether it had been begun before, and what became of it."""
+        from filelock import FileLock
+
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{path}.lock"):
-                return self._carried_out(path, work, repeatable=repeatable)
+            held.enter_context(FileLock(f"{path}.lock"))
+            begun, outcome = path.exists(), _read(path)
+            if not begun:
+                path.touch()
         except OSError as error:
-            msg = (
-                f"the folder {self._folder} of the server can't be written: {error.strerror}; check the disk and its permissions"
-            )
+            msg = f"the folder {self._folder} of the server can't be used: {error.strerror}; check the disk and its permissions"
             raise StorageError(msg) from error
-
-    @staticmethod
-    def _carried_out(path: Path, work: Callable[[], Any], *, repeatable: bool) -> Any:
-        begun, outcome = path.exists(), _read(path)
-        if outcome is not None:
-            return _given(outcome)
-        if begun and not repeatable:
-            msg = (
-                "the server stopped in the middle of this request, and whether it was done isn't known. Look before you send it "
-                "again; rows of an event source with id= count once however often they are pushed"
-            )
-            raise StorageError(msg)
-        path.touch()
-        try:
-            outcome = {"result": work()}
-        except HeadraceError as error:
-            outcome = error_to(error)
-            _keep(path, outcome)
-            raise
-        _keep(path, outcome)
-        return outcome["result"]
+        return begun, outcome
 
     def _sweep(self) -> None:
         """Now and then, forget what is old."""
@@ -118,8 +120,11 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _keep(path: Path, outcome: dict[str, Any]) -> None:
     made = path.with_suffix(f".{os.getpid()}")
-    made.write_bytes(pack(outcome))
-    made.replace(path)
+    try:
+        made.write_bytes(pack(outcome))
+        made.replace(path)
+    except OSError:  # what was done is done: whoever asked must hear it, though a repeat won't
+        log.exception("the outcome of a request can't be kept in %s", path)
 
 
 def _given(outcome: dict[str, Any]) -> Any:
