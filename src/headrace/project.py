@@ -144,6 +144,7 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
     from headrace.remote.history import RemoteHistory
     from headrace.remote.ingest import RemoteIntake, RemoteMaterializer
     from headrace.remote.lookup import RemoteFreshness, RemoteLookup
+    from headrace.remote.nearest import RemoteNearest
     from headrace.remote.training_sets import RemoteKept
     from headrace.remote.verify import RemoteVerifier
     from headrace.store import FeatureServices
@@ -159,6 +160,7 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
         verifier=RemoteVerifier(transport),
         upkeep=cast("Upkeep", Absent("tables/optimize/vacuum", transport.url)),
         streams=cast("StreamSink", Absent("stream_writer", transport.url)),
+        nearest=RemoteNearest(transport),
         close=lambda: None,
     )
 
@@ -176,6 +178,7 @@ def _open_features(
     from headrace.features.lookup import Lookup
     from headrace.features.maintenance import Maintenance
     from headrace.features.materialize import Materializer
+    from headrace.features.nearest import Nearest
     from headrace.features.online import OnlineGroups
     from headrace.features.repeats import Repeats
     from headrace.features.served import Served
@@ -205,17 +208,20 @@ def _open_features(
     sets, edges = SqlTrainingSetStore(database), SqlLineageStore(database)
     served = Served(AnswerLog(lake, clock), float(settings.sample))
     closing.callback(served.log.close)
+    here = History(catalog, ingest, engine)  # a few keys: no cluster's work
+    lookup = Lookup(catalog, ingest, groups, here, clock, served)
 
     return FeatureServices(
         ingest=ingest,
         materializer=Materializer(catalog, ingest, feed, groups, pins),
         history=history,
         training_sets=TrainingSets(catalog, history, Kept(lake, sets, edges), clock, author),
-        lookup=Lookup(catalog, ingest, groups, History(catalog, ingest, engine), clock, served),  # a few keys: no cluster's work
+        lookup=lookup,
         freshness=FreshnessReader(catalog, ingest, groups, clock),
         verifier=Verifier(catalog, ingest, engine, served, clock),
         upkeep=Maintenance(catalog, lake, sets, clock),
         streams=StreamSink(catalog, ingest, feed, log, repeats, lock),
+        nearest=Nearest(catalog, ingest, feed, groups, lookup, here, engine, clock),
         close=closing.close,
     )
 

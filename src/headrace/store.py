@@ -24,7 +24,17 @@ if TYPE_CHECKING:
     from headrace.features.ingest import Pushed, Written
     from headrace.features.lookup import OnlineFeatures
     from headrace.features.materialize import Materialized
-    from headrace.features.services import FreshnessReads, HistoryReads, Intake, Materializing, OnlineReads, Upkeep, Verifying
+    from headrace.features.nearest import Neighbours
+    from headrace.features.services import (
+        FreshnessReads,
+        HistoryReads,
+        Intake,
+        Materializing,
+        NearestReads,
+        OnlineReads,
+        Upkeep,
+        Verifying,
+    )
     from headrace.features.streaming import StreamSink
     from headrace.features.training import TrainingSet, TrainingSets
     from headrace.features.verify import ViewVerification
@@ -47,6 +57,7 @@ class FeatureServices:
     verifier: Verifying
     upkeep: Upkeep
     streams: StreamSink
+    nearest: NearestReads
     close: Callable[[], None]
 
 
@@ -212,6 +223,30 @@ class Store:
                 or in the server, may answer. Default: none.
         """
         return self._features.lookup.read(view, entities, at, sample, max_staleness)
+
+    def nearest(
+        self,
+        view: str,
+        vector: Any,
+        k: int = 10,
+        *,
+        by: str | None = None,
+        where: str | None = None,
+        metric: str = "cosine",
+        entities: Mapping[str, Any] | None = None,
+    ) -> Neighbours:
+        """The entities whose vectors are nearest to one, nearest first, with the view's features now. Exact.
+
+        Args:
+            view: a feature view, `"videos"` or pinned `"videos:3"`.
+            vector: as many numbers as the feature has.
+            k: how many; fewer come back if there aren't so many.
+            by: the feature to compare. Default: the view's only vector.
+            where: a SQL condition over the view's features, keys and inputs: `"is_comedy and not seen"`.
+            metric: `"cosine"`, `"l2"` or `"dot"`.
+            entities: the view's other join keys and inputs, one value each.
+        """
+        return self._features.nearest.find(view, vector, k, by=by, where=where, metric=metric, entities=entities)
 
     def verify(
         self, view: str, since: str | None = None, limit: int | None = None, *, as_known: bool = False

@@ -69,8 +69,10 @@ def vector_size(name: str) -> int | None:
 
 
 def sql_type(name: str) -> str:
-    """The DuckDB type of a column type."""
-    size = vector_size(name)
+    """The DuckDB type of a column's or a feature's type."""
+    item, size = item_type(name), vector_size(name)
+    if item is not None:
+        return f"{sql_type(item)}[]"
     return SQL_TYPES[name] if size is None else f"FLOAT[{size}]"
 
 

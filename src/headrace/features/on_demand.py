@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-__all__ = ["compute", "input_types"]
+__all__ = ["compute", "input_types", "type_of"]
 
 InputType = tuple[str, bool]
 """Type name and whether the value may be null, both known from the definition, so that a function sees one dtype whatever
@@ -79,11 +79,12 @@ def _input(
     if name in types:
         dtype, nullable = types[name]
     else:
-        dtype, nullable = _type_of(column), column.null_count > 0
+        dtype, nullable = type_of(column), column.null_count > 0
     return _to_numpy(column, dtype, nullable=nullable)
 
 
-def _type_of(column: pa.Array) -> str:
+def type_of(column: pa.Array) -> str:
+    """The name of the type that a column of a request is taken for."""
     import pyarrow as pa
 
     kind = column.type

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from headrace.features.ingest import Pushed, Written
     from headrace.features.lookup import OnlineFeatures
     from headrace.features.materialize import Materialized
+    from headrace.features.nearest import Neighbours
     from headrace.features.store import TrainingSetRecord
     from headrace.features.verify import ViewVerification
     from headrace.lake.table import Optimized, TableState, Vacuumed
@@ -26,6 +27,7 @@ __all__ = [
     "Intake",
     "KeptTrainingSets",
     "Materializing",
+    "NearestReads",
     "OnlineReads",
     "PinnedHistory",
     "Upkeep",
@@ -163,6 +165,24 @@ class Upkeep(Protocol):
         progress: Progress = silent,
     ) -> list[Vacuumed]:
         """Remove files that only old versions name."""
+        ...
+
+
+class NearestReads(Protocol):
+    """Finds neighbours online."""
+
+    def find(
+        self,
+        reference: str,
+        vector: Any,
+        k: int = 10,
+        *,
+        by: str | None = None,
+        where: str | None = None,
+        metric: str = "cosine",
+        entities: Mapping[str, Any] | None = None,
+    ) -> Neighbours:
+        """The `k` entities nearest to a vector, of those for which a condition is true."""
         ...
 
 

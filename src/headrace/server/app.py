@@ -51,6 +51,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/store/features/history", "features:read", reads.HISTORY),
     Endpoint("POST", "/api/v1/store/features/freshness", "features:read", reads.FRESHNESS),
     Endpoint("POST", "/api/v1/store/features/verify", "features:read", reads.VERIFY),
+    Endpoint("POST", "/api/v1/store/features/nearest", "features:read", reads.NEAREST),
     Endpoint("POST", "/api/v1/store/training-sets/keep", "training-sets:write", reads.KEEP_SET),
     Endpoint("POST", "/api/v1/store/training-sets/get", "features:read", reads.GET_SET),
     Endpoint("POST", "/api/v1/store/training-sets/all", "features:read", reads.ALL_SETS),

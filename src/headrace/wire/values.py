@@ -19,7 +19,7 @@ MSGPACK = "application/msgpack"
 KEY_HEADER = "idempotency-key"
 """The header that names a request which changes something: one name is carried out once, however often it comes."""
 
-_MOMENT, _NAIVE, _DATE, _BIG, _OPAQUE = 1, 2, 3, 4, 5
+_MOMENT, _NAIVE, _DATE, _BIG, _OPAQUE, _VECTOR = 1, 2, 3, 4, 5, 6
 _EPOCH = date(1970, 1, 1)
 
 
@@ -54,6 +54,8 @@ def _extended(value: Any) -> Any:
         return msgpack.ExtType(_DATE, struct.pack(">q", (value - _EPOCH).days))
     if isinstance(value, int):
         return value if -(2**63) <= value < 2**64 else msgpack.ExtType(_BIG, str(value).encode())
+    if getattr(value, "ndim", 0) == 1 and str(getattr(value, "dtype", "")) == "float32":
+        return msgpack.ExtType(_VECTOR, value.astype("<f4").tobytes())
     return msgpack.ExtType(_OPAQUE, msgpack.packb([type(value).__name__, repr(value)], unicode_errors="replace"))
 
 
@@ -76,6 +78,10 @@ def _restored(code: int, data: bytes) -> Any:
         return _EPOCH + timedelta(days=struct.unpack(">q", data)[0])
     if code == _BIG:
         return int(data)
+    if code == _VECTOR:
+        import numpy as np
+
+        return np.frombuffer(data, "<f4")
     if code == _OPAQUE:
         kind, text = msgpack.unpackb(data)
         return type(str(kind), (), {"__repr__": lambda _: str(text)})()  # what an error shows of it is what the sender has

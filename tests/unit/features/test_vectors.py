@@ -61,8 +61,8 @@ VECTORS = RNG.normal(size=(6, N)).astype(np.float32)
 
 
 @pytest.fixture
-def store(tmp_path):
-    with hr.connect(tmp_path) as store:
+def store(tmp_path, connect):
+    with connect(tmp_path) as store:
         store.apply([view])
         yield store
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from types import UnionType
 from typing import Any
@@ -16,7 +16,7 @@ from headrace.features.store import TrainingSetRecord
 from headrace.server.native.exchange import Answer, Task, quick, work
 from headrace.wire.online import answer_to, shape_of, version_of
 
-__all__ = ["ALL_SETS", "FRESHNESS", "GET_SET", "HISTORY", "KEEP_SET", "LINEAGE", "ONLINE", "PIN", "SET_ROWS", "VERIFY"]
+__all__ = ["ALL_SETS", "FRESHNESS", "GET_SET", "HISTORY", "KEEP_SET", "LINEAGE", "NEAREST", "ONLINE", "PIN", "SET_ROWS", "VERIFY"]
 
 
 def _online(task: Task) -> Any:
@@ -75,6 +75,13 @@ def _verify(task: Task) -> Answer:
         arguments["view"], arguments["since"], arguments["limit"], as_known=arguments["as_known"], progress=task.progress
     )
     return asdict(found), None
+
+
+def _nearest(task: Task) -> Any:
+    """The entities nearest to a vector, with their features now."""
+    asked = dict(task.arguments)
+    found = task.store.services.nearest.find(asked.pop("view"), asked.pop("vector"), asked.pop("k"), **asked)
+    return {item.name: getattr(found, item.name) for item in fields(found)}
 
 
 def _keep_set(task: Task) -> Answer:
@@ -144,4 +151,16 @@ GET_SET = quick(_get_set, _SET)
 ALL_SETS = quick(_all_sets, {})
 SET_ROWS = work(_set_rows, _SET)
 VERIFY = work(_verify, {"view": object, "since": str | None, "limit": int | None, "as_known": bool})
+NEAREST = quick(
+    _nearest,
+    {
+        "view": object,
+        "vector": object,
+        "k": object,
+        "by": str | None,
+        "where": str | None,
+        "metric": object,
+        "entities": dict,
+    },
+)
 LINEAGE = work(_lineage, {"urn": str, "direction": str, "depth": int | None})
