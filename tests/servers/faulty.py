@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 __all__ = ["FOREVER", "Fault", "FaultyS3"]
 
 FOREVER = 1_000_000
-_STATUS = {"InternalError": 500, "SlowDown": 503, "AccessDenied": 403}
+_STATUS = {"InternalError": 500, "SlowDown": 503, "AccessDenied": 403, "PermanentRedirect": 301}
 
 
 class Fault(Enum):
@@ -25,9 +25,11 @@ class Fault(Enum):
     ERROR = "InternalError"
     SLOW_DOWN = "SlowDown"
     DENIED = "AccessDenied"
+    ELSEWHERE = "PermanentRedirect"
     CUT = "the connection is closed without an answer"
     LOST_ANSWER = "it is done, and the answer is an error"
     LOST_CONNECTION = "it is done, and the connection is closed without an answer"
+    LAST = "it is done, and its answer and all others are errors"
     HALF = "the object is half as long"
 
 
@@ -83,6 +85,8 @@ class FaultyS3:
             for rule in self._rules:
                 if rule.times and rule.method in ("", method) and rule.path in unquote(path):
                     rule.times -= 1
+                    if rule.fault is Fault.LAST:
+                        self._rules.insert(0, _Rule(Fault.ERROR, "", "", FOREVER))
                     return rule.fault
         return None
 
@@ -113,7 +117,7 @@ def _handler(proxy: FaultyS3) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             status, headers, answer = proxy.forward(self.command, self.path, dict(self.headers), body)
-            if fault is Fault.LOST_ANSWER:
+            if fault in (Fault.LOST_ANSWER, Fault.LAST):
                 self.refuse(Fault.ERROR)
             elif fault is Fault.LOST_CONNECTION:
                 self.close_connection = True

@@ -172,8 +172,19 @@ def _newest_revision() -> str:
 def _folders(session: Session) -> Iterator[Check]:
     settings = session.settings
     for name in ("lake", "artifacts", "online", "events"):
-        folder = Path(getattr(settings, name).removeprefix("file://"))
-        yield _folder(name, folder)
+        place = getattr(settings, name).removeprefix("file://")
+        if "://" not in place:
+            yield _folder(name, Path(place))
+        elif name == "lake":
+            yield _bucket(session, place.partition("?")[0])
+
+
+def _bucket(session: Session, url: str) -> Check:
+    try:
+        tables = session.store.tables()
+    except HeadraceError as error:
+        return Check("lake", "fail", str(error), "see docs/reference/settings.md, 'A lake in a bucket'")
+    return Check("lake", "ok", f"{url} can be read: {len(tables)} tables, {size(sum(table.bytes for table in tables))}")
 
 
 def _folder(name: str, folder: Path) -> Check:

@@ -6,7 +6,7 @@ import re
 
 __all__ = ["refusal"]
 
-_REQUEST = re.compile(r"performing (GET|HEAD|PUT|POST|DELETE) ([^\s?]+)(\?list-type)?")
+_REQUEST = re.compile(r"performing (GET|HEAD|PUT|POST|DELETE) ([^\s?]+)\??(list-type|delete)?")
 _STATUS = re.compile(r"non-2xx status code\W+(\d{3}) ([A-Za-z ]+)")
 _COLOURS = re.compile(r"\x1b\[\d+m|↳")
 _TOLD = {  # a part of the text, and what it means
@@ -18,7 +18,13 @@ _TOLD = {  # a part of the text, and what it means
     ),
     "builder error": "the endpoint isn't https. If that is meant, set AWS_ALLOW_HTTP=true",
 }
-_PERMISSIONS = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "DELETE": "s3:DeleteObject"}
+_PERMISSIONS = {
+    "list-type": "s3:ListBucket",
+    "delete": "s3:DeleteObject",
+    "GET": "s3:GetObject",
+    "HEAD": "s3:GetObject",
+    "DELETE": "s3:DeleteObject",
+}
 
 
 def refusal(error: Exception) -> str:
@@ -35,7 +41,7 @@ def _of_request(request: re.Match[str], status: re.Match[str] | None) -> str:
     if code == 404:
         return ""
     if code in (401, 403):
-        permission = "s3:ListBucket" if request[3] else _PERMISSIONS.get(request[1], "s3:PutObject")
+        permission = _PERMISSIONS.get(request[3] or request[1], "s3:PutObject")
         return f"{shown} was refused ({code}). Check the credentials, and give them the permission {permission}"
     reason = f"answered {code} {status[2].strip()}" if status else "had no answer"
     return f"{shown} {reason}, however often it was tried. Check the endpoint and the network, then repeat"

@@ -102,3 +102,10 @@ def test_batch_scoring_is_told_that_it_needs_no_online_store(cli, ready):
 )
 def test_passwords_are_not_shown(url, shown):
     assert _without_password(url) == shown
+
+
+def test_a_lake_in_a_bucket_is_asked(cli, ready, bucket, monkeypatch):
+    monkeypatch.setenv("HEADRACE_LAKE", f"{bucket}/lake?max_retries=1")
+    assert f"{bucket}/lake can be read: 0 tables" in found(cli("doctor", "--json"), "lake")["found"]
+    monkeypatch.setenv("HEADRACE_LAKE", "s3://nowhere/lake")
+    assert "no such bucket" in found(cli("doctor", "--json", code=1), "lake")["found"]
