@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from headrace.clock import Clock
-from headrace.errors import SettingsError
+from headrace.errors import MissingExtraError, SettingsError
 from headrace.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,8 +48,11 @@ def open_online(settings: Settings, closing: ExitStack) -> tuple[OnlineStore, Se
 
 
 def _open_redis(url: str, closing: ExitStack) -> tuple[OnlineStore, SeenIds]:
-    from headrace.online.redis import RedisOnlineStore
-    from headrace.online.redis_seen import RedisSeenIds
+    try:
+        from headrace.online.redis import RedisOnlineStore
+        from headrace.online.redis_seen import RedisSeenIds
+    except ImportError as error:
+        raise MissingExtraError.of("redis", "redis") from error
 
     online = RedisOnlineStore(url)
     closing.callback(online.close)

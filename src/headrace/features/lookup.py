@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from headrace.catalog.service import Catalog
@@ -19,7 +20,17 @@ from headrace.features.history import History
 from headrace.features.ingest import Ingest
 from headrace.features.online import OnlineGroups
 from headrace.features.served import Served
-from headrace.features.values import NULL_VALUE, PRESENT, GroupColumns, columns_of, finish_values, to_arrow, to_values
+from headrace.features.values import (
+    NULL_VALUE,
+    PRESENT,
+    GroupColumns,
+    are_fresh,
+    columns_of,
+    finish_values,
+    is_stored_as_given,
+    to_arrow,
+    to_values,
+)
 from headrace.online.state import GroupState, Reading
 from headrace.online.store import Stored
 
@@ -101,6 +112,12 @@ class _GroupPlan:
     names: tuple[str, ...]
     request: tuple[str, ...]
 
+    @cached_property
+    def outs(self) -> tuple[str, ...] | None:
+        """The view's names of the features, if each has one and its stored values are the answer; else None."""
+        plain = all(len(outs) == 1 and is_stored_as_given(feature) for feature, outs in self.features)
+        return tuple(outs[0] for _, outs in self.features) if plain else None
+
 
 @dataclass(frozen=True)
 class _Plan:
@@ -112,6 +129,11 @@ class _Plan:
     order: tuple[str, ...]
     types: Mapping[str, str]
     on_demand: bool
+
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether the groups' features, one group after the other, are in the view's order; nearly always."""
+        return self.order == tuple(out for group in self.groups for _, outs in group.features for out in outs)
 
 
 class Lookup:
@@ -212,7 +234,9 @@ class Lookup:
             _finish(group, reading, moment, values, statuses, times)
         if plan.on_demand:
             _compute(view, plan.types, asked, rows, values, statuses, times)
-        answer = _ordered(plan.order, OnlineFeatures(view.id, asked, values, statuses, moment, times, plan.types))
+        answer = OnlineFeatures(view.id, asked, values, statuses, moment, times, plan.types)
+        if not plan.in_order:
+            answer = _ordered(plan.order, answer)
         if chosen:
             self._served.keep(self._catalog.view(view.id), answer, chosen, positions, live=at is None)
         return answer
@@ -281,11 +305,18 @@ def _finish(
     statuses: dict[str, list[str]],
     times: dict[str, Sequence[int | None]],
 ) -> None:
-    ttl = group.columns.group.ttl_micros
-    for feature, outs in group.features:
-        finished, states_of = finish_values(feature, ttl, reading.values[feature.name], reading.times, moment)
-        for out in outs:
-            values[out], statuses[out], times[out] = finished, states_of, reading.times
+    ttl, seen, columns = group.columns.group.ttl_micros, reading.times, list(reading.values.values())
+    features: Iterable[tuple[tuple[Feature, tuple[str, ...]], list[Any]]] = zip(group.features, columns, strict=True)
+    if group.outs is not None and are_fresh(seen, ttl, moment):  # nearly always: only columns with nulls need a second look
+        outs = group.outs
+        values.update(zip(outs, columns, strict=True))
+        statuses.update(dict.fromkeys(outs, [PRESENT] * len(seen)))
+        times.update(dict.fromkeys(outs, seen))
+        features = () if all(map(all, columns)) else [item for item in features if None in item[1]]  # `all` is quicker
+    for (feature, names), column in features:
+        finished, states_of = finish_values(feature, ttl, column, seen, moment)
+        for out in names:
+            values[out], statuses[out], times[out] = finished, states_of, seen
 
 
 def types_of(view: ViewVersion) -> dict[str, str]:

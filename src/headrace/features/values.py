@@ -21,10 +21,12 @@ __all__ = [
     "OUTSIDE_MAX_AGE",
     "PRESENT",
     "GroupColumns",
+    "are_fresh",
     "columns_of",
     "fill",
     "finish_columns",
     "finish_values",
+    "is_stored_as_given",
     "to_arrow",
     "to_values",
 ]
@@ -105,15 +107,26 @@ def fill(column: Any, default: Any) -> Any:
     return pa.array([default if item is None else item for item in column.to_pylist()], column.type)
 
 
+def are_fresh(times: Sequence[int | None], ttl: int | None, at: int) -> bool:
+    """Whether every row has an event or a record, none older than the ttl."""
+    try:
+        oldest: Any = min(times, default=at)  # type: ignore[type-var]
+        return (ttl is None and oldest is not None) or at - oldest <= (ttl or 0)
+    except TypeError:  # some row has none
+        return False
+
+
+def is_stored_as_given(feature: Feature) -> bool:
+    """Whether a stored value is what a caller gets."""
+    return feature.dtype not in _FROM_STORED and vector_size(feature.dtype) is None
+
+
 def finish_values(
     feature: Feature, ttl: int | None, values: list[Any], times: Sequence[int | None], at: int
 ) -> tuple[list[Any], list[str]]:
     """Apply ttl and default to the values of one feature, and say the status of each. Changes `values` in place."""
-    if None not in values and None not in times:  # nearly always
-        statuses = [PRESENT] * len(values)
-    else:
-        pairs = zip(values, times, strict=True)
-        statuses = [NOT_FOUND if time is None else PRESENT if value is not None else NULL_VALUE for value, time in pairs]
+    pairs = zip(values, times, strict=True)
+    statuses = [NOT_FOUND if time is None else PRESENT if value is not None else NULL_VALUE for value, time in pairs]
     if ttl is not None:
         for row, time in enumerate(times):
             if time is not None and at - time > ttl:

@@ -8,6 +8,20 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from redis.crc import key_slot
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    MovedError,
+    NoScriptError,
+    RedisError,
+    TryAgainError,
+)
+from redis.exceptions import ConnectionError as Unreachable
+from redis.exceptions import TimeoutError as Slow
+
 from headrace.errors import SettingsError
 from headrace.online.redis_connection import Node, pack_command, parse_url, receive, send
 from headrace.online.redis_errors import BusyError, explained
@@ -74,6 +88,14 @@ class RedisClient:
         """
         return self._mended(commands, self._receive(self._send(commands), len(commands))) if commands else []
 
+    def one(self, asked: Command) -> Any:
+        """The reply to one command, as `run` gives it."""
+        if not self.cluster:
+            (reply,) = self.node.exchange(asked[1])
+            if not isinstance(reply, Exception):
+                return reply
+        return self.run([asked])[0]
+
     def stream(self, trips: Iterable[Sequence[Command]]) -> Iterator[list[Any]]:
         """As `run` for each trip, but the servers work on one while the next is being made."""
         under_way: tuple[Sequence[Command], Flight] | None = None
@@ -95,7 +117,6 @@ class RedisClient:
         """The keys in lists of at most so many that one command may work on; `start` goes before each key."""
         if not self.cluster:
             return [keys[at : at + most] for at in range(0, len(keys), most)]
-        from redis.crc import key_slot
 
         parts: dict[int, list[bytes]] = {}
         for key in keys:
@@ -113,9 +134,6 @@ class RedisClient:
         Raises:
             StorageError: it stays away.
         """
-        from redis.exceptions import AuthenticationError, RedisError
-        from redis.exceptions import ConnectionError as Unreachable
-        from redis.exceptions import TimeoutError as Slow
 
         for pause in (*PAUSES, None):
             try:
@@ -153,7 +171,6 @@ class RedisClient:
         return flight
 
     def _by_node(self, commands: Sequence[Command]) -> dict[Node, list[int]]:
-        from redis.crc import key_slot
 
         slots = self._slots
         parts: dict[Node, list[int]] = {}
@@ -191,7 +208,6 @@ class RedisClient:
         raise AssertionError
 
     def _mend(self, error: Exception, *, final: bool) -> None:
-        from redis.exceptions import AskError, BusyLoadingError, ClusterDownError, MovedError, NoScriptError, TryAgainError
 
         if isinstance(error, NoScriptError) and not final:
             for node in self.masters():
@@ -204,7 +220,6 @@ class RedisClient:
             raise explained(error, self.address) from error
 
     def _repeat(self, commands: Sequence[Command], errors: Sequence[Exception]) -> list[Any]:
-        from redis.exceptions import AskError
 
         if not any(isinstance(error, AskError) for error in errors):
             return self._receive(self._send(commands), len(commands))
@@ -212,7 +227,6 @@ class RedisClient:
 
     def _ask(self, command: Command, error: Exception) -> Any:
         """Run one command where its slot is moving to."""
-        from redis.exceptions import AskError
 
         if not isinstance(error, AskError):
             return self._receive(self._send([command]), 1)[0]
@@ -224,9 +238,6 @@ class RedisClient:
         """Ask any node that answers which node has which slots."""
         if self._known:
             return
-        from redis.exceptions import ConnectionError as Unreachable
-        from redis.exceptions import RedisError
-        from redis.exceptions import TimeoutError as Slow
 
         failure: RedisError = Unreachable("no node answers")
         for node in list(self._nodes.values()):

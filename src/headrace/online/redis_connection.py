@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from headrace.errors import MissingExtraError, SettingsError
+from redis import backoff, connection, retry
+from redis.exceptions import ResponseError
+
+from headrace.errors import SettingsError
 
 try:
     from hiredis import pack_command as _pack  # in C; headrace[redis] installs it
@@ -36,12 +40,10 @@ class Node:
         self.address = address
         self._make = make
         self._idle: list[Any] = []
-        self._process = os.getpid()
+        _nodes.add(self)
 
     def take(self) -> Any:
         """A connection for one exchange."""
-        if self._process != os.getpid():  # a parent's connections are the parent's
-            self._idle, self._process = [], os.getpid()
         try:
             return self._idle.pop()
         except IndexError:
@@ -59,11 +61,26 @@ class Node:
         self._idle.append(connection)
         return found
 
+    def leave(self) -> None:
+        """Give up the connections that a parent process uses; they aren't closed."""
+        self._idle = []
+
     def forget(self) -> None:
         """Close the idle connections."""
         idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.disconnect()
+        for each in idle:
+            each.disconnect()
+
+
+_nodes: weakref.WeakSet[Node] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for node in _nodes:
+        node.leave()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def send(connection: Any, packed: bytes) -> None:
@@ -73,8 +90,6 @@ def send(connection: Any, packed: bytes) -> None:
 
 def receive(connection: Any, replies: int) -> list[Any]:
     """Read replies; a connection that fails is closed."""
-    from redis.exceptions import ResponseError
-
     found: list[Any] = []
     read = connection.read_response
     try:
@@ -118,13 +133,7 @@ def parse_url(url: str, own: Sequence[str]) -> Address:
 
     Raises:
         SettingsError: it can't be used.
-        MissingExtraError: redis-py isn't installed.
     """
-    try:
-        from redis import backoff, connection, retry
-    except ImportError as error:
-        raise MissingExtraError.of("redis", "redis") from error
-
     parts = urlsplit(url)
     user, _, hosts = parts.netloc.rpartition("@")
     scheme = parts.scheme.removesuffix("+cluster")

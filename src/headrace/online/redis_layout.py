@@ -1,8 +1,9 @@
 """What stands under which key in Redis, and the bytes of a value. docs/decisions/0006 says why.
 
-A value is a byte, 128 if one delta alone made the key plus the number of frames (127: so many or more); the number of partitions
-in 2 bytes; for each, 4 bytes of partition and 8 of the last offset that reached this key; then the state, if there is one frame,
-or each frame after its length in 4 bytes: a state, and changes that nobody has merged into it yet.
+A value begins with a byte: 128 if one delta alone made the key, 64 if one partition alone has reached it, and the number of
+frames (63: so many or more). Unless 64 is in it, 2 bytes with the number of partitions follow. For each partition 4 bytes name it
+and 8 are the last offset that reached this key. Then comes the state, if there is one frame, or each frame after its length in 4
+bytes: a state, and changes that nobody has merged into it yet.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ __all__ = [
 ]
 
 _ENTRY = struct.Struct(">iQ")
-_COUNT = struct.Struct(">BH")
+_COUNT = struct.Struct(">H")
 _LENGTH = struct.Struct(">I")
 _BIAS = 2**63
-ALONE = (b"\x81\x00\x01", b"\x01\x00\x01")
-"""How the values begin that one partition has written, of one frame: nearly all."""
-ALONE_WIDTH = _COUNT.size + _ENTRY.size
+ALONE = frozenset([64 + 1, 128 + 64 + 1])
+"""The first byte of values of one partition and one frame: nearly all."""
+ALONE_WIDTH = 1 + _ENTRY.size
 """Where the state begins in them."""
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -88,15 +89,15 @@ def frames_of(value: bytes, group: str, key: bytes | None) -> tuple[int, list[by
     frames: list[bytes] = []
     start = at = 0
     try:
-        kind, entries = _COUNT.unpack_from(value)
-        start = at = _COUNT.size + entries * _ENTRY.size
-        if kind & 127 == 1 and entries and start <= len(value):
+        first, start = _header(value)
+        at = start
+        if value[0] & 63 == 1 and first < start <= len(value):
             return start, [value[start:]]
         while at < len(value):
             (length,) = _LENGTH.unpack_from(value, at)
             at += _LENGTH.size + length
             frames.append(value[at - length : at])
-    except struct.error as error:
+    except (struct.error, IndexError) as error:
         raise not_ours(group, key) from error
     if len(frames) < 2 or at != len(value):
         raise not_ours(group, key)
@@ -114,15 +115,23 @@ def not_ours(group: str, key: bytes | None) -> IntegrityError:
 
 def offsets_of(value: bytes) -> dict[int, int]:
     """Partition to the last offset that reached this key."""
-    _, entries = _COUNT.unpack_from(value)
-    return dict(_ENTRY.iter_unpack(value[_COUNT.size : _COUNT.size + entries * _ENTRY.size]))
+    first, start = _header(value)
+    return dict(_ENTRY.iter_unpack(value[first:start]))
+
+
+def _header(value: bytes) -> tuple[int, int]:
+    """Where a value's partitions begin, and where its frames do."""
+    if value[0] & 64:
+        return 1, ALONE_WIDTH
+    first = 1 + _COUNT.size
+    return first, first + _COUNT.unpack_from(value, 1)[0] * _ENTRY.size
 
 
 def state_of(value: bytes | None, group: str, key: bytes | None) -> Stored:
     """The state that a value holds, or the state and the changes to it."""
     if value is None:
         return None
-    if value.startswith(ALONE):
+    if value and value[0] in ALONE:
         return value[ALONE_WIDTH:]
     _, frames = frames_of(value, group, key)
     return tuple(frames) if len(frames) > 1 else frames[0]

@@ -47,7 +47,7 @@ class RedisReader:
         for (group, keys), values in zip(requests, found, strict=True):
             states.append(
                 [  # nearly all values are one state behind one partition's offset
-                    value[ALONE_WIDTH:] if value is not None and value.startswith(ALONE) else state_of(value, group, key)
+                    value[ALONE_WIDTH:] if value and value[0] in ALONE else state_of(value, group, key)
                     for value, key in zip(values, keys, strict=True)
                 ]
             )
@@ -128,7 +128,7 @@ class RedisReader:
     def _get(self, keys: list[bytes]) -> Values:
         if self._client.cluster:
             return self._client.run([command(b"GET", key) for key in keys])
-        found: Values = self._client.run([command(b"MGET", *keys)])[0]
+        found: Values = self._client.one(command(b"MGET", *keys))
         return found
 
     def _have_moved(self, known: Sequence[_Current]) -> bool:

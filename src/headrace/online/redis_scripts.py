@@ -112,8 +112,18 @@ return 'applied'
 """
 )
 
+_PARTS = """
+local function parts(value) -- the first byte, where the partitions begin, and where the frames do
+  local kind, high, low = string.byte(value, 1, 3)
+  if not kind then return 0, 2, 2 end
+  if kind % 128 >= 64 then return kind, 2, 14 end
+  return kind, 4, 4 + 12 * (low and high * 256 + low or 0)
+end
+"""
+
 WRITE = Script.of(
-    """
+    _PARTS
+    + """
 -- KEYS: [hash,] keys. ARGV: field or '', begun, partition and last as in a header, milliseconds to keep or '', now or '',
 -- '1' if most keys are likely to be new, then a change for each key.
 -- Returns a letter for each key: n new, o old, g old and grown, x not ours; false if the delta isn't begun (any more).
@@ -125,7 +135,7 @@ local partition, last, keep, now, fresh = sub(ARGV[3], 1, 4), sub(ARGV[3], 5), A
 local last_high, last_low = number('>I4I4', last)
 local now_high, now_low
 if now ~= '' then now_high, now_low = number('>i4I4', now) end
-local created = '\\129\\0\\1' .. ARGV[3]
+local created = '\\193' .. ARGV[3]
 local MOST = {most}
 
 local function set(key, value)
@@ -174,13 +184,11 @@ local function write(key, change)
     set(key, created .. change)
     return 'n'
   end
-  local kind, high, low = byte(stored, 1, 3)
-  local entries = low and high * 256 + low or 0
-  local body = 4 + 12 * entries
-  local frames = kind and kind % 128 or 0
-  if entries == 0 or frames == 0 or #stored < body then return 'x' end
+  local kind, first, body = parts(stored)
+  local frames = kind % 64
+  if first == body or frames == 0 or #stored < body then return 'x' end
   local entry
-  for at = 4, body - 12, 12 do
+  for at = first, body - 12, 12 do
     if sub(stored, at, at + 3) == partition then entry = at; break end
   end
   local header
@@ -191,16 +199,17 @@ local function write(key, change)
     end
     header = sub(stored, 2, entry + 3) .. last .. sub(stored, entry + 12, body - 1)
   else
-    header = struct.pack('>I2', entries + 1) .. sub(stored, 4, body - 1) .. partition .. last
+    header = struct.pack('>I2', (body - first) / 12 + 1) .. sub(stored, first, body - 1) .. partition .. last
   end
+  local alone = first == 2 and entry and 64 or 0
   if frames == 1 and now_high and due(stored, body) and due(change, 1) then
-    set(key, '\\1' .. header .. newer(change, stored, body))
+    set(key, string.char(alone + 1) .. header .. newer(change, stored, body))
     return 'o'
   end
   local rest = sub(stored, body)
   if frames == 1 then rest = framed(rest) end
-  if frames < 127 then frames = frames + 1 end
-  set(key, string.char(frames) .. header .. rest .. framed(change))
+  if frames < 63 then frames = frames + 1 end
+  set(key, string.char(alone + frames) .. header .. rest .. framed(change))
   return frames > MOST and 'g' or 'o'
 end
 
@@ -214,7 +223,8 @@ return table.concat(out)
 )
 
 SWAP = Script.of(
-    """
+    _PARTS
+    + """
 -- KEYS: keys. ARGV: for each, the SHA-1 of the frames that were merged, their length, how many, and what they make.
 -- Frames that came in meanwhile follow it.
 for i = 1, #KEYS do
@@ -222,14 +232,13 @@ for i = 1, #KEYS do
   if type(stored) == 'string' then
     local a = 4 * (i - 1)
     local length, merged, state = tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), ARGV[a + 4]
-    local kind, high, low = string.byte(stored, 1, 3)
-    local body = 4 + 12 * (high * 256 + low)
+    local kind, _, body = parts(stored)
     local rest = string.sub(stored, body + length)
     if redis.sha1hex(string.sub(stored, body, body + length - 1)) == ARGV[a + 1] then
-      local frames = math.max(kind % 128 - merged, 0) + 1
+      local frames = math.max(kind % 64 - merged, 0) + 1
       if rest ~= '' then state = struct.pack('>I4', #state) .. state .. rest end
       if rest ~= '' and frames < 2 then frames = 2 end
-      redis.call('SET', KEYS[i], string.char(frames) .. string.sub(stored, 2, body - 1) .. state, 'KEEPTTL')
+      redis.call('SET', KEYS[i], string.char(kind - kind % 64 + frames) .. string.sub(stored, 2, body - 1) .. state, 'KEEPTTL')
     end
   end
 end

@@ -119,10 +119,10 @@ class GroupState:
         reader = self._readers.get(wanted)
         if reader is None:
             reader = self._readers[wanted] = self._reader(wanted)
-        states = [merged(item, self.merge(t)) if isinstance(item, tuple) else item for item in stored]
         if self._tiles is None:
-            columns, times, inexact = reader.read(states, t)
+            columns, times, inexact = reader.read(stored, t)
             return Reading(dict(zip(wanted, columns, strict=True)), times, inexact)
+        states = [merged(item, self.merge(t)) if isinstance(item, tuple) else item for item in stored]
         rows, times, inexact = [], [], []
         for place, state in enumerate(states):
             time, values = (None, reader.empty) if state is None else reader.read(unpack(state), t)
