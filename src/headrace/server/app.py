@@ -14,6 +14,7 @@ from headrace.server.guard import Guard
 from headrace.server.logs import AccessLog
 from headrace.server.metrics import Metrics
 from headrace.server.native import catalog, definitions, features, ingest, online, reads
+from headrace.server.openapi import docs_of, openapi_of
 
 if TYPE_CHECKING:
     from headrace.store import Store
@@ -36,6 +37,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/ready", "", health.READY),
     Endpoint("GET", "/version", "", health.VERSION),
     Endpoint("GET", "/metrics", "metrics:read", health.METRICS),
+    Endpoint("GET", "/openapi.json", "", openapi_of(lambda: ENDPOINTS)),
+    Endpoint("GET", "/docs", "", docs_of(lambda: ENDPOINTS)),
     Endpoint("GET", "/api/v1/store", "", definitions.GREETING),
     Endpoint("POST", "/api/v1/store/definitions/revision", "definitions:read", definitions.REVISION),
     Endpoint("POST", "/api/v1/store/definitions/state", "definitions:read", definitions.STATE),

@@ -1,0 +1,61 @@
+"""The description of the API leaves nothing out, and its page is what the routes say."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from headrace.server.app import ENDPOINTS
+from headrace.server.openapi import document
+from headrace.server.reference import render
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "http.md"
+NAMES = [f"{item.method} {item.path}" for item in ENDPOINTS]
+DOCUMENT = json.loads(json.dumps(document(ENDPOINTS)))
+
+
+def test_the_page_is_what_the_routes_say():
+    assert PAGE.read_text(encoding="utf-8") == render(), "run: python -m headrace.server.reference > docs/reference/http.md"
+
+
+def test_no_route_is_there_twice():
+    assert len(set(NAMES)) == len(NAMES)
+
+
+def test_every_route_is_in_the_document_once():
+    assert sorted(f"{method.upper()} {path}" for path, methods in DOCUMENT["paths"].items() for method in methods) == sorted(
+        NAMES
+    )
+    ids = [operation["operationId"] for methods in DOCUMENT["paths"].values() for operation in methods.values()]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("item", ENDPOINTS, ids=NAMES)
+def test_every_route_says_what_it_does_takes_and_gives(item):
+    operation = DOCUMENT["paths"][item.path][item.method.lower()]
+    assert operation["summary"].endswith(".")
+    assert ("requestBody" in operation) == (item.method == "POST")
+    assert {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "path"} == set(
+        re.findall(r"\{(\w+)\}", item.path)
+    )
+
+
+def test_only_what_shows_nothing_of_the_project_needs_no_permission():
+    free = {item.path for item in ENDPOINTS if not item.permission}
+    assert free == {"/health", "/ready", "/version", "/openapi.json", "/docs", "/api/v1/store"}
+
+
+def test_every_schema_that_is_named_is_there():
+    named = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(DOCUMENT)))
+    assert named == set(DOCUMENT["components"]["schemas"])
+
+
+def test_two_shapes_never_share_a_name():
+    records = {}
+    for item in ENDPOINTS:
+        for content in (*item.operation.takes, *item.operation.gives):
+            if content.record is not None:
+                assert records.setdefault(content.record.name, content.record) is content.record
