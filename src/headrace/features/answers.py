@@ -24,7 +24,7 @@ DROPPED = "dropped"
 
 ROOM = 100_000
 """Rows that may wait to be written; more are dropped and counted."""
-PAUSE_SECONDS = 2.0
+PAUSE_SECONDS = 30.0
 """How long rows are gathered for one commit."""
 
 _log = logging.getLogger("headrace")
@@ -78,15 +78,20 @@ class AnswerLog:
             self._offered.append(_Offered(table, count, rows))
             self._waiting += count
             self._changed.notify_all()
-            if self._writer is None:
+            if not self._writes:
                 self._lane = randbits(30)  # each writer appends to a lane of its own, so that no row is taken for a repeat
                 self._writer = threading.Thread(target=self._work, name="headrace-answers", daemon=True)
                 self._writer.start()
 
+    @property
+    def _writes(self) -> bool:
+        """Whether the thread runs; it doesn't in a process that was forked from the one that started it."""
+        return self._writer is not None and self._writer.is_alive()
+
     def flush(self) -> None:
         """Return when everything that was offered is written, or dropped."""
         with self._changed:
-            while self._offered or self._busy:
+            while (self._offered or self._busy) and self._writes:
                 self._hurry = True
                 self._changed.notify_all()
                 self._changed.wait(PAUSE_SECONDS)
@@ -112,10 +117,11 @@ class AnswerLog:
 
         snapshot = self._lake.table(table, _widened(schema)).snapshot()
         columns = [*schema.names, DROPPED, EVENT_TIME, AVAILABLE_TIME]
-        rows = pa.Table.from_batches(snapshot.scan(columns))
+        batches = snapshot.scan(columns)
         if since is not None:
-            rows = rows.filter(pc.greater_equal(rows.column(EVENT_TIME).cast(pa.int64()), since))
-        return rows
+            wanted = pc.field(EVENT_TIME) >= pa.scalar(since, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
+            batches = (batch.filter(wanted) for batch in batches)
+        return pa.Table.from_batches(batches)
 
     def _work(self) -> None:
         while True:

@@ -70,7 +70,8 @@ class _Taken:
     inputs: dict[str, list[Any]]
     values: dict[str, list[Any]]
     statuses: list[list[str]]
-    reflected: list[str]
+    rows: Sequence[int]
+    positions: Sequence[Position]
 
 
 class Served:
@@ -112,7 +113,6 @@ class Served:
             positions: what each group's values reflect, in the order of `columns_of`.
             live: whether the request asked about the moment that it came.
         """
-        names = [version.version.id for version in columns_of(view)]
         taken = _Taken(
             view,
             answer.at,
@@ -121,7 +121,8 @@ class Served:
             _picked(answer.keys, [name for name in view.view.request_inputs if name in answer.keys], rows),
             _picked(answer.values, answer.values, rows),
             [[statuses[row] for statuses in answer.statuses.values()] for row in rows],
-            [_reflected(names, positions, row) for row in rows],
+            rows,
+            positions,
         )
         self.log.offer(_table(view), len(rows), partial(_rows, taken))
 
@@ -174,7 +175,9 @@ def _rows(taken: _Taken) -> pa.Table:
     """The rows as the table's columns."""
     import pyarrow as pa
 
-    count, types = len(taken.reflected), input_types(taken.view)
+    count, types = len(taken.rows), input_types(taken.view)
+    groups = [columns.version.id for columns in columns_of(taken.view)]
+    reflected = [_reflected(groups, taken.positions, row) for row in taken.rows]
     columns: dict[str, Any] = {REQUEST: [new_id()] * count, LIVE: [taken.live] * count}
     columns[COMPLETE] = [all(item.name in taken.values for item in taken.view.view.on_demand)] * count
     columns |= {KEY + name: to_arrow(taken.keys[name], kind) for name, kind in taken.view.view.request_keys.items()}
@@ -183,7 +186,7 @@ def _rows(taken: _Taken) -> pa.Table:
     columns |= {
         VALUE + name: to_arrow(taken.values.get(name, [None] * count), types[name][0]) for name in taken.view.view.feature_names
     }
-    columns |= {STATUSES: taken.statuses, REFLECTED: taken.reflected}
+    columns |= {STATUSES: taken.statuses, REFLECTED: reflected}
     rows = pa.table(columns, schema=_schema(taken.view))
     return rows.append_column(EVENT_TIME, to_arrow([taken.at] * count, "timestamp"))
 

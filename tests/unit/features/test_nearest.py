@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -237,3 +239,22 @@ def test_a_view_whose_other_keys_are_not_given_says_which(store):
         store.nearest("catalog", ASKED, by="embeding")
     with pytest.raises(InvalidInputError, match="say which with by="):
         store.nearest("people", ASKED)
+
+
+def test_redis_is_searched_by_the_same_index(tmp_path, redis_url, now):
+    (tmp_path / "headrace.toml").write_text(f'online = "{redis_url}?prefix={uuid.uuid4().hex}"', encoding="utf-8")
+    with hr.connect(tmp_path, clock=now) as store, hr.connect(tmp_path, clock=now) as other:
+        store.apply([catalog])
+        fill(store)
+        order, _ = cosine_order(range(60))
+        assert store.nearest("catalog", ASKED, k=60).keys["video_id"] == order
+        assert (
+            other.nearest("catalog", ASKED, k=9, where="is_comedy").keys["video_id"]
+            == [key for key in order if int(key[1:]) % 3 == 0][:9]
+        )
+        moved = VECTORS.copy()
+        moved[3] = ASKED
+        store.push("videos", rows([3], moved, at=START))
+        assert other.nearest("catalog", ASKED, k=1).keys["video_id"] == ["v03"]
+        store.materialize(rebuild=True)
+        assert other.nearest("catalog", ASKED, k=1).keys["video_id"] == ["v03"]

@@ -254,3 +254,16 @@ def test_values_that_whoever_asks_computes_are_missing_and_the_others_are_equal(
     assert (found.features["boosted"].equal, found.features["boosted"].missing) == (12, 2)
     assert found.features["boosted"].reason == "on-demand features were computed by whoever asked"
     assert found.features["n"].equal == 14
+
+
+def test_a_group_under_two_keys_is_computed_again_for_each(tmp_path, now, connect):
+    friends = hr.FeatureView("friends", features=[taste["n"], taste["n", "mean"].prefixed("friend_").keyed(user_id="friend_id")])
+    with connect(tmp_path, clock=now) as store:
+        store.apply([view, friends])
+        serve(store, now, steps=5)
+        for user in range(4):
+            store.online_features("friends", {"user_id": user, "friend_id": [0, 1, 2, 3]}, sample=1)
+        found = store.verify("friends")
+        assert {name: check.equal for name, check in found.features.items()} == dict.fromkeys(
+            ["n", "friend_n", "friend_mean"], 16
+        )
