@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -253,6 +254,14 @@ def test_a_kept_frame_comes_back_and_can_be_replaced(lake):
 def test_a_url_that_names_no_lake_is_refused(url, said):
     with pytest.raises(SettingsError, match=said):
         DeltaLake(url)
+
+
+def test_a_large_append_arrives_whole(table, root):
+    large = pa.array([secrets.token_hex(60) for _ in range(150_000)])  # more than one part of an upload
+    table.append(rows(0, 150_000).set_column(1, "title", large), partition=STREAM)
+    found = DeltaLake(root).table("ratings", SCHEMA).snapshot()
+    assert found.size() > 8_000_000
+    assert pa.Table.from_batches(found.scan(["title"])).column("title").combine_chunks().equals(large)
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/a/b?region=eu-west-1", "gs://bucket/a", "az://container/a?account_name=me"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -139,7 +140,8 @@ def _handler(proxy: FaultyS3) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", length if self.command == "HEAD" and length else str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(body)
+                with suppress(ConnectionError):  # clients that know enough hang up
+                    self.wfile.write(body)
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_one
 

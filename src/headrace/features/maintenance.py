@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from headrace.catalog.service import Catalog
 from headrace.clock import Clock
@@ -17,6 +18,7 @@ __all__ = ["LEAST_AGE", "Maintenance"]
 
 LEAST_AGE = 3_600_000_000
 """Microseconds that a file lives at least after its last version: reads, appends and training sets are made in less."""
+_AT_ONCE = 8  # tables looked at: a bucket takes its time
 
 
 class Maintenance:
@@ -34,7 +36,8 @@ class Maintenance:
         Raises:
             NotFoundError: there is no such table or source.
         """
-        return [self._lake.state(name) for name in self._named(names)]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(self._lake.state, self._named(names)))
 
     def optimize(self, names: Sequence[str] | None = None, *, progress: Progress = silent) -> list[Optimized]:
         """Merge the small files of tables. All if none is named. Readers, appenders and pinned versions aren't touched.

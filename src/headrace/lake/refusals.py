@@ -6,7 +6,7 @@ import re
 
 __all__ = ["refusal"]
 
-_REQUEST = re.compile(r"performing (GET|HEAD|PUT|POST|DELETE) ([^\s?]+)\??(list-type|delete)?")
+_REQUEST = re.compile(r"performing (GET|HEAD|PUT|POST|DELETE) ([^\s?]+)\??(list-type|prefix|restype|delete)?")
 _STATUS = re.compile(r"non-2xx status code\W+(\d{3}) ([A-Za-z ]+)")
 _COLOURS = re.compile(r"\x1b\[\d+m|↳")
 _TOLD = {  # a part of the text, and what it means
@@ -18,13 +18,13 @@ _TOLD = {  # a part of the text, and what it means
     ),
     "builder error": "the endpoint isn't https. If that is meant, set AWS_ALLOW_HTTP=true",
 }
-_PERMISSIONS = {
-    "list-type": "s3:ListBucket",
-    "delete": "s3:DeleteObject",
-    "GET": "s3:GetObject",
-    "HEAD": "s3:GetObject",
-    "DELETE": "s3:DeleteObject",
+_PERMISSIONS = {  # by what was asked: of S3 and its kin, of Google, and what Azure calls its roles
+    "list-type": ("s3:ListBucket", "storage.objects.list", "Storage Blob Data Reader"),
+    "delete": ("s3:DeleteObject", "storage.objects.delete", "Storage Blob Data Contributor"),
+    "GET": ("s3:GetObject", "storage.objects.get", "Storage Blob Data Reader"),
+    "PUT": ("s3:PutObject", "storage.objects.create", "Storage Blob Data Contributor"),
 }
+_AS = {"HEAD": "GET", "POST": "PUT", "DELETE": "delete", "prefix": "list-type", "restype": "list-type"}
 
 
 def refusal(error: Exception) -> str:
@@ -41,7 +41,9 @@ def _of_request(request: re.Match[str], status: re.Match[str] | None) -> str:
     if code == 404:
         return ""
     if code in (401, 403):
-        permission = _PERMISSIONS.get(request[3] or request[1], "s3:PutObject")
+        asked = request[3] or request[1]
+        store = 1 if "googleapis" in request[2] else 2 if "windows.net" in request[2] else 0
+        permission = _PERMISSIONS[_AS.get(asked, asked)][store]
         return f"{shown} was refused ({code}). Check the credentials, and give them the permission {permission}"
     reason = f"answered {code} {status[2].strip()}" if status else "had no answer"
     return f"{shown} {reason}, however often it was tried. Check the endpoint and the network, then repeat"
