@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from headrace.catalog.service import Catalog
     from headrace.definitions.version import GroupVersion, ViewVersion
     from headrace.features.materialize import Pins
-    from headrace.features.services import Upkeep
     from headrace.features.streaming import StreamSink
     from headrace.lineage.store import LineageStore
     from headrace.models.service import Models
@@ -48,9 +47,9 @@ def connect(target: str | os.PathLike[str] | None = None, *, clock: Clock = syst
         SettingsError: headrace.toml holds something that can't be used.
         StorageError: a store can't be opened.
     """
-    target = os.environ.get("HEADRACE_SERVER") if target is None else target
-    if isinstance(target, str) and "://" in target:
-        return open_remote(target, clock)
+    server = os.environ.get("HEADRACE_SERVER") if target is None else target
+    if isinstance(server, str) and (target is None or "://" in server):
+        return open_remote(server, clock)
     folder = find_project(Path.cwd()) if target is None else Path(target).expanduser()
     if folder.exists() and not folder.is_dir():
         msg = f"{folder} is a file; hr.connect takes a project's directory"
@@ -146,6 +145,7 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
     from headrace.remote.lookup import RemoteFreshness, RemoteLookup
     from headrace.remote.nearest import RemoteNearest
     from headrace.remote.training_sets import RemoteKept
+    from headrace.remote.upkeep import RemoteUpkeep
     from headrace.remote.verify import RemoteVerifier
     from headrace.store import FeatureServices
 
@@ -158,7 +158,7 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
         lookup=RemoteLookup(transport, catalog),
         freshness=RemoteFreshness(transport),
         verifier=RemoteVerifier(transport),
-        upkeep=cast("Upkeep", Absent("tables/optimize/vacuum", transport.url)),
+        upkeep=RemoteUpkeep(transport),
         streams=cast("StreamSink", Absent("stream_writer", transport.url)),
         nearest=RemoteNearest(transport),
         close=lambda: None,

@@ -13,7 +13,7 @@ __all__ = ["app"]
 
 _HELP = """Features, experiments and models of one project, over one catalog with one lineage.
 
-Every command takes --project DIR (or -C DIR) and --json, and explains itself with --help."""
+Every command takes --project DIR (or -C DIR, or a server's http://…) and --json, and explains itself with --help."""
 
 _PROJECT: tuple[Verb[...], ...] = (project.init, project.demo, server.server, doctor.doctor, project.version)
 _FEATURES: tuple[Verb[...], ...] = (definitions.plan, definitions.apply, data.write, data.push, data.materialize, data.backfill)

@@ -59,7 +59,7 @@ def apply(
 
 
 def _definitions(session: Session, targets: list[str] | None) -> list[Definition]:
-    return load_definitions(targets or session.settings.modules, session.require())
+    return load_definitions(targets or session.settings.modules, session.home)
 
 
 def _confirm(plan: Plan) -> None:

@@ -22,7 +22,7 @@ _HEAD = """# The command line
 
 | | |
 |---|---|
-| `--project DIR`, `-C DIR` | the project's folder; default: the nearest folder at or above this one with a headrace.toml |
+| `--project DIR`, `-C DIR` | the project's folder or server; default: `HEADRACE_SERVER`, else the project here or above |
 | `--json` | one JSON value on standard output and nothing else there; times are RFC 3339, a mistake is `{{"error": {{…}}}}` |
 | `--help`, `-h` | what a command takes, with examples |
 | `NO_COLOR` | set it for tables without colours; in a pipe they are plain text anyhow |

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ __all__ = ["HELP", "ProjectOption", "Session", "Verb", "noun", "verb"]
 ProjectOption = Annotated[
     str | None,
     typer.Option(
-        "--project", "-C", metavar="DIR", help="The project's folder. Default: the project here, at or above this folder."
+        "--project",
+        "-C",
+        metavar="DIR",
+        help="The project's folder, or its server's address. Default: HEADRACE_SERVER, else the project at or above this folder.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output, and nothing else there.")]
@@ -49,8 +53,17 @@ class Session:
         self._store: Store | None = None
 
     @property
+    def server(self) -> str | None:
+        """The address of the project's server, which --project or HEADRACE_SERVER names; None for a project in a folder."""
+        if self.target is None:
+            return os.environ.get("HEADRACE_SERVER")
+        return self.target if "://" in self.target else None
+
+    @property
     def folder(self) -> Path:
-        """The project's folder. Raises InvalidInputError if --project names none."""
+        """The project's folder; with a server, that of the project here. Raises InvalidInputError if --project names none."""
+        if self.server is not None:
+            return find_project(Path.cwd())
         if self.target is not None and not Path(self.target).expanduser().is_dir():
             msg = f"--project {self.target}: there is no such folder"
             raise InvalidInputError(msg)
@@ -58,8 +71,13 @@ class Session:
 
     @property
     def settings(self) -> Settings:
-        """The project's settings. Raises SettingsError."""
-        return load_settings(self.require())
+        """The project's settings; with a server, those of the project around here, if there is one. Raises SettingsError."""
+        return load_settings(self.home)
+
+    @property
+    def home(self) -> Path:
+        """Where a project's modules of definitions are: its folder, or with a server the one around here."""
+        return self.folder if self.server is not None else self.require()
 
     @property
     def store(self) -> Store:
@@ -67,11 +85,14 @@ class Session:
         if self._store is None:
             from headrace.project import connect
 
-            self._store = connect(str(self.require()))
+            self._store = connect(self.server or str(self.require()))
         return self._store
 
     def require(self) -> Path:
-        """The project's folder, for verbs that don't make one by themselves."""
+        """The project's folder, for verbs that don't make one by themselves. Raises InvalidInputError if it isn't here."""
+        if self.server is not None:
+            msg = f"this works on a project's own files, and {self.server} is a server; name the folder with --project DIR"
+            raise InvalidInputError(msg)
         folder = self.folder
         if not (folder / FILE_NAME).is_file() and not (folder / STATE_FOLDER).is_dir():
             msg = f"there is no project in {folder} or above; make one with 'headrace init', or name one with --project DIR"

@@ -13,7 +13,7 @@ from headrace.server.feast import writes
 from headrace.server.guard import Guard
 from headrace.server.logs import AccessLog
 from headrace.server.metrics import Metrics
-from headrace.server.native import catalog, definitions, features, ingest, online, reads
+from headrace.server.native import catalog, definitions, features, ingest, online, reads, upkeep
 from headrace.server.openapi import docs_of, openapi_of
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/store/training-sets/get", "features:read", reads.GET_SET),
     Endpoint("POST", "/api/v1/store/training-sets/all", "features:read", reads.ALL_SETS),
     Endpoint("POST", "/api/v1/store/training-sets/rows", "features:read", reads.SET_ROWS),
+    Endpoint("POST", "/api/v1/store/lake/tables", "features:read", upkeep.TABLES),
+    Endpoint("POST", "/api/v1/store/lake/optimize", "features:materialize", upkeep.OPTIMIZE),
+    Endpoint("POST", "/api/v1/store/lake/vacuum", "features:materialize", upkeep.VACUUM),
     Endpoint("POST", "/api/v1/store/lineage", "lineage:read", reads.LINEAGE),
 )
 """All routes."""

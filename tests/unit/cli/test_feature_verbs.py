@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headrace.features import training
+from servers.inside import served
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 COLUMNS = ("customer_id", "amount", "bought_at")
@@ -30,6 +31,17 @@ def jsonl(path, rows):
     lines = [json.dumps({"customer_id": a, "amount": b, "bought_at": c.isoformat()}) for a, b, c in rows]
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+@pytest.fixture(params=["a folder", "a server"])
+def ready(request, ready, monkeypatch):
+    """The project that `headrace init` writes, applied, to be in; or to be asked for at its server."""
+    if request.param == "a folder":
+        yield ready
+        return
+    with served(ready) as url:
+        monkeypatch.setenv("HEADRACE_SERVER", url)
+        yield ready
 
 
 def test_init_writes_a_project_that_works_and_never_overwrites(cli, project):
@@ -185,3 +197,20 @@ def test_a_superseded_version_is_retired_and_a_current_one_is_not(cli, ready):
     assert "headrace materialize spending:2" in cli("apply", "more").err
     cli("features", "retire", "spending:2", code=2)
     assert "no online values" in cli("features", "retire", "spending:1").out
+
+
+def test_a_server_is_named_by_an_option_too_and_a_folder_goes_before_the_environment(cli, project, applied, monkeypatch):
+    with served(applied) as url:
+        assert "fraud" in cli("--project", url, "features", "list").out
+        monkeypatch.setenv("HEADRACE_SERVER", "http://127.0.0.1:9")
+        assert "fraud" in cli("-C", url, "features", "list").out
+    assert "can't be reached" in cli("features", "list", code=2).err
+    cli("init", "new")
+    assert "fraud" not in cli("-C", "new", "features", "list").out
+
+
+def test_what_works_on_files_says_that_it_needs_the_folder(cli, project, monkeypatch):
+    monkeypatch.setenv("HEADRACE_SERVER", "http://127.0.0.1:9")
+    for command in ("doctor", "server"):
+        assert "name the folder with --project DIR" in cli(command, code=2).err
+    assert "isn't served over HTTP" in cli("runs", "list", code=2).err
