@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from headrace.definitions import expectation as expect
 from headrace.definitions.aggregation import (
     Aggregation,
     column,
@@ -70,6 +71,7 @@ __all__ = [
     "connect",
     "count",
     "count_distinct",
+    "expect",
     "first",
     "last",
     "last_n",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from headrace.engines.engine import Engine
     from headrace.events.log import EventLog
     from headrace.features.online import OnlineGroups
+    from headrace.features.quality import Quality
     from headrace.features.repeats import Repeats
     from headrace.lake.delta import DeltaLake
     from headrace.lake.table import Lake, Snapshot
@@ -67,6 +68,7 @@ def open_event_log(
     lake: Lake,
     groups: OnlineGroups,
     repeats: Repeats,
+    quality: Quality,
     clock: Clock,
     closing: ExitStack,
 ) -> EventLog:
@@ -84,7 +86,7 @@ def open_event_log(
 
     log = KafkaEventLog(settings.events, lambda name: stream_of(catalog.source(name), catalog.groups_of(name)), clock)
     closing.callback(log.close)
-    return Admission(log, catalog.source, catalog.groups_of, snapshot, groups, repeats)
+    return Admission(log, catalog.source, catalog.groups_of, snapshot, groups, repeats, quality)
 
 
 def open_engine(settings: Settings, local: Engine, closing: ExitStack) -> Engine:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from headrace.backends import open_engine, open_event_log, open_lake, open_online, require_embedded
 from headrace.clock import Clock, system_clock
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from headrace.catalog.service import Catalog
     from headrace.definitions.version import GroupVersion, ViewVersion
     from headrace.features.materialize import Pins
+    from headrace.features.services import ObservationReads
     from headrace.features.streaming import StreamSink
     from headrace.lineage.store import LineageStore
     from headrace.models.service import Models
@@ -106,7 +107,6 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
 
 def open_remote(url: str, clock: Clock = system_clock) -> Store:
     """A Store over a project that a server keeps. Raises SettingsError for what isn't a server's address; asks nothing yet."""
-    from typing import cast
 
     from headrace.catalog.service import Catalog
     from headrace.remote.absent import Absent
@@ -136,7 +136,6 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
 
 
 def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, author: str) -> FeatureServices:
-    from typing import cast
 
     from headrace.features.training import TrainingSets
     from headrace.remote.absent import Absent
@@ -161,6 +160,7 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
         upkeep=RemoteUpkeep(transport),
         streams=cast("StreamSink", Absent("stream_writer", transport.url)),
         nearest=RemoteNearest(transport),
+        observations=cast("ObservationReads", Absent("observations", transport.url)),
         close=lambda: None,
     )
 
@@ -179,7 +179,12 @@ def _open_features(
     from headrace.features.maintenance import Maintenance
     from headrace.features.materialize import Materializer
     from headrace.features.nearest import Nearest
+    from headrace.features.observations import Observations
+    from headrace.features.observer import Observer
     from headrace.features.online import OnlineGroups
+    from headrace.features.profile import Profiler
+    from headrace.features.quality import Quality
+    from headrace.features.quarantine import Quarantine
     from headrace.features.repeats import Repeats
     from headrace.features.served import Served
     from headrace.features.streaming import StreamSink
@@ -187,14 +192,17 @@ def _open_features(
     from headrace.features.verify import Verifier
     from headrace.sql.features import SqlTrainingSetStore
     from headrace.sql.lineage import SqlLineageStore
+    from headrace.sql.observations import SqlObservationStore
     from headrace.store import FeatureServices
 
     engine = DuckDBEngine(settings.memory_limit)
     lake = open_lake(settings, clock)
+    observed = SqlObservationStore(database)
+    quality = Quality(catalog, observed, Quarantine(lake, clock), engine.project, clock)
     with ExitStack() as opened:
         online, seen = open_online(settings, opened)
         groups, repeats = OnlineGroups(online, engine, clock), Repeats(seen, clock)
-        log = open_event_log(settings, catalog, lake, groups, repeats, clock, opened)
+        log = open_event_log(settings, catalog, lake, groups, repeats, quality, clock, opened)
         past = open_engine(settings, engine, opened)
         closing = opened.pop_all()  # from here on it's the store that closes them
     beside = _lock_in(settings.project / STATE_FOLDER / "locks")
@@ -202,25 +210,29 @@ def _open_features(
     def lock(name: str) -> AbstractContextManager[Any]:
         return database.lock(name) or beside(name)
 
+    observer = Observer(catalog, observed, clock, author)
     feed = Feed(lake, log, groups)
-    ingest = Ingest(catalog, feed, log, groups, repeats, clock, lock)
+    ingest = Ingest(catalog, feed, log, groups, repeats, quality, observer, clock, lock)
     history = History(catalog, ingest, past)
-    sets, edges = SqlTrainingSetStore(database), SqlLineageStore(database)
     served = Served(AnswerLog(lake, clock), float(settings.sample))
     closing.callback(served.log.close)
     here = History(catalog, ingest, engine)  # a few keys: no cluster's work
     lookup = Lookup(catalog, ingest, groups, here, clock, served)
+    records = SqlTrainingSetStore(database)
+    sets = TrainingSets(catalog, history, Kept(lake, records, SqlLineageStore(database)), clock, author)
+    profiler = Profiler(catalog, ingest, lookup, lake, observer, quality)
 
     return FeatureServices(
         ingest=ingest,
-        materializer=Materializer(catalog, ingest, feed, groups, pins),
+        materializer=Materializer(catalog, ingest, feed, groups, pins, profiler.materialized, clock),
         history=history,
-        training_sets=TrainingSets(catalog, history, Kept(lake, sets, edges), clock, author),
+        training_sets=sets,
         lookup=lookup,
-        freshness=FreshnessReader(catalog, ingest, groups, clock),
+        freshness=FreshnessReader(catalog, ingest, groups, observed, clock),
         verifier=Verifier(catalog, ingest, engine, served, clock),
-        upkeep=Maintenance(catalog, lake, sets, clock),
-        streams=StreamSink(catalog, ingest, feed, log, repeats, lock),
+        upkeep=Maintenance(catalog, lake, records, clock),
+        streams=StreamSink(catalog, ingest, feed, log, repeats, quality, lock),
+        observations=Observations(catalog, observed, observer, quality, profiler, sets),
         nearest=Nearest(catalog, ingest, feed, groups, lookup, here, engine, clock),
         close=closing.close,
     )

@@ -18,19 +18,26 @@ from headrace.settings import Settings
 from headrace.tracking.service import Runs
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from headrace.catalog.store import Key
     from headrace.definitions.version import DefinitionVersion
+    from headrace.features.drift import DriftReport
     from headrace.features.freshness import Freshness
     from headrace.features.ingest import Pushed, Written
     from headrace.features.lookup import OnlineFeatures
     from headrace.features.materialize import Materialized
     from headrace.features.nearest import Neighbours
+    from headrace.features.observer import Statistics, StatisticsHistory
+    from headrace.features.quality import Check
+    from headrace.features.records import MaterializationRecord
     from headrace.features.services import (
         FreshnessReads,
         HistoryReads,
         Intake,
         Materializing,
         NearestReads,
+        ObservationReads,
         OnlineReads,
         Upkeep,
         Verifying,
@@ -58,6 +65,7 @@ class FeatureServices:
     upkeep: Upkeep
     streams: StreamSink
     nearest: NearestReads
+    observations: ObservationReads
     close: Callable[[], None]
 
 
@@ -286,6 +294,37 @@ class Store:
         """
         with bar() as progress:
             return self._features.upkeep.vacuum(names, older_than=older_than, dry_run=dry_run, progress=progress)
+
+    def materializations(self, group: str, limit: int | None = None) -> list[MaterializationRecord]:
+        """When a group was brought up to date, newest first: rows, seconds, by whom."""
+        return self._features.observations.materializations(group, limit)
+
+    def statistics(self, name: str) -> StatisticsHistory:
+        """What the data of a source, or the values of a group, look like: `.latest`, `.history`, `.to_pandas()`."""
+        return self._features.observations.statistics(name)
+
+    def profile(self, group: str) -> Statistics:
+        """Read a sample of a group's online values now: keep its statistics, check what the group expects of them."""
+        return self._features.observations.profile(group)
+
+    def drift(self, view: str, *, training_set: str) -> DriftReport:
+        """How far the online values lie from a training set, feature by feature: PSI and Jensen-Shannon distance.
+
+        Args:
+            view: a feature view, `"ranking"` or pinned `"ranking:3"`.
+            training_set: `"ranking-2026-11"` or one version of it, `"ranking-2026-11:1"`.
+        """
+        return self._features.observations.drift(view, training_set)
+
+    def quality(self) -> list[Check]:
+        """Every expectation and how it fares: rows that were refused or set aside, values online that break one."""
+        return self._features.observations.quality()
+
+    def quarantine(self, source: str) -> pd.DataFrame:
+        """The rows of a source that were set aside, with the reasons, how they came and when, oldest first."""
+        from headrace.features.frames import to_pandas
+
+        return to_pandas(self._features.observations.quarantine(source))
 
     def start_run(self, **options: Any) -> ActiveRun:
         """Start a run of an experiment; use it with `with`. See `hr.start_run`."""

@@ -26,8 +26,10 @@ def _changes(kind: Kind, old: Spec, new: Spec) -> Iterator[str]:
         yield from _named_changes("feature", _by_name(old["features"]), _by_name(new["features"]), "features")
     else:
         yield from _named_changes("", _items(old["features"]), _items(new["features"]), "features")
+    before, after = (_by_name(spec.get("expect", ())) for spec in (old, new))
+    yield from _named_changes("expectation", before, after, "expectations")
     for field in new:
-        if field not in ("keys" if kind == "entity" else "features", "schema", "refs") and old.get(field) != new[field]:
+        if field not in ("keys" if kind == "entity" else "features", "schema", "refs", "expect") and old.get(field) != new[field]:
             yield f"{field} {_change(old.get(field), new[field])}"
 
 

@@ -1,9 +1,9 @@
 """What of a definition decides its values, and the hashes of that.
 
 Two hashes: the *computation hash* covers what decides the values; the *hash* covers that and everything else that was written.
-A change of owner, description, tags or freshness changes only the second: a new version, on the same basis, with nothing to
-recompute. A group's computation covers the parts of its entity and source that it uses, so a new column of the source, its
-topic or its owner don't touch the group. A view's covers its groups' computation.
+A change of owner, description, tags, freshness or expectations changes only the second: a new version, on the same basis, with
+nothing to recompute. A group's computation covers the parts of its entity and source that it uses, so a new column of the
+source, its topic or its owner don't touch the group. A view's covers its groups' computation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from headrace.ids import content_hash
 
 __all__ = ["computation_hash", "definition_hash", "feature_columns", "group_computation"]
 
-_METADATA = ("owner", "description", "tags", "freshness")
+_METADATA = ("owner", "description", "tags", "freshness", "expect")
 
 
 def definition_hash(spec: Mapping[str, Any], computation: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.cli import data, definitions, doctor, features, lake, lineage, models, project, runs, server, verify
+from headrace.cli import data, definitions, doctor, features, lake, lineage, models, project, quality, runs, server, verify
 from headrace.cli.verb import HELP, ProjectOption, Verb, noun
 
 __all__ = ["app"]
@@ -18,7 +18,7 @@ Every command takes --project DIR (or -C DIR, or a server's http://…) and --js
 _PROJECT: tuple[Verb[...], ...] = (project.init, project.demo, server.server, doctor.doctor, project.version)
 _FEATURES: tuple[Verb[...], ...] = (definitions.plan, definitions.apply, data.write, data.push, data.materialize, data.backfill)
 _NOUNS: tuple[tuple[str, str, tuple[Verb[...], ...]], ...] = (
-    ("features", "Definitions, the values now and then, training sets.", features.VERBS),
+    ("features", "Definitions, the values now and then, training sets.", (*features.VERBS, *quality.VERBS)),
     ("lake", "Tables of all that came in: look, merge small files, remove old ones.", lake.VERBS),
     ("runs", "Training runs: search, compare, look into, fetch files.", runs.VERBS),
     ("models", "Registered models: versions, gates, promotions, rollbacks.", models.VERBS),

@@ -79,16 +79,18 @@ class Total:
     source: str
     rows: int = 0
     repeats: int = 0
+    quarantined: int = 0
     batches: int = 0
 
     def add(self, done: Pushed) -> None:
         """Count a batch in."""
         self.rows += done.rows
         self.repeats += done.repeats
+        self.quarantined += done.quarantined
         self.batches += 1
 
     def __str__(self) -> str:
-        return f"pushed {self.rows:,} rows to {self.source} in {self.batches:,} batches{_repeats(self.repeats)}"
+        return f"pushed {self.rows:,} rows to {self.source} in {self.batches:,} batches{_left_out(self)}"
 
 
 @verb("materialize", "headrace materialize", "headrace materialize user_taste --rebuild")
@@ -127,8 +129,10 @@ def _materialized(done: list[Materialized]) -> Answer:
 def _written(done: Written, batch_id: str | None) -> str:
     if done.replayed:
         return f"batch {batch_id!r} had been written to {done.source} before; nothing was written"
-    return f"wrote {done.rows:,} rows to {done.source}{_repeats(done.repeats)}"
+    return f"wrote {done.rows:,} rows to {done.source}{_left_out(done)}"
 
 
-def _repeats(count: int) -> str:
-    return f"; left out {count:,} whose id had been counted already" if count else ""
+def _left_out(done: Written | Total) -> str:
+    repeats = f"; left out {done.repeats:,} whose id had been counted already" if done.repeats else ""
+    aside = f"; set aside {done.quarantined:,}, see: headrace features quarantine {done.source}" if done.quarantined else ""
+    return repeats + aside

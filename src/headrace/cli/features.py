@@ -152,11 +152,14 @@ def verify(
     return Answer(data, [f"{said}, and they differ", Table(("COLUMN", "ROWS THAT DIFFER"), rows)], code=REFUSED)
 
 
-@verb("freshness", "headrace features freshness")
-def freshness(session: Session) -> Answer:
+@verb("freshness", "headrace features freshness", "headrace features freshness --fail")
+def freshness(
+    session: Session,
+    fail: Annotated[bool, typer.Option("--fail", help="Exit with 1 if a group is stale, for cron and CI.")] = False,
+) -> Answer:
     """How far behind now the online values of each group are."""
     found = session.store.freshness()
-    columns = ("GROUP", "STATE", "NEWEST EVENT (UTC)", "AGE", "LIMIT", "KEYS", "WAITING", "LAG", "LATE")
+    columns = ("GROUP", "STATE", "NEWEST EVENT (UTC)", "AGE", "LIMIT", "KEYS", "WAITING", "LAG", "LATE", "MATERIALIZED (UTC)")
     rows = [
         (
             item.group,
@@ -168,11 +171,13 @@ def freshness(session: Session) -> Answer:
             item.waiting,
             item.lag,
             item.late,
+            short_time(item.materialized),
         )
         for item in found.values()
     ]
+    code = REFUSED if fail and any(item.stale for item in found.values()) else 0
     data = [_freshness_data(item) for item in found.values()]
-    return Answer(data, [Table(columns, rows, empty="no groups yet; apply definitions first: headrace apply")])
+    return Answer(data, [Table(columns, rows, empty="no groups yet; apply definitions first: headrace apply")], code)
 
 
 @verb("retire", "headrace features retire user_taste:1")
@@ -247,4 +252,7 @@ def _freshness_data(item: Freshness) -> dict[str, Any]:
         "waiting": item.waiting,
         "lag": item.lag,
         "late": item.late,
+        "rows": item.rows,
+        "written": moment(item.written),
+        "materialized": moment(item.materialized),
     }

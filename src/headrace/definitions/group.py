@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headrace.definitions.aggregation import Aggregation, Column, Feature
 from headrace.definitions.entity import Entity
+from headrace.definitions.expectation import Expectation, expectations, expectations_from_spec
 from headrace.definitions.source import Source
 from headrace.definitions.window import Duration, format_duration, parse_duration
 from headrace.errors import NotFoundError
@@ -28,6 +29,8 @@ class FeatureGroup:
         freshness: how old the newest event may be before the group counts as stale. Default: no limit.
         keys: entity key to source column, where they differ: `{"user_id": "viewer"}`.
         owner, description, tags: for people and for search.
+        expect: what the features' values must be like, for example `[hr.expect.between("stars_avg_7d", 0, 5)]`. They are checked
+            on samples; one that is broken shows in `store.quality()`.
     """
 
     name: str
@@ -40,6 +43,7 @@ class FeatureGroup:
     owner: str = ""
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    expect: Sequence[Expectation] = ()
     resolved: tuple[Feature, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -49,6 +53,7 @@ class FeatureGroup:
                 object.__setattr__(self, name, parse_duration(value))
         for name in ("features", "keys", "tags"):
             object.__setattr__(self, name, dict(getattr(self, name)))
+        object.__setattr__(self, "expect", expectations(f"group {self.name!r}", self.expect))
         features = {name: Column(value) if isinstance(value, str) else value for name, value in self.features.items()}
         object.__setattr__(self, "features", features)
         if [(feature.name, feature.value) for feature in self.resolved] != list(features.items()):  # new, or copied and changed
@@ -113,6 +118,7 @@ class FeatureGroup:
             "owner": self.owner,
             "description": self.description,
             "tags": dict(self.tags),
+            **({"expect": [item.to_spec() for item in self.expect]} if self.expect else {}),
         }
 
     @classmethod
@@ -130,6 +136,7 @@ class FeatureGroup:
             owner=spec["owner"],
             description=spec["description"],
             tags=spec["tags"],
+            expect=expectations_from_spec(spec),
             resolved=features,
         )
 

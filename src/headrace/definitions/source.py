@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from headrace.definitions.expectation import Expectation, expectations, expectations_from_spec
 from headrace.definitions.window import DAY, Duration, format_duration, parse_duration
 
 __all__ = ["EventSource", "Source", "TableSource"]
@@ -21,10 +22,12 @@ class _Source:
     description: str = ""
     owner: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    expect: Sequence[Expectation] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "schema", dict(self.schema))
         object.__setattr__(self, "tags", dict(self.tags))
+        object.__setattr__(self, "expect", expectations(f"source {self.name!r}", self.expect))
 
     @property
     def is_table(self) -> bool:
@@ -42,6 +45,7 @@ class _Source:
             "description": self.description,
             "owner": self.owner,
             "tags": dict(self.tags),
+            **({"expect": [item.to_spec() for item in self.expect]} if self.expect else {}),
         }
 
 
@@ -56,6 +60,7 @@ class EventSource(_Source):
         stream: the topic that real-time events come through. Leave it out for batch only.
         id: the column that identifies an event: it counts once however often it is delivered, within `lateness`.
         available: the column that says when the event reached us. Default: when Headrace received it.
+        expect: what each row must be like, for example `[hr.expect.between("stars", 0.5, 5)]`.
         lateness: how long after an event came in its repeats are known as such, and how far behind the newest event one may
             be before it is shown as late. Default 1 day.
     """
@@ -89,6 +94,7 @@ class TableSource(_Source):
         schema: every column and its type, the timestamp included.
         stream: the topic that changes come through. Leave it out for batch only.
         available: the column that says when the record reached us. Default: when Headrace received it.
+        expect: what each row must be like, for example `[hr.expect.not_null("title")]`.
     """
 
 
@@ -98,7 +104,7 @@ Source = EventSource | TableSource
 def source_from_spec(name: str, spec: Mapping[str, Any]) -> Source:
     """The definition that `to_spec` wrote."""
     common: dict[str, Any] = {key: spec[key] for key in ("timestamp", "available", "stream", "description", "owner", "tags")}
-    common["schema"] = dict(spec["schema"])
+    common["schema"], common["expect"] = dict(spec["schema"]), expectations_from_spec(spec)
     if spec["type"] == "table":
         return TableSource(name, **common)
     return EventSource(name, **common, id=spec["id"], lateness=spec["lateness"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headrace.definitions.entity import Entity
+from headrace.definitions.expectation_validation import feature_expectation_faults, source_expectation_faults
 from headrace.definitions.expression import Binder
 from headrace.definitions.group import FeatureGroup, FeatureSelection
 from headrace.definitions.group_validation import resolve_group
@@ -92,9 +93,11 @@ def resolve(definitions: Sequence[Definition | FeatureSelection | OnDemandFeatur
         faults.extend(source_faults(source))
     groups = {}
     with Binder() as binder:
+        for source in found.sources.values():
+            faults.extend(source_expectation_faults(source, binder))
         for name, group in found.groups.items():
             groups[name], group_faults = resolve_group(group, binder)
-            faults.extend(group_faults)
+            faults.extend(group_faults or feature_expectation_faults(groups[name], binder))
     for view in found.views.values():
         if all(isinstance(selection.group.entity, Entity) for selection in view.selections):
             faults.extend(view_faults(view))

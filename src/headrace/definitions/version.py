@@ -23,8 +23,8 @@ class DefinitionVersion:
         hash: SHA-256 over the spec and the computation hash; a new version is made when it differs from the latest one's.
         spec: what `to_spec` gave, plus `"refs"`: the versions that it refers to, `{"group:user_taste": 2}`.
         created: microseconds since 1970.
-        computation_hash: SHA-256 over what decides the values: the spec without owner, description, tags and freshness, and the
-            parts it uses of what it refers to. Equal computation hashes mean equal values.
+        computation_hash: SHA-256 over what decides the values: the spec without owner, description, tags, freshness and
+            expectations, and the parts it uses of what it refers to. Equal computation hashes mean equal values.
         basis: the first version of the unbroken run of versions that compute the same as this one.
     """
 

@@ -11,6 +11,7 @@ from headrace.definitions.source import EventSource, Source
 from headrace.definitions.version import GroupVersion
 from headrace.events.log import EventLog, LogBatch, Stream
 from headrace.features.online import OnlineGroups
+from headrace.features.quality import Quality
 from headrace.features.repeats import Repeats
 from headrace.lake.table import AVAILABLE_TIME, OFFSET, Snapshot
 
@@ -47,6 +48,7 @@ class Admission:
         snapshot: Callable[[Source], Snapshot],
         groups: OnlineGroups,
         repeats: Repeats,
+        quality: Quality,
     ) -> None:
         self.log = log
         self._source = source
@@ -54,6 +56,7 @@ class Admission:
         self._snapshot = snapshot
         self._groups = groups
         self._repeats = repeats
+        self._quality = quality
         self._asked: dict[str, float] = {}
 
     def partitions(self, topic: str) -> tuple[int, ...]:
@@ -82,7 +85,22 @@ class Admission:
         """The run with the rows that count, and the place of each row that a group can't use with the reason."""
         failing = self._groups.failing(self._versions(topic), batch.rows) if batch.rows.num_rows else {}
         good = _without(batch, set(failing)) if failing else batch
-        return self._first_times(topic, good), failing
+        return self._first_times(topic, self._as_expected(topic, good)), failing
+
+    def _as_expected(self, topic: str, batch: LogBatch) -> LogBatch:
+        """Without the rows that break what the source expects; those are set aside first, each once, for it has an offset."""
+        import pyarrow as pa
+
+        source = self._source(topic)
+        if not source.expect or not batch.rows.num_rows:
+            return batch
+        offsets = pa.array(_offsets(batch), pa.int64())
+        found = self._quality.admit_streamed(source, batch.rows.append_column(OFFSET, offsets))
+        if found.rejected is None:
+            return batch
+        self._quality.keep(source, found, "stream", partition=batch.partition)
+        kept = found.rows.column(OFFSET).combine_chunks()
+        return LogBatch(batch.partition, batch.first, found.rows.drop_columns(OFFSET), batch.last, kept)
 
     def end(self, topic: str, partition: int) -> int:
         """See EventLog."""

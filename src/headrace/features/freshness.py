@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from headrace.catalog.service import Catalog
 from headrace.clock import Clock
+from headrace.definitions.source import Source
 from headrace.features.ingest import Ingest
 from headrace.features.online import OnlineGroups
+from headrace.features.quality import source_subject
+from headrace.features.records import ObservationStore
 from headrace.lake.table import BATCH
 
 __all__ = ["Freshness", "FreshnessReader"]
@@ -26,6 +30,9 @@ class Freshness:
         waiting: whether the lake holds batch rows that materialize hasn't brought online.
         lag: offsets of the stream that aren't online yet.
         late: pushed events that came further behind the newest one than their source's lateness. They count from then on.
+        rows: rows of the source that the lake holds; None if it wasn't asked.
+        written: when rows last came to the lake, microseconds since 1970; None for never.
+        materialized: when the group was last brought up to date by materialize; None for never.
     """
 
     group: str
@@ -36,6 +43,9 @@ class Freshness:
     waiting: bool
     lag: int
     late: int
+    rows: int | None = None
+    written: int | None = None
+    materialized: int | None = None
 
     @property
     def stale(self) -> bool:
@@ -46,29 +56,34 @@ class Freshness:
 class FreshnessReader:
     """Reads the freshness of every live group."""
 
-    def __init__(self, catalog: Catalog, ingest: Ingest, groups: OnlineGroups, clock: Clock) -> None:
+    def __init__(self, catalog: Catalog, ingest: Ingest, groups: OnlineGroups, observed: ObservationStore, clock: Clock) -> None:
         self._catalog = catalog
         self._ingest = ingest
         self._groups = groups
+        self._observed = observed
         self._clock = clock
 
     def read(self) -> dict[str, Freshness]:
         """Group version id to its freshness."""
-        now = self._clock()
-        found: dict[str, Freshness] = {}
-        for source in self._catalog.sources():
-            batch = self._ingest.table(source).snapshot().committed(BATCH)
-            for version in self._ingest.live_groups(source):
-                status = self._groups.status(version)
-                newest, limit = status.newest, version.group.freshness_micros
-                found[version.id] = Freshness(
-                    version.id,
-                    status.count,
-                    newest,
-                    None if newest is None else (now - newest) / 1e6,
-                    None if limit is None else limit / 1e6,
-                    batch > status.applied.get(BATCH, -1),
-                    self._ingest.lag(source, status.applied),
-                    status.late,
-                )
-        return found
+        return {found.group: found for source in self._catalog.sources() for found in self._of_source(source)}
+
+    def _of_source(self, source: Source) -> Iterator[Freshness]:
+        snapshot, now = self._ingest.table(source).snapshot(), self._clock()
+        landed = self._observed.statistics(source_subject(source), ("write", "stream"), limit=1)
+        for version in self._ingest.live_groups(source):
+            status = self._groups.status(version)
+            newest, limit = status.newest, version.group.freshness_micros
+            updated = self._observed.materializations(version.id, limit=1)
+            yield Freshness(
+                version.id,
+                status.count,
+                newest,
+                None if newest is None else (now - newest) / 1e6,
+                None if limit is None else limit / 1e6,
+                snapshot.committed(BATCH) > status.applied.get(BATCH, -1),
+                self._ingest.lag(source, status.applied),
+                status.late,
+                snapshot.count(),
+                landed[0].at if landed else None,
+                updated[0].started if updated else None,
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ from headrace.definitions.version import GroupVersion
 from headrace.errors import InvalidInputError, StorageError
 from headrace.events.log import EventLog, LogBatch
 from headrace.features.feed import Feed, as_rows
+from headrace.features.observer import Observer
 from headrace.features.online import OnlineGroups
+from headrace.features.quality import Quality
 from headrace.features.repeats import Repeats
+from headrace.features.screening import Admitted, set_aside_if_null
 from headrace.lake.table import AVAILABLE_TIME, BATCH, EVENT_TIME, OFFSET, LakeTable, Snapshot
 
 if TYPE_CHECKING:
@@ -38,21 +42,30 @@ class Written:
         rows: rows that are now in the lake because of it.
         repeats: rows left out because their event id had been counted already.
         replayed: the batch id had been written before, so nothing was.
+        quarantined: rows set aside because they break what the source expects.
     """
 
     source: str
     rows: int
     repeats: int = 0
     replayed: bool = False
+    quarantined: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What a push did: `rows` are durable and visible online; `repeats` were left out because their id had been counted."""
+    """What a push did.
+
+    Attributes:
+        rows: rows that are durable and visible online.
+        repeats: rows left out because their event id had been counted already.
+        quarantined: rows set aside because they break what the source expects.
+    """
 
     source: str
     rows: int
     repeats: int = 0
+    quarantined: int = 0
 
 
 class Ingest:
@@ -65,6 +78,8 @@ class Ingest:
         log: EventLog,
         groups: OnlineGroups,
         repeats: Repeats,
+        quality: Quality,
+        observer: Observer,
         clock: Clock,
         lock: Lock,
     ) -> None:
@@ -73,6 +88,8 @@ class Ingest:
         self._log = log
         self._groups = groups
         self._repeats = repeats
+        self._quality = quality
+        self._observer = observer
         self._clock = clock
         self._lock = lock
         self._waiting: dict[str, int] = {}
@@ -86,10 +103,11 @@ class Ingest:
 
         Raises:
             NotFoundError: no such source.
-            InvalidInputError: the rows don't fit the source's schema, or a group's expression fails on one; nothing was written.
+            InvalidInputError: the rows don't fit the source's schema or break what it expects, or a group's expression fails on
+                one; nothing was written.
         """
-        source = self._catalog.source(name)
-        rows = self.read(source, data, f"store.write({name!r})")
+        source, where, repeats = self._catalog.source(name), f"store.write({name!r})", 0
+        found = self.read(source, data, where)
         table = self.table(source)
         with self._lock(f"write-{name}"):
             if batch_id is not None and table.holds_batch(batch_id):
@@ -97,30 +115,29 @@ class Ingest:
             if isinstance(source, EventSource) and source.id is not None:
                 with self._lock(f"ids-{name}"):
                     self.catch_up_ids(source)
-                    fresh = self._repeats.first_times(source, rows)
-                    self._append_batch(source, table, fresh, batch_id)
+                    found, repeats = self._first_times(source, found, where)
+                    self._append_batch(source, table, found, batch_id)
                     self.catch_up_ids(source)
-                return Written(name, fresh.num_rows, rows.num_rows - fresh.num_rows)
-            self._append_batch(source, table, rows, batch_id)
-        return Written(name, rows.num_rows)
+            else:
+                self._append_batch(source, table, found, batch_id)
+        self._observer.rows(source, found.rows, "write")
+        return Written(name, found.rows.num_rows, repeats, quarantined=found.quarantined)
 
     def push(self, name: str, data: Any) -> Pushed:
         """Take rows in now: durable in the log, then online; the lake follows, at the latest when it is next read.
 
         Raises:
             NotFoundError: no such source.
-            InvalidInputError: the rows don't fit the source's schema, or a group's expression fails on one; nothing was taken in.
+            InvalidInputError: the rows don't fit the source's schema or break what it expects, or a group's expression fails on
+                one; nothing was taken in.
         """
-        source = self._catalog.source(name)
-        rows = self.read(source, data, f"store.push({name!r})")
-        if rows.num_rows == 0:
-            return Pushed(name, 0)
-        fresh, batches = self._append(source, rows)
+        source, where = self._catalog.source(name), f"store.push({name!r})"
+        found, repeats, batches = self._append(source, self.read(source, data, where), where)
         self._bring_online(source, batches)
-        self._waiting[name] = self._waiting.get(name, 0) + fresh.num_rows
+        self._waiting[name] = self._waiting.get(name, 0) + found.rows.num_rows
         if self._waiting[name] >= FLUSH_ROWS:
             self.flush(source)
-        return Pushed(name, fresh.num_rows, rows.num_rows - fresh.num_rows)
+        return Pushed(name, found.rows.num_rows, repeats, found.quarantined)
 
     def live_groups(self, source: Source) -> list[GroupVersion]:
         """The group versions that the source feeds: what the catalog names, and superseded ones that still have online values."""
@@ -162,7 +179,9 @@ class Ingest:
 
         held = [as_rows(source, batch) for batch in batches if batch.rows.num_rows]
         if held:
-            self.table(source).append(pa.concat_tables(held), partition=partition)
+            rows = pa.concat_tables(held)
+            if self.table(source).append(rows, partition=partition).rows:
+                self._observer.rows(source, rows, "stream")
         if batches:
             self._log.truncate(source.name, partition, batches[-1].last)
 
@@ -201,16 +220,27 @@ class Ingest:
             )
             raise StorageError(msg)
 
-    def _append(self, source: Source, rows: pa.Table) -> tuple[pa.Table, list[LogBatch]]:
-        """Make rows durable in the log; returns those that weren't repeats, and where they are."""
-        if self._log.guarded and isinstance(source, EventSource) and source.id is not None:
-            with self._lock(f"ids-{source.name}"):
-                self.catch_up_ids(source)
-                fresh = self._repeats.first_times(source, rows)
-                batches = self._log.append(source.name, fresh) if fresh.num_rows else []
-                self.catch_up_ids(source)
-                return fresh, batches
-        return rows, self._log.append(source.name, rows)
+    def _append(self, source: Source, found: Admitted, where: str) -> tuple[Admitted, int, list[LogBatch]]:
+        """Make rows durable in the log; returns what was admitted in the end, the repeats left out, and where the rows are.
+
+        What is set aside is kept first: a push that is cut off in between loses nothing.
+        """
+        if not (self._log.guarded and isinstance(source, EventSource) and source.id is not None):
+            self._quality.keep(source, found, "push")
+            return found, 0, self._log.append(source.name, found.rows) if found.rows.num_rows else []
+        with self._lock(f"ids-{source.name}"):
+            self.catch_up_ids(source)
+            found, repeats = self._first_times(source, found, where)
+            self._quality.keep(source, found, "push")
+            batches = self._log.append(source.name, found.rows) if found.rows.num_rows else []
+            self.catch_up_ids(source)
+            return found, repeats, batches
+
+    def _first_times(self, source: EventSource, found: Admitted, where: str) -> tuple[Admitted, int]:
+        """What of the admitted rows comes for the first time, and how many rows are left out because they don't."""
+        fresh = self._repeats.first_times(source, found.rows)
+        again = self._quality.admit_first_times(source, found.rows, fresh, where)
+        return found.then(again), found.rows.num_rows - again.rows.num_rows - again.quarantined
 
     def _bring_online(self, source: Source, batches: Sequence[LogBatch]) -> None:
         groups = self.live_groups(source)
@@ -218,17 +248,34 @@ class Ingest:
             known = [batch for batch in batches if batch.partition == partition]
             self._feed.advance(source, groups, partition, known=known)
 
-    def read(self, source: Source, data: Any, where: str) -> pa.Table:
-        """Rows that somebody hands over, as the lake keeps them. Raises InvalidInputError as `write` does."""
+    def read(self, source: Source, data: Any, where: str, *, streamed: bool = False) -> Admitted:
+        """Rows that somebody hands over, as the lake keeps them, and those to be set aside.
+
+        Args:
+            streamed: they are messages, so what the source expects refuses none: it sets them aside.
+
+        Raises:
+            InvalidInputError: as `write` does.
+        """
         from headrace.lake.intake import read_frame
 
         required = sorted(
             {column for group in self._catalog.groups_of(source.name) for column in group.group.key_columns.values()}
         )
-        rows = read_frame(data, source.schema, source.timestamp, available=source.available, where=where, required=required)
-        if rows.num_rows:
-            self._check(source, rows, where)
-        return with_times(source, rows, self._clock())
+        rows = read_frame(
+            data,
+            source.schema,
+            source.timestamp,
+            available=source.available,
+            where=where,
+            required=required,
+            nullable=set_aside_if_null(source),
+        )
+        rows = with_times(source, rows, self._clock())
+        found = self._quality.admit_streamed(source, rows) if streamed else self._quality.admit(source, rows, where)
+        if found.rows.num_rows:
+            self._check(source, found.rows, where)
+        return found
 
     def _check(self, source: Source, rows: pa.Table, where: str) -> None:
         try:
@@ -237,7 +284,11 @@ class Ingest:
             msg = f"{where}: nothing was changed: {error}"
             raise InvalidInputError(msg) from error
 
-    def _append_batch(self, source: Source, table: LakeTable, rows: pa.Table, batch_id: str | None) -> None:
+    def _append_batch(self, source: Source, table: LakeTable, found: Admitted, batch_id: str | None) -> None:
+        if found.quarantined:  # counts from when its batch has landed: so there must be one, perhaps of no rows
+            batch_id = batch_id or uuid.uuid4().hex
+            self._quality.keep(source, found, "write", batch_id=batch_id)
+        rows = found.rows
         first = self._log.reserve(source.name, rows.num_rows) if rows.num_rows else 0
         first = max(first, table.snapshot().committed(BATCH) + 1)
         if rows.num_rows or batch_id is not None:

@@ -11,7 +11,8 @@ from headrace.catalog.service import Catalog
 from headrace.clock import Clock, to_micros
 from headrace.definitions.aggregation import Feature
 from headrace.definitions.schema import arrow_type
-from headrace.definitions.version import ViewVersion, without_on_demand
+from headrace.definitions.version import GroupVersion, ViewVersion, without_on_demand
+from headrace.definitions.view import FeatureView
 from headrace.errors import InvalidInputError
 from headrace.features import on_demand
 from headrace.features.cache import StateCache, checked_staleness
@@ -204,6 +205,12 @@ class Lookup:
         view = without_on_demand(self._catalog.view(reference))
         name = f"{view.id} without on-demand features"
         return self._read(view, self._plans.get(name) or self._plan(name, view), entities, at, sample)
+
+    def group(self, version: GroupVersion, entities: Mapping[str, Any], at: Any = None) -> OnlineFeatures:
+        """All features of a group alone, under its own names, for some entities. Raises InvalidInputError as `read` does."""
+        name = f"group {version.id}"
+        view = ViewVersion(FeatureView(version.group.name, [version.group]), version.version, {version.group.name: version})
+        return self._read(view, self._plans.get(name) or self._plan(name, view), entities, at, 0.0)
 
     def _read(
         self,

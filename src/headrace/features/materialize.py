@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.catalog.service import Catalog
+from headrace.clock import Clock
 from headrace.definitions.version import GroupVersion
 from headrace.errors import ConflictError
 from headrace.features.feed import Feed
 from headrace.features.ingest import Ingest
 from headrace.features.online import OnlineGroups
+from headrace.features.records import MaterializationRecord
 from headrace.lake.table import BATCH
 from headrace.progress import Progress, silent
 
@@ -32,13 +35,29 @@ class Materialized:
 class Materializer:
     """Applies to each group the rows of the lake that it hasn't seen, and builds groups anew beside their current values."""
 
-    def __init__(self, catalog: Catalog, ingest: Ingest, feed: Feed, groups: OnlineGroups, pins: Pins) -> None:
-        """Make one over the services given; `pins` tells which view versions are in use whatever the catalog's latest are."""
+    def __init__(
+        self,
+        catalog: Catalog,
+        ingest: Ingest,
+        feed: Feed,
+        groups: OnlineGroups,
+        pins: Pins,
+        observe: Callable[[Sequence[tuple[GroupVersion, MaterializationRecord]]], None],
+        clock: Clock,
+    ) -> None:
+        """Make one over the services given.
+
+        Args:
+            pins: tells which view versions are in use whatever the catalog's latest are.
+            observe: is told what was done, once all of it is.
+        """
         self._catalog = catalog
         self._pins = pins
         self._ingest = ingest
         self._feed = feed
         self._groups = groups
+        self._observe = observe
+        self._clock = clock
 
     def run(
         self, names: Sequence[str] | None = None, *, rebuild: bool = False, progress: Progress = silent
@@ -50,7 +69,9 @@ class Materializer:
             rebuild: build them anew from all of the lake; their present values are served until the new ones take their place.
         """
         versions = self._live() if names is None else [self._catalog.group(name) for name in names]
-        return [self._group(version, rebuild=rebuild, progress=progress) for version in versions]
+        done = [(version, self._group(version, rebuild=rebuild, progress=progress)) for version in versions]
+        self._observe(done)
+        return [Materialized(record.group, record.rows, record.keys) for _, record in done]
 
     def retire(self, reference: str) -> None:
         """Forget the online values of a superseded group version; pushes stop feeding it, and views pinned to it find nothing.
@@ -78,7 +99,8 @@ class Materializer:
     def _live(self) -> list[GroupVersion]:
         return [version for source in self._catalog.sources() for version in self._ingest.live_groups(source)]
 
-    def _group(self, version: GroupVersion, *, rebuild: bool, progress: Progress) -> Materialized:
+    def _group(self, version: GroupVersion, *, rebuild: bool, progress: Progress) -> MaterializationRecord:
+        started, clock = self._clock(), time.perf_counter()
         source = version.group.source
         snapshot = self._ingest.snapshot(source)
         if rebuild or not self._groups.status(version).generation:
@@ -90,4 +112,5 @@ class Materializer:
                 rows += self._feed.advance(
                     source, [version], lane, progress=lambda _, done, __: progress(title, done, max(total, done))
                 )
-        return Materialized(version.id, rows, self._groups.status(version).count)
+        keys, seconds = self._groups.status(version).count, time.perf_counter() - clock
+        return MaterializationRecord(version.id, started, seconds, rows, keys, rebuilt=rebuild)

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from headrace.definitions.version import ViewVersion
+    from headrace.features.drift import DriftReport
     from headrace.features.freshness import Freshness
     from headrace.features.ingest import Pushed, Written
     from headrace.features.lookup import OnlineFeatures
     from headrace.features.materialize import Materialized
     from headrace.features.nearest import Neighbours
+    from headrace.features.observer import Statistics, StatisticsHistory
+    from headrace.features.quality import Check
+    from headrace.features.records import MaterializationRecord
     from headrace.features.store import TrainingSetRecord
     from headrace.features.verify import ViewVerification
     from headrace.lake.table import Optimized, TableState, Vacuumed
@@ -28,6 +32,7 @@ __all__ = [
     "KeptTrainingSets",
     "Materializing",
     "NearestReads",
+    "ObservationReads",
     "OnlineReads",
     "PinnedHistory",
     "Upkeep",
@@ -199,4 +204,32 @@ class Verifying(Protocol):
         progress: Progress = silent,
     ) -> ViewVerification:
         """Compare the sample of what was served of a view with history."""
+        ...
+
+
+class ObservationReads(Protocol):
+    """Tells what was observed of data and features."""
+
+    def statistics(self, name: str) -> StatisticsHistory:
+        """What is kept of a source or a group, newest first."""
+        ...
+
+    def profile(self, group: str) -> Statistics:
+        """Read a sample of a group's online values now, and keep its statistics."""
+        ...
+
+    def drift(self, view: str, training_set: str) -> DriftReport:
+        """A training set against the newest samples of what is online."""
+        ...
+
+    def quality(self) -> list[Check]:
+        """Every expectation and how it fares."""
+        ...
+
+    def quarantine(self, source: str) -> pa.Table:
+        """The rows of a source that were set aside, oldest first."""
+        ...
+
+    def materializations(self, group: str, limit: int | None = None) -> list[MaterializationRecord]:
+        """When a group was brought up to date, newest first."""
         ...

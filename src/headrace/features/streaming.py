@@ -11,6 +11,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from headrace.catalog.service import Catalog
@@ -19,6 +20,7 @@ from headrace.errors import ConflictError, InvalidInputError
 from headrace.events.log import EventLog, LogBatch
 from headrace.features.feed import Feed
 from headrace.features.ingest import Ingest, Lock
+from headrace.features.quality import Quality
 from headrace.features.repeats import Repeats
 from headrace.lake.table import OFFSET, SEQUENCE, Snapshot
 
@@ -35,12 +37,15 @@ BATCH_BITS = 32
 class StreamSink:
     """Takes in the batches of streaming queries. Several queries may feed a source, each under its own name."""
 
-    def __init__(self, catalog: Catalog, ingest: Ingest, feed: Feed, log: EventLog, repeats: Repeats, lock: Lock) -> None:
+    def __init__(
+        self, catalog: Catalog, ingest: Ingest, feed: Feed, log: EventLog, repeats: Repeats, quality: Quality, lock: Lock
+    ) -> None:
         self._catalog = catalog
         self._ingest = ingest
         self._feed = feed
         self._log = log
         self._repeats = repeats
+        self._quality = quality
         self._lock = lock
 
     def writer(self, name: str, query: str) -> Callable[[Any, int], None]:
@@ -69,10 +74,13 @@ class StreamSink:
             ConflictError: the query has landed this batch before, with other rows.
         """
         source = self._catalog.source(name)
-        rows = _placed(source, self._ingest.read(source, data, f"batch {batch} of the streaming query {query!r}"), batch)
+        found = self._ingest.read(source, data, f"batch {batch} of the streaming query {query!r}", streamed=True)
+        lane, rows = lane_of(query), _placed(source, found.rows, batch)
+        if found.rejected is not None:  # first, so that none is lost; its offsets let it in once
+            aside = replace(found, rejected=_placed(source, found.rejected, batch))
+            self._quality.keep(source, aside, "stream", partition=lane)
         if not rows.num_rows:
             return 0
-        lane = lane_of(query)
         known = self._land(source, query, lane, rows, batch)
         self._feed.advance(source, self._ingest.live_groups(source), lane, known=known)
         return sum(run.rows.num_rows for run in known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +25,7 @@ def read_frame(
     available: str | None = None,
     where: str,
     required: Sequence[str] = (),
+    nullable: Collection[str] = (),
 ) -> pa.Table:
     """The data as an Arrow table with the schema's columns, in its order and with its types.
 
@@ -39,6 +40,7 @@ def read_frame(
         available: the column that says when a row reached us; never null.
         where: the call that the error names, for example `store.write('ratings')`.
         required: more columns that must not be null.
+        nullable: those of them all that may be null after all, because somebody else looks after it.
 
     Raises:
         InvalidInputError: a column is missing, unknown, twice there, of another type, or null where it must not be.
@@ -54,7 +56,7 @@ def read_frame(
     found = _matched(columns, schema, faults)
     arrays = _converted(found, schema, faults)
     for name in dict.fromkeys(filter(None, (timestamp, available, *required))):
-        if name in arrays:
+        if name in arrays and name not in nullable:
             _refuse_nulls(name, arrays[name], faults)
     if faults:
         lines = "\n".join(f"  - {fault}" for fault in faults)

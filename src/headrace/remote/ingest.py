@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.catalog.service import Catalog
 from headrace.features.ingest import Pushed, Written
 from headrace.features.materialize import Materialized
+from headrace.features.screening import set_aside_if_null
 from headrace.ids import new_id
 from headrace.progress import Progress, silent
 from headrace.remote.transport import Transport
@@ -52,7 +53,15 @@ class RemoteIntake:
         source = self._catalog.source(name)
         groups = self._catalog.groups_of(source.name)
         required = sorted({column for version in groups for column in version.group.key_columns.values()})
-        return read_frame(data, source.schema, source.timestamp, available=source.available, where=where, required=required)
+        return read_frame(
+            data,
+            source.schema,
+            source.timestamp,
+            available=source.available,
+            where=where,
+            required=required,
+            nullable=set_aside_if_null(source),
+        )
 
 
 class RemoteMaterializer:

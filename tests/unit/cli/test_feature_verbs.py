@@ -88,6 +88,7 @@ def test_write_takes_parquet_and_csv_and_a_batch_once(cli, ready):
         "rows": 6,
         "repeats": 0,
         "replayed": False,
+        "quarantined": 0,
     }
     assert "nothing was written" in cli("write", "purchases", path, "--batch-id", "one").out
     (ready / "p.csv").write_text(f"customer_id,amount,bought_at\n7,1.5,{NOW - timedelta(hours=1):%Y-%m-%d %H:%M:%S}\n")
@@ -101,6 +102,7 @@ def test_push_is_visible_online_at_once(cli, ready):
         "source": "purchases",
         "rows": 5,
         "repeats": 0,
+        "quarantined": 0,
         "batches": 3,
     }
     found = cli("features", "get", "fraud", "customer_id=0,9", "amount=23", "--json").json

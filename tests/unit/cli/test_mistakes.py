@@ -91,7 +91,7 @@ def test_settings_that_cannot_be_used_are_a_mistake(cli, ready):
 
 
 def test_an_unexpected_failure_is_one_line_and_keeps_its_traceback(cli, ready, monkeypatch):
-    monkeypatch.setattr(data, "_repeats", lambda _: 1 / 0)
+    monkeypatch.setattr(data, "_left_out", lambda _: 1 / 0)
     result = cli("push", "purchases", os.devnull, code=70)
     assert result.err.splitlines()[-1].startswith("error: something went wrong inside Headrace: ZeroDivisionError")
     log = ready / ".headrace" / "errors.log"
