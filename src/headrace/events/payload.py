@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
 from headrace.definitions.plain import parse_time, plain, reader_of
-from headrace.definitions.schema import arrow_schema, arrow_type, is_float, is_integer
+from headrace.definitions.schema import arrow_schema, arrow_type, is_float, is_integer, vector_size
 from headrace.errors import InvalidInputError, MissingExtraError, SettingsError
 
 if TYPE_CHECKING:
@@ -271,6 +272,8 @@ class _Arrow:
         try:
             if not _akin(values.type, kind):
                 raise pa.ArrowInvalid
+            if vector_size(kind) is not None and any(chunk.flatten().null_count for chunk in values.chunks):
+                raise pa.ArrowInvalid
             return values.cast(arrow_type(kind))
         except (pa.ArrowException, ValueError) as error:
             msg = f"column {name!r} holds {values.type}, but {kind} is expected"
@@ -288,6 +291,9 @@ def _akin(found: pa.DataType, kind: str) -> bool:
         return bool(types.is_integer(found))
     if is_float(kind):
         return bool(types.is_integer(found) or types.is_floating(found))
+    if vector_size(kind) is not None:
+        lists = types.is_list(found) or types.is_large_list(found) or types.is_fixed_size_list(found)
+        return bool(lists and (types.is_floating(found.value_type) or types.is_integer(found.value_type)))
     kinds: Mapping[str, tuple[Callable[[pa.DataType], bool], ...]] = {
         "string": (types.is_string, types.is_large_string, types.is_dictionary),
         "bytes": (types.is_binary, types.is_large_binary),
@@ -328,6 +334,8 @@ def _from_json(name: str, kind: str, values: list[Any], shape: Shape) -> pa.Arra
     types = set(map(type, values)) - {_NONE}
     if kind == "timestamp":
         return _json_times(name, values, types, shape)
+    if vector_size(kind) is not None:
+        return _vectors(kind, values, types)
     if not types <= _JSON_TYPES[kind] | ({str} if is_float(kind) else set()):
         raise TypeError
     read = reader_of(kind) if str in types else None
@@ -344,6 +352,24 @@ _JSON_TYPES: Mapping[str, set[type]] = {
     "bytes": {str},
     "date": {str},
 }
+
+
+def _vectors(kind: str, values: list[Any], types: set[type]) -> pa.Array:
+    """Lists of numbers as vectors; Arrow refuses another length."""
+    import pyarrow as pa
+
+    if not types <= {list}:
+        raise TypeError
+    if str in _item_types(values):  # "NaN"
+        read = reader_of("float32") or float
+        values = [None if value is None else [read(number) for number in value] for value in values]
+    if not _item_types(values) <= {int, float}:
+        raise TypeError
+    return pa.array(values, arrow_type(kind))
+
+
+def _item_types(lists: list[Any]) -> set[type]:
+    return set(map(type, chain.from_iterable(filter(None, lists))))
 
 
 def _json_times(name: str, values: list[Any], types: set[type], shape: Shape) -> pa.Array:
@@ -376,7 +402,8 @@ _EARLIEST, _LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999  # the yea
 
 def _to_json(column: Any, kind: str) -> list[Any]:
     values: list[Any] = column.to_pylist()
-    return [plain(value) for value in values] if kind == "bytes" or is_float(kind) else values  # the others orjson writes alike
+    own = kind == "bytes" or is_float(kind) or vector_size(kind) is not None
+    return [plain(value) for value in values] if own else values  # the others orjson writes alike
 
 
 def _from_avro(name: str, kind: str, values: list[Any], shape: Shape) -> pa.Array:
@@ -389,6 +416,8 @@ def _from_avro(name: str, kind: str, values: list[Any], shape: Shape) -> pa.Arra
             micros = [None if value is None else (_aware(value) - _EPOCH) // timedelta(microseconds=1) for value in values]
             return pa.array(micros, pa.int64()).cast(arrow_type(kind))
         return _json_times(name, values, types, shape)
+    if vector_size(kind) is not None:
+        return _vectors(kind, values, types)
     if not types <= _AVRO_TYPES.get(kind, _JSON_TYPES[kind]):
         raise TypeError
     return pa.array(values, arrow_type(kind))
@@ -414,7 +443,8 @@ def _avro_schema(schema: Mapping[str, str]) -> dict[str, Any]:
         "timestamp": {"type": "long", "logicalType": "timestamp-micros"},
         "date": {"type": "int", "logicalType": "date"},
     }
-    columns = [{"name": name, "type": ["null", types[kind]], "default": None} for name, kind in schema.items()]
+    vector = {"type": "array", "items": "float"}
+    columns = [{"name": name, "type": ["null", types.get(kind, vector)], "default": None} for name, kind in schema.items()]
     return {"type": "record", "name": "row", "fields": columns}
 
 

@@ -22,6 +22,7 @@ SCHEMA = {
     "b": "bytes",
     "ok": "bool",
     "day": "date",
+    "v": "vector[3]",
     "at": "timestamp",
 }
 SHAPE = Shape(SCHEMA, frozenset({"k", "at"}))
@@ -44,6 +45,7 @@ def table():
             "b": pa.array([b"\0\xff", b"", None], pa.binary()),
             "ok": [True, False, None],
             "day": pa.array([date(1960, 2, 29), None, date(9999, 12, 31)]),
+            "v": pa.array([[1.5, -0.0, 0.1], None, [math.inf, math.nan, 2]], pa.list_(pa.float32(), 3)),
             "at": pa.array(times, pa.timestamp("us", "UTC")),
         }
     )
@@ -193,3 +195,24 @@ def stream(rows):
     with pa.ipc.new_stream(out, rows.schema) as writer:
         writer.write_table(rows)
     return out.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize(
+    "vector", [[1, 2], [1, 2, 3, 4], [1, 2, None], [1, 2, "x"], [1, 2, True], "[1, 2, 3]", 7, [[1], [2], [3]], {"0": 1}]
+)
+def test_what_is_no_vector_of_that_length_is_told(vector):
+    shape = Shape({"k": "int64", "v": "vector[3]"})
+    good, bad = (orjson.dumps({"k": 1, "v": value}) for value in ([1, 2.5, "NaN"], vector))
+    found = decode(codec_of("json", shape), [good, bad])
+    assert list(found.faults) == [1]
+    assert "but vector[3] is expected" in found.faults[1]
+    assert found.rows["v"].to_pylist()[0][:2] == [1.0, 2.5]
+
+
+def test_an_arrow_message_of_lists_holds_vectors_only_of_their_length():
+    shape = Shape({"v": "vector[3]"})
+    wide = pa.table({"v": pa.array([[1, 2, 3], None], pa.list_(pa.float64()))})
+    codec = codec_of("arrow", shape, 10)
+    assert decode(codec, [stream(wide)]).rows["v"].to_pylist() == [[1, 2, 3], None]
+    for items in ([[1.0, 2.0]], [[1.0, 2.0, None]], [["a", "b", "c"]], [1.0]):
+        assert "but vector[3] is expected" in decode(codec, [stream(pa.table({"v": items}))]).faults[0]
