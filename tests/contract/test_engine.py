@@ -324,3 +324,21 @@ def test_threads_may_share_an_engine(engine, lake):
 def test_a_memory_limit_that_is_no_size_is_refused():
     with pytest.raises(SettingsError, match="such as '4GB', not 'much'"):
         DuckDBEngine("much")
+
+
+def test_vectors_are_those_that_were_written(engine, lake):
+    schema = {"user": "int64", "taste": "vector[3]", "event_time": "timestamp"}
+    records = TableSource("tastes", "event_time", schema)
+    group = FeatureGroup("tastes", USER, records, {"taste": "taste", "sum": "array_inner_product(taste, [1, 1, 1]::FLOAT[3])"})
+    types = {"taste": "vector[3]", "sum": "float32"}
+    group = group.with_types(tuple(Feature(f.name, f.value, types[f.name], "") for f in group.resolved))
+    rows = [
+        {"user": 1, "taste": [1, 2, 3], "event_time": 0, "available_time": 0, "_offset": 0},
+        {"user": 1, "taste": [4, 5, 6], "event_time": 5, "available_time": 0, "_offset": 1},
+        {"user": 2, "taste": None, "event_time": 0, "available_time": 0, "_offset": 2},
+    ]
+    read = GroupRead(group, ["taste", "sum"], write(lake, records, rows).snapshot(), {"user": "user"})
+    found = engine.read(asked([3, 9, 9, 9], user=pa.array([1, 1, 2, 3])), "ts", read)
+    assert found.schema.field("taste").type == arrow_type("vector[3]")
+    assert found["taste"].to_pylist() == [[1, 2, 3], [4, 5, 6], None, None]
+    assert found["sum"].to_pylist() == [6, 15, None, None]
