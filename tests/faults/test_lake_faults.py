@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from contract.lake_rows import SCHEMA, STREAM, offsets, place_of, rows
+from contract.lake_rows import SCHEMA, STREAM, TESTS, offsets, place_of, rows
 from headrace.errors import IntegrityError, NotFoundError, StorageError
 from headrace.lake.delta import DeltaLake
 from servers.faulty import Fault, FaultyS3
@@ -201,3 +205,43 @@ def test_a_compaction_counts_once_or_not_at_all(proxy, lake, table, bucket, tmp_
     proxy.heal()
     found = reopened(lake, bucket, tmp_path).snapshot()
     assert (found.version, offsets(found)) == (version, list(range(45)))
+
+
+FULL = """
+import resource, sys
+sys.path.insert(0, sys.argv[2])
+from contract.lake_rows import SCHEMA, offsets
+from headrace.errors import StorageError
+from headrace.lake.delta import DeltaLake
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    offsets(DeltaLake(sys.argv[1]).table("ratings", SCHEMA).snapshot())
+except StorageError as error:
+    print(error)
+"""
+
+
+def test_a_disk_without_room_for_copies_is_said_so(table, bucket):
+    table.append(rows(5, 100_000), partition=STREAM)
+    command = [sys.executable, "-c", FULL, f"{bucket}/lake", TESTS]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Free some space where copies are kept" in output
+
+
+def test_many_machines_that_append_at_once_lose_nothing_and_leave_little(proxy, bucket, tmp_path):
+    tables = [reopened(None, bucket, tmp_path, f"machine{number}") for number in range(5)]
+    same = rows(0, 20)
+
+    def append(number):
+        for first in range(0, 40, 10):
+            tables[number].append(rows(first, 10), partition=number)
+        return tables[number].append(same, partition=77).rows
+
+    with ThreadPoolExecutor(5) as pool:
+        landed = list(pool.map(append, range(5)))
+    found = reopened(None, bucket, tmp_path).snapshot()
+    assert sorted(landed) == [0, 0, 0, 0, 20]
+    assert found.lanes() == {**dict.fromkeys(range(5), 39), 77: 19}
+    assert [offsets(found, partition=lane) for lane in range(5)] == [list(range(40))] * 5
+    uploads = [request for request in proxy.seen if request.startswith("PUT") and "_day" in request]
+    assert len(uploads) <= 25  # a lost race uploads nothing again

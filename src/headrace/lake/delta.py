@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction
 
 from headrace.clock import Clock, from_micros, system_clock
 from headrace.errors import ConflictError, InvalidInputError, NotFoundError, SettingsError
@@ -127,9 +128,10 @@ class DeltaLakeTable:
         rows = self._prepared(rows, partition)
         with self._lock, writing(f"the lake table {self._place.url}"):
             start = seen = _version(self._newest())
+            written: dict[int, list[AddAction]] = {}
             while True:
                 try:
-                    done = self._append(rows, partition, batch_id)
+                    done = self._append(rows, partition, batch_id, written)
                 except DeltaError:
                     before, seen = seen, _version(self._newest())
                     if seen == before:
@@ -154,8 +156,12 @@ class DeltaLakeTable:
                 self._snapshot = DeltaSnapshot(self._place, self._schema, table)
             return self._snapshot
 
-    def _append(self, rows: pa.Table, partition: int, batch_id: str | None) -> Appended:
-        """Append what hasn't landed. Raises DeltaError if another writer commits one of the transactions meanwhile."""
+    def _append(self, rows: pa.Table, partition: int, batch_id: str | None, written: dict[int, list[AddAction]]) -> Appended:
+        """Append what hasn't landed. Raises DeltaError if another writer commits one of the transactions meanwhile.
+
+        Args:
+            written: number of rows to the files that hold so many of the last ones, from earlier attempts.
+        """
         table = self._ready()
         if batch_id is not None and table.transaction_version(_batch(batch_id)) is not None:
             return Appended(table.version(), 0, replayed=True)
@@ -165,21 +171,9 @@ class DeltaLakeTable:
         transactions = {} if batch_id is None else {_batch(batch_id): 1}
         if fresh.num_rows:
             transactions[lane(partition)] = pc.max(fresh.column(OFFSET)).as_py()
-        return Appended(self._commit(table, fresh, transactions), fresh.num_rows, replayed=False)
-
-    def _commit(self, table: DeltaTable, rows: pa.Table, transactions: Mapping[str, int]) -> int:
-        """Commit the rows; returns a version that has them. After an error the files stay: the commit may have landed."""
-        files = write_files(self._place, {DAY: self._day()}, rows)
-        properties = CommitProperties(app_transactions=[Transaction(*item) for item in transactions.items()])
-        try:
-            table.create_write_transaction([*files], "append", table.schema(), [DAY], commit_properties=properties)
-        except (DeltaError, OSError):
-            table.update_incremental()
-            if not holds(table, files):
-                raise
-        else:
-            table.update_incremental()
-        return int(table.version())
+        if fresh.num_rows not in written:
+            written[fresh.num_rows] = write_files(self._place, {DAY: self._day()}, fresh)
+        return Appended(_commit(table, written[fresh.num_rows], transactions), fresh.num_rows, replayed=False)
 
     def _sync(self, seen: int) -> None:
         """Make the commits after a version durable: `deltalake` leaves them to the operating system."""
@@ -257,6 +251,20 @@ def _holds(held: pa.DataType, kind: pa.DataType) -> bool:
     if pa.types.is_fixed_size_list(kind):
         return bool(pa.types.is_list(held) and held.value_type == kind.value_type)
     return bool(held == kind)
+
+
+def _commit(table: DeltaTable, files: Sequence[AddAction], transactions: Mapping[str, int]) -> int:
+    """Commit files; returns a version that has them. After an error the files stay: the commit may have landed."""
+    properties = CommitProperties(app_transactions=[Transaction(*item) for item in transactions.items()])
+    try:
+        table.create_write_transaction([*files], "append", table.schema(), [DAY], commit_properties=properties)
+    except (DeltaError, OSError):
+        table.update_incremental()
+        if not holds(table, files):
+            raise
+    else:
+        table.update_incremental()
+    return int(table.version())
 
 
 def _version(table: DeltaTable | None) -> int:

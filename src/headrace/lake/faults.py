@@ -39,6 +39,11 @@ def reading(what: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException, DeltaError, BaseError, ValueError) as error:
         remote = refusal(error)
+        if _number(error) in _FULL:
+            msg = (
+                f"{what} can't be read: {_first_line(error)}. Free some space where copies are kept (XDG_CACHE_HOME), and repeat"
+            )
+            raise StorageError(msg) from error
         if remote or _number(error) in _REFUSED:
             msg = f"{what} can't be read: {remote or f'{_first_line(error)}. Give this user permission to read it'}"
             raise StorageError(msg) from error
