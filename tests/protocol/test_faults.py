@@ -104,8 +104,7 @@ def test_a_worker_that_is_killed_is_replaced(project):
     with HeadraceServer(project, "--workers", "2") as server:
         for _ in range(20):
             assert online(server.url).status_code == 200
-        workers = _children(server.process.pid)
-        assert len(workers) >= 2
+        workers = _workers(server.process.pid, 2)
         os.kill(workers[-1], signal.SIGKILL)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and (len(_children(server.process.pid)) < len(workers) or not _answers(server.url)):
@@ -116,8 +115,7 @@ def test_a_worker_that_is_killed_is_replaced(project):
 
 def test_workers_end_when_their_server_is_killed(project):
     with HeadraceServer(project, "--workers", "2") as server:
-        workers = _children(server.process.pid)
-        assert len(workers) >= 2
+        workers = _workers(server.process.pid, 2)
         server.process.kill()
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and any(map(_lives, workers)):
@@ -172,6 +170,14 @@ def _children(pid):
     for task in Path(f"/proc/{pid}/task").iterdir():
         found += [int(child) for child in (task / "children").read_text(encoding="ascii").split()]
     return [child for child in found if b"spawn_main" in _command(child)]
+
+
+def _workers(pid, count):
+    deadline = time.monotonic() + 30
+    while len(_children(pid)) < count and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(_children(pid)) >= count
+    return _children(pid)
 
 
 def _command(pid):

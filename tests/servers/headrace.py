@@ -80,6 +80,8 @@ class HeadraceServer:
     def _wait(self) -> int:
         code = self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
+        if self._reader.is_alive():
+            raise RuntimeError("a process that headrace server started outlived it")
         if self.process.stderr is not None:
             self.process.stderr.close()
         return code

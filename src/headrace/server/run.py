@@ -8,6 +8,8 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ __all__ = ["ServerOptions", "serve"]
 GRACE_SECONDS = 30
 """How long requests under way may take to finish once the server is told to stop."""
 KEEP_ALIVE_SECONDS = 30
+PARENT_SECONDS = 1
 _SWITCH_SECONDS = 0.001
 """How long a thread that computes may keep the event loop waiting for Python's global lock: Python's own 5 ms would show."""
 
@@ -105,7 +108,7 @@ def _config(options: ServerOptions) -> Config:
     from uvicorn import Config
 
     return Config(
-        functools.partial(_application, options),
+        functools.partial(_application, options, os.getpid()),
         factory=True,
         workers=options.workers,
         http="httptools",
@@ -121,7 +124,7 @@ def _config(options: ServerOptions) -> Config:
     )
 
 
-def _application(options: ServerOptions) -> Dispatcher:
+def _application(options: ServerOptions, started_by: int) -> Dispatcher:
     """What each worker serves."""
     from headrace.project import connect
     from headrace.server.app import make_app
@@ -130,6 +133,8 @@ def _application(options: ServerOptions) -> Dispatcher:
     from headrace.server.logs import AccessLog, log_messages
 
     sys.setswitchinterval(_SWITCH_SECONDS)
+    if options.workers > 1:
+        threading.Thread(target=_end_with, args=(started_by,), daemon=True).start()
     log_messages()
     return make_app(
         functools.partial(connect, options.project),
@@ -137,6 +142,13 @@ def _application(options: ServerOptions) -> Dispatcher:
         Limits(body_bytes=options.body_mb << 20),
         AccessLog(sys.stderr.buffer if options.access_log else None),
     )
+
+
+def _end_with(parent: int) -> None:
+    """Stop this worker once the process that started it has died without saying so."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from headrace.errors import HeadraceError, NotFoundError
-from headrace.server.errors import ForbiddenError, HttpError, status_of
+from headrace.server.errors import ForbiddenError, status_of
 
 __all__ = ["MalformedError", "NamedError", "failure", "not_found", "unusable"]
 
@@ -26,7 +26,7 @@ class NamedError(HeadraceError):
         self.status = status
 
 
-class MalformedError(HttpError):
+class MalformedError(HeadraceError):
     """A body of the wrong shape; told as FastAPI tells it.
 
     Attributes:
