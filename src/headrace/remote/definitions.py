@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,10 @@ from headrace.definitions.version import DefinitionVersion, Kind
 from headrace.remote.transport import Transport
 from headrace.wire.definitions import state_from, version_from, version_to
 
-__all__ = ["RemoteCatalogStore"]
+__all__ = ["STAMP_SECONDS", "RemoteCatalogStore"]
+
+STAMP_SECONDS = 0.005
+"""How long an answer about the revision stands: less than it took to come, on most networks."""
 
 
 class RemoteCatalogStore:
@@ -18,10 +22,14 @@ class RemoteCatalogStore:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._stamped: tuple[float, int] | None = None
 
     def stamp(self) -> int:
-        """The revision: a question to the server, the cheapest there is."""
-        return self.revision()
+        """The revision: a question to the server, the cheapest there is. The look-ups of one verb ask it once."""
+        stamped, now = self._stamped, time.monotonic()
+        if stamped is None or now - stamped[0] > STAMP_SECONDS:
+            self._stamped = stamped = now, self.revision()
+        return stamped[1]
 
     def revision(self) -> int:
         """See CatalogStore."""
@@ -47,4 +55,7 @@ class RemoteCatalogStore:
             "added": [version_to(version) for version in added],
             "removed": [list(key) for key in removed],
         }
-        self._transport.call("definitions/commit", values, changes=True)
+        try:
+            self._transport.call("definitions/commit", values, changes=True)
+        finally:
+            self._stamped = None

@@ -193,7 +193,7 @@ class Transport:
                     elif kind == frames.PROGRESS:
                         self._show(unpack(content), progress)
                     elif kind == frames.PROBLEM:
-                        raise self._problem(content) or self._stranger(response, "its error can't be read")
+                        raise self._problem(bytes(content)) or self._stranger(response, "its error can't be read")
                     else:
                         result = (unpack(content),)
         except InvalidInputError as error:

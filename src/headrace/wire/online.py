@@ -70,7 +70,7 @@ def answer_to(found: OnlineFeatures) -> dict[str, Any]:
         "at": found.at,
         "names": list(found.values),
         "values": list(found.values.values()),
-        "statuses": [bytes(map(_CODES.__getitem__, column)) for column in found.statuses.values()],
+        "statuses": [_coded(column) for column in found.statuses.values()],
         "times": times,
         "places": places,
     }
@@ -84,7 +84,7 @@ def answer_from(values: Any, keys: Mapping[str, list[Any]], types: Mapping[str, 
         types: the types of join keys and features.
     """
     names = values["names"]
-    statuses = [[_STATUSES[code] for code in column] for column in values["statuses"]]
+    statuses = [_decoded(column) for column in values["statuses"]]
     times = [values["times"][place] for place in values["places"]]
     return OnlineFeatures(
         values["view"],
@@ -95,3 +95,15 @@ def answer_from(values: Any, keys: Mapping[str, list[Any]], types: Mapping[str, 
         dict(zip(names, times, strict=True)),
         types,
     )
+
+
+def _coded(column: list[str]) -> bytes:
+    if column.count(PRESENT) == len(column):  # nearly always
+        return bytes(len(column))
+    return bytes(map(_CODES.__getitem__, column))
+
+
+def _decoded(column: bytes) -> list[str]:
+    if column.count(0) == len(column):
+        return [PRESENT] * len(column)
+    return [_STATUSES[code] for code in column]
