@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from headrace.catalog.service import Catalog
     from headrace.definitions.version import GroupVersion, ViewVersion
     from headrace.features.materialize import Pins
-    from headrace.features.services import ObservationReads
     from headrace.features.streaming import StreamSink
     from headrace.lineage.store import LineageStore
     from headrace.models.service import Models
@@ -143,6 +142,7 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
     from headrace.remote.ingest import RemoteIntake, RemoteMaterializer
     from headrace.remote.lookup import RemoteFreshness, RemoteLookup
     from headrace.remote.nearest import RemoteNearest
+    from headrace.remote.observations import RemoteObservations
     from headrace.remote.training_sets import RemoteKept
     from headrace.remote.upkeep import RemoteUpkeep
     from headrace.remote.verify import RemoteVerifier
@@ -160,7 +160,7 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
         upkeep=RemoteUpkeep(transport),
         streams=cast("StreamSink", Absent("stream_writer", transport.url)),
         nearest=RemoteNearest(transport),
-        observations=cast("ObservationReads", Absent("observations", transport.url)),
+        observations=RemoteObservations(transport),
         close=lambda: None,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from headrace.catalog.service import Catalog
@@ -103,13 +104,11 @@ class Profiler:
         return self._observer.values(version, values, kind)
 
     def _sample(self, version: GroupVersion) -> pa.Table:
-        try:
+        """The newest sample; one is taken if there is none."""
+        with suppress(NotFoundError):
             return self._lake.read_frame(_frame(version))
-        except NotFoundError as error:
-            msg = (
-                f"group {version.id!r} has no sample of its online values; take one with: headrace features profile {version.id}"
-            )
-            raise NotFoundError(msg) from error
+        self._profile(version, "online", SAMPLED_ROWS)
+        return self._lake.read_frame(_frame(version))
 
     def _values(self, version: GroupVersion, rows: int) -> pa.Table:
         """Online values for keys of recent rows, picked at random."""

@@ -13,7 +13,7 @@ from headrace.server.feast import writes
 from headrace.server.guard import Guard
 from headrace.server.logs import AccessLog
 from headrace.server.metrics import Metrics
-from headrace.server.native import catalog, definitions, features, ingest, online, reads, upkeep
+from headrace.server.native import catalog, definitions, features, ingest, observations, online, reads, upkeep
 from headrace.server.openapi import docs_of, openapi_of
 
 if TYPE_CHECKING:
@@ -55,6 +55,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/store/features/freshness", "features:read", reads.FRESHNESS),
     Endpoint("POST", "/api/v1/store/features/verify", "features:read", reads.VERIFY),
     Endpoint("POST", "/api/v1/store/features/nearest", "features:read", reads.NEAREST),
+    Endpoint("POST", "/api/v1/store/features/statistics", "features:read", observations.STATISTICS),
+    Endpoint("POST", "/api/v1/store/features/profile", "features:read", observations.PROFILE),
+    Endpoint("POST", "/api/v1/store/features/drift", "features:read", observations.DRIFT),
+    Endpoint("POST", "/api/v1/store/features/quality", "features:read", observations.QUALITY),
+    Endpoint("POST", "/api/v1/store/features/quarantine", "features:read", observations.QUARANTINE),
+    Endpoint("POST", "/api/v1/store/features/materializations", "features:read", observations.MATERIALIZATIONS),
     Endpoint("POST", "/api/v1/store/training-sets/keep", "training-sets:write", reads.KEEP_SET),
     Endpoint("POST", "/api/v1/store/training-sets/get", "features:read", reads.GET_SET),
     Endpoint("POST", "/api/v1/store/training-sets/all", "features:read", reads.ALL_SETS),

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from headrace.errors import HeadraceError
+from headrace.features.gauges import gauges
 
 if TYPE_CHECKING:
     from headrace.store import Store
@@ -41,7 +42,7 @@ class Metrics:
         self._rows_pushed = Counter("headrace_rows_pushed", "Rows pushed.", ("source",), registry=self._registry)
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self._views: dict[str, Any] = {}
-        self._groups: _Groups | None = None
+        self._features: _Features | None = None
 
     def served(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request."""
@@ -64,8 +65,8 @@ class Metrics:
         self._rows_pushed.labels(source).inc(rows)
 
     def watch(self, store: Store) -> None:
-        """Show the freshness of a store's groups as well."""
-        self._groups = _Groups(store)
+        """Show the freshness and quality of a store's features as well."""
+        self._features = _Features(store)
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""
@@ -74,15 +75,15 @@ class Metrics:
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         body = generate_latest(registry)
-        if self._groups is not None:
-            groups = CollectorRegistry()
-            groups.register(self._groups)
-            body += generate_latest(groups)
+        if self._features is not None:
+            features = CollectorRegistry()
+            features.register(self._features)
+            body += generate_latest(features)
         return body
 
 
-class _Groups:
-    """Reads each group's freshness when it is asked."""
+class _Features:
+    """Reads freshness and quality when it is asked."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -90,24 +91,15 @@ class _Groups:
     def collect(self) -> Iterable[Any]:
         up = GaugeMetricFamily("headrace_stores_up", "Whether catalog, lake and online store answer.")
         try:
-            groups = self._store.freshness()
+            found = list(gauges(self._store.freshness(), self._store.quality()))
         except HeadraceError:
             up.add_metric([], 0)
             return [up]
         up.add_metric([], 1)
-        age = GaugeMetricFamily("headrace_group_age_seconds", "Now minus the newest event online.", labels=["group"])
-        limit = GaugeMetricFamily("headrace_group_age_limit_seconds", "The age that the group allows.", labels=["group"])
-        lag = GaugeMetricFamily("headrace_group_lag_rows", "Rows of the stream that aren't online yet.", labels=["group"])
-        keys = GaugeMetricFamily("headrace_group_keys", "Entities online.", labels=["group"])
-        late = GaugeMetricFamily("headrace_group_late_rows", "Rows that came later than allowed for.", labels=["group"])
-        for name, found in groups.items():
-            for family, value in (
-                (age, found.age),
-                (limit, found.limit),
-                (lag, found.lag),
-                (keys, found.keys),
-                (late, found.late),
-            ):
-                if value is not None:
-                    family.add_metric([name], value)
-        return [up, age, limit, lag, keys, late]
+        families: dict[str, Any] = {}
+        for item in found:
+            if item.name not in families:
+                kind = CounterMetricFamily if item.kind == "counter" else GaugeMetricFamily
+                families[item.name] = kind(item.name, item.help, labels=list(item.labels))
+            families[item.name].add_metric(list(item.labels.values()), item.value)
+        return [up, *families.values()]

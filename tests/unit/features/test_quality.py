@@ -36,7 +36,14 @@ def rows(*values, first=0, k=1):
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path, connect):
+    with connect(tmp_path, clock=lambda: NOW.value // 1000) as store:
+        yield store
+
+
+@pytest.fixture
+def here(tmp_path):
+    """A store of this process, whose parts can be made to fail."""
     with hr.connect(tmp_path, clock=lambda: NOW.value // 1000) as store:
         yield store
 
@@ -103,35 +110,35 @@ def test_a_batch_that_was_written_before_sets_nothing_aside_again(store):
     assert store.quality()[0].broken == 1
 
 
-def test_the_quarantine_of_a_write_that_was_cut_off_counts_when_it_is_repeated(store, monkeypatch):
+def test_the_quarantine_of_a_write_that_was_cut_off_counts_when_it_is_repeated(here, monkeypatch):
     """Killed between the two appends, a batch is in the quarantine and not in the lake: it counts once it is in both."""
-    store.apply([view(source(ASIDE))])
-    ingest = store._features.ingest
+    here.apply([view(source(ASIDE))])
+    ingest = here._features.ingest
     with monkeypatch.context() as patch:
         patch.setattr(ingest._log, "reserve", lambda *_: (_ for _ in ()).throw(hr.StorageError("power cut")))
         for batch_id in ("one", None):
             with pytest.raises(hr.StorageError, match="power cut"):
-                store.write("events", rows(1, 9), batch_id=batch_id)
-    assert len(store.quarantine("events")) == 0, "nobody was told that they had landed"
-    store.write("events", rows(1, 9), batch_id="one")
-    store.write("events", rows(1, 9))
-    store.materialize()
-    assert online(store) == 2
-    assert store.quarantine("events")["_batch_id"].tolist()[0] == "one"
-    assert len(store.quarantine("events")) == 2
+                here.write("events", rows(1, 9), batch_id=batch_id)
+    assert len(here.quarantine("events")) == 0, "nobody was told that they had landed"
+    here.write("events", rows(1, 9), batch_id="one")
+    here.write("events", rows(1, 9))
+    here.materialize()
+    assert online(here) == 2
+    assert here.quarantine("events")["_batch_id"].tolist()[0] == "one"
+    assert len(here.quarantine("events")) == 2
 
 
-def test_a_push_that_was_cut_off_and_repeated_has_each_event_once(store, monkeypatch):
-    store.apply([view(source(ASIDE, id="id"))])
-    ingest = store._features.ingest
+def test_a_push_that_was_cut_off_and_repeated_has_each_event_once(here, monkeypatch):
+    here.apply([view(source(ASIDE, id="id"))])
+    ingest = here._features.ingest
     with monkeypatch.context() as patch:
         patch.setattr(ingest._log, "append", lambda *_: (_ for _ in ()).throw(hr.StorageError("power cut")))
         with pytest.raises(hr.StorageError, match="power cut"):
-            store.push("events", rows(1, 9))
-    assert len(store.quarantine("events")) == 1, "what was set aside isn't lost"
-    store.push("events", rows(1, 9))
-    assert len(store.quarantine("events")) == 1
-    assert online(store) == 1
+            here.push("events", rows(1, 9))
+    assert len(here.quarantine("events")) == 1, "what was set aside isn't lost"
+    here.push("events", rows(1, 9))
+    assert len(here.quarantine("events")) == 1
+    assert online(here) == 1
 
 
 @pytest.mark.parametrize("verb", ["write", "push"])
@@ -225,13 +232,13 @@ def test_a_feature_that_breaks_what_its_group_expects_is_an_alert(store):
     assert not any(check.alert for check in store.quality()), "the newest sample decides"
 
 
-def test_a_catalog_that_cannot_count_refuses_and_admits_all_the_same(store, monkeypatch):
-    store.apply([view(source(ASIDE, E.not_null("id")))])
-    quality = store._features.ingest._quality
+def test_a_catalog_that_cannot_count_refuses_and_admits_all_the_same(here, monkeypatch):
+    here.apply([view(source(ASIDE, E.not_null("id")))])
+    quality = here._features.ingest._quality
     monkeypatch.setattr(quality._store, "count_broken", lambda _: (_ for _ in ()).throw(hr.StorageError("disk full")))
-    assert store.push("events", rows(1, 9)).quarantined == 1
+    assert here.push("events", rows(1, 9)).quarantined == 1
     with pytest.raises(hr.InvalidInputError, match="not_null"):
-        store.push("events", rows(1, first=5).assign(id=[None]))
+        here.push("events", rows(1, first=5).assign(id=[None]))
 
 
 def test_what_was_set_aside_can_be_mended_and_written_again(store, tmp_path):

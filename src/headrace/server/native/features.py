@@ -36,6 +36,7 @@ _PUSHED = Record(
         "source": Field("The source."),
         "rows": Field("Rows that are durable and online now.", ("integer",)),
         "repeats": Field("Rows left out because their id had been counted.", ("integer",)),
+        "quarantined": Field("Rows set aside because they break what the source expects.", ("integer",)),
     },
 )
 _FRESHNESS = Record("Freshness", {"groups": Field("Group version to its freshness.", ("object",))})
@@ -66,7 +67,7 @@ def _push(call: Call) -> Reply:
         rows = _rows(call.store.catalog.source(name), asked)
     pushed = call.store.push(name, rows)
     call.metrics.pushed(pushed.source, pushed.rows)
-    return json_reply({"source": pushed.source, "rows": pushed.rows, "repeats": pushed.repeats})
+    return json_reply(asdict(pushed))
 
 
 def _rows(source: Source, asked: dict[str, Any]) -> Any:
@@ -105,8 +106,9 @@ def _freshness(call: Call) -> Reply:
     """How far behind now the online values of each group are, and what waits to be brought online."""
     found = {}
     for name, fresh in call.store.freshness().items():
-        newest = None if fresh.newest is None else isoformat(fresh.newest)
-        found[name] = {**asdict(fresh), "newest": newest, "stale": fresh.stale}
+        times = {field: getattr(fresh, field) for field in ("newest", "written", "materialized")}
+        moments = {field: None if time is None else isoformat(time) for field, time in times.items()}
+        found[name] = {**asdict(fresh), **moments, "stale": fresh.stale}
     return json_reply({"groups": found})
 
 
