@@ -252,24 +252,29 @@ def _step(version: GroupVersion) -> int:
 def _pieces(rows: Iterable[tuple[int, pa.Table]], most: int, cut: int | None) -> Iterator[tuple[int, pa.Table]]:
     """Neighbouring pieces joined up to `most` rows, so that a long catch-up is a few large steps; a first one that ends at
     offset `cut`, if there is a cut."""
-    import pyarrow as pa
-
     held: list[pa.Table] = []
     last = -1
     for found, table in rows:
         position, piece = found, table
         if cut is not None and position >= cut:
-            yield cut, pa.concat_tables([*held, _through(piece, cut)])
+            yield cut, _joined([*held, _through(piece, cut)])
             held, piece, cut = [], _after(piece, cut), None
             if not piece.num_rows and position == last:
                 continue
         held.append(piece)
         last = position
         if cut is None and sum(table.num_rows for table in held) >= most:
-            yield last, pa.concat_tables(held)
+            yield last, _joined(held)
             held = []
     if held:
-        yield last if cut is None else cut, pa.concat_tables(held)
+        yield last if cut is None else cut, _joined(held)
+
+
+def _joined(pieces: Sequence[pa.Table]) -> pa.Table:
+    """One table of pieces from the lake and from the log, which don't have the same columns beside the source's own."""
+    import pyarrow as pa
+
+    return pa.concat_tables(pieces, promote_options="default")
 
 
 def _through(rows: pa.Table, last: int) -> pa.Table:

@@ -121,6 +121,9 @@ class Quality:
         for subject, name, outcome in self._declared():
             record = held.get((subject, name, outcome))
             found.append(Check(subject, name, outcome) if record is None else _check(record))
+            aside = held.get((subject, name, "quarantined"))
+            if outcome == "rejected" and aside is not None:  # messages of a stream, which can't be refused
+                found.append(_check(aside))
         return sorted(found, key=lambda check: not check.alert)
 
     def _declared(self) -> list[tuple[str, str, Outcome]]:
