@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import re
@@ -26,6 +27,7 @@ from headrace.server.errors import (
 )
 from headrace.server.feast.errors import failure
 from headrace.server.http import JSON, Call, Reply
+from headrace.server.pace import Pace
 
 if TYPE_CHECKING:
     from headrace.server.guard import Guard
@@ -92,6 +94,7 @@ class Dispatcher:
         self._busy = 0
         self._ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, count(1))
         self._store: Store | None = None
+        self._paces = {item.path: Pace() for item in endpoints}
         for item in endpoints:
             self._add(item)
 
@@ -227,16 +230,21 @@ class Dispatcher:
         return BodyTooLargeError(f"the body is larger than {limit:,} bytes; send less at once, or raise --max-body-mb")
 
     async def _answer(self, endpoint: Endpoint, call: Call) -> Reply:
+        pace = self._paces[endpoint.path]
+        handler = endpoint.operation.handler
         if endpoint.operation.quick is not None:
-            reply = endpoint.operation.quick(call)
-            if reply is not None:
-                return reply
+            if pace.fast:
+                reply = pace.timed(endpoint.operation.quick, call)
+                if reply is not None:
+                    return reply
+            else:
+                handler = functools.partial(pace.timed, handler)
         if self._busy >= self._limits.threads + self._limits.waiting:
             msg = f"{self._busy} requests wait already; try again soon, or start the server with more --workers"
             raise BusyError(msg)
         self._busy += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, endpoint.operation.handler, call)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, handler, call)
         finally:
             self._busy -= 1
 

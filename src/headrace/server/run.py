@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import signal
 import socket
@@ -30,6 +31,9 @@ KEEP_ALIVE_SECONDS = 30
 PARENT_SECONDS = 1
 _SWITCH_SECONDS = 0.001
 """How long a thread that computes may keep the event loop waiting for Python's global lock: Python's own 5 ms would show."""
+
+_GARBAGE = 50_000, 20, 100
+"""A large answer is thousands of objects that live for a moment: looked through at each 700, they cost more than they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,7 @@ def _application(options: ServerOptions, started_by: int) -> Dispatcher:
     from headrace.server.logs import AccessLog, log_messages
 
     sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.set_threshold(*_GARBAGE)
     if options.workers > 1:
         threading.Thread(target=_end_with, args=(started_by,), daemon=True).start()
     log_messages()

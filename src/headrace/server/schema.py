@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from headrace.errors import nearest
@@ -56,7 +57,7 @@ class Field:
         return any(kind == "any" or isinstance(value, _TYPES[kind]) for kind in self.kinds)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """A JSON object with declared members.
 
@@ -72,6 +73,34 @@ class Record:
 
     def read(self, value: Any) -> dict[str, Any]:
         """A JSON value's members, defaults filled in. Raises BadRequestError with every fault."""
+        if self.fits(value):
+            return {**self._defaults, **value}
+        return self._checked(value)
+
+    def fits(self, value: Any) -> bool:
+        """Whether it is an object of these members and no others, as nearly every one is."""
+        if type(value) is not dict or not self._required <= value.keys():
+            return False
+        types = self._types
+        return all(type(item) in types.get(name, ()) for name, item in value.items())
+
+    @cached_property
+    def _defaults(self) -> dict[str, Any]:
+        return {name: member.default for name, member in self.fields.items()}
+
+    @cached_property
+    def _required(self) -> frozenset[str]:
+        return frozenset(name for name, member in self.fields.items() if member.required)
+
+    @cached_property
+    def _types(self) -> dict[str, frozenset[type]]:
+        nothing = {True: {type(None)}, False: set[type]()}
+        return {
+            name: frozenset(kind for each in member.kinds for kind in _TYPES.get(each, ())) | nothing[member.nullable]
+            for name, member in self.fields.items()
+        }
+
+    def _checked(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             msg = f"the body must be a JSON object with {', '.join(map(repr, self.fields))}"
             raise BadRequestError(msg)

@@ -32,6 +32,8 @@ def read_body(call: Call, record: Record) -> dict[str, Any]:
     if not isinstance(body, dict):
         text = "Input should be a valid dictionary or object to extract fields from"
         raise MalformedError([_fault("model_attributes_type", ["body"], text, body)])
+    if record.fits(body):
+        return record.read(body)
     given = body if len(call.body) <= LONGEST_ECHO else None
     faults = []
     for name, member in record.fields.items():

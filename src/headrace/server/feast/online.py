@@ -8,11 +8,10 @@ from typing import Any
 
 import orjson
 
-from headrace.clock import isoformat
 from headrace.definitions.schema import item_type
 from headrace.features.lookup import Lookup, OnlineFeatures
 from headrace.features.values import PRESENT
-from headrace.server.columns import dumps, json_column
+from headrace.server.columns import dump_times, dumps, json_column
 from headrace.server.endpoint import Operation
 from headrace.server.feast.bodies import read_body, require_lists, require_texts
 from headrace.server.feast.errors import unusable
@@ -136,19 +135,22 @@ def _key_column(column: list[Any], kind: str) -> dict[str, Any]:
 def _columns(part: Part, answer: OnlineFeatures) -> dict[str, dict[str, Any]]:
     written: dict[int, orjson.Fragment] = {}
     columns = {}
+    right = part.shape.columns(answer.values)
     for column in part.columns:
         times = answer.times[column.place]
         moments = written.get(id(times))
         if moments is None:
             moments = written[id(times)] = _moments(times)
-        values = _values(answer.values[column.place], column.kind)
+        values = right[column.place]
+        if column.is_time:
+            values = [_seconds(value) for value in values]
         columns[column.name] = {"values": values, "statuses": answer.statuses[column.place], "event_timestamps": moments}
     return columns
 
 
 def _moments(times: Sequence[int | None]) -> orjson.Fragment:
     """The moments of a group's rows, written once for all its features."""
-    return orjson.Fragment(orjson.dumps([NO_TIME if time is None else isoformat(time) for time in times]))
+    return orjson.Fragment(dump_times(times))
 
 
 def _values(column: list[Any], kind: str) -> Any:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from headrace.catalog.service import Catalog
 from headrace.definitions.group import FeatureSelection
+from headrace.definitions.schema import item_type
 from headrace.definitions.version import GroupVersion, ViewVersion
 from headrace.definitions.view import FeatureView
 from headrace.errors import NotFoundError, nearest
 from headrace.features.lookup import types_of
 from headrace.ids import content_hash
+from headrace.server.columns import Shape
 from headrace.server.feast.errors import not_found, unusable
 
 __all__ = ["Column", "Part", "Selection", "select_features", "select_service"]
@@ -25,12 +27,12 @@ class Column:
     Attributes:
         name: as the answer calls it.
         place: its name in the view that is read.
-        kind: its type.
+        is_time: whether its values are points in time, or lists of them.
     """
 
     name: str
     place: str
-    kind: str
+    is_time: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,13 @@ class Part:
     """A view that is read for an answer.
 
     Attributes:
+        shape: the types of its columns.
         made: whether it was made for the request; else the catalog holds it.
     """
 
     view: ViewVersion
     columns: tuple[Column, ...]
+    shape: Shape
     made: bool
 
 
@@ -150,7 +154,8 @@ def _made(chosen: Sequence[tuple[GroupVersion, str, str]]) -> Part:
 
 def _part(view: ViewVersion, columns: Sequence[tuple[str, str]], *, made: bool) -> Part:
     types = types_of(view)
-    return Part(view, tuple(Column(name, place, types[place]) for place, name in columns), made)
+    found = [Column(name, place, (item_type(types[place]) or types[place]) == "timestamp") for place, name in columns]
+    return Part(view, tuple(found), Shape({place: types[place] for place, _ in columns}), made)
 
 
 def _selection(parts: Sequence[Part], names: Sequence[str]) -> Selection:

@@ -11,12 +11,12 @@ from headrace.clock import isoformat
 from headrace.definitions.plain import parse_time, reader_of
 from headrace.definitions.version import ViewVersion
 from headrace.features.lookup import Lookup, OnlineFeatures
-from headrace.server.columns import dumps, json_column
+from headrace.server.columns import Shape, dumps
 from headrace.server.endpoint import Operation
 from headrace.server.http import Call, Reply
 from headrace.server.schema import Content, Field, Record
 
-__all__ = ["ONLINE", "read_entities"]
+__all__ = ["ONLINE"]
 
 _ASKED = Record(
     "OnlineRequest",
@@ -51,6 +51,9 @@ _GIVEN = Record(
     },
 )
 
+MOST_SHAPES = 1000
+_shapes: dict[str, tuple[Shape, Shape]] = {}
+
 
 def _online(call: Call) -> Reply:
     """The values of a view's features now, for some entities; one row an entity, in the order asked.
@@ -58,7 +61,7 @@ def _online(call: Call) -> Reply:
     Names in `entities` that the view doesn't know are ignored. A key that is null or unknown gives null with status NOT_FOUND.
     """
     asked = _ASKED.read(call.json())
-    entities = read_entities(call.store.catalog.view(asked["view"]), asked["entities"])
+    entities = _entities(call.store.catalog.view(asked["view"]), asked["entities"])
     at = None if asked["at"] is None else parse_time(asked["at"])
     return _rendered(call, call.store.lookup.read(asked["view"], entities, at, None, asked["max_staleness_s"]), asked)
 
@@ -70,11 +73,11 @@ def _online_at_once(call: Call) -> Reply | None:
     if asked["at"] is not None or not isinstance(lookup, Lookup):
         return None
     view = call.store.catalog.view(asked["view"])
-    found = lookup.read_at_once(view, read_entities(view, asked["entities"]), None, asked["max_staleness_s"])
+    found = lookup.read_at_once(view, _entities(view, asked["entities"]), None, asked["max_staleness_s"])
     return None if found is None else _rendered(call, found, asked)
 
 
-def read_entities(view: ViewVersion, entities: Mapping[str, Any]) -> Mapping[str, Any]:
+def _entities(view: ViewVersion, entities: Mapping[str, Any]) -> Mapping[str, Any]:
     """A request's columns as the types of the view's join keys. Raises InvalidInputError."""
     read: dict[str, Any] = {}
     for name, kind in view.view.request_keys.items():
@@ -92,19 +95,31 @@ def _read(reader: Callable[[Any], Any], value: Any) -> Any:
 def _rendered(call: Call, found: OnlineFeatures, asked: Mapping[str, Any]) -> Reply:
     rows = len(found)
     call.metrics.read(found.view, rows)
-    types = found.types
+    shape = _shapes.get(found.view)
+    if shape is None:
+        shape = _keep_shape(found)
     answer: dict[str, Any] = {
         "view": found.view,
         "at": isoformat(found.at),
         "rows": rows,
-        "keys": {name: json_column(column, types.get(name, "")) for name, column in found.keys.items()},
-        "values": {name: json_column(column, types[name]) for name, column in found.values.items()},
+        "keys": shape[0].columns(found.keys),
+        "values": shape[1].columns(found.values),
     }
     if asked["statuses"]:
         answer["statuses"] = found.statuses
     if asked["ages"]:
         answer["ages"] = _ages(found)
     return Reply(dumps(answer))
+
+
+def _keep_shape(found: OnlineFeatures) -> tuple[Shape, Shape]:
+    """The types of an answer's keys and values, which stay the same for a view version."""
+    types = found.types
+    shape = Shape({name: types.get(name, "") for name in found.keys}), Shape({name: types[name] for name in found.values})
+    if len(_shapes) >= MOST_SHAPES:
+        _shapes.clear()
+    _shapes[found.view] = shape
+    return shape
 
 
 def _ages(found: OnlineFeatures) -> dict[str, orjson.Fragment]:

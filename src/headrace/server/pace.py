@@ -1,0 +1,49 @@
+"""Whether calls are answered so soon that the event loop may wait for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from headrace.errors import HeadraceError
+from headrace.server.errors import status_of
+from headrace.server.http import Call
+
+__all__ = ["Pace"]
+
+T = TypeVar("T")
+
+LONG_SECONDS = 200e-6
+"""A change of threads costs as much as the event loop may wait: less than that, waiting is cheaper."""
+SHARE, MOST_SECONDS = 0.05, 1e-3
+"""What one call counts for in the mean, and the longest wait that one call counts for: the machine may have been busy."""
+
+
+class Pace:
+    """Watches how long the calls of a route wait: time on the wall less time of the processor.
+
+    The embedded store and a Redis nearby answer in less time than a change of threads takes. One that is far or down would hold
+    up everything else on the event loop: then its calls go to the pool until it is fast again.
+
+    Attributes:
+        fast: whether the event loop may wait.
+    """
+
+    def __init__(self) -> None:
+        self.fast = True
+        self._mean = 0.0
+
+    def timed(self, answer: Callable[[Call], T], call: Call) -> T:
+        """Answer a call, and remember how long it waited."""
+        wall, work = time.perf_counter(), time.thread_time()
+        try:
+            return answer(call)
+        except HeadraceError as error:
+            if status_of(error)[0] == 503:  # a store is down: the next call may wait until it times out
+                self._mean = 10 * LONG_SECONDS
+            raise
+        finally:
+            waited = time.perf_counter() - wall - (time.thread_time() - work)
+            self._mean += SHARE * (min(waited, MOST_SECONDS) - self._mean)
+            self.fast = self._mean < LONG_SECONDS
