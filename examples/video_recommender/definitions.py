@@ -8,13 +8,17 @@ import numpy as np
 
 import headrace as hr
 
-__all__ = ["DEFINITIONS", "GENRES", "genre_gap", "ranking", "taste_gap"]
+__all__ = ["DEFINITIONS", "GENRES", "VECTOR", "candidates", "genre_gap", "ranking", "taste_gap"]
 
 GENRES = ("Action", "Comedy", "Drama", "Thriller")
+VECTOR = 16
+"""How many numbers describe a film's place among films."""
 
 user = hr.Entity("user", keys={"user_id": "int64"})
 video = hr.Entity("video", keys={"video_id": "int64"})
 user_genre = hr.Entity("user_genre", keys={"user_id": "int64", "genre": "string"}, description="a user's relation to one genre")
+
+user_video = hr.Entity("user_video", keys={"user_id": "int64", "video_id": "int64"}, description="a user's relation to one film")
 
 ratings = hr.EventSource(
     "ratings",
@@ -40,6 +44,14 @@ videos = hr.TableSource(
     available="listed_at",
     schema={"video_id": "int64", "title": "string", "year": "int64", "genres": "string", "listed_at": "timestamp"},
     description="the catalog of films",
+)
+
+film_vectors = hr.TableSource(
+    "film_vectors",
+    timestamp="learned_at",
+    available="learned_at",
+    schema={"video_id": "int64", "embedding": f"vector[{VECTOR}]", "learned_at": "timestamp"},
+    description="films that the same people like lie in the same direction",
 )
 
 user_taste = hr.FeatureGroup(
@@ -90,6 +102,10 @@ video_facts = hr.FeatureGroup(
         **{f"is_{genre.lower()}": hr.column(f"contains(genres, '{genre}')", default=False) for genre in GENRES},
     },
 )
+video_vectors = hr.FeatureGroup(
+    "video_vectors", entity=video, source=film_vectors, owner="recsys", features={"embedding": "embedding"}
+)
+watched = hr.FeatureGroup("watched", entity=user_video, source=ratings, owner="recsys", features={"watched": hr.count()})
 
 
 @hr.on_demand(inputs=["stars_avg", "video_stars_avg"], returns="float64")
@@ -122,4 +138,11 @@ ranking = hr.FeatureView(
     ],
 )
 
-DEFINITIONS = [ranking]
+candidates = hr.FeatureView(
+    "candidates",
+    description="which of all films are worth ranking for this user?",
+    owner="recsys",
+    features=[video_vectors, watched],
+)
+
+DEFINITIONS = [ranking, candidates]

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import candidates
 import etl
 import pandas as pd
 import promote
@@ -223,13 +224,18 @@ def _compare(demo: Demo, holdout: TrainingSet, evaluations: dict[str, Evaluation
 def _answer(demo: Demo) -> None:
     user = int(demo.movielens.ratings["user_id"].iloc[-1])
     with demo.story.step(f"Answer: what should user {user} watch now?"):
-        asked = serve.candidates(demo.movielens, user)
+        vectors = candidates.learn(demo.movielens.ratings, demo.seed)
+        chosen = candidates.find(demo.store, demo.movielens, vectors, user)
+        asked = chosen.requests
+        demo.story.say(f"{len(asked)} of {chosen.films:,} films lie in the direction of their taste and are new to them")
+        demo.story.say(f"store.nearest found them in {chosen.search_ms:.1f} ms")
         answer = serve.recommend(demo.store, asked, demo.split.end + timedelta(seconds=1))
         films = answer.films.assign(year=answer.films["year"].astype(str))
         demo.story.table(list(films.columns), list(films.itertuples(index=False, name=None)))
         lookup = f"{answer.one_ms:.2f} ms for one film, {answer.lookup_ms:.1f} ms for {answer.candidates}"
         demo.story.say(f"online features: {lookup}; {answer.predict_ms:.1f} ms to rank them (medians)")
     demo.facts |= {"lookup_one_ms": answer.one_ms, "lookup_all_ms": answer.lookup_ms, "predict_ms": answer.predict_ms}
+    demo.facts |= {"candidates": len(asked), "search_ms": chosen.search_ms}
     demo.facts["recommended"] = answer.films["title"].tolist()
 
 

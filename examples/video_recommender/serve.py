@@ -15,7 +15,7 @@ from etl import KEYS, PLACES, MovieLens
 
 import headrace as hr
 
-__all__ = ["Answer", "candidates", "parity", "parity_later", "recommend", "sample"]
+__all__ = ["Answer", "parity", "parity_later", "recommend", "sample"]
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,6 @@ class Answer:
     lookup_ms: float
     one_ms: float
     predict_ms: float
-
-
-def candidates(movielens: MovieLens, user: int, most: int = 200) -> pd.DataFrame:
-    """The films rated most that the user hasn't rated, as requests to the view."""
-    seen = movielens.ratings.loc[movielens.ratings["user_id"] == user, "video_id"]
-    popular = movielens.ratings["video_id"].value_counts(sort=True).drop(seen).head(most).index
-    films = movielens.videos.set_index("video_id", drop=False).loc[popular]
-    return films.assign(user_id=user)[KEYS].reset_index(drop=True)
 
 
 def sample(movielens: MovieLens, seed: int, rows: int = 300) -> pd.DataFrame:

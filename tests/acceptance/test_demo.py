@@ -67,6 +67,16 @@ def test_serving_equals_training(demo: tuple[Path, dict[str, Any], str]) -> None
     assert facts["parity_differences"] == 0
 
 
+def test_the_films_to_rank_are_new_to_the_user_and_nearest_to_their_taste(demo: tuple[Path, dict[str, Any], str]) -> None:
+    """Of all films, 200 are chosen by their vectors; none of them was rated by the user."""
+    folder, facts, _output = demo
+    assert facts["candidates"] == 200
+    with hr.connect(folder) as store:
+        found = store.nearest("candidates", [1.0] * 16, k=50, where="watched > 0", metric="dot", entities={"user_id": 251})
+        assert len(found) == 50
+        assert min(found.values["watched"]) == 1
+
+
 def test_the_stream_is_counted_once(demo: tuple[Path, dict[str, Any], str]) -> None:
     """Every rating of the stream came in, and the push that was sent twice counted once."""
     folder, facts, _output = demo
