@@ -198,7 +198,7 @@ def _open_features(
     engine = DuckDBEngine(settings.memory_limit)
     lake = open_lake(settings, clock)
     observed = SqlObservationStore(database)
-    quality = Quality(catalog, observed, Quarantine(lake, clock), engine.project, clock)
+    quality = Quality(catalog, observed, Quarantine(lake, clock), engine.holds, clock)
     with ExitStack() as opened:
         online, seen = open_online(settings, opened)
         groups, repeats = OnlineGroups(online, engine, clock), Repeats(seen, clock)

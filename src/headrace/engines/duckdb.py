@@ -125,6 +125,20 @@ class DuckDBEngine:
             plain |= {name: result.column(name) for name in computed}
         return pa.table({name: plain[name] for name in expressions})
 
+    def holds(
+        self,
+        rows: pa.Table,  # noqa: ARG002 - DuckDB finds it by its name
+        conditions: Mapping[str, str],
+    ) -> Mapping[str, NDArray[np.bool_]]:
+        """For each condition the rows where it is true or null: not those where it is false or can't be computed.
+
+        For a few rows it costs half of what `project` does.
+        """
+        held = {name: f"COALESCE(TRY(COALESCE(({sql}), TRUE)), FALSE)" for name, sql in conditions.items()}
+        with self._connection.cursor() as cursor, _errors():
+            found: Any = cursor.execute(f"SELECT {_selected(held)} FROM rows").fetchnumpy()
+        return {name: found[name] for name in held}
+
     def _windows(self, job: _Job) -> tuple[Columns, Ints]:
         features = job.inputs.features
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["Failure", "Project", "broken_rows", "failure_of", "failures"]
+__all__ = ["Failure", "Holds", "broken_rows", "failure_of", "failures"]
 
-Project = Callable[["pa.Table", Mapping[str, str]], "pa.Table"]
-"""Evaluates SQL expressions over each row: Engine.project."""
+Holds = Callable[["pa.Table", Mapping[str, str]], Mapping[str, "NDArray[np.bool_]"]]
+"""Evaluates SQL conditions over each row: false only where one is false or can't be computed, true where it is null."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ class Failure:
         return f"{where}{self.expectation.name} is broken in {rows}, first at row {self.first}{holds}"
 
 
-def failures(expectations: Sequence[Expectation], rows: pa.Table, project: Project) -> list[Failure]:
+def failures(expectations: Sequence[Expectation], rows: pa.Table, holds: Holds) -> list[Failure]:
     """The expectations that some of the rows break, in order. What holds in every row costs no more than asking."""
     if not rows.num_rows:
         return []
-    conditions = {item.name: _condition(item) for item in expectations if item.kind == "sql"}
-    computed = project(rows, conditions) if conditions else None
+    conditions = {item.name: item.condition for item in expectations if item.kind == "sql"}
+    held = holds(rows, conditions) if conditions else {}
     found = []
     for item in expectations:
-        column = computed.column(item.name) if computed is not None and item.kind == "sql" else rows.column(item.column)
-        broken = _TESTS[item.kind](column, item)
+        column = None if item.kind == "sql" else rows.column(item.column)
+        broken = _unless_all_true(held[item.name]) if column is None else _TESTS[item.kind](column, item)
         if broken is not None:
-            found.append(failure_of(item, broken, None if item.kind == "sql" else column))
+            found.append(failure_of(item, broken, column))
     return found
 
 
@@ -77,11 +77,6 @@ def failure_of(item: Expectation, broken: NDArray[np.bool_], column: pa.ChunkedA
     """
     first = int(broken.argmax())
     return Failure(item, broken, int(broken.sum()), first, None if column is None else column[first].as_py())
-
-
-def _condition(item: Expectation) -> str:
-    """True where the condition is true or null, false where it is false or can't be computed."""
-    return f"COALESCE(TRY(COALESCE(({item.condition}), TRUE)), FALSE)"
 
 
 def _not_null(column: pa.ChunkedArray, _item: Expectation) -> NDArray[np.bool_] | None:
@@ -130,11 +125,11 @@ def _unique(column: pa.ChunkedArray, _item: Expectation) -> NDArray[np.bool_] | 
     return np.logical_and(broken, valid)
 
 
-def _holds(column: pa.ChunkedArray, _item: Expectation) -> NDArray[np.bool_] | None:
-    return _unless_all(column)
+_TESTS = {"not_null": _not_null, "between": _between, "one_of": _one_of, "unique": _unique}
 
 
-_TESTS = {"not_null": _not_null, "between": _between, "one_of": _one_of, "unique": _unique, "sql": _holds}
+def _unless_all_true(held: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    return None if held.all() else ~held
 
 
 def _unless_all(held: pa.ChunkedArray) -> NDArray[np.bool_] | None:

@@ -12,7 +12,7 @@ from headrace.clock import Clock
 from headrace.definitions.source import EventSource, Source
 from headrace.definitions.version import GroupVersion
 from headrace.errors import StorageError
-from headrace.features.checks import Project, failures
+from headrace.features.checks import Holds, failures
 from headrace.features.quarantine import Origin, Quarantine
 from headrace.features.records import CheckRecord, ObservationStore, Outcome
 from headrace.features.screening import Admitted, RefusedRowsError, admit, admit_first_times
@@ -58,11 +58,11 @@ class Check:
 class Quality:
     """Checks rows that come in and values that go out, keeps what is set aside, and counts."""
 
-    def __init__(self, catalog: Catalog, store: ObservationStore, quarantine: Quarantine, project: Project, clock: Clock) -> None:
+    def __init__(self, catalog: Catalog, store: ObservationStore, quarantine: Quarantine, holds: Holds, clock: Clock) -> None:
         self._catalog = catalog
         self._store = store
         self._quarantine = quarantine
-        self._project = project
+        self._holds = holds
         self._clock = clock
 
     def admit(self, source: Source, rows: pa.Table, where: str) -> Admitted:
@@ -70,7 +70,7 @@ class Quality:
         if not source.expect:
             return Admitted(rows)
         try:
-            return admit(source, rows, self._project, where=where)
+            return admit(source, rows, self._holds, where=where)
         except RefusedRowsError as error:
             self._count(source, "rejected", error.broken)
             raise
@@ -85,7 +85,7 @@ class Quality:
 
     def admit_streamed(self, source: Source, rows: pa.Table) -> Admitted:
         """The messages that meet what the source expects, and those that are to be set aside, whatever their `on_fail`."""
-        return admit(source, rows, self._project, streamed=True) if source.expect else Admitted(rows)
+        return admit(source, rows, self._holds, streamed=True) if source.expect else Admitted(rows)
 
     def keep(self, source: Source, found: Admitted, origin: Origin, *, batch_id: str = "", partition: int = BATCH) -> None:
         """Keep what was rejected, before what goes on is kept. A repeat keeps and counts nothing; see Quarantine.keep."""
@@ -103,7 +103,7 @@ class Quality:
         expected, now = version.group.expect, self._clock()
         if not expected:
             return []
-        broken = {failure.expectation.name: failure for failure in failures(expected, values, self._project)}
+        broken = {failure.expectation.name: failure for failure in failures(expected, values, self._holds)}
         records = []
         for item in expected:
             failure = broken.get(item.name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from headrace.definitions.expectation_validation import QUARANTINE_COLUMNS
 from headrace.definitions.source import EventSource, Source
 from headrace.errors import InvalidInputError
-from headrace.features.checks import Failure, Project, broken_rows, failure_of, failures
+from headrace.features.checks import Failure, Holds, broken_rows, failure_of, failures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,11 +64,11 @@ class RefusedRowsError(InvalidInputError):
         super().__init__(f"{where}: {count}; nothing was changed; {way}:\n{lines}")
 
 
-def admit(source: Source, rows: pa.Table, project: Project, *, where: str = "", streamed: bool = False) -> Admitted:
+def admit(source: Source, rows: pa.Table, holds: Holds, *, where: str = "", streamed: bool = False) -> Admitted:
     """The rows that meet what the source expects, and those that don't.
 
     Args:
-        project: evaluates SQL over rows, Engine.project.
+        holds: evaluates SQL conditions over rows.
         where: the call that an error names, for example `store.push('ratings')`.
         streamed: the rows are messages: there is nobody to refuse them to, so `reject` sets them aside as well; and where one
             read ends and the next begins means nothing, so `unique` isn't asked (a source's `id` counts each event once).
@@ -77,7 +77,7 @@ def admit(source: Source, rows: pa.Table, project: Project, *, where: str = "", 
         RefusedRowsError: rows break an expectation that rejects; it names each, its first bad row and how many there are.
     """
     expected = [item for item in source.expect if not (streamed and item.kind == "unique")]
-    found = failures(expected, rows, project) if expected else []
+    found = failures(expected, rows, holds) if expected else []
     return _outcome(rows, found, where, streamed=streamed)
 
 

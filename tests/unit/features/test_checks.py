@@ -23,7 +23,7 @@ def engine():
 
 def broken(engine, expectation, values, kind):
     rows = pa.table({"x": pa.array(values, arrow_type(kind))})
-    found = failures([expectation], rows, engine.project)
+    found = failures([expectation], rows, engine.holds)
     return [] if not found else [row for row, flag in enumerate(found[0].broken) if flag]
 
 
@@ -68,7 +68,7 @@ def test_exactly_the_bad_rows_are_found(engine, expectation, kind, values, rows)
 
 def test_a_failure_tells_column_expectation_rows_and_the_first_with_its_value(engine):
     rows = pa.table({"x": [1.0, 7.0, 9.0]})
-    (found,) = failures([E.between("x", 0, 5)], rows, engine.project)
+    (found,) = failures([E.between("x", 0, 5)], rows, engine.holds)
     assert str(found) == "column 'x': between(x, 0, 5) is broken in 2 rows, first at row 1 (7.0)"
 
 
@@ -83,10 +83,10 @@ def test_many_expectations_find_what_each_alone_finds(engine):
         E.sql("x < 4 OR x IS NULL", name="a"),
         E.sql("x > 1", name="b"),
     ]
-    together = {item.expectation.name: item.broken.tolist() for item in failures(expected, rows, engine.project)}
+    together = {item.expectation.name: item.broken.tolist() for item in failures(expected, rows, engine.holds)}
     assert len(together) == 5
     for item in expected:
-        (alone,) = failures([item], rows, engine.project)
+        (alone,) = failures([item], rows, engine.holds)
         assert together[item.name] == alone.broken.tolist()
     naive = [v is not None and not 0 <= v <= 5 for v in rows.column("x").to_pylist()]
     assert together["between(x, 0, 5)"] == naive
@@ -96,6 +96,6 @@ def test_chunked_columns_are_one_column(engine):
     rows = pa.table({"x": pa.chunked_array([[1, 2], [], [2, 9]])})
     found = {
         item.expectation.name: item.broken.tolist()
-        for item in failures([E.unique("x"), E.between("x", 0, 5)], rows, engine.project)
+        for item in failures([E.unique("x"), E.between("x", 0, 5)], rows, engine.holds)
     }
     assert found == {"unique(x)": [False, False, True, False], "between(x, 0, 5)": [False, False, False, True]}

@@ -250,3 +250,23 @@ def test_what_was_set_aside_can_be_mended_and_written_again(store, tmp_path):
     assert store.write("events", str(tmp_path / "mended.parquet")).rows == 1
     store.materialize()
     assert online(store) == 2
+
+
+def test_a_batch_of_a_streaming_query_is_never_refused_and_sets_bad_rows_aside_once(here):
+    here.apply([view(source(E.between("x", 0, 5), E.not_null("k", on_fail="quarantine")))])
+    take = here._features.streams.take
+    first = rows(1, 9, 2, 3)
+    first["k"] = pd.array([1, 1, None, 1], dtype="Int64")
+    for _ in range(2):
+        take("events", "query", first, 0)
+    assert take("events", "query", rows(9, 9, first=5), 1) == 0
+    take("events", "query", rows(4, -4, first=8), 2)
+    assert (online(here), landed(here)) == (3, 3)
+    found = here.quarantine("events")
+    assert found["id"].tolist() == ["e1", "e2", "e5", "e6", "e9"]
+    assert set(found["_origin"]) == {"stream"}
+    assert {(check.expectation, check.outcome): check.broken for check in here.quality()} == {
+        ("between(x, 0, 5)", "rejected"): 0,
+        ("between(x, 0, 5)", "quarantined"): 4,
+        ("not_null(k)", "quarantined"): 1,
+    }

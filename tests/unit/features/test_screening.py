@@ -13,8 +13,8 @@ E = hr.expect
 
 
 @pytest.fixture(scope="module")
-def project():
-    return DuckDBEngine(threads=1).project
+def holds():
+    return DuckDBEngine(threads=1).holds
 
 
 def source(*expect, **more):
@@ -26,17 +26,17 @@ def rows(*values):
     return pa.table({"id": list(range(len(values))), "x": pa.array(values, pa.float64()), "at": [0] * len(values)})
 
 
-def test_rows_that_are_as_expected_go_on_as_they_are(project):
+def test_rows_that_are_as_expected_go_on_as_they_are(holds):
     given = rows(1.0, 2.0)
-    found = admit(source(E.between("x", 0, 5)), given, project)
+    found = admit(source(E.between("x", 0, 5)), given, holds)
     assert found.rows is given
     assert (found.rejected, found.quarantined, found.broken) == (None, 0, {})
 
 
-def test_a_refusal_names_every_broken_expectation_with_its_first_row_and_count(project):
+def test_a_refusal_names_every_broken_expectation_with_its_first_row_and_count(holds):
     with pytest.raises(hr.InvalidInputError) as error:
         admit(
-            source(E.between("x", 0, 5), E.sql("id < 3", name="few"), E.not_null("x")), rows(1, 9, 7, None), project, where="here"
+            source(E.between("x", 0, 5), E.sql("id < 3", name="few"), E.not_null("x")), rows(1, 9, 7, None), holds, where="here"
         )
     assert str(error.value) == (
         "here: 3 expectations are broken; nothing was changed; mend the rows, or let the source set such rows aside with "
@@ -47,9 +47,9 @@ def test_a_refusal_names_every_broken_expectation_with_its_first_row_and_count(p
     )
 
 
-def test_rows_that_are_set_aside_carry_all_their_reasons(project):
+def test_rows_that_are_set_aside_carry_all_their_reasons(holds):
     expected = [E.between("x", 0, 5, on_fail="quarantine"), E.sql("id < 2", name="few", on_fail="quarantine")]
-    found = admit(source(*expected), rows(1, 9, 7, 2), project)
+    found = admit(source(*expected), rows(1, 9, 7, 2), holds)
     assert found.rows.column("id").to_pylist() == [0]
     assert found.rejected.column("id").to_pylist() == [1, 2, 3]
     assert found.rejected.column(REASONS).to_pylist() == ["between(x, 0, 5)", "between(x, 0, 5); few", "few"]
@@ -57,25 +57,25 @@ def test_rows_that_are_set_aside_carry_all_their_reasons(project):
     assert found.quarantined == 3
 
 
-def test_one_expectation_that_rejects_refuses_all_though_another_sets_aside(project):
+def test_one_expectation_that_rejects_refuses_all_though_another_sets_aside(holds):
     with pytest.raises(hr.InvalidInputError) as error:
-        admit(source(E.between("x", 0, 5, on_fail="quarantine"), E.sql("id < 2", name="few")), rows(9, 1, 1), project)
+        admit(source(E.between("x", 0, 5, on_fail="quarantine"), E.sql("id < 2", name="few")), rows(9, 1, 1), holds)
     assert "few" in str(error.value)
     assert "between" not in str(error.value)
 
 
-def test_messages_are_set_aside_whatever_the_expectation_says(project):
-    found = admit(source(E.between("x", 0, 5), E.unique("at")), rows(1, 9), project, streamed=True)
+def test_messages_are_set_aside_whatever_the_expectation_says(holds):
+    found = admit(source(E.between("x", 0, 5), E.unique("at")), rows(1, 9), holds, streamed=True)
     assert found.rows.column("x").to_pylist() == [1.0]
     assert found.rejected.column(REASONS).to_pylist() == ["between(x, 0, 5)"]
 
 
-def test_no_rows_break_nothing(project):
-    assert admit(source(E.not_null("x"), E.unique("x"), E.sql("x > 1")), rows(), project).rejected is None
+def test_no_rows_break_nothing(holds):
+    assert admit(source(E.not_null("x"), E.unique("x"), E.sql("x > 1")), rows(), holds).rejected is None
 
 
 @pytest.mark.parametrize("on_fail", ["reject", "quarantine"])
-def test_an_id_that_was_counted_before_breaks_unique_and_is_else_left_out(project, on_fail):
+def test_an_id_that_was_counted_before_breaks_unique_and_is_else_left_out(holds, on_fail):
     given = rows(1, 2, 3)
     fresh = given.slice(1, 1)
     plain = admit_first_times(source(id="id"), given, fresh, where="here")
