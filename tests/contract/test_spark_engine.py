@@ -112,6 +112,7 @@ def test_a_hot_record_is_cut_and_its_values_stay(spark_engine, lake, as_known):
 
 def test_large_answers_come_in_pieces(spark_engine, lake, monkeypatch):
     monkeypatch.setattr("headrace.engines.spark.TOLD_KEYS", 2)
+    monkeypatch.setattr("headrace.engines.spark.LARGE_CELLS", 1_000_000)
     snapshot, local = hot_table(lake, 300), DuckDBEngine()
     queries = asked([10**9] * 600_000, user=pa.array(np.arange(600_000) % 5))
     read = GroupRead(TASTE, ["plays"], snapshot, {"user": "user"})

@@ -55,6 +55,8 @@ FILE_ROWS = 1_000_000
 """A task reads files of about so many rows, or one file."""
 TOLD_KEYS = 1_000_000
 """So many keys, 8 bytes each, are told to every task, so that it leaves out the rows of all others."""
+LARGE_CELLS = 20_000_000
+"""Answers with more values don't come through Java's memory on the driver all at once."""
 WORKER_MEMORY = "1GB"
 
 
@@ -148,7 +150,8 @@ class SparkEngine:
             events = rows.repartition(count, "bucket").groupBy("bucket")
             return queries.cogroup(events).applyInArrow(partial(answer, plan), ANSWER)
 
-        told = self.cluster.collect(answers, progress)
+        cells = asked.num_rows * (len(plan.read.features) + 1)
+        told = self.cluster.collect(answers, progress, large=cells > LARGE_CELLS)
         for row in told:
             if row.error:
                 raise_failure(row.error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 
 import numpy as np
@@ -83,6 +83,7 @@ class Plan:
     slices: Sequence[Slice] = ()
 
 
+@cache
 def packages() -> dict[str, str]:
     """The versions that decide what is computed here."""
     return {name: version(name) for name in ("headrace", "duckdb", "numpy")}

@@ -85,9 +85,18 @@ class SparkCluster:
             return self._made
 
     def collect(
-        self, frame: Callable[[SparkSession], DataFrame], progress: Callable[[int, int], None] = _silent
+        self,
+        frame: Callable[[SparkSession], DataFrame],
+        progress: Callable[[int, int], None] = _silent,
+        *,
+        large: bool = False,
     ) -> Sequence[Any]:
         """The rows of a data frame. Meanwhile `progress` hears of (done, known) tasks.
+
+        Args:
+            frame: makes it.
+            large: the rows are more than Java's memory here may hold: keep them on the executors' disks, and fetch them from
+                there one partition at a time.
 
         Raises:
             StorageError: the cluster gives no executor, or gives the work up.
@@ -96,7 +105,7 @@ class SparkCluster:
 
         def work() -> Sequence[Any]:
             session.sparkContext.setJobGroup(group, "headrace")
-            return frame(session).collect()
+            return _fetched(frame(session)) if large else frame(session).collect()
 
         with _failures(), _quiet(), ThreadPoolExecutor(1) as pool:
             future = pool.submit(work)
@@ -150,6 +159,17 @@ class SparkCluster:
             if known and (done, known) != told:
                 told = done, known
                 progress(*told)
+
+
+def _fetched(frame: DataFrame) -> Sequence[Any]:
+    from pyspark import StorageLevel
+
+    kept = frame.persist(StorageLevel.DISK_ONLY)
+    try:
+        kept.count()
+        return list(kept.toLocalIterator())
+    finally:
+        kept.unpersist()
 
 
 def _tasks(session: SparkSession, group: str) -> tuple[int, int, int]:
