@@ -25,7 +25,7 @@ from headrace.lake.table import AVAILABLE_TIME, BATCH, EVENT_TIME, OFFSET, LakeT
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Ingest", "Pushed", "Written"]
+__all__ = ["Ingest", "Pushed", "Written", "typed_rows"]
 
 FLUSH_ROWS = 50_000
 """Pushed rows wait in the log, durable, until so many are there or somebody reads the lake: one large commit, not many."""
@@ -257,20 +257,7 @@ class Ingest:
         Raises:
             InvalidInputError: as `write` does.
         """
-        from headrace.lake.intake import read_frame
-
-        required = sorted(
-            {column for group in self._catalog.groups_of(source.name) for column in group.group.key_columns.values()}
-        )
-        rows = read_frame(
-            data,
-            source.schema,
-            source.timestamp,
-            available=source.available,
-            where=where,
-            required=required,
-            nullable=set_aside_if_null(source),
-        )
+        rows = typed_rows(self._catalog, source, data, where)
         rows = with_times(source, rows, self._clock())
         found = self._quality.admit_streamed(source, rows) if streamed else self._quality.admit(source, rows, where)
         if found.rows.num_rows:
@@ -300,6 +287,29 @@ class Ingest:
         for partition in (BATCH, *(lane for lane in self._feed.lanes(source) if lane not in own)):
             for last, rows in self._feed.rows(source, partition, self._repeats.position(source, partition)):
                 self._repeats.record(source, partition, last, rows)
+
+
+def typed_rows(catalog: Catalog, source: Source, data: Any, where: str) -> pa.Table:
+    """What somebody hands over as a table of exactly the source's columns.
+
+    Args:
+        where: the call that an error names.
+
+    Raises:
+        InvalidInputError: with every fault.
+    """
+    from headrace.lake.intake import read_frame
+
+    groups = catalog.groups_of(source.name)
+    return read_frame(
+        data,
+        source.schema,
+        source.timestamp,
+        available=source.available,
+        where=where,
+        required=sorted({column for version in groups for column in version.group.key_columns.values()}),
+        nullable=set_aside_if_null(source),
+    )
 
 
 def with_times(source: Source, rows: pa.Table, now: int) -> pa.Table:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.catalog.service import Catalog
-from headrace.features.ingest import Pushed, Written
+from headrace.features.ingest import Pushed, Written, typed_rows
 from headrace.features.materialize import Materialized
-from headrace.features.screening import set_aside_if_null
 from headrace.ids import new_id
 from headrace.progress import Progress, silent
 from headrace.remote.transport import Transport
@@ -48,20 +47,7 @@ class RemoteIntake:
         return {name: [(first, last) for first, last in ranges] for name, ranges in found.items()}
 
     def _rows(self, name: str, data: Any, where: str) -> pa.Table:
-        from headrace.lake.intake import read_frame
-
-        source = self._catalog.source(name)
-        groups = self._catalog.groups_of(source.name)
-        required = sorted({column for version in groups for column in version.group.key_columns.values()})
-        return read_frame(
-            data,
-            source.schema,
-            source.timestamp,
-            available=source.available,
-            where=where,
-            required=required,
-            nullable=set_aside_if_null(source),
-        )
+        return typed_rows(self._catalog, self._catalog.source(name), data, where)
 
 
 class RemoteMaterializer:

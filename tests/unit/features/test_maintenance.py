@@ -1,14 +1,16 @@
-"""Upkeep of the lake never takes away what somebody may ask for again, in a folder and in a bucket."""
+"""Upkeep of the lake never takes away what somebody may ask for again, in a folder, in a bucket and at a server."""
 
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import headrace as hr
+from servers.inside import served
 
 AT = pd.Timestamp("2026-03-01 12:00", tz="UTC")
 DAY = 86_400_000_000
@@ -33,11 +35,13 @@ def clock():
     return Clock()
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", "bucket", "server"])
 def store(request, tmp_path, monkeypatch, clock):
     if request.param == "bucket":
         monkeypatch.setenv("HEADRACE_LAKE", request.getfixturevalue("bucket") + "/lake")
-    with hr.connect(tmp_path, clock=clock) as store:
+    with ExitStack() as stack:
+        target = stack.enter_context(served(tmp_path, clock)) if request.param == "server" else tmp_path
+        store = stack.enter_context(hr.connect(target, clock=clock))
         store.apply([hr.FeatureView("view", features=[group])])
         yield store
 
