@@ -185,6 +185,7 @@ class Transport:
     def _received(self, response: httpx.Response, progress: Progress) -> tuple[Any, pa.Table | None]:
         parser, table = frames.Parser(), frames.TableReader()
         result: tuple[Any] | None = None
+        problem: bytes | None = None
         try:
             for data in response.iter_bytes():
                 for kind, content in parser.feed(data):
@@ -193,17 +194,18 @@ class Transport:
                     elif kind == frames.PROGRESS:
                         self._show(unpack(content), progress)
                     elif kind == frames.PROBLEM:
-                        raise self._problem(bytes(content)) or self._stranger(response, "its error can't be read")
+                        problem = bytes(content)
                     else:
                         result = (unpack(content),)
+            found = table.table() if result is not None else None
         except InvalidInputError as error:
-            if result is None and str(error).startswith("the body"):
-                raise self._stranger(response, str(error)) from error
-            raise
+            raise self._stranger(response, str(error)) from error
+        if problem is not None:
+            raise self._problem(problem) or self._stranger(response, "its error can't be read")
         if result is None:
             msg = f"the answer of the server at {self.url} was cut off; try again"
             raise _AgainError(StorageError(msg))
-        return result[0], table.table()
+        return result[0], found
 
     @staticmethod
     def _show(told: Any, progress: Progress) -> None:
