@@ -147,12 +147,6 @@ local function set_new(key, value)
   return redis.call('SET', key, value, 'NX', 'PX', keep)
 end
 
-local function due(value, at) -- a record alone, that holds by now: its head is of fixed width
-  if byte(value, at) ~= 220 or byte(value, at + 12) ~= 211 or byte(value, at + 35) ~= 192 then return false end
-  local high, low = number('>i4I4', value, at + 13)
-  return high < now_high or high == now_high and low <= now_low
-end
-
 local function compare(a, at_a, b, at_b) -- signed 64 bits
   local high_a, low_a = number('>i4I4', a, at_a)
   local high_b, low_b = number('>i4I4', b, at_b)
@@ -161,13 +155,18 @@ local function compare(a, at_a, b, at_b) -- signed 64 bits
   return 0
 end
 
-local function newer(change, stored, at) -- by timestamp, arrival, partition; with the lower of both oldest
-  local order = compare(change, 14, stored, at + 13)
+-- One of two records with the lower of both oldest, by timestamp, arrival, partition; nil unless both hold by now and each is
+-- alone in its state. Their heads are of fixed width.
+local function newer(change, stored, at)
+  if byte(stored, at + 35) ~= 192 or byte(change, 36) ~= 192 then return nil end
+  local high, low = number('>i4I4', change, 14)
+  local other_high, other_low = number('>i4I4', stored, at + 13)
+  if high > now_high or high == now_high and low > now_low then return nil end
+  if other_high > now_high or other_high == now_high and other_low > now_low then return nil end
+  local order = high - other_high
+  if order == 0 then order = low - other_low end
   if order == 0 then order = compare(change, 23, stored, at + 22) end
-  if order == 0 then
-    local one, other = number('>i4', change, 32), number('>i4', stored, at + 31)
-    order = one > other and 1 or -1
-  end
+  if order == 0 then order = number('>i4', change, 32) - number('>i4', stored, at + 31) end
   local older = compare(change, 5, stored, at + 4) < 0 and sub(change, 5, 12) or sub(stored, at + 4, at + 11)
   if order > 0 then return sub(change, 1, 4) .. older .. sub(change, 13) end
   return sub(stored, at, at + 3) .. older .. sub(stored, at + 12)
@@ -202,8 +201,9 @@ local function write(key, change)
     header = struct.pack('>I2', (body - first) / 12 + 1) .. sub(stored, first, body - 1) .. partition .. last
   end
   local alone = first == 2 and entry and 64 or 0
-  if frames == 1 and now_high and due(stored, body) and due(change, 1) then
-    set(key, string.char(alone + 1) .. header .. newer(change, stored, body))
+  local record = frames == 1 and now_high and newer(change, stored, body)
+  if record then
+    set(key, string.char(alone + 1) .. header .. record)
     return 'o'
   end
   local rest = sub(stored, body)
