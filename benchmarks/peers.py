@@ -11,7 +11,7 @@ __all__ = ["WORK", "python_of"]
 
 WORK = Path(__file__).parent / ".work"
 REQUIREMENTS = {
-    "feast": ["feast[duckdb]==0.67.*"],
+    "feast": ["feast[duckdb,redis]==0.67.*"],
     "mlflow": ["mlflow>=3,<4"],
 }
 
