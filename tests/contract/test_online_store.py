@@ -52,8 +52,8 @@ def transactional(tmp_path):
     store.close()
 
 
-def concat(stored, change):
-    return bytes(sorted((stored or b"") + change))
+def concat(stored, *changes):
+    return bytes(sorted(b"".join([stored or b"", *changes])))
 
 
 def read(store, requests):

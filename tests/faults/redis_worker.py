@@ -26,9 +26,9 @@ def changes_of(partition: int, step: int) -> dict[bytes, bytes]:
     return dict.fromkeys(chosen, TOKEN.pack(partition, step))
 
 
-def merge_tokens(stored: bytes | None, change: bytes) -> bytes:
-    """All tokens of both, those that come twice twice."""
-    both = (stored or b"") + change
+def merge_tokens(stored: bytes | None, /, *changes: bytes) -> bytes:
+    """All tokens, those that come twice twice."""
+    both = b"".join([stored or b"", *changes])
     return b"".join(sorted(both[at : at + TOKEN.size] for at in range(0, len(both), TOKEN.size)))
 
 

@@ -22,7 +22,7 @@ from headrace.errors import IntegrityError, SettingsError, StorageError
 from headrace.online import redis_writer
 from headrace.online.redis import RedisOnlineStore
 from headrace.online.redis_writer import RedisWriter
-from headrace.online.store import NOTHING, Delta, merged
+from headrace.online.store import NOTHING, Delta
 from servers.redis import RedisServer, free_port, redis_server
 
 WORKER = Path(__file__).with_name("redis_worker.py")
@@ -34,7 +34,7 @@ def delta(first, last, changes, partition=0, **more):
 
 def read(store, keys):
     ((*found,),) = store.read([(GROUP, keys)])
-    return [merged(stored, merge_tokens) if isinstance(stored, tuple) else stored for stored in found]
+    return [merge_tokens(*stored) if isinstance(stored, tuple) else stored for stored in found]
 
 
 def token(number):

@@ -12,6 +12,7 @@ pruned: the highest tile that was dropped, because no read as of the newest even
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -152,9 +153,10 @@ class Tiles:
             self._keep_apart(states, rows.take(early))
         return states
 
-    def merge(self, one: State, other: State, now: int) -> State:
-        """The state of the events of both, less what no read at or after min(newest event, now) needs."""
-        return self._prune(self._fold(self._join(one, other), now), now)
+    def merge(self, state: State, changes: Sequence[State], now: int) -> State:
+        """The state of the events of all, less what no read at or after min(newest event, now) needs."""
+        change = functools.reduce(self._join, changes)  # these are small; the state is gone through once
+        return self._prune(self._fold(self._join(state, change), now), now)
 
     def reader(self, names: Sequence[str] | None = None) -> TileReader:
         """Reads the features named, all by default."""
@@ -321,7 +323,9 @@ def _join_family(family: Family, one: list[Any], other: list[Any]) -> list[Any]:
         return [pruned, *[left + right for left, right in zip(one[1:], other[1:], strict=True)]]
     if one[1][-1] == other[1][0]:
         return [pruned, one[1] + other[1][1:], *_join_touching(family, one, other)]
-    return [pruned, *_join_mixed(family, one, other)]
+    cut = bisect_left(one[1], other[1][0])  # nothing changes before
+    joined = _join_mixed(family, [None, *[column[cut:] for column in one[1:]]], other)
+    return [pruned, *[left[:cut] + right for left, right in zip(one[1:], joined, strict=True)]]
 
 
 def _join_touching(family: Family, one: list[Any], other: list[Any]) -> list[list[Cell]]:

@@ -11,6 +11,7 @@ so a store that can't read msgpack finds them at fixed places, and may put one r
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Callable, Sequence
 from operator import itemgetter
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace.online.codec import pack, packer, unpack
-from headrace.online.store import Stored, merged
+from headrace.online.store import Stored
 
 __all__ = ["RecordReader", "collect_records", "merge_records"]
 
@@ -69,8 +70,12 @@ def collect_records(
     return {key: _packed(state, pack) for key, state in states.items()}
 
 
-def merge_records(stored: bytes, change: bytes, now: int) -> bytes:
-    """The state of the records of both, less those that no read at or after now needs."""
+def merge_records(stored: bytes, changes: Sequence[bytes], now: int) -> bytes:
+    """The state of the records of all, less those that no read at or after now needs."""
+    return functools.reduce(functools.partial(_merge_two, now=now), changes, stored)
+
+
+def _merge_two(stored: bytes, change: bytes, now: int) -> bytes:
     one, other = unpack(stored), unpack(change)
     if one[4] is None and other[4] is None:
         newer, older = (other, one) if other[1:4] > one[1:4] else (one, other)
@@ -130,7 +135,7 @@ class RecordReader:
 
 
 def _whole(stored: bytes | tuple[bytes, ...], t: int) -> bytes:
-    return stored if isinstance(stored, bytes) else merged(stored, lambda state, change: merge_records(state or b"", change, t))
+    return stored if isinstance(stored, bytes) else merge_records(stored[0], stored[1:], t)
 
 
 def _all_hold(times: Sequence[int | None], later: Sequence[Any], t: int) -> bool:

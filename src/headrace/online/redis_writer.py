@@ -13,7 +13,7 @@ from typing import cast
 from headrace.online.redis_client import Command, RedisClient, command, evaluate
 from headrace.online.redis_layout import Layout, entry, frames_of, new_generation, not_ours, to_biased
 from headrace.online.redis_scripts import BEGIN, COMMIT, SWAP, WRITE
-from headrace.online.store import Delta, Outcome, merged
+from headrace.online.store import Delta, Outcome
 
 __all__ = ["RedisWriter"]
 
@@ -142,7 +142,7 @@ class RedisWriter:
                 place, frames = frames_of(value, delta.group, key) if value is not None else (0, [])
                 if len(frames) > 1:
                     digest = hashlib.sha1(value[place:], usedforsecurity=False).hexdigest()
-                    swaps[key] = (digest, len(value) - place, len(frames), merged(frames, delta.merge))
+                    swaps[key] = (digest, len(value) - place, len(frames), delta.merge(*frames))
             calls = []
             for part in self._client.by_slot(start, list(swaps)):
                 items: list[str | int | bytes] = [item for key in part for item in swaps[key]]

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from headrace.definitions.group import FeatureGroup
 from headrace.kernel.inputs import group_inputs
-from headrace.kernel.tiles import INEXACT, Argument, Rows, Tiles
+from headrace.kernel.tiles import INEXACT, Argument, Rows, State, Tiles
 from headrace.online.codec import KeyCodec, pack, packer, unpack
 from headrace.online.records import RecordReader, collect_records, merge_records
-from headrace.online.store import Merge, Stored, merged
+from headrace.online.store import Merge, Stored
 
 __all__ = ["GroupState", "Reading"]
 
@@ -92,15 +92,17 @@ class GroupState:
         return {name: pack(state) for name, state in zip(names, states, strict=True) if state is not None}
 
     def merge(self, now: int) -> Merge:
-        """Joins a change to a stored state, and drops what no read at or after `now` (microseconds) can need."""
+        """Joins changes to a stored state, and drops what no read at or after `now` (microseconds) can need."""
         tiles = self._tiles
 
-        def merge(stored: bytes | None, change: bytes) -> bytes:
+        def merge(stored: bytes | None, /, *changes: bytes) -> bytes:
             if stored is None:
-                return change
+                stored, *changes = changes  # type: ignore[assignment]
+            if not changes:
+                return stored
             if tiles is None:
-                return merge_records(stored, change, now)
-            return pack(tiles.merge(unpack(stored), unpack(change), now))
+                return merge_records(stored, changes, now)
+            return pack(tiles.merge(unpack(stored), [unpack(change) for change in changes], now))
 
         return merge
 
@@ -122,10 +124,10 @@ class GroupState:
         if self._tiles is None:
             columns, times, inexact = reader.read(stored, t)
             return Reading(dict(zip(wanted, columns, strict=True)), times, inexact)
-        states = [merged(item, self.merge(t)) if isinstance(item, tuple) else item for item in stored]
+        states = [None if item is None else self._unpacked(item, t) for item in stored]
         rows, times, inexact = [], [], []
         for place, state in enumerate(states):
-            time, values = (None, reader.empty) if state is None else reader.read(unpack(state), t)
+            time, values = (None, reader.empty) if state is None else reader.read(state, t)
             if time is INEXACT:
                 inexact.append(place)
                 time, values = None, reader.empty
@@ -133,6 +135,14 @@ class GroupState:
             times.append(time)
         columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in wanted]
         return Reading(dict(zip(wanted, columns, strict=True)), times, inexact)
+
+    def _unpacked(self, stored: bytes | tuple[bytes, ...], t: int) -> State:
+        """The tiles of a state, with the changes merged that weren't yet."""
+        if isinstance(stored, bytes):
+            state: State = unpack(stored)
+            return state
+        first, *changes = map(unpack, stored)
+        return cast("Tiles", self._tiles).merge(first, changes, t)
 
     def _reader(self, names: tuple[str, ...]) -> Any:
         if self._tiles is None:

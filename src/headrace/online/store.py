@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-__all__ = ["NOTHING", "Delta", "GroupStatus", "OnlineStore", "Outcome", "SeenIds", "Stored", "merged"]
+__all__ = ["NOTHING", "Delta", "GroupStatus", "Merge", "OnlineStore", "Outcome", "SeenIds", "Stored"]
 
 Outcome = Literal["applied", "skipped", "overlaps"]
 
-Merge = Callable[[bytes | None, bytes], bytes]
-"""(stored state or None, change) → new state. Merging commutes and never fails."""
-
 Stored = bytes | tuple[bytes, ...] | None
 """What a store has of a key: a state; or a state and changes that nobody has merged into it yet; or nothing."""
+
+
+class Merge(Protocol):
+    """(stored state or None, changes) → new state. Merging commutes and never fails."""
+
+    def __call__(self, stored: bytes | None, /, *changes: bytes) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Delta:
         first, last: the offsets of the rows.
         changes: encoded key to encoded change.
         newest: newest event time among the rows, microseconds; None if there were none.
-        merge: joins a change to the stored state.
+        merge: joins changes to the stored state.
         late: how many of the rows came later than their source allows for.
         due: for records: if two hold by this moment, microseconds, the newer one takes the older one's place; a store that can't
             call `merge` finds in the bytes what it needs (online/records.py). None: all must be merged.
@@ -160,11 +162,3 @@ class SeenIds(Protocol):
         Atomic for each id, and durable when it returns.
         """
         ...
-
-
-def merged(parts: Sequence[bytes], merge: Merge) -> bytes:
-    """One state of a state and the changes to it. The changes first: they are small, and the state is read and written once."""
-    state, *changes = parts
-    if not changes:
-        return state
-    return merge(state, functools.reduce(merge, changes))

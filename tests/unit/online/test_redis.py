@@ -114,7 +114,7 @@ def test_keys_are_forgotten_when_nobody_writes_them(store):
 
 
 def test_merging_the_changes_of_a_key_keeps_its_time(store):
-    join = lambda stored, change: (stored or b"") + change
+    join = lambda stored, *changes: b"".join([stored or b"", *changes])
     for position in range(12):
         store.apply([Delta("g:1", 0, position, position, {b"k": b"a"}, 0, join, keep=60 * SECOND)])
     start = store._layout.values(store.status("g:1").generation)
@@ -123,7 +123,7 @@ def test_merging_the_changes_of_a_key_keeps_its_time(store):
 
 def test_reads_and_writes_follow_a_slot_that_moves(redis_cluster_url):
     store = RedisOnlineStore(f"{redis_cluster_url}?prefix={uuid.uuid4().hex}")
-    join = lambda stored, change: (stored or b"") + change
+    join = lambda stored, *changes: b"".join([stored or b"", *changes])
     keys = [b"one", b"two"]
     store.apply([Delta("g:1", 0, 0, 0, dict.fromkeys(keys, b"a"), 0, join)])
     name = store._layout.values(store.status("g:1").generation) + keys[0]

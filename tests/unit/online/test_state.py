@@ -111,6 +111,27 @@ def test_merging_is_commutative_and_associative(rows, random, t):
     assert repr(readings[0]) == repr(readings[1])
 
 
+def pieces(state, batches, clocks):
+    """What a store that doesn't merge has of each key: the first state and the changes to it."""
+    found = {}
+    for batch, now in zip(batches, clocks, strict=False):
+        for key, change in state.changes(table(state, batch), now).items():
+            found.setdefault(key, []).append(change)
+    return {key: tuple(parts) if len(parts) > 1 else parts[0] for key, parts in found.items()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(deliveries(), moments)
+def test_changes_that_nobody_merged_are_merged_by_reading_and_all_at_once(delivery, t):
+    rows, batches, clocks = delivery
+    clock = clocks[len(batches) - 1] if batches else 0
+    for group, state, oracle in ((EVENTS, EVENT_STATE, expected), (RECORDS, RECORD_STATE, record_expected)):
+        stored = pieces(state, batches, clocks)
+        assert check(group, state, rows, stored, max(t, clock), oracle) == 0
+        at_once = {key: state.merge(clock)(*item) if isinstance(item, tuple) else item for key, item in stored.items()}
+        assert check(group, state, rows, at_once, max(t, clock), oracle) == 0
+
+
 def record_expected(group, rows, key, t):
     record = naive.record_held(rows, key, t)
     values = {feature.name: None if record is None else record.get(feature.name) for feature in group.resolved}
