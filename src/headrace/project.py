@@ -220,7 +220,7 @@ def _open_features(
     lookup = Lookup(catalog, ingest, groups, here, clock, served)
     records = SqlTrainingSetStore(database)
     sets = TrainingSets(catalog, history, Kept(lake, records, SqlLineageStore(database)), clock, author)
-    profiler = Profiler(catalog, ingest, lookup, lake, observer, quality)
+    profiler = Profiler(catalog, ingest, lookup, lake, observer, quality, served, clock)
 
     return FeatureServices(
         ingest=ingest,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["VERBS"]
 
 Fail = Annotated[bool, typer.Option("--fail", help="Exit with 1 if so, for cron and CI.")]
+_AGAINST = {"served": "it was served in the last 7 days", "online": "a sample of its groups has it online"}
 _SHOWN = ("COLUMN", "TYPE", "NULL", "MIN", "P50", "MAX", "MEAN", "STD", "DISTINCT", "HISTOGRAM", "TOP")
 
 
@@ -66,7 +67,8 @@ def drift(
         (d.column, d.level, d.psi, d.js, d.reference_nulls, d.current_nulls, d.reference, d.current)
         for d in found.columns.values()
     ]
-    parts: list[Part] = [f"{found.view} online, against training set {found.training_set}", Table(columns, rows)]
+    said = f"{found.view} as {_AGAINST[found.against]}, against training set {found.training_set}"
+    parts: list[Part] = [said, Table(columns, rows)]
     if found.left_out:
         parts.append(f"not compared: {', '.join(found.left_out)}")
     strong = [d.column for d in found.columns.values() if d.level == "strong"]

@@ -65,13 +65,16 @@ class DriftReport:
         view: the view version, `ranking:3`.
         training_set: `ranking-2026-11:1`.
         columns: feature of the view to its drift, the furthest first.
-        left_out: features that can't be compared: points in time, on-demand features, and those that the training set lacks.
+        left_out: features that can't be compared: points in time, those that the training set lacks, and of samples on-demand
+            features.
+        against: "served" if the values are answers that were kept (setting `sample`), "online" if they are samples of its groups.
     """
 
     view: str
     training_set: str
     columns: Mapping[str, Drift]
     left_out: Sequence[str] = ()
+    against: Literal["served", "online"] = "online"
 
     def to_pandas(self) -> pd.DataFrame:
         """One row per feature, the furthest first."""

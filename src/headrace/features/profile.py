@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from headrace.catalog.service import Catalog
-from headrace.definitions.version import GroupVersion
+from headrace.clock import Clock
+from headrace.definitions.version import GroupVersion, ViewVersion
 from headrace.errors import HeadraceError, InvalidInputError, NotFoundError
-from headrace.features.drift import Drift, DriftReport, column_drift
+from headrace.features.drift import DriftReport, column_drift
 from headrace.features.ingest import Ingest
 from headrace.features.lookup import Lookup
 from headrace.features.observer import Observer, Statistics
+from headrace.features.on_demand import input_types
 from headrace.features.quality import Quality
 from headrace.features.records import MaterializationRecord, StatisticsKind
+from headrace.features.served import Served
 from headrace.features.training import TrainingSets
 from headrace.features.values import columns_of, to_arrow
 from headrace.lake.table import Lake
@@ -31,6 +34,8 @@ RECENT_ROWS = 200_000
 """The keys of a sample are those of rows picked from so many of the newest of each lane, as often as they are there: what comes
 in often is asked for often."""
 
+SERVED_WITHIN, FEWEST_SERVED = 7 * 86_400_000_000, 500
+"""Answers that were kept for `verify` are compared, of so many microseconds, if there are enough: they are what models got."""
 RECENT = 3_600_000_000
 """A group that is fed by a stream alone has nothing to materialize; it is profiled all the same if it wasn't for so long."""
 
@@ -48,6 +53,8 @@ class Profiler:
         lake: Lake,
         observer: Observer,
         quality: Quality,
+        served: Served,
+        clock: Clock,
     ) -> None:
         self._catalog = catalog
         self._ingest = ingest
@@ -55,6 +62,8 @@ class Profiler:
         self._lake = lake
         self._observer = observer
         self._quality = quality
+        self._served = served
+        self._clock = clock
 
     def profile(self, name: str, kind: StatisticsKind = "online", rows: int = SAMPLED_ROWS) -> Statistics:
         """Read a sample of a group's online values now, keep its statistics, and check what the group expects.
@@ -75,7 +84,8 @@ class Profiler:
                 _log.warning("no profile of %s: %s", record.group, error)
 
     def drift(self, reference: str, training_set: str, sets: TrainingSets) -> DriftReport:
-        """Compare a training set with the newest sample of each group of a view.
+        """Compare a training set with what was served of a view lately, if answers were kept, else with the newest sample of each
+        of its groups.
 
         Raises:
             NotFoundError: no such view or training set.
@@ -83,19 +93,27 @@ class Profiler:
         """
         view, before = self._catalog.view(reference), sets.get(training_set)
         trained = before.to_arrow()
-        found: dict[str, Drift | None] = {}
-        for columns in columns_of(view):
-            sample = self._sample(columns.version)
-            for name, outs in columns.names.items():
-                kind = columns.group.feature(name).dtype
-                for out in (out for out in outs if out in trained.column_names):
-                    found[out] = column_drift(out, kind, trained.column(out), sample.column(name))
-        if not found:
+        served = self._served.answered(view, self._clock() - SERVED_WITHIN)
+        many = served.num_rows >= FEWEST_SERVED
+        now = {name: served.column(name) for name in served.column_names} if many else self._online(view)
+        kinds = {name: kind for name, (kind, _) in input_types(view).items()}
+        common = [name for name in now if name in trained.column_names]
+        if not common:
             msg = f"training set {before.name}:{before.version} of {before.view} has no feature of the groups of view {view.id!r}"
             raise InvalidInputError(msg)
-        told = sorted((drift for drift in found.values() if drift is not None), key=lambda drift: -drift.psi)
-        left_out = [name for name in view.view.feature_names if found.get(name) is None]
-        return DriftReport(view.id, f"{before.name}:{before.version}", {drift.column: drift for drift in told}, left_out)
+        found = [column_drift(name, kinds[name], trained.column(name), now[name]) for name in common]
+        told = sorted((drift for drift in found if drift is not None), key=lambda drift: -drift.psi)
+        left_out = [name for name in view.view.feature_names if name not in {drift.column for drift in told}]
+        drifts = {drift.column: drift for drift in told}
+        return DriftReport(view.id, f"{before.name}:{before.version}", drifts, left_out, "served" if many else "online")
+
+    def _online(self, view: ViewVersion) -> Mapping[str, pa.ChunkedArray]:
+        """The newest samples of a view's groups, under the view's names; each group has rows of its own."""
+        found = {}
+        for columns in columns_of(view):
+            sample = self._sample(columns.version)
+            found.update({out: sample.column(name) for name, outs in columns.names.items() for out in outs})
+        return found
 
     def _profile(self, version: GroupVersion, kind: StatisticsKind, rows: int) -> Statistics:
         values = self._values(version, rows)

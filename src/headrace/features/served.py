@@ -135,6 +135,15 @@ class Served:
         self.log.flush()
         return self.log.read(_table(view), _schema(view), since)
 
+    def answered(self, view: ViewVersion, since: int) -> pa.Table:
+        """The values that were answered to requests about their own moment, whole ones, in columns named by the features."""
+        import pyarrow.compute as pc
+
+        rows = self.read(view, since)
+        rows = rows.filter(pc.and_(rows.column(LIVE), rows.column(COMPLETE)))
+        names = view.view.feature_names
+        return rows.select([VALUE + name for name in names]).rename_columns(list(names))
+
 
 def _table(view: ViewVersion) -> str:
     return f"__served__.{view.view.name}.{view.version}"  # no source has such a name, and no path needs quoting

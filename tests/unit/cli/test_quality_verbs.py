@@ -33,6 +33,8 @@ def expecting(cli, ready):
     )
     (ready / "definitions.py").write_text(text)
     assert "expectation between(amount, 0, 1000) added" in cli("apply").out
+    assert cli("features", "show", "purchases", "--json").json["expects"] == ["between(amount, 0, 1000): quarantine"]
+    assert cli("features", "show", "spending", "--json").json["expects"] == ["between(spent_30d, 0, 500)"]
     return ready
 
 

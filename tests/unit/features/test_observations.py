@@ -113,12 +113,25 @@ def test_drift_tells_a_training_set_from_what_is_online(store):
     assert (same.view, same.training_set) == ("view:1", "then:1")
     assert {drift.level for drift in same.columns.values()} == {"none"}
     assert same.columns["avg"].psi == 0.0
-    assert same.left_out == ["twice"]
+    assert (same.against, same.left_out) == ("online", ["twice"])
     store.push("events", rows(2000, mean=3, seed=2))
     store.profile("sums")
     moved = store.drift("view", training_set="then").to_pandas().set_index("column")
     assert moved["level"]["avg"] == moved["level"]["s_avg"] == moved["level"]["s_n"] == "strong"
     assert moved["psi"].is_monotonic_decreasing
+
+
+def test_drift_prefers_what_was_really_served(store):
+    store.write("events", rows(600))
+    store.materialize()
+    labels = pd.DataFrame({"k": range(600), "t": [NOW] * 600})
+    store.training_set("view", labels, timestamp="t", name="then")
+    for first in range(0, 600, 100):
+        store.online_features("view", {"k": list(range(first, first + 100))}, sample=1.0)
+    same = store.drift("view", training_set="then")
+    assert (same.against, same.left_out) == ("served", [])
+    assert same.columns["avg"].psi == same.columns["twice"].psi == 0.0
+    assert same.columns["avg"].current == 600
 
 
 def test_drift_takes_a_sample_if_there_is_none(store):
