@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headrace.definitions.version import GroupVersion, ViewVersion
     from headrace.features.materialize import Pins
     from headrace.features.streaming import StreamSink
+    from headrace.features.topics import Topics
     from headrace.lineage.store import LineageStore
     from headrace.models.service import Models
     from headrace.remote.transport import Transport
@@ -159,6 +160,7 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
         verifier=RemoteVerifier(transport),
         upkeep=RemoteUpkeep(transport),
         streams=cast("StreamSink", Absent("stream_writer", transport.url)),
+        topics=cast("Topics", Absent("topics", transport.url)),
         nearest=RemoteNearest(transport),
         observations=RemoteObservations(transport),
         close=lambda: None,
@@ -188,6 +190,7 @@ def _open_features(
     from headrace.features.repeats import Repeats
     from headrace.features.served import Served
     from headrace.features.streaming import StreamSink
+    from headrace.features.topics import Topics
     from headrace.features.training import TrainingSets
     from headrace.features.verify import Verifier
     from headrace.sql.features import SqlTrainingSetStore
@@ -232,6 +235,7 @@ def _open_features(
         verifier=Verifier(catalog, ingest, engine, served, clock),
         upkeep=Maintenance(catalog, lake, records, clock),
         streams=StreamSink(catalog, ingest, feed, log, repeats, quality, lock),
+        topics=Topics(catalog, ingest, feed, log, groups, settings.project.name),
         observations=Observations(catalog, observed, observer, quality, profiler, sets),
         nearest=Nearest(catalog, ingest, feed, groups, lookup, here, engine, clock),
         close=closing.close,

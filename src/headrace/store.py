@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Verifying,
     )
     from headrace.features.streaming import StreamSink
+    from headrace.features.topics import Topics
     from headrace.features.training import TrainingSet, TrainingSets
     from headrace.features.verify import ViewVerification
     from headrace.lake.table import Optimized, TableState, Vacuumed
@@ -64,6 +65,7 @@ class FeatureServices:
     verifier: Verifying
     upkeep: Upkeep
     streams: StreamSink
+    topics: Topics
     nearest: NearestReads
     observations: ObservationReads
     close: Callable[[], None]
@@ -106,6 +108,11 @@ class Store:
         self.lineage = services.lineage
         self._made: FeatureServices | None = None
         self._making = threading.Lock()
+
+    @property
+    def topics(self) -> Topics:
+        """Streams that others write to: workers that take them in, topics, dead letters, lag."""
+        return self._features.topics
 
     @property
     def training_sets(self) -> TrainingSets:

@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from headrace.cli import data, definitions, doctor, features, lake, lineage, models, project, quality, runs, server, verify
+from headrace.cli import (
+    data,
+    definitions,
+    doctor,
+    features,
+    ingest,
+    lake,
+    lineage,
+    models,
+    project,
+    quality,
+    runs,
+    server,
+    verify,
+)
 from headrace.cli.verb import HELP, ProjectOption, Verb, noun
 
 __all__ = ["app"]
@@ -32,6 +46,8 @@ def _build() -> typer.Typer:
         item.add_to(root, panel="Project")
     for item in _FEATURES:
         item.add_to(root, panel="Definitions and data")
+    streams = noun("Take in streams from Kafka; look at what couldn't be taken in.", ingest.VERBS, ingest.DefaultCommand)
+    root.add_typer(streams, name="ingest", rich_help_panel="Definitions and data")
     for name, text, verbs in _NOUNS:
         root.add_typer(noun(text, verbs), name=name, rich_help_panel="Features, runs, models")
     verify.verify.add_to(root, panel="Features, runs, models")

@@ -132,9 +132,9 @@ def verb(name: str, *examples: str) -> Callable[[Callable[Concatenate[Session, P
     return lambda function: Verb(name, function, examples)
 
 
-def noun(text: str, verbs: Sequence[Verb[...]]) -> typer.Typer:
-    """A command of several verbs."""
-    app = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode="rich", context_settings=HELP)
+def noun(text: str, verbs: Sequence[Verb[...]], cls: type[typer.core.TyperGroup] | None = None) -> typer.Typer:
+    """A command of several verbs; `cls` says what happens where none is named. Default: its help is shown."""
+    app = typer.Typer(help=text, no_args_is_help=cls is None, rich_markup_mode="rich", context_settings=HELP, cls=cls)
     for item in verbs:
         item.add_to(app)
     return app

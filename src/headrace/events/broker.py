@@ -37,14 +37,18 @@ DEFAULTS: Mapping[str, str] = {
     "schema": "",
     "largest": "1048576",
 }
+GROUP_PREFIX = "headrace-"
 PATIENCE = 10.0
 """Seconds that the broker may take to answer a question."""
 METADATA_AGE = 10.0
 """Seconds for which the number of partitions is remembered."""
 
+_log = logging.getLogger(__name__)
 _client_log = logging.getLogger("headrace.kafka.client")
 _client_log.addHandler(logging.NullHandler())
-_client_log.propagate = False  # librdkafka tells every lost connection, again and again; our errors tell the ones that matter
+_client_log.setLevel(
+    logging.CRITICAL + 1
+)  # librdkafka tells every lost connection, again and again; our errors tell what matters
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +231,24 @@ class Broker:
                 done.result(timeout=PATIENCE)
         return True
 
+    def groups_on(self, topics: set[str]) -> set[str]:
+        """The consumer groups of ours that have members with partitions of these topics; empty if the broker doesn't tell."""
+        from confluent_kafka import KafkaException
+
+        try:
+            admin = self.make("AdminClient")
+            listed = admin.list_consumer_groups(request_timeout=PATIENCE).result(timeout=PATIENCE).valid
+            ours = [item.group_id for item in listed if item.group_id.startswith(GROUP_PREFIX)]
+            if not ours:
+                return set()
+            described = admin.describe_consumer_groups(ours, request_timeout=PATIENCE)
+            groups = [future.result(timeout=PATIENCE) for future in described.values()]
+        except (KafkaException, TimeoutError) as error:
+            _log.debug("the broker doesn't tell its consumer groups: %s", error)
+            return set()
+        parts = ((group.group_id, part) for group in groups for member in group.members for part in _parts(member))
+        return {name for name, part in parts if part.topic in topics}
+
     @contextmanager
     def answering(self) -> Iterator[None]:
         """Turn the client's errors into StorageError."""
@@ -258,6 +280,10 @@ def guarded(servers: str, detail: Callable[[], str] = str) -> Iterator[None]:
         known = "" if not reason or reason in _text(error) else f" ({reason})"
         msg = f"the Kafka broker at {servers} fails: {_text(error)}{known}; check that it runs, and the setting 'events'"
         raise StorageError(msg) from error
+
+
+def _parts(member: Any) -> list[Any]:
+    return [] if member.assignment is None else list(member.assignment.topic_partitions)
 
 
 def _check_option(own: str, name: str, value: str) -> None:

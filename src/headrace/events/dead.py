@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from headrace.errors import StorageError
 from headrace.events.broker import PATIENCE, Broker
-from headrace.events.log import Refused
+from headrace.events.log import DeadLetter, Refused
 from headrace.events.messages import Reader
 
-__all__ = ["DeadLetter", "DeadLetters"]
+__all__ = ["DeadLetters"]
 
 SUFFIX = ".dead"
 LARGEST = 900_000
@@ -20,34 +19,6 @@ LARGEST = 900_000
 HANDLED = "headrace-dead-letters"
 """The consumer group whose offsets say what was produced again."""
 PREFIX = "headrace-"
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message that was passed over.
-
-    Attributes:
-        partition, offset: where it was in its topic.
-        reason: why it couldn't be used.
-        size: bytes of the whole message.
-        value: its beginning, as much as was kept.
-        time: when it was set aside, microseconds since 1970.
-    """
-
-    source: str
-    partition: int
-    offset: int
-    reason: str
-    size: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    time: int
-
-    @property
-    def whole(self) -> bool:
-        """Whether all of the message was kept."""
-        return self.value is None or len(self.value) == self.size
 
 
 class DeadLetters:

@@ -9,13 +9,12 @@ from typing import Any
 from headrace.errors import IntegrityError, StorageError
 from headrace.events.broker import PATIENCE, Broker
 from headrace.events.dead import DeadLetters
-from headrace.events.log import Polled, Refused
+from headrace.events.log import Place, Polled, Refused
 from headrace.events.messages import Reader, refusal
 
 __all__ = ["GroupConsumer"]
 
-Place = tuple[str, int]
-"""(source, partition)."""
+COOPERATIVE = "cooperative-sticky"
 
 _log = logging.getLogger(__name__)
 
@@ -46,12 +45,14 @@ class GroupConsumer:
         self._paused = False
         self._failure: BaseException | None = None
         self._dead = DeadLetters(broker)
+        self._whole = broker.url.client.get("partition.assignment.strategy", COOPERATIVE) != COOPERATIVE
         self._consumer = broker.make(
             "Consumer",
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="error",  # an offset that is gone is lost data, not a reason to start anew
-            partition_assignment_strategy="cooperative-sticky",
+            partition_assignment_strategy=COOPERATIVE,
+            session_timeout_ms=15_000,  # so long after its death a member's partitions go to others
             fetch_wait_max_ms=50,
             queued_max_messages_kbytes=16_384,  # what is fetched ahead is bounded; the broker keeps the rest
             metadata_max_age_ms=10_000,  # new partitions are found within
@@ -76,10 +77,6 @@ class GroupConsumer:
             by_place.setdefault((self._sources[message.topic()], message.partition()), []).append(message)
         # A partition may have moved away in the same call that still brought messages of it.
         return [self._polled(place, found) for place, found in by_place.items() if place in self._next]
-
-    def assigned(self) -> frozenset[Place]:
-        """The (source, partition) pairs that are this member's now."""
-        return frozenset(self._next)
 
     def pause(self, *, paused: bool) -> None:
         """Stop taking messages, and stay a member as long as `poll` is called; or go on."""
@@ -142,9 +139,9 @@ class GroupConsumer:
                     item.offset = max(low, (after + 1) >> bits) if after < 0 else (after + 1) >> bits
                 _refuse_beyond(source, item, high)
                 self._next[source, item.partition] = item.offset << bits
-            consumer.incremental_assign(known)
-            if self._paused:
-                consumer.pause(known)
+            (consumer.assign if self._whole else consumer.incremental_assign)(known)
+            # The client remembers of a partition that comes back that it was paused.
+            (consumer.pause if self._paused else consumer.resume)(known)
         except Exception as error:  # noqa: BLE001 - raised by poll, which the client calls this within
             self._failure = error
 
@@ -152,7 +149,10 @@ class GroupConsumer:
         gone = {(self._sources[item.topic], item.partition) for item in partitions}
         try:
             self._moved(frozenset(gone & set(self._next)))
-            consumer.incremental_unassign(partitions)
+            if self._whole:
+                consumer.unassign()
+            else:
+                consumer.incremental_unassign(partitions)
         except Exception as error:  # noqa: BLE001 - as above
             self._failure = error
         for place in gone:

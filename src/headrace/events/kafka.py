@@ -14,8 +14,8 @@ import orjson
 from headrace.clock import Clock, system_clock
 from headrace.errors import IntegrityError, InvalidInputError, NotFoundError, StorageError
 from headrace.events.broker import Broker, parse_url
-from headrace.events.dead import DeadLetter, DeadLetters
-from headrace.events.log import EventConsumer, LogBatch, Refused, Stream
+from headrace.events.dead import DeadLetters
+from headrace.events.log import DeadLetter, EventConsumer, LogBatch, Place, Refused, Stream
 from headrace.events.messages import ARRIVAL_BITS, CONTENT_TYPE, Reader, topic_of
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class KafkaEventLog:
         group: str,
         sources: Sequence[str],
         begin: Callable[[str, int], int],
-        moved: Callable[[frozenset[tuple[str, int]]], None],
+        moved: Callable[[frozenset[Place]], None],
     ) -> EventConsumer:
         """A member of a consumer group that reads the sources.
 
@@ -147,6 +147,10 @@ class KafkaEventLog:
         from headrace.events.group import GroupConsumer
 
         return GroupConsumer(self._broker, group, {name: self._reader(name) for name in sources}, begin, moved)
+
+    def rivals(self, group: str, sources: Sequence[str]) -> list[str]:
+        """Other consumer groups of ours with members that read the sources' topics now; none if the broker doesn't tell."""
+        return sorted(self._broker.groups_on({self._reader(name).topic for name in sources}) - {group})
 
     def dead(self, topic: str) -> list[DeadLetter]:
         """The messages of a source that were set aside and not produced again since."""

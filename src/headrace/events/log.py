@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,7 +11,10 @@ from headrace.definitions.source import Source
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["EventConsumer", "EventLog", "LogBatch", "Polled", "Refused", "Stream"]
+__all__ = ["DeadLetter", "EventConsumer", "EventLog", "LogBatch", "Place", "Polled", "Refused", "Stream", "StreamLog"]
+
+Place = tuple[str, int]
+"""(source, partition)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,34 @@ class Refused:
     key: bytes | None = None
     value: bytes | None = None
     headers: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was passed over.
+
+    Attributes:
+        partition, offset: where it was in its topic.
+        reason: why it couldn't be used.
+        size: bytes of the whole message.
+        value: its beginning, as much as was kept.
+        time: when it was set aside, microseconds since 1970.
+    """
+
+    source: str
+    partition: int
+    offset: int
+    reason: str
+    size: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    time: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the message was kept."""
+        return self.value is None or len(self.value) == self.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +147,11 @@ class EventConsumer(Protocol):
         """Up to `most` messages, one Polled a partition; waits up to `seconds` for the first."""
         ...
 
-    def assigned(self) -> frozenset[tuple[str, int]]:
-        """The (source, partition) pairs that are this member's now."""
-        ...
-
     def pause(self, *, paused: bool) -> None:
         """Stop taking messages, and stay a member as long as `poll` is called; or go on."""
         ...
 
-    def commit(self, positions: Mapping[tuple[str, int], int]) -> None:
+    def commit(self, positions: Mapping[Place, int]) -> None:
         """Note for the group that everything up to these offsets is done: whoever takes over goes on after them."""
         ...
 
@@ -132,6 +159,45 @@ class EventConsumer(Protocol):
         """Keep messages aside with their reasons. They are durable when this returns."""
         ...
 
+    def lag(self) -> Mapping[Place, int]:
+        """How many messages wait in each partition that is this member's."""
+        ...
+
     def close(self) -> None:
         """Leave the group."""
+        ...
+
+
+class StreamLog(EventLog, Protocol):
+    """An event log that others write to, and that groups of consumers read."""
+
+    def consumer(
+        self,
+        group: str,
+        sources: Sequence[str],
+        begin: Callable[[str, int], int],
+        moved: Callable[[frozenset[Place]], None],
+    ) -> EventConsumer:
+        """A member of a group that reads the sources; `begin` says after which offset to read what the group knows nothing of,
+        `moved` hears of partitions that go to another member."""
+        ...
+
+    def rivals(self, group: str, sources: Sequence[str]) -> list[str]:
+        """Other groups of ours that read the same sources now."""
+        ...
+
+    def require_topic(self, topic: str) -> None:
+        """Raises NotFoundError if a source's topic doesn't exist."""
+        ...
+
+    def create_topic(self, topic: str, partitions: int) -> bool:
+        """Make a source's topic; False if it was there."""
+        ...
+
+    def dead(self, topic: str) -> list[DeadLetter]:
+        """The messages that were set aside and not produced again since."""
+        ...
+
+    def replay(self, topic: str) -> tuple[int, int]:
+        """Produce those again; returns how many were, and how many weren't kept whole."""
         ...

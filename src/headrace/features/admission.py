@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from headrace.definitions.source import EventSource, Source
 from headrace.definitions.version import GroupVersion
-from headrace.events.log import EventLog, LogBatch, Stream
+from headrace.events.log import LogBatch, Stream, StreamLog
 from headrace.features.online import OnlineGroups
 from headrace.features.quality import Quality
 from headrace.features.repeats import Repeats
@@ -20,10 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Admission", "stream_of"]
 
-LOOK_AGAIN = 5.0
-"""Seconds after which it is asked again whether the store of seen ids was emptied."""
 KNOWN = -2
-"""The lane under which the store of seen ids notes that it has what the lake holds."""
+"""The lane under which the store of seen ids notes since when, in microseconds, it has what the lake holds."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +30,7 @@ class Admission:
     reader. What the lake holds is read from there: it was let in once.
 
     Args:
+        stream: the log.
         source: the source of a name.
         versions: the groups that a source feeds.
         snapshot: the lake's table of a source, as it is now.
@@ -42,7 +40,7 @@ class Admission:
 
     def __init__(
         self,
-        log: EventLog,
+        stream: StreamLog,
         source: Callable[[str], Source],
         versions: Callable[[str], Sequence[GroupVersion]],
         snapshot: Callable[[Source], Snapshot],
@@ -50,30 +48,29 @@ class Admission:
         repeats: Repeats,
         quality: Quality,
     ) -> None:
-        self.log = log
+        self.stream = stream
         self._source = source
         self._versions = versions
         self._snapshot = snapshot
         self._groups = groups
         self._repeats = repeats
         self._quality = quality
-        self._asked: dict[str, float] = {}
 
     def partitions(self, topic: str) -> tuple[int, ...]:
         """See EventLog."""
-        return self.log.partitions(topic)
+        return self.stream.partitions(topic)
 
     def append(self, topic: str, rows: pa.Table) -> list[LogBatch]:
         """Append rows that were checked; of those returned, repeats are left out, though they are in the log."""
-        return [self._first_times(topic, batch) for batch in self.log.append(topic, rows)]
+        return [self._first_times(topic, batch) for batch in self.stream.append(topic, rows)]
 
     def reserve(self, topic: str, count: int) -> int:
         """See EventLog."""
-        return self.log.reserve(topic, count)
+        return self.stream.reserve(topic, count)
 
     def read(self, topic: str, partition: int, after: int) -> Iterator[LogBatch]:
         """The rows after an offset that count."""
-        for batch in self.log.read(topic, partition, after):
+        for batch in self.stream.read(topic, partition, after):
             let_in, failing = self.admit(topic, batch)
             if failing:
                 row, reason = next(iter(failing.items()))
@@ -102,9 +99,17 @@ class Admission:
         kept = found.rows.column(OFFSET).combine_chunks()
         return LogBatch(batch.partition, batch.first, found.rows.drop_columns(OFFSET), batch.last, kept)
 
+    def epoch(self, topic: str) -> int:
+        """Changes when the store of seen ids was emptied: what was let in before must be let in anew before it is kept."""
+        source = self._source(topic)
+        if not isinstance(source, EventSource) or source.id is None:
+            return 0
+        self._know_what_the_lake_holds(source)
+        return self._repeats.position(source, KNOWN)
+
     def end(self, topic: str, partition: int) -> int:
         """See EventLog."""
-        return self.log.end(topic, partition)
+        return self.stream.end(topic, partition)
 
     def start(self, topic: str, partition: int) -> int:
         """The lowest offset that the lake doesn't hold."""
@@ -112,11 +117,11 @@ class Admission:
 
     def repair(self, topic: str) -> list[tuple[int, int]]:
         """See EventLog."""
-        return self.log.repair(topic)
+        return self.stream.repair(topic)
 
     def truncate(self, topic: str, partition: int, through: int) -> None:
         """See EventLog."""
-        self.log.truncate(topic, partition, through)
+        self.stream.truncate(topic, partition, through)
 
     def _first_times(self, topic: str, batch: LogBatch) -> LogBatch:
         source = self._source(topic)
@@ -128,9 +133,6 @@ class Admission:
 
     def _know_what_the_lake_holds(self, source: EventSource) -> None:
         """An emptied store of seen ids would let repeats in of what is in the lake already: fill it again first."""
-        now = time.monotonic()
-        if now - self._asked.get(source.name, -LOOK_AGAIN) < LOOK_AGAIN:
-            return
         if self._repeats.position(source, KNOWN) < 0:
             snapshot = self._snapshot(source)
             columns = [source.id or "", AVAILABLE_TIME, OFFSET]
@@ -138,7 +140,6 @@ class Admission:
                 for rows in snapshot.scan(columns, partition=partition):
                     self._repeats.claim_known(source, partition, rows)
             self._repeats.note(source, KNOWN)
-        self._asked[source.name] = now
 
 
 def stream_of(source: Source, versions: Sequence[GroupVersion]) -> Stream:

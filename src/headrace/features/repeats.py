@@ -79,8 +79,8 @@ class Repeats:
             self.claim(source, partition, lately.column(OFFSET).to_pylist(), pa.Table.from_batches([lately]))
 
     def note(self, source: EventSource, partition: int) -> None:
-        """Move a position from -1 to 0."""
-        self._seen.record(source.name, partition, 0, {})
+        """Move a position to the time it is now."""
+        self._seen.record(source.name, partition, self._clock(), {})
 
 
 def _digests(source: EventSource, rows: pa.Table) -> list[bytes | None]:

@@ -1,0 +1,211 @@
+"""A project whose events come through Kafka, what others produce into its topic, and workers to kill."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pandas as pd
+from confluent_kafka import Producer
+
+import headrace as hr
+from headrace.features.worker import WorkerOptions
+
+__all__ = ["APPLYING", "KEYS", "LANDING", "Doomed", "StreamWorld"]
+
+IDLE, APPLYING, LANDING = range(3)
+"""What a worker is in the middle of."""
+
+KEYS = 40
+IMPATIENT = "session.timeout.ms=1000&heartbeat.interval.ms=200"
+"""So long after its death a member's partitions go to others."""
+START = datetime(2026, 3, 1, tzinfo=UTC)
+AT = START + timedelta(days=3)
+"""When everything is asked for."""
+PRELOAD = ["headrace.project", "headrace.features.worker", "headrace.events.group", "duckdb", "deltalake", "lmdb", "pandas"]
+
+user = hr.Entity("user", keys={"user_id": "int64"})
+video = hr.Entity("video", keys={"video_id": "int64"})
+
+
+def definitions(topic: str) -> hr.FeatureView:
+    """Two groups keyed differently over one stream: only one of them can be keyed as the topic is."""
+    schema = {"id": "string", "user_id": "int64", "video_id": "int64", "stars": "float64", "note": "string", "at": "timestamp"}
+    source = hr.EventSource("ratings", timestamp="at", stream=topic, id="id", schema=schema, lateness="30d")
+    features: dict[str, Any] = {
+        "n": hr.count("2d"),
+        "ever": hr.count(),
+        "total": hr.sum("stars", "2d"),
+        "mean": hr.mean("stars", "1d"),
+        "high": hr.count("2d", where="stars >= 4"),
+        "last": hr.last("stars"),
+        "recent": hr.last_n("stars", 4),
+        "notes": hr.sum("CAST(note AS INT)"),
+    }
+    by_user = hr.FeatureGroup("by_user", entity=user, source=source, features={f"u_{k}": v for k, v in features.items()})
+    by_video = hr.FeatureGroup("by_video", entity=video, source=source, features={f"v_{k}": v for k, v in features.items()})
+    return hr.FeatureView("view", features=[by_user, by_video])
+
+
+class StreamWorld:
+    """The project, a producer, and what has to come out.
+
+    Attributes:
+        produced: event id to its row, each once however often it was sent.
+        group: the consumer group of its workers.
+        poison: messages that are no rows, or rows that a group can't use.
+    """
+
+    def __init__(self, folder: Path, url: str, topic: str, *, partitions: int = 4, options: str = "", online: str = "") -> None:
+        self.folder = folder
+        self.topic = topic
+        self.group = f"headrace-{topic}"
+        self.view = definitions(topic)
+        lines = [f'events = "{url}?{IMPATIENT}{options}"', *([f'online = "{online}"'] if online else [])]
+        (folder / "headrace.toml").write_text("\n".join(lines) + "\n")
+        self.store = hr.connect(folder)
+        self.store.apply([self.view])
+        self.store.topics.create_topics(["ratings"], partitions)
+        self.produced: dict[str, dict[str, Any]] = {}
+        self.poison = 0
+        self.running: list[Running] = []
+        self._producer = Producer(
+            {"bootstrap.servers": url.removeprefix("kafka://"), "linger.ms": 5}, logger=logging.getLogger("headrace.kafka.client")
+        )
+        self._rng = random.Random(7)
+
+    def close(self) -> None:
+        for running in self.running:
+            running.stop(check=False)
+        self.store.close()
+
+    def send(self, value: bytes, **more: Any) -> None:
+        """One message, to any partition."""
+        self._producer.produce(self.topic, value, **more)
+        self._producer.poll(0)
+
+    def flush(self) -> None:
+        assert self._producer.flush(20) == 0
+
+    def produce(self, count: int, *, poison: float = 0.01) -> None:
+        """Events, late and out of order; some come again, through another partition, some are no rows."""
+        rng = self._rng
+        for _ in range(count):
+            row = {
+                "id": f"id-{len(self.produced)}",
+                "user_id": rng.randrange(KEYS),
+                "video_id": rng.randrange(KEYS),
+                "stars": rng.choice([0.5, 1.1, 3.3, 4.0, 5.0, 1e16, -1e16, None]),
+                "note": rng.choice(["1", "20", None]),
+                "at": START + timedelta(seconds=rng.randrange(200_000)),
+            }
+            self.produced[row["id"]] = row
+            self.send(orjson.dumps(row), key=str(row["user_id"]))
+            if rng.random() < 0.1:
+                self.send(orjson.dumps(self.produced[f"id-{rng.randrange(len(self.produced))}"]))
+            if rng.random() < poison:
+                self.poison += 1
+                bad = {**row, "id": f"bad-{self.poison}"}
+                self.send(rng.choice([b"{", orjson.dumps({**bad, "at": 5}), orjson.dumps({**bad, "note": "x"})]))
+
+    def worker(self, options: WorkerOptions | None = None) -> Running:
+        """A worker in a thread of this process."""
+        self.running.append(Running(self, options or WorkerOptions(self.group, flush_rows=500, flush_seconds=0.5)))
+        return self.running[-1]
+
+    def settled(self) -> bool:
+        """Whether everything that is in the topic is online."""
+        return all(set(lag.applied.values()) == {lag.end} for lag in self.store.topics.lags())
+
+    def wait(self, condition: Any, seconds: float = 30.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            for running in self.running:
+                if running.error is not None:
+                    raise running.error
+            assert time.monotonic() < deadline, (condition, self.store.topics.lags())
+            time.sleep(0.1)
+
+    def check(self) -> None:
+        """Online equals history to the last bit, and both are what was sent: each event once."""
+        keys = {"user_id": list(range(KEYS)), "video_id": list(range(KEYS))}
+        online = self.store.online_features("view", keys, at=AT)
+        frame = pd.DataFrame({**keys, "t": [pd.Timestamp(AT)] * KEYS})
+        import pyarrow as pa
+
+        history = self.store.historical_features("view", pa.Table.from_pandas(frame), timestamp="t")
+        for name in self.view.feature_names:
+            assert repr(list(online.values[name])) == repr(history[name].to_pylist()), name
+        for column, prefix in ("user_id", "u"), ("video_id", "v"):
+            counts = Counter(row[column] for row in self.produced.values())
+            assert online.values[f"{prefix}_ever"] == [counts[key] for key in range(KEYS)]
+
+
+class Running:
+    """A worker at work in a thread."""
+
+    def __init__(self, world: StreamWorld, options: WorkerOptions) -> None:
+        self._stop = threading.Event()
+        self.done: Any = None
+        self.error: BaseException | None = None
+        self._worker = world.store.topics.worker(["ratings"], options)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.done = self._worker.run(self._stop)
+        except Exception as error:  # noqa: BLE001 - told by stop
+            self.error = error
+
+    def stop(self, *, check: bool = True) -> Any:
+        """Let it finish; returns what it did."""
+        self._stop.set()
+        self._thread.join(20)
+        if check:
+            assert not self._thread.is_alive()
+            if self.error is not None:
+                raise self.error
+        return self.done
+
+
+class Doomed:
+    """A worker in a process of its own, to be killed. Processes come from one that has everything imported: a start is quick."""
+
+    def __init__(self, world: StreamWorld) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOAD)
+        self.doing = context.Value("i", IDLE)
+        self.process = context.Process(target=_work, args=(str(world.folder), world.group, self.doing), daemon=True)
+        self.process.start()
+
+
+def _work(folder: str, group: str, doing: Any) -> None:
+    """A worker that shows what it is in the middle of."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    with hr.connect(folder) as store:
+        topics = store.topics
+        topics._feed.advance = _shown(topics._feed.advance, doing, APPLYING)
+        topics._ingest.land = _shown(topics._ingest.land, doing, LANDING)
+        topics.worker(["ratings"], WorkerOptions(group, max_rows=200, flush_rows=400, flush_seconds=0.3)).run(stop)
+
+
+def _shown(work: Any, doing: Any, what: int) -> Any:
+    def shown(*args: Any, **more: Any) -> Any:
+        doing.value = what
+        try:
+            return work(*args, **more)
+        finally:
+            doing.value = IDLE
+
+    return shown

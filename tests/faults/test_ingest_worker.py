@@ -1,0 +1,236 @@
+"""Ingest workers: whatever dies, comes twice, late or broken, each event counts once, and online equals history."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from datetime import timedelta
+
+import orjson
+import pytest
+import redis
+
+from faults.stream_world import APPLYING, KEYS, LANDING, START, Doomed, StreamWorld
+from headrace.errors import IntegrityError, NotFoundError, StorageError
+from headrace.events import broker as broker_module
+from headrace.features import worker as worker_module
+from headrace.features.worker import WorkerOptions
+from headrace.ids import new_id
+from servers.kafka import KafkaBroker
+
+
+@pytest.fixture
+def make(tmp_path, kafka_url):
+    """Makes the world, with options for the URL and an online store."""
+    made = []
+
+    def build(url=kafka_url, **more):
+        made.append(StreamWorld(tmp_path, url, f"ratings-{new_id()}", **more))
+        return made[-1]
+
+    yield build
+    for world in made:
+        world.close()
+
+
+@pytest.fixture
+def world(make):
+    return make()
+
+
+@pytest.mark.parametrize(("online", "kills"), [("embedded", 20), ("redis", 8)])
+def test_workers_are_killed_amid_their_work_and_each_event_counts_once(make, request, online, kills):
+    url = f"{request.getfixturevalue('redis_url')}?prefix=kill-{new_id()}" if online == "redis" else ""
+    world = make(online=url)
+    rng = random.Random(1)
+    workers = [Doomed(world) for _ in range(2)]
+    amid = {APPLYING: 0, LANDING: 0}
+    for kill in range(kills):
+        what = (APPLYING, APPLYING, LANDING)[kill % 3]
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline and not any(worker.doing.value == what for worker in workers):
+            world.produce(10)
+            time.sleep(rng.uniform(0.01, 0.03))
+        victim = next((worker for worker in workers if worker.doing.value == what), workers[0])
+        amid[what] += victim.doing.value == what
+        victim.process.kill()
+        workers.remove(victim)
+        if kill % 7 == 5:
+            workers.pop().process.terminate()  # SIGTERM: it finishes and leaves
+        while len(workers) < 2 + (kill % 7 == 3):
+            workers.append(Doomed(world))
+    assert amid[APPLYING] >= kills // 3
+    assert amid[LANDING] >= 1
+    world.flush()
+    world.wait(world.settled)
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(20)
+        assert worker.process.exitcode == 0
+    world.check()
+    assert len(world.store.topics.dead("ratings")) == world.poison
+
+
+def test_a_worker_that_is_stopped_leaves_nothing_for_the_next(world):
+    world.produce(500)
+    world.flush()
+    first = world.worker(WorkerOptions(world.group, flush_seconds=3600.0))
+    world.wait(world.settled)
+    done = first.stop()
+    assert done.landed >= len(world.produced)
+    assert done.refused >= world.poison
+    second = world.worker()
+    time.sleep(3)
+    again = second.stop()
+    assert (again.rows, again.refused) == (0, 0)
+    world.check()
+
+
+def test_a_group_that_reads_the_same_stream_by_mistake_changes_nothing_and_is_told(world, monkeypatch, caplog):
+    monkeypatch.setattr(worker_module, "LOOK_ROUND", 0.0)
+    options = [WorkerOptions(f"{world.group}-{name}", max_rows=50, flush_rows=100, flush_seconds=0.2) for name in ("one", "two")]
+    workers = [world.worker(option) for option in options]
+    with caplog.at_level(logging.WARNING):
+        for _ in range(20):
+            world.produce(50)
+            world.flush()
+            time.sleep(0.1)
+        world.wait(world.settled)
+        world.wait(lambda: any("in the lake before" in record.getMessage() for record in caplog.records))
+    for worker in workers:
+        worker.stop()
+    world.check()
+
+
+def test_messages_that_cannot_be_used_are_kept_with_their_reasons_and_can_be_tried_again(world):
+    good = {"id": "a", "user_id": 1, "video_id": 1, "stars": 4, "note": None, "at": "2026-03-01T00:00:01Z"}
+    bad = {
+        b"junk": "not JSON",
+        None: "tombstone",
+        orjson.dumps({**good, "user_id": None}): "column 'user_id' is null",
+        orjson.dumps({**good, "id": "b", "note": "x"}): "group 'by_user:1' can't use it",
+        b'{"id": "' + b"x" * 1_050_000 + b'"}': "bytes",
+        orjson.dumps({name: value for name, value in good.items() if name != "at"}): "column 'at' is missing",
+    }
+    for value in bad:
+        if value is None or len(value) < 1_000_000:
+            world.send(value, key="k", headers={"trace": b"7"})
+    world.send(orjson.dumps(good))
+    world.produced["a"] = good
+    world.flush()
+    worker = world.worker()
+    world.wait(world.settled)
+    done = worker.stop()
+    letters = world.store.topics.dead("ratings")
+    assert done.refused >= len(letters) == 5
+    for letter in letters:
+        assert bad[letter.value] in letter.reason
+        assert (letter.source, letter.key, dict(letter.headers), letter.whole) == ("ratings", b"k", {"trace": b"7"}, True)
+    world.check()
+    assert world.store.topics.replay("ratings") == (5, 0)
+    assert world.store.topics.dead("ratings") == []
+    again = world.worker()
+    world.wait(world.settled)
+    assert again.stop().refused >= 5, "a rebalance may bring them twice; among the dead letters each is once"
+    assert len(world.store.topics.dead("ratings")) == 5
+    world.check()
+
+
+def test_a_message_larger_than_the_limit_is_refused_and_its_beginning_kept(make, monkeypatch):
+    world = make(options="&largest=500")
+    monkeypatch.setattr("headrace.events.dead.LARGEST", 100)
+    world.send(b"x" * 501)
+    world.flush()
+    worker = world.worker()
+    world.wait(world.settled)
+    worker.stop()
+    [letter] = world.store.topics.dead("ratings")
+    assert (letter.size, len(letter.value), letter.whole) == (501, 100, False)
+    assert "501 bytes" in letter.reason
+    assert world.store.topics.replay("ratings") == (0, 1)
+
+
+def test_times_of_the_broker_that_go_back_break_nothing(world):
+    worker = world.worker()
+    stamp = 1_770_000_000_000
+    for place in range(300):
+        row = {"id": f"t{place}", "user_id": place % KEYS, "video_id": 3, "stars": float(place), "note": None, "at": START}
+        world.produced[row["id"]] = row
+        world.send(orjson.dumps(row), timestamp=stamp - 1000 * place + 37 * (place % 5))
+    world.send(orjson.dumps({**row, "id": "far"}), timestamp=1 << 50)
+    world.flush()
+    world.wait(world.settled)
+    worker.stop()
+    [letter] = world.store.topics.dead("ratings")
+    assert "timestamp" in letter.reason
+    world.check()
+
+
+def test_an_online_store_that_was_emptied_is_filled_again(make, redis_url):
+    prefix = new_id()
+    world = make(online=f"{redis_url}?prefix={prefix}")
+    worker = world.worker()
+    world.produce(800)
+    world.flush()
+    world.wait(world.settled)
+    client = redis.Redis.from_url(redis_url)
+    keys = list(client.scan_iter(match=f"*{prefix}*", count=1000))
+    assert keys
+    client.delete(*keys)
+    client.close()
+    world.produce(300)
+    world.flush()
+    world.wait(world.settled)
+    worker.stop()
+    world.check()
+
+
+def test_a_silent_broker_is_waited_for_and_a_push_says_what_it_lost(make):
+    with KafkaBroker() as broker:
+        world = make(broker.url, options="&message.timeout.ms=1000")
+        worker = world.worker()
+        world.produce(300)
+        world.flush()
+        world.wait(world.settled)
+        row = {"id": "p", "user_id": 1, "video_id": 1, "stars": 2.0, "note": None, "at": START + timedelta(1)}
+        broker.stop()
+        with pytest.raises(StorageError, match="1 of 1 rows for 'ratings' weren't taken"):
+            world.store.push("ratings", [row])
+        time.sleep(1.5)
+        broker.go_on()
+        world.store.push("ratings", [row])
+        world.produced["p"] = row
+        world.produce(300)
+        world.flush()
+        world.wait(world.settled)
+        worker.stop()
+        world.check()
+        world.close()
+
+
+def test_a_broker_that_is_not_there_or_a_topic_that_is_missing_is_told(make, monkeypatch):
+    monkeypatch.setattr(broker_module, "PATIENCE", 0.3)
+    with KafkaBroker() as broker:
+        world = make(broker.url)
+        world.store.apply([world.view])
+        topics = world.store.topics
+        with pytest.raises(NotFoundError, match="no source named 'rating'; did you mean 'ratings'"):
+            topics.sources(["rating"])
+    world.store.topics._log.stream._broker._counts.clear()
+    with pytest.raises(StorageError, match=f"Kafka broker at 127.0.0.1:{broker.port} fails"):
+        world.worker()
+
+
+def test_messages_that_are_gone_before_the_lake_held_them_are_an_error_unless_told_otherwise(world, make, monkeypatch):
+    world.produce(50)
+    world.flush()
+    kafka = world.store.topics._log.stream
+    _, high = kafka._broker.watermarks(world.topic, 0)
+    monkeypatch.setattr(kafka._broker, "watermarks", lambda *_: (5, high))  # this broker can't be told to delete
+    with pytest.raises(IntegrityError, match="offsets 3 to 4 of partition 0 of source 'ratings' are gone"):
+        list(kafka.read("ratings", 0, 2))
+    assert next(kafka.read("ratings", 0, -1)).first == 5, "a source that begins late has lost nothing"
+    kafka._url.options["lost"] = "skip"
+    assert next(kafka.read("ratings", 0, 2)).first == 5
