@@ -20,6 +20,7 @@ modules = ["definitions"]
 
 # engine = "duckdb"                                # what reads history
 # memory_limit = "4GB"                             # what one historical read may use; default: half of the memory
+# sample = "0.01"                                  # keep the answers for this share of keys, for verify and drift
 # fsync = "always"                                 # a push is on disk when it returns; "never" leaves that to the system
 """
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
 
 import headrace as hr
 from headrace.features.gauges import gauges
+from servers.inside import served
 
 NOW = pd.Timestamp("2026-03-01 12:00", tz="UTC")
 thing = hr.Entity("thing", keys={"k": "int64"})
@@ -199,3 +201,16 @@ def test_monitoring_is_shown_freshness_and_quality(store):
     assert found["headrace_rows_broken", "events", "not_null(kind)", "rejected"] == 1.0
     assert found["headrace_values_broken", "sums", "between(avg, -1, 1)"] == 5.0
     assert found["headrace_values_checked", "sums", "between(avg, -1, 1)"] == 5.0
+
+
+def test_prometheus_reads_freshness_and_quality_from_a_server(tmp_path):
+    with hr.connect(tmp_path) as store:
+        store.apply([view])
+        store.write("events", pd.concat([rows(5), rows(2, mean=500)]))
+        store.materialize()
+    with served(tmp_path) as url:
+        text = httpx.get(f"{url}/metrics").text
+    assert 'headrace_rows_broken_total{expectation="between(x, -100, 100)",outcome="quarantined",source="events"} 2.0' in text
+    assert 'headrace_group_stale{group="sums:1"} 1.0' in text
+    assert 'headrace_group_lake_rows{group="sums:1"} 5.0' in text
+    assert 'headrace_values_checked{expectation="between(avg, -1, 1)",group="sums"} 5.0' in text
