@@ -232,3 +232,17 @@ def as_values(version):
     from headrace.wire.definitions import version_to
 
     return unpack(pack(version_to(version)))
+
+
+def test_whichever_worker_answers_has_seen_what_the_client_applied(tmp_path, postgres):
+    """On PostgreSQL a worker learns of another's commits only now and then."""
+    (tmp_path / "headrace.toml").write_text(f'catalog = "{postgres.new_database()}"\n')
+    with HeadraceServer(tmp_path, "--workers", "2") as server, hr.connect(server.url) as store:
+        for number in range(8):
+            source = hr.EventSource(f"s{number}", timestamp="at", stream="s", schema=dict(ratings.schema))
+            group = hr.FeatureGroup(f"g{number}", entity=user, source=source, features={"n": hr.count()})
+            store.apply([hr.FeatureView(f"v{number}", features=[group])])
+            assert store.push(source.name, ROWS).rows == 2
+            with hr.connect(server.url) as other:  # over a connection of its own, perhaps to the other worker
+                other.catalog.store._transport.revision = store.catalog.store.revision()
+                assert other.online_features(f"v{number}", {"user_id": 1}, at=LATER).values["n"] == [1]

@@ -112,6 +112,12 @@ class Catalog:
         """A number that stays while every look-up gives what it gave."""
         return self._contents().state.revision
 
+    def reach(self, revision: int) -> None:
+        """Make sure that look-ups see at least this revision: somebody has seen it, though the store's stamp may not tell yet."""
+        with self._lock:
+            if self._cached is not None and self._cached[1].state.revision < revision:
+                self._cached = None
+
     def entity(self, reference: str) -> Entity:
         """An entity: `"user"` is the latest version, `"user:2"` a pinned one. Raises NotFoundError."""
         return self._contents().entity(reference)

@@ -33,7 +33,9 @@ class RemoteCatalogStore:
 
     def revision(self) -> int:
         """See CatalogStore."""
-        return int(self._transport.call("definitions/revision", {}))
+        found = int(self._transport.call("definitions/revision", {}))
+        self._transport.revision = max(self._transport.revision, found)
+        return found
 
     def state(self) -> CatalogState:
         """See CatalogStore."""
@@ -57,5 +59,6 @@ class RemoteCatalogStore:
         }
         try:
             self._transport.call("definitions/commit", values, changes=True)
+            self._transport.revision = max(self._transport.revision, revision + 1)
         finally:
             self._stamped = None

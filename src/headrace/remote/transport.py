@@ -17,7 +17,7 @@ from headrace.ids import new_id
 from headrace.progress import Progress, silent
 from headrace.wire import frames
 from headrace.wire.problems import error_from
-from headrace.wire.values import KEY_HEADER, MSGPACK, WIRE, pack, unpack
+from headrace.wire.values import KEY_HEADER, MSGPACK, REVISION_HEADER, WIRE, pack, unpack
 
 if TYPE_CHECKING:
     import httpx
@@ -47,6 +47,9 @@ class _AgainError(Exception):
 class Transport:
     """Speaks to the server at an address. Safe to use from many threads, and after a fork.
 
+    Attributes:
+        revision: the newest revision of the catalog that was seen; whichever worker answers has seen it too.
+
     Every call may be repeated: those that change something bear a name of their own, by which the server knows a repeat. So a
     cut connection, a proxy that sends a request twice or a server that restarts neither loses nor doubles anything.
 
@@ -67,6 +70,7 @@ class Transport:
         self._lock = threading.Lock()
         self._client: tuple[int, httpx.Client] | None = None
         self._greeted = False
+        self.revision = 0
 
     def call(self, verb: str, arguments: Mapping[str, Any], *, changes: bool = False) -> Any:
         """Ask for something that takes milliseconds; returns its plain values.
@@ -77,7 +81,7 @@ class Transport:
         Raises:
             HeadraceError: what the server refused it with; StorageError if there is no answer.
         """
-        body, headers = pack(arguments), {"Content-Type": MSGPACK, **self._named(verb, changes=changes)}
+        body, headers = pack(arguments), {"Content-Type": MSGPACK, **self._named(changes=changes)}
 
         def attempt() -> Any:
             response = self._http.post(f"{self._base}{_PREFIX}/{verb}", content=body, headers=headers)
@@ -100,7 +104,7 @@ class Transport:
         Raises:
             HeadraceError: what the server refused it with; StorageError if there is no answer.
         """
-        headers = {"Content-Type": frames.FRAMES, **self._named(verb, changes=changes)}
+        headers = {"Content-Type": frames.FRAMES, **self._named(changes=changes)}
 
         def attempt() -> tuple[Any, pa.Table | None]:
             parts = _request(arguments, table)
@@ -134,9 +138,10 @@ class Transport:
                 self._client = held = os.getpid(), httpx.Client(timeout=timeout, limits=limits, headers=agent)
         return held[1]
 
-    def _named(self, verb: str, *, changes: bool) -> dict[str, str]:
+    def _named(self, *, changes: bool) -> dict[str, str]:
         self._greet()
-        return {KEY_HEADER: f"{verb}-{new_id()}"} if changes else {}
+        seen = {REVISION_HEADER: str(self.revision)}
+        return {**seen, KEY_HEADER: new_id()} if changes else seen
 
     def _greet(self) -> None:
         """Make sure once that a server is there, and that it speaks what this release speaks."""

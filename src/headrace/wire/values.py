@@ -11,13 +11,15 @@ import msgpack
 from headrace.clock import from_micros, to_micros
 from headrace.errors import InvalidInputError
 
-__all__ = ["KEY_HEADER", "MSGPACK", "WIRE", "pack", "unpack"]
+__all__ = ["KEY_HEADER", "MSGPACK", "REVISION_HEADER", "WIRE", "pack", "unpack"]
 
 WIRE = 1
 """The number of what client and server speak to each other. It changes when one of them wouldn't understand the other."""
 MSGPACK = "application/msgpack"
 KEY_HEADER = "idempotency-key"
 """The header that names a request which changes something: one name is carried out once, however often it comes."""
+REVISION_HEADER = "headrace-revision"
+"""The header with the newest revision of the catalog that a client has seen: no worker answers it from an older one."""
 
 _MOMENT, _NAIVE, _DATE, _BIG, _OPAQUE, _VECTOR = 1, 2, 3, 4, 5, 6
 _EPOCH = date(1970, 1, 1)

@@ -137,6 +137,18 @@ def test_another_service_sees_an_apply_at_its_next_look_up(catalog, store):
     assert other.view("ranking").version == 2
 
 
+def test_what_somebody_has_seen_is_seen_though_the_stamp_does_not_tell(catalog, store, monkeypatch):
+    catalog.apply([USER])
+    other = Catalog(store, lambda: 0)
+    assert [entity.name for entity in other.entities()] == ["user"]
+    monkeypatch.setattr(type(store), "stamp", lambda _: 7)
+    other.entities()
+    catalog.apply([VIDEO])
+    assert [entity.name for entity in other.entities()] == ["user"]
+    other.reach(store.revision())
+    assert [entity.name for entity in other.entities()] == ["user", "video"]
+
+
 def test_look_ups_are_kept_while_nothing_changes(catalog):
     catalog.apply([RANKING])
     assert catalog.view("ranking") is catalog.view("ranking")

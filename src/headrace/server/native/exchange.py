@@ -24,7 +24,7 @@ from headrace.server.native.once import Once
 from headrace.server.schema import Content
 from headrace.settings import STATE_FOLDER
 from headrace.wire import frames
-from headrace.wire.values import KEY_HEADER, MSGPACK, pack, unpack
+from headrace.wire.values import KEY_HEADER, MSGPACK, REVISION_HEADER, pack, unpack
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,11 +84,12 @@ def quick(
     def task_of(call: Call) -> Task:
         if call.media_type != MSGPACK:
             raise _wrong_type(MSGPACK)
+        _reach(call)
         return Task(call.store, call.metrics, _arguments(unpack(call.body), wanted))
 
     def answer(call: Call) -> Reply:
         task = task_of(call)
-        found = _once(call, lambda: verb(task), repeatable=False) if changes else verb(task)
+        found = _once(call, verb.__name__, lambda: verb(task), repeatable=False) if changes else verb(task)
         return Reply(pack(found), media_type=MSGPACK)
 
     def answer_at_once(call: Call) -> Reply | None:
@@ -112,10 +113,11 @@ def work(verb: Callable[[Task], Answer], wanted: Wanted, *, changes: bool = Fals
     def answer(call: Call) -> Reply:
         if call.media_type != frames.FRAMES:
             raise _wrong_type(frames.FRAMES)
+        _reach(call)
         task = _task(call, wanted)
         done: Callable[[], Answer] = lambda: verb(task)  # noqa: E731 - one of two ways to do it
         if changes:
-            done = lambda: (_once(call, lambda: verb(task)[0], repeatable=repeatable), None)  # noqa: E731
+            done = lambda: (_once(call, verb.__name__, lambda: verb(task)[0], repeatable=repeatable), None)  # noqa: E731
         future = _pool().submit(done)
         wait((future,), AT_ONCE_SECONDS)
         if future.done():
@@ -126,17 +128,24 @@ def work(verb: Callable[[Task], Answer], wanted: Wanted, *, changes: bool = Fals
     return Operation(answer, takes=(Content(frames.FRAMES),), gives=(Content(frames.FRAMES),))
 
 
+def _reach(call: Call) -> None:
+    """See what the client has seen of the catalog, though another worker or machine may have told it."""
+    seen = call.headers.get(REVISION_HEADER, "")
+    if seen.isdecimal():
+        call.store.catalog.reach(int(seen))
+
+
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(WORKERS, "headrace-work")
 
 
-def _once(call: Call, done: Callable[[], Any], *, repeatable: bool) -> Any:
+def _once(call: Call, verb: str, done: Callable[[], Any], *, repeatable: bool) -> Any:
     name = call.headers.get(KEY_HEADER)
     if name is None:
         msg = f"a request that changes something must bear a name, in the header {KEY_HEADER}"
         raise BadRequestError(msg)
-    return _outcomes(call.store).carry_out(name, done, repeatable=repeatable)
+    return _outcomes(call.store).carry_out(f"{verb} {name}", done, repeatable=repeatable)
 
 
 @cache
