@@ -92,6 +92,8 @@ class Dispatcher:
         self._access = access
         self._pool = ThreadPoolExecutor(limits.threads, "headrace-server")
         self._busy = 0
+        self._receiving: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
         self._ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, count(1))
         self._store: Store | None = None
         self._paces = {item.path: Pace() for item in endpoints}
@@ -138,7 +140,16 @@ class Dispatcher:
     async def _flush_forever(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
+            self._end_slow_bodies()
             await asyncio.to_thread(self._access.flush)
+
+    def _end_slow_bodies(self) -> None:
+        """One look at all, now and then, costs less than a timer for each."""
+        since = time.monotonic() - self._limits.body_seconds
+        for task, began in list(self._receiving.items()):
+            if began < since and task not in self._late:
+                self._late.add(task)
+                task.cancel()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -215,12 +226,20 @@ class Dispatcher:
         return b"".join(pieces)
 
     async def _next(self, receive: Receive) -> MutableMapping[str, Any]:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the type checker: ASGI servers run an application in a task
+        self._receiving[task] = time.monotonic()
         try:
-            async with asyncio.timeout(self._limits.body_seconds):
-                message = await receive()
-        except TimeoutError as error:
+            message = await receive()
+        except asyncio.CancelledError:
+            if task not in self._late:
+                raise
+            self._late.discard(task)
+            task.uncancel()
             msg = f"no piece of the body came for {self._limits.body_seconds:g} s; send it again"
-            raise TooSlowError(msg) from error
+            raise TooSlowError(msg) from None
+        finally:
+            del self._receiving[task]
         if message["type"] == "http.disconnect":
             raise _Gone
         return message
