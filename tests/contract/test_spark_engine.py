@@ -149,6 +149,11 @@ def test_a_session_that_was_there_before_stays_when_the_engine_is_closed(spark_e
     assert spark_engine.cluster.session().range(3).count() == 3
 
 
+def test_a_session_on_another_master_is_not_taken_for_the_one_asked_for(spark_engine):
+    with pytest.raises(SettingsError, match=r"this process has a Spark session on 'local\[2,4\]', and can have only one"):
+        SparkEngine("spark://cluster:7077", DuckDBEngine()).cluster.session()
+
+
 def test_a_setting_that_is_no_engine_is_refused():
     with pytest.raises(SettingsError, match="'engine' is 'duckbd'; use 'duckdb', 'spark'"):
         SparkEngine("duckbd", DuckDBEngine())

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headrace.errors import HeadraceError, MissingExtraError, SettingsError, StorageError
 from headrace.ids import new_id
@@ -72,14 +72,19 @@ class SparkCluster:
         """The session of this process, made if need be.
 
         Raises:
-            SettingsError: there is no Java.
+            SettingsError: there is no Java, or the process has a session on another master.
             StorageError: the cluster can't be reached.
         """
         from pyspark.sql import SparkSession
 
         with self._lock:
             running = SparkSession.getActiveSession() or SparkSession._instantiatedSession  # noqa: SLF001
-            if running is not None and running.sparkContext._jsc is not None:  # noqa: SLF001 - the only way to see that it was stopped
+            context = getattr(running, "sparkContext", None)
+            if running is not None and context is None:
+                msg = "the Spark engine can't work through Spark Connect; use a session of its own: engine = 'spark://host:7077'"
+                raise SettingsError(msg)
+            if running is not None and context is not None and context._jsc is not None:  # noqa: SLF001 - the only way to see that it was stopped
+                self._refuse_other(context.master)
                 return running
             self._made = self._make()
             return self._made
@@ -121,6 +126,14 @@ class SparkCluster:
             self._made.stop()
             self._made = None
 
+    def _refuse_other(self, master: str) -> None:
+        if self._master != "spark" and master not in (self._master, _retrying(self._master)):
+            msg = (
+                f"setting 'engine' is {self._master!r}, but this process has a Spark session on {master!r}, and can have only "
+                "one; stop it, or say engine = 'spark' to use it"
+            )
+            raise SettingsError(msg)
+
     def _make(self) -> SparkSession:
         from pyspark.sql import SparkSession
 
@@ -134,30 +147,31 @@ class SparkCluster:
             builder = builder.master(_retrying(self._master))
         with _failures(), _quiet():
             session = builder.getOrCreate()
-        if local and "PYSPARK_PYTHON" not in os.environ:
-            session.sparkContext.pythonExec = sys.executable
+        if local:
+            session.sparkContext.setLogLevel("ERROR")
+            session.sparkContext.pythonExec = os.environ.get("PYSPARK_PYTHON", sys.executable)
         return session
 
     def _watch(
         self, session: SparkSession, group: str, work: Future[Sequence[Any]], progress: Callable[[int, int], None]
     ) -> Sequence[Any]:
-        started, told = time.monotonic(), (0, 1)
+        alive, told = time.monotonic(), (0, 1)
         while True:
             wait([work], _POLL_SECONDS)
             if work.done():
                 progress(told[1], told[1])  # stages that turned out not to be needed are never done
                 return work.result()
-            done, active, known = _tasks(session, group)
-            if done + active == 0 and known and time.monotonic() - started > self._start_seconds:
+            found = _tasks(session, group)
+            if found.active or not found.waiting:
+                alive = time.monotonic()
+            if time.monotonic() - alive > self._start_seconds:
                 msg = (
                     f"the Spark cluster {self._master} has given no executor within {self._start_seconds:.0f} s; "
                     "see whether its workers are up and have free cores and memory"
                 )
                 raise StorageError(msg)
-            if done + active:
-                started = time.monotonic()
-            if known and (done, known) != told:
-                told = done, known
+            if found.known and (found.done, found.known) != told:
+                told = found.done, found.known
                 progress(*told)
 
 
@@ -172,15 +186,26 @@ def _fetched(frame: DataFrame) -> Sequence[Any]:
         kept.unpersist()
 
 
-def _tasks(session: SparkSession, group: str) -> tuple[int, int, int]:
-    """How many tasks of a job group are done, run, and are known of."""
+class _Tasks(NamedTuple):
+    """How many tasks of a job group are done, run, and are known of; and whether a job waits for some."""
+
+    done: int
+    active: int
+    known: int
+    waiting: bool
+
+
+def _tasks(session: SparkSession, group: str) -> _Tasks:
     tracker = session.sparkContext.statusTracker()
     jobs = [job for number in tracker.getJobIdsForGroup(group) if (job := tracker.getJobInfo(number)) is not None]
-    stages = [
-        stage for number in {s for job in jobs for s in job.stageIds} if (stage := tracker.getStageInfo(number)) is not None
-    ]
-    done, active = sum(stage.numCompletedTasks for stage in stages), sum(stage.numActiveTasks for stage in stages)
-    return done, active, sum(stage.numTasks for stage in stages)
+    numbers = {number for job in jobs for number in job.stageIds}
+    stages = [stage for number in numbers if (stage := tracker.getStageInfo(number)) is not None]
+    return _Tasks(
+        sum(stage.numCompletedTasks for stage in stages),
+        sum(stage.numActiveTasks for stage in stages),
+        sum(stage.numTasks for stage in stages),
+        any(job.status == "RUNNING" for job in jobs),
+    )
 
 
 def _retrying(master: str) -> str:
