@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import cast
 
+from headrace.online.garbage import uncollected
 from headrace.online.redis_client import Command, RedisClient, command, evaluate
 from headrace.online.redis_layout import Layout, entry, frames_of, new_generation, not_ours, to_biased
 from headrace.online.redis_scripts import BEGIN, COMMIT, SWAP, WRITE
@@ -66,8 +67,9 @@ class RedisWriter:
         tasks = [_Task(delta) for delta in deltas]
         self._begin(tasks)
         self._write([task for task in tasks if task.outcome is None])
-        for task in tasks:
-            self._merge_grown(task)
+        with uncollected():
+            for task in tasks:
+                self._merge_grown(task)
         self._commit([task for task in tasks if task.outcome is None])
         return [cast("Outcome", task.outcome) for task in tasks]
 

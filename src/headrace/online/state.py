@@ -15,6 +15,7 @@ from headrace.definitions.group import FeatureGroup
 from headrace.kernel.inputs import group_inputs
 from headrace.kernel.tiles import INEXACT, Argument, Rows, State, Tiles
 from headrace.online.codec import KeyCodec, pack, packer, unpack
+from headrace.online.garbage import uncollected
 from headrace.online.records import RecordReader, collect_records, merge_records
 from headrace.online.store import Merge, Stored
 
@@ -87,9 +88,10 @@ class GroupState:
         arguments = {item.argument: _argument(rows[item.argument]) for item in self.inputs.features if item.argument is not None}
         conditions = {item.where: _booleans(rows[item.where]) for item in self.inputs.features if item.where is not None}
         events = Rows(numbers, times, offsets, partitions, arguments, conditions)
-        states = self._tiles.collect(events, len(names), now)
         pack = packer()
-        return {name: pack(state) for name, state in zip(names, states, strict=True) if state is not None}
+        with uncollected():
+            states = self._tiles.collect(events, len(names), now)
+            return {name: pack(state) for name, state in zip(names, states, strict=True) if state is not None}
 
     def merge(self, now: int) -> Merge:
         """Joins changes to a stored state, and drops what no read at or after `now` (microseconds) can need."""
