@@ -300,6 +300,15 @@ def test_a_flushed_redis_is_rebuilt_without_counting_twice(tmp_path):
         store.close()
 
 
+def test_what_comes_after_something_forgotten_is_refused(url, opened):
+    store = opened(url)
+    store.apply([delta(0, 9, {b"k": token(1)})])
+    for node in store._client.masters():
+        node.exchange(b"*1\r\n$8\r\nFLUSHALL\r\n")
+    assert store.apply([delta(10, 19, {b"k": token(2)})]) == ["overlaps"]
+    assert store.groups() == [], "half of the rows would look like all of them"
+
+
 # who is killed, or wakes up late
 
 

@@ -47,7 +47,7 @@ class EmbeddedOnlineStore:
         self._environment.close()
 
     def apply(self, deltas: Sequence[Delta]) -> list[Outcome]:
-        """Merge each delta that is wholly newer than what its partition has applied, in one durable transaction."""
+        """Merge each delta that follows what its partition has applied, in one durable transaction."""
         return self._environment.write(lambda transaction: [_apply(transaction, delta) for delta in deltas])
 
     def read(self, requests: Sequence[tuple[str, Sequence[bytes | None]]]) -> list[list[Stored]]:
@@ -217,10 +217,10 @@ def _apply(transaction: Any, delta: Delta) -> Outcome:
     meta = _load_meta(transaction, name)
     if delta.generation is not None and not meta["number"]:  # another backfill took its place, or it is current by now
         return "overlaps"
-    applied = meta["applied"].get(delta.partition)
-    if applied is not None and delta.last <= applied:
+    applied = meta["applied"].get(delta.partition, -1)
+    if delta.last <= applied:
         return "skipped"
-    if applied is not None and delta.first <= applied:
+    if delta.first != applied + 1:
         return "overlaps"
     number = meta["number"] or _take_number(transaction)
     meta["count"] += _merge(transaction, DATA + number, delta, empty=meta["count"] == 0)

@@ -68,13 +68,14 @@ end
 BEGIN = Script.of(
     _BELOW
     + """
--- KEYS: hash, pointer. ARGV: generation or '', a name for a new one, partition, first, last.
+-- KEYS: hash, pointer. ARGV: generation or '', a name for a new one, partition, first, last, and the offset before the first.
 local generation, partition, first, last = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
 if generation ~= '' then
   if redis.call('HGET', KEYS[1], 'building') ~= generation then return {'overlaps', '', '0'} end
 else
   generation = redis.call('GET', KEYS[2])
   if not generation then
+    if ARGV[6] ~= '-1' then return {'overlaps', '', '0'} end -- what came before has been forgotten
     generation = ARGV[2]
     redis.call('SET', KEYS[2], generation)
     redis.call('HSET', KEYS[1], generation .. ':count', '0')
@@ -84,7 +85,7 @@ local field, range = generation .. ':begun:' .. partition, first .. ':' .. last
 local applied = redis.call('HGET', KEYS[1], generation .. ':applied:' .. partition)
 local begun = redis.call('HGET', KEYS[1], field)
 if applied and not below(applied, last) then return {'skipped', generation, '0'} end
-if begun and begun ~= range or not begun and applied and not below(applied, first) then return {'overlaps', generation, '0'} end
+if begun and begun ~= range or (applied or '-1') ~= ARGV[6] then return {'overlaps', generation, '0'} end
 redis.call('HSET', KEYS[1], field, range)
 return {'begun', generation, redis.call('HGET', KEYS[1], generation .. ':count') or '0'}
 """

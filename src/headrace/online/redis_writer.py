@@ -79,7 +79,7 @@ class RedisWriter:
             delta, layout = task.delta, self._layout
             commands.append(command(b"SADD", layout.groups, delta.group.encode()))
             keys = [layout.about(delta.group), layout.pointer(delta.group)]
-            wanted = (delta.generation or "", new_generation(), delta.partition, delta.first, delta.last)
+            wanted = (delta.generation or "", new_generation(), delta.partition, delta.first, delta.last, delta.first - 1)
             commands.append(evaluate(BEGIN, keys, *wanted))
         for task, (outcome, generation, count) in zip(tasks, self._client.run(commands)[1::2], strict=True):
             task.outcome = None if outcome == b"begun" else outcome.decode()

@@ -87,8 +87,9 @@ class OnlineStore(Protocol):
     def apply(self, deltas: Sequence[Delta]) -> list[Outcome]:
         """Apply deltas, durably; each key takes each delta once however often it is repeated, by whomever.
 
-        A delta wholly newer than its partition's applied offset is merged, one wholly applied before is skipped; one that
-        overlaps with what was applied, or isn't what was begun, is refused: the caller asks for the status and cuts it there.
+        A delta that follows its partition's applied offset (-1 at first) is merged, one wholly applied before is skipped; one
+        that overlaps with what was applied, leaves a gap after it (the store may have forgotten what it had), or isn't what was
+        begun, is refused: the caller asks for the status and begins there.
         A store with transactions applies all deltas in one atomic step; another may be cut off between keys, and says so in
         GroupStatus.begun.
         """

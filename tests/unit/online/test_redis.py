@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from itertools import count, permutations
+from itertools import permutations
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,7 +22,6 @@ from unit.online.rows import SECOND, event_group, record_group, table
 NOW = 1_000 * SECOND
 STATE = GroupState(record_group("x", "s"))
 KEY = STATE.key([1])
-OFFSETS = count()
 
 
 @pytest.fixture
@@ -44,8 +43,9 @@ def record(time, offset, partition, x):
 
 
 def put(store, row, *, due=NOW, group="g:1"):
-    """One row, as a delta of its partition at an offset of its own: the order of arrival is the row's."""
-    changes, position = STATE.changes(table(STATE, [row]), due), next(OFFSETS)
+    """One row, as the next delta of its partition: its own offset is only its place in the order of arrival."""
+    changes = STATE.changes(table(STATE, [row]), due)
+    position = store.status(group).applied.get(row["partition"], -1) + 1
     delta = Delta(group, row["partition"], position, position, changes, row["time"], STATE.merge(due), due=due)
     assert store.apply([delta]) == ["applied"]
 
@@ -101,8 +101,7 @@ def test_many_records_that_must_be_merged_are_merged(store):
 
 def test_keys_are_forgotten_when_nobody_writes_them(store):
     state = GroupState(event_group())
-    for key, keep in ((b"brief", 300_000), (b"long", 60 * SECOND), (b"ever", None)):
-        position = next(OFFSETS)
+    for position, (key, keep) in enumerate([(b"brief", 300_000), (b"long", 60 * SECOND), (b"ever", None)]):
         store.apply([Delta("g:1", 0, position, position, {key: b"a"}, 0, state.merge(NOW), keep=keep)])
     assert store.read([("g:1", [b"brief", b"long", b"ever"])]) == [[b"a", b"a", b"a"]]
     time.sleep(0.4)
