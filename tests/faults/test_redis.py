@@ -82,6 +82,25 @@ def test_a_wrong_password_is_told_at_once(opened):
         assert store.apply([delta(0, 0, {b"k": token(1)})]) == ["applied"]
 
 
+def test_the_rights_that_the_manual_names_are_enough(opened):
+    rights = ["~hr:*", "+@read", "+@write", "+@scripting", "+@connection", "+info"]
+    with RedisServer() as server:
+        with redis.Redis(port=server.port) as admin:
+            admin.execute_command("ACL", "SETUSER", "writer", "on", ">word", *rights)
+            admin.execute_command("ACL", "SETUSER", "reader", "on", ">word", "~hr:*", "+@read", "+@connection", "+info")
+        store, reader = (opened(f"redis://{name}:word@127.0.0.1:{server.port}/0") for name in ("writer", "reader"))
+        for step in range(12):
+            assert store.apply([delta(step, step, {b"k": token(step)})]) == ["applied"]
+        name = store.build(GROUP)
+        store.apply([delta(0, 11, {b"k": token(1)}, generation=name)])
+        assert store.flip(GROUP, name)
+        assert read(store, [b"k"]) == [token(1)]
+        with pytest.raises(StorageError, match="doesn't let this user do so"):
+            reader.apply([delta(12, 12, {b"k": token(2)})])
+        store.drop(GROUP)
+        assert store.groups() == []
+
+
 def test_tls_is_spoken_and_an_unknown_certificate_refused(opened, tmp_path):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
