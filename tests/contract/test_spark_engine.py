@@ -119,10 +119,10 @@ def test_large_answers_come_in_pieces(spark_engine, lake, monkeypatch):
     assert SparkEngine("spark", local).read(queries, "ts", read).equals(local.read(queries, "ts", read))
 
 
-def test_workers_read_a_bucket(spark_engine, bucket, s3_server):
+def test_workers_read_a_bucket(spark_engine, bucket, s3_server, tmp_path):
     """The settings stand in the URL: the workers were started before the environment knew them."""
     query = urlencode({name.lower().removeprefix("aws_"): value for name, value in s3_server.environment.items()})
-    snapshot, local = hot_table(DeltaLake(f"{bucket}/lake?{query}"), 300), DuckDBEngine()
+    snapshot, local = hot_table(DeltaLake(f"{bucket}/lake?{query}", cache=tmp_path / "copies"), 300), DuckDBEngine()
     queries = asked([10**9] * 10, user=pa.array(range(10)))
     read = GroupRead(TASTE, ["plays", "film"], snapshot, {"user": "user"})
     found = SparkEngine("spark", local).read(queries, "ts", read)

@@ -33,10 +33,17 @@ class FileCache:
     """A folder of copies; the least recently fetched go when the disk gets full. Processes may share it.
 
     Attributes:
-        folder: made when first used.
+        given: the folder; empty: `headrace/lake` in the folder for caches of whoever fetches. Another machine has that elsewhere.
     """
 
-    folder: Path
+    given: str | Path = ""
+
+    @property
+    def folder(self) -> Path:
+        """Where the copies are on this machine; made when first used."""
+        if self.given:
+            return Path(self.given)
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace" / "lake"
 
     def fetch(self, store: ObjectStore, files: Mapping[str, str]) -> Sequence[str]:
         """Copies of Parquet files.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC
@@ -54,7 +53,7 @@ class DeltaLake:
     """
 
     def __init__(self, root: str | Path, clock: Clock = system_clock, cache: str | Path = "") -> None:
-        self.place = _place(root, Path(cache) if cache else _cache())
+        self.place = _place(root, FileCache(cache))
         self._clock = clock
         self._tables: dict[str, DeltaLakeTable] = {}
         self._frames = KeptFrames(self.place.under("frames"))
@@ -287,10 +286,10 @@ def _batch(batch_id: str) -> str:
     return f"batch/{batch_id}"
 
 
-def _place(root: str | Path, cache: Path) -> Place:
+def _place(root: str | Path, cache: FileCache) -> Place:
     url = urlsplit(str(root))
     if url.scheme in SCHEMES:
-        return Bucket.at(str(root), FileCache(cache))
+        return Bucket.at(str(root), cache)
     if url.scheme == "file":
         return Folder(Path(unquote(url.path)).resolve())
     if "://" in str(root):
@@ -300,7 +299,3 @@ def _place(root: str | Path, cache: Path) -> Place:
         )
         raise SettingsError(msg)
     return Folder(Path(root).resolve())
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headrace" / "lake"
