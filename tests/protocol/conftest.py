@@ -19,7 +19,7 @@ shop = hr.Entity("shop", keys={"shop": "string"})
 stay = hr.Entity("stay", keys={"driver_id": "int64", "shop": "string"})
 day = hr.Entity("day", keys={"day": "date"})
 facts = {"conv": "float64", "trips": "int64", "ok": "bool", "name": "string", "blob": "bytes", "seen": "timestamp",
-         "born": "date", "f32": "float32"}
+         "born": "date", "f32": "float32", "emb": "vector[2]"}
 drivers = hr.TableSource("drivers", timestamp="event_timestamp", stream="drivers",
                          schema={"driver_id": "int64", **facts, "event_timestamp": "timestamp"})
 shops = hr.TableSource("shops", timestamp="event_timestamp", stream="shops",
@@ -52,11 +52,11 @@ by_day = hr.FeatureView("by_day", features=[days])
 
 DRIVERS = [
     {"driver_id": 1, "conv": 2.5, "trips": 2**53 + 1, "ok": True, "name": "a", "blob": b"\x00\xff", "seen": T, "born": T.date(),
-     "f32": 0.5, "event_timestamp": T},
+     "f32": 0.5, "emb": [0.5, -1.0], "event_timestamp": T},
     {"driver_id": 2, "conv": None, "trips": 7, "ok": False, "name": 'ü"', "blob": b"x", "seen": T, "born": None,
-     "f32": None, "event_timestamp": T + dt.timedelta(seconds=1)},
+     "f32": None, "emb": None, "event_timestamp": T + dt.timedelta(seconds=1)},
     {"driver_id": 3, "conv": float("nan"), "trips": -(2**63), "ok": None, "name": "", "blob": b"", "seen": T, "born": T.date(),
-     "f32": float("-inf"), "event_timestamp": T},
+     "f32": float("-inf"), "emb": [0.0, 2.0], "event_timestamp": T},
 ]  # fmt: skip
 SHOPS = [{"shop": "x", "conv": 9.0, "size": 3, "event_timestamp": T}, {"shop": "y", "conv": 8.0, "size": 4, "event_timestamp": T}]
 RIDES = [

@@ -192,3 +192,22 @@ def test_a_push_is_online_at_once_and_one_offline_after_materialization(own_url)
     assert accepted.status_code in (202, 409)
     assert ask(own_url, "/materialize-incremental?force=true", {"end_ts": "2026-01-03T00:00:00"}).json() is None
     assert size("q") == [6]
+
+
+def test_a_vector_is_a_list_of_numbers(url):
+    found = ask(url, "/get-online-features", {"features": ["driver_stats:emb"], "entities": {"driver_id": [1, 2]}}).json()
+    assert columns(found)["emb"]["values"] == [[0.5, -1.0], None]
+
+
+def test_a_header_allows_old_answers(own_url):
+    def size(**headers):
+        body = {"features": ["shop_stats:size"], "entities": {"shop": ["x"]}}
+        answer = httpx.post(f"{own_url}/get-online-features", json=body, headers=headers, timeout=60)
+        return columns(answer.json())["size"]["values"] if answer.status_code == 200 else answer.status_code
+
+    assert size(**{"x-max-staleness": "3600"}) == [3]
+    frame = {"shop": ["x"], "conv": [1.0], "size": [6], "event_timestamp": ["2026-01-02T00:00:00"]}
+    assert ask(own_url, "/push", {"push_source_name": "shops", "df": frame}).status_code == 200
+    assert size(**{"x-max-staleness": "3600"}) == [3]
+    assert size() == [6]
+    assert size(**{"x-max-staleness": "long"}) == 422

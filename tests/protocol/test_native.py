@@ -46,6 +46,7 @@ def test_every_type_has_a_form_in_json(url):
         "seen": [T, T, T],
         "born": ["2026-01-01", None, "2026-01-01"],
         "f32": [0.5, None, "-Infinity"],
+        "emb": [[0.5, -1.0], None, [0.0, 2.0]],
         "fares": [[1.5, "Infinity"], None, None],
         "shops": [["x", "x"], None, None],
         "first_at": [T, None, None],
@@ -176,6 +177,7 @@ def test_pushed_rows_are_online_at_once_in_every_form(own_url):
         "source": "rides",
         "rows": 1,
         "repeats": 1,
+        "quarantined": 0,
     }
     columns = {name: [value, value] for name, value in rides.items()}
     assert push(source="rides", columns={**columns, "ride": ["n2", "n3"]}).json()["rows"] == 2

@@ -177,9 +177,10 @@ class Lookup:
         plan = self._plans.get(view.id) or self._plan(view.id, view)
         return self._read(view, plan, entities, at, sample, checked_staleness(max_staleness))
 
-    def read_made(self, view: ViewVersion, entities: Mapping[str, Any]) -> OnlineFeatures:
+    def read_made(self, view: ViewVersion, entities: Mapping[str, Any], max_staleness: float | None = None) -> OnlineFeatures:
         """As `read`, for a view that no catalog holds, made of group versions. Its id must name what it reads."""
-        return self._read(view, self._plans.get(view.id) or self._plan(view.id, view), entities, None, 0.0)
+        plan = self._plans.get(view.id) or self._plan(view.id, view)
+        return self._read(view, plan, entities, None, 0.0, checked_staleness(max_staleness))
 
     def read_at_once(
         self,

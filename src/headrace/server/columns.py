@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from headrace.clock import isoformat
 from headrace.definitions.plain import plain
-from headrace.definitions.schema import is_float, item_type
+from headrace.definitions.schema import is_float, item_type, vector_size
 
-__all__ = ["Shape", "dump_times", "dumps", "json_column"]
+__all__ = ["Shape", "dump_times", "dumps", "json_column", "written_once"]
+
+L = TypeVar("L", bound=Sequence[Any])
 
 _TIMES = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 
@@ -28,7 +30,7 @@ class Shape:
     def __init__(self, kinds: Mapping[str, str]) -> None:
         self._kinds = kinds
         self._floats = [name for name, kind in kinds.items() if is_float(kind)]
-        self._others = any(not kind or is_float(item_type(kind) or "") for kind in kinds.values())
+        self._others = any(map(_is_made_plain, kinds.values()))
 
     def columns(self, columns: Mapping[str, Sequence[Any]]) -> Mapping[str, Any]:
         """The columns, so that `dumps` writes them right."""
@@ -61,9 +63,24 @@ def json_column(column: Sequence[Any], kind: str) -> Any:
     """A column of a type, so that `dumps` writes it right."""
     if is_float(kind):
         return column if _all_finite(column) else [plain(value) for value in column]
-    if not kind or is_float(item_type(kind) or ""):
-        return plain(column)
-    return column
+    return plain(column) if _is_made_plain(kind) else column
+
+
+def written_once(columns: Mapping[str, L], write: Callable[[L], bytes]) -> dict[str, orjson.Fragment]:
+    """Columns as JSON text, those that are one and the same list written once: the features of a group share theirs."""
+    written: dict[int, orjson.Fragment] = {}
+    found = {}
+    for name, column in columns.items():
+        fragment = written.get(id(column))
+        if fragment is None:
+            fragment = written[id(column)] = orjson.Fragment(write(column))
+        found[name] = fragment
+    return found
+
+
+def _is_made_plain(kind: str) -> bool:
+    """Whether values of a type may be what orjson can't write: vectors, lists of floats, what has no declared type."""
+    return not kind or vector_size(kind) is not None or is_float(item_type(kind) or "")
 
 
 def _all_finite(column: Sequence[Any]) -> bool:

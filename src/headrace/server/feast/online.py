@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 
 from headrace.definitions.schema import item_type
+from headrace.errors import InvalidInputError
 from headrace.features.lookup import Lookup, OnlineFeatures
 from headrace.features.values import PRESENT
-from headrace.server.columns import dump_times, dumps, json_column
+from headrace.server.columns import dump_times, dumps, json_column, written_once
 from headrace.server.endpoint import Operation
 from headrace.server.feast.bodies import read_body, require_lists, require_texts
 from headrace.server.feast.errors import unusable
@@ -47,7 +48,11 @@ _selections: dict[Any, Selection] = {}
 
 
 def _get_online_features(call: Call) -> Reply:
-    """The values now of features or of a feature service, column by column, join keys first. Feast's protocol."""
+    """The values now of features or of a feature service, column by column, join keys first. Feast's protocol.
+
+    The header `X-Max-Staleness` says how old, in seconds, the states behind the answer may be; then the server may answer from
+    memory.
+    """
     asked, selection, entities = _request(call)
     found = [_read(call, part, entities) for part in selection.parts]
     return _rendered(call, asked, selection, entities, found)
@@ -60,7 +65,7 @@ def _at_once(call: Call) -> Reply | None:
     if len(selection.parts) != 1 or not isinstance(lookup, Lookup):
         return None
     part = selection.parts[0]
-    found = lookup.read_at_once(part.view, entities, 0.0 if part.made else None)
+    found = lookup.read_at_once(part.view, entities, 0.0 if part.made else None, _staleness(call))
     return None if found is None else _rendered(call, asked, selection, entities, [found])
 
 
@@ -106,8 +111,18 @@ def _selected(call: Call, asked: Mapping[str, Any]) -> Selection:
 def _read(call: Call, part: Part, entities: Mapping[str, Any]) -> OnlineFeatures:
     lookup = call.store.lookup
     if part.made and isinstance(lookup, Lookup):
-        return lookup.read_made(part.view, entities)
-    return lookup.read(part.view.id, entities)
+        return lookup.read_made(part.view, entities, _staleness(call))
+    return lookup.read(part.view.id, entities, max_staleness=_staleness(call))
+
+
+def _staleness(call: Call) -> float | None:
+    """What the header X-Max-Staleness allows, in seconds: Feast's bodies have no place for it. Raises InvalidInputError."""
+    text = call.headers.get("x-max-staleness")
+    try:
+        return None if text is None else float(text)
+    except ValueError as error:
+        msg = f"X-Max-Staleness is a number of seconds, for example 0.5, not {text!r}"
+        raise InvalidInputError(msg) from error
 
 
 def _rendered(
@@ -133,24 +148,14 @@ def _key_column(column: list[Any], kind: str) -> dict[str, Any]:
 
 
 def _columns(part: Part, answer: OnlineFeatures) -> dict[str, dict[str, Any]]:
-    written: dict[int, orjson.Fragment] = {}
-    columns = {}
     right = part.shape.columns(answer.values)
+    statuses, moments = written_once(answer.statuses, orjson.dumps), written_once(answer.times, dump_times)
+    columns = {}
     for column in part.columns:
-        times = answer.times[column.place]
-        moments = written.get(id(times))
-        if moments is None:
-            moments = written[id(times)] = _moments(times)
-        values = right[column.place]
-        if column.is_time:
-            values = [_seconds(value) for value in values]
-        columns[column.name] = {"values": values, "statuses": answer.statuses[column.place], "event_timestamps": moments}
+        place = column.place
+        values = [_seconds(value) for value in right[place]] if column.is_time else right[place]
+        columns[column.name] = {"values": values, "statuses": statuses[place], "event_timestamps": moments[place]}
     return columns
-
-
-def _moments(times: Sequence[int | None]) -> orjson.Fragment:
-    """The moments of a group's rows, written once for all its features."""
-    return orjson.Fragment(dump_times(times))
 
 
 def _values(column: list[Any], kind: str) -> Any:

@@ -11,7 +11,7 @@ from headrace.clock import isoformat
 from headrace.definitions.plain import parse_time, reader_of
 from headrace.definitions.version import ViewVersion
 from headrace.features.lookup import Lookup, OnlineFeatures
-from headrace.server.columns import Shape, dumps
+from headrace.server.columns import Shape, dumps, written_once
 from headrace.server.endpoint import Operation
 from headrace.server.http import Call, Reply
 from headrace.server.schema import Content, Field, Record
@@ -106,9 +106,12 @@ def _rendered(call: Call, found: OnlineFeatures, asked: Mapping[str, Any]) -> Re
         "values": shape[1].columns(found.values),
     }
     if asked["statuses"]:
-        answer["statuses"] = found.statuses
+        answer["statuses"] = written_once(found.statuses, orjson.dumps)
     if asked["ages"]:
-        answer["ages"] = _ages(found)
+        at = found.at
+        answer["ages"] = written_once(
+            found.times, lambda times: orjson.dumps([None if time is None else (at - time) / 1e6 for time in times])
+        )
     return Reply(dumps(answer))
 
 
@@ -120,19 +123,6 @@ def _keep_shape(found: OnlineFeatures) -> tuple[Shape, Shape]:
         _shapes.clear()
     _shapes[found.view] = shape
     return shape
-
-
-def _ages(found: OnlineFeatures) -> dict[str, orjson.Fragment]:
-    """Ages by feature, the features of a group written once."""
-    written: dict[int, orjson.Fragment] = {}
-    ages = {}
-    for name, times in found.times.items():
-        fragment = written.get(id(times))
-        if fragment is None:
-            column = [None if time is None else (found.at - time) / 1e6 for time in times]
-            fragment = written[id(times)] = orjson.Fragment(orjson.dumps(column))
-        ages[name] = fragment
-    return ages
 
 
 ONLINE = Operation(_online, takes=(Content(record=_ASKED),), gives=(Content(record=_GIVEN),), quick=_online_at_once)
