@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -155,6 +157,22 @@ def test_workers_of_a_server_know_a_repeat_that_another_one_did(project):
         assert counted(store) == [8, 8]
 
 
+def test_a_forked_child_has_connections_of_its_own(project):
+    with HeadraceServer(project) as server, hr.connect(server.url) as store:
+        store.push("ratings", ROWS)
+        asked = lambda: [store.online_features("ranking", {"user_id": 1}, at=LATER).values["n"] for _ in range(50)]
+        asked()
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # a thread of the test's listens to the server; the child needs none
+            child = os.fork()
+        if child == 0:
+            os._exit(0 if asked() == [[1]] * 50 else 1)
+        assert asked() == [[1]] * 50
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_a_server_that_is_not_there_is_named():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -246,3 +264,13 @@ def test_whichever_worker_answers_has_seen_what_the_client_applied(tmp_path, pos
             with hr.connect(server.url) as other:  # over a connection of its own, perhaps to the other worker
                 other.catalog.store._transport.revision = store.catalog.store.revision()
                 assert other.online_features(f"v{number}", {"user_id": 1}, at=LATER).values["n"] == [1]
+
+
+def test_a_frame_larger_than_the_server_takes_is_told(project):
+    large = pd.DataFrame({"user_id": range(400_000), "stars": 1.0, "at": [AT] * 400_000})
+    with HeadraceServer(project, "--max-body-mb", "1") as server, hr.connect(server.url) as store:
+        for verb in (store.write, store.push):
+            with pytest.raises(hr.InvalidInputError, match="larger than 1,048,576 bytes; send less at once"):
+                verb("ratings", large)
+        assert store.push("ratings", ROWS).rows == 2
+        assert counted(store) == [1, 1]

@@ -121,7 +121,9 @@ def work(verb: Callable[[Task], Answer], wanted: Wanted, *, changes: bool = Fals
         future = _pool().submit(done)
         wait((future,), AT_ONCE_SECONDS)
         if future.done():
-            return Reply(_parts(future.result()), media_type=frames.FRAMES)
+            result, table = future.result()
+            body = frames.part(frames.RESULT, pack(result)) if table is None else _parts((result, table))
+            return Reply(body, media_type=frames.FRAMES)
         return Reply(_told(future, task, call.request_id), media_type=frames.FRAMES)
 
     answer.__doc__ = verb.__doc__
