@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import os
@@ -129,6 +130,7 @@ class Dispatcher:
             return
         self._metrics.watch(self._store)
         flushing = asyncio.create_task(self._flush_forever())
+        self._pool.submit(_warm, self._store)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         flushing.cancel()
@@ -299,6 +301,12 @@ class Dispatcher:
             work()
         except Exception:
             log.exception("what request %s left to be done failed", request_id)
+
+
+def _warm(store: Store) -> None:
+    """Open what features need while nobody waits for it; a store that is down is told to whoever asks it."""
+    with contextlib.suppress(HeadraceError):
+        _ = store.lookup
 
 
 def _following(pieces: Iterator[bytes]) -> bytes | None:
