@@ -128,24 +128,26 @@ WRITE = Script.of(
 -- KEYS: [hash,] keys. ARGV: field or '', begun, partition and last as in a header, milliseconds to keep or '', now or '',
 -- '1' if most keys are likely to be new, then a change for each key.
 -- Returns a letter for each key: n new, o old, g old and grown, x not ours; false if the delta isn't begun (any more).
-local get, sub, byte, number = 'GET', string.sub, string.byte, struct.unpack
-local fenced = ARGV[1] ~= ''
-if fenced and redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return false end
+local call, pcall, keys, given = redis.call, redis.pcall, KEYS, ARGV
+local sub, byte, char, number = string.sub, string.byte, string.char, struct.unpack
+local fenced = given[1] ~= ''
+if fenced and call('HGET', keys[1], given[1]) ~= given[2] then return false end
 local skip = fenced and 1 or 0
-local partition, last, keep, now, fresh = sub(ARGV[3], 1, 4), sub(ARGV[3], 5), ARGV[4], ARGV[5], ARGV[6] == '1'
+local partition, last, keep, now, fresh = sub(given[3], 1, 4), sub(given[3], 5), given[4], given[5], given[6] == '1'
 local last_high, last_low = number('>I4I4', last)
 local now_high, now_low
 if now ~= '' then now_high, now_low = number('>i4I4', now) end
-local created = '\\193' .. ARGV[3]
+local own = given[3] -- the header of a key that no other partition has reached
+local created = '\\193' .. own
 local MOST = {most}
 
 local function set(key, value)
-  if keep == '' then redis.call('SET', key, value) else redis.call('SET', key, value, 'PX', keep) end
+  if keep == '' then call('SET', key, value) else call('SET', key, value, 'PX', keep) end
 end
 
 local function set_new(key, value)
-  if keep == '' then return redis.call('SET', key, value, 'NX') end
-  return redis.call('SET', key, value, 'NX', 'PX', keep)
+  if keep == '' then return call('SET', key, value, 'NX') end
+  return call('SET', key, value, 'NX', 'PX', keep)
 end
 
 local function compare(a, at_a, b, at_b) -- signed 64 bits
@@ -156,9 +158,9 @@ local function compare(a, at_a, b, at_b) -- signed 64 bits
   return 0
 end
 
--- One of two records with the lower of both oldest, by timestamp, arrival, partition; nil unless both hold by now and each is
--- alone in its state. Their heads are of fixed width.
-local function newer(change, stored, at)
+-- One of two records after a header, with the lower of both oldest, by timestamp, arrival, partition; nil unless both hold by now
+-- and each is alone in its state. Their heads are of fixed width.
+local function newer(header, change, stored, at)
   if byte(stored, at + 35) ~= 192 or byte(change, 36) ~= 192 then return nil end
   local high, low = number('>i4I4', change, 14)
   local other_high, other_low = number('>i4I4', stored, at + 13)
@@ -169,8 +171,8 @@ local function newer(change, stored, at)
   if order == 0 then order = compare(change, 23, stored, at + 22) end
   if order == 0 then order = number('>i4', change, 32) - number('>i4', stored, at + 31) end
   local older = compare(change, 5, stored, at + 4) < 0 and sub(change, 5, 12) or sub(stored, at + 4, at + 11)
-  if order > 0 then return sub(change, 1, 4) .. older .. sub(change, 13) end
-  return sub(stored, at, at + 3) .. older .. sub(stored, at + 12)
+  if order > 0 then return header .. sub(change, 1, 4) .. older .. sub(change, 13) end
+  return header .. sub(stored, at, at + 3) .. older .. sub(stored, at + 12)
 end
 
 local function framed(text)
@@ -178,7 +180,7 @@ local function framed(text)
 end
 
 local function write(key, change)
-  local stored = redis.pcall(get, key)
+  local stored = pcall('GET', key)
   if type(stored) == 'table' then return 'x' end
   if not stored then
     set(key, created .. change)
@@ -191,32 +193,34 @@ local function write(key, change)
   for at = first, body - 12, 12 do
     if sub(stored, at, at + 3) == partition then entry = at; break end
   end
-  local header
+  local header, alone = own, 64
   if entry then
     local high, low = number('>I4I4', stored, entry + 4)
     if high > last_high or high == last_high and low >= last_low then
       return (kind >= 128 and high == last_high and low == last_low) and 'n' or 'o'
     end
-    header = sub(stored, 2, entry + 3) .. last .. sub(stored, entry + 12, body - 1)
+    if first ~= 2 then
+      header, alone = sub(stored, 2, entry + 3) .. last .. sub(stored, entry + 12, body - 1), 0
+    end
   else
+    alone = 0
     header = struct.pack('>I2', (body - first) / 12 + 1) .. sub(stored, first, body - 1) .. partition .. last
   end
-  local alone = first == 2 and entry and 64 or 0
-  local record = frames == 1 and now_high and newer(change, stored, body)
+  local record = frames == 1 and now_high and newer(char(alone + 1) .. header, change, stored, body)
   if record then
-    set(key, string.char(alone + 1) .. header .. record)
+    set(key, record)
     return 'o'
   end
   local rest = sub(stored, body)
   if frames == 1 then rest = framed(rest) end
   if frames < 63 then frames = frames + 1 end
-  set(key, string.char(alone + frames) .. header .. rest .. framed(change))
+  set(key, char(alone + frames) .. header .. rest .. framed(change))
   return frames > MOST and 'g' or 'o'
 end
 
 local out = {}
-for i = 1, #KEYS - skip do
-  local key, change = KEYS[skip + i], ARGV[6 + i]
+for i = 1, #keys - skip do
+  local key, change = keys[skip + i], given[6 + i]
   if fresh and set_new(key, created .. change) then out[i] = 'n' else out[i] = write(key, change) end
 end
 return table.concat(out)
