@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
-from headrace.definitions.schema import Schema, sql_type
+from headrace.definitions.schema import SQL_TYPES, Schema, is_float, is_number, sql_type
 from headrace.errors import InvalidInputError, nearest
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlglot import exp
 
-__all__ = ["Binder", "Expression", "check_expression", "columns_of"]
+__all__ = ["Binder", "Expression", "check_expression", "columns_of", "may_fail"]
 
 _RESULT_TYPES = {
     "BOOLEAN": "bool",
@@ -169,6 +169,33 @@ def columns_of(expression: str, schema: Schema | None = None) -> set[str]:
     """
     spelling = {name.lower(): name for name in schema or ()}
     return {spelling.get(name.lower(), name) for name in _columns_as_written(expression)}
+
+
+def may_fail(expression: str, schema: Schema) -> bool:
+    """Whether a row may be there that a checked expression can't be evaluated on. True where that isn't plain to see: only
+    columns of numbers, as they are or compared with numbers, are sure never to fail."""
+    from sqlglot import exp
+
+    kinds = {name.lower(): kind for name, kind in schema.items()}
+    tree = _parse(expression)
+    if isinstance(tree, exp.Cast):
+        inner, target = tree.this.unnest(), tree.to
+        kind = kinds.get(inner.name.lower(), "") if _is_column(inner) else ""
+        same = kind in SQL_TYPES and target == exp.DataType.build(SQL_TYPES[kind], dialect="duckdb")
+        return not (same or (is_number(kind) and target == exp.DataType.build("DOUBLE")))
+    sure = (exp.Coalesce, exp.Paren, exp.And, exp.Or, exp.Not, exp.Boolean, exp.Null, exp.Is, exp.Identifier)
+    compared = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
+    columns = [kinds.get(node.name.lower(), "") for node in tree.find_all(exp.Column)]
+    whole = all(node.is_int for node in tree.find_all(exp.Literal))
+    if not all(is_float(kind) or (whole and is_number(kind)) for kind in columns):
+        return True
+    return not all(isinstance(node, (*sure, *compared, exp.Column)) or _is_number_literal(node) for node in tree.walk())
+
+
+def _is_number_literal(node: exp.Expr) -> bool:
+    from sqlglot import exp
+
+    return isinstance(node, exp.Literal) and not node.is_string
 
 
 @lru_cache(maxsize=4096)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from headrace.clock import Clock
 from headrace.definitions.aggregation import Aggregation
+from headrace.definitions.expression import may_fail
 from headrace.definitions.schema import arrow_type
 from headrace.definitions.source import EventSource
 from headrace.definitions.version import GroupVersion
@@ -33,6 +34,7 @@ class OnlineGroups:
         self._engine = engine
         self._clock = clock
         self._states: dict[str, GroupState] = {}
+        self._risky: dict[str, list[str]] = {}
 
     def state(self, version: GroupVersion) -> GroupState:
         """The reader and writer of a group version's states."""
@@ -55,16 +57,20 @@ class OnlineGroups:
 
     def failing(self, versions: Sequence[GroupVersion], rows: pa.Table) -> dict[int, str]:
         """The rows that an expression of a group fails on, each with the reason, in order."""
+        risky = [(version, self._may_fail(version)) for version in versions]
+        texts = list(dict.fromkeys(sql for _, own in risky for sql in own))
+        if not texts:
+            return {}
         rows = _widened(versions, rows)
         try:
-            self._inputs(versions, rows)
+            self._engine.project(rows, {sql: sql for sql in texts})
         except InvalidInputError:
             pass
         else:
             return {}
         found: dict[int, str] = {}
-        for version in versions:
-            for sql in self.state(version).inputs.expressions.values():
+        for version, own in risky:
+            for sql in own:
                 flags = self._engine.project(
                     rows, {"failed": f"TRY({{'value': ({sql})}}) IS NULL"}
                 )  # a null value isn't null here
@@ -113,6 +119,14 @@ class OnlineGroups:
             return self._engine.project(rows, {sql: sql for sql in texts})
         except InvalidInputError as error:
             raise self._explained(versions, rows) or error from error
+
+    def _may_fail(self, version: GroupVersion) -> list[str]:
+        """The expressions of a group that may fail on a row."""
+        found = self._risky.get(version.id)
+        if found is None:
+            texts, schema = self.state(version).inputs.expressions.values(), version.group.source.schema
+            found = self._risky[version.id] = [sql for sql in texts if may_fail(sql, schema)]
+        return found
 
     def _explained(self, versions: Sequence[GroupVersion], rows: pa.Table) -> InvalidInputError | None:
         """The error that names the first feature whose expression fails, and on which row."""

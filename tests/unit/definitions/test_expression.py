@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.definitions.expression import Binder, check_expression, columns_of
+from headrace.definitions.expression import Binder, check_expression, columns_of, may_fail
 from headrace.errors import InvalidInputError
 
 SCHEMA = {
@@ -157,3 +157,26 @@ def test_columns_of_text_that_is_not_sql_raises():
 
 def test_expressions_cannot_reach_files(binder):
     assert "reads a table" in check_expression("read_csv('/etc/passwd')", SCHEMA, binder).faults[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "fails"),
+    [
+        ("CAST((x) AS DOUBLE)", False),
+        ("CAST((n) AS DOUBLE)", False),
+        ("CAST((s) AS VARCHAR)", False),
+        ("COALESCE((x >= 4.5 AND NOT (n < 3)), FALSE)", True),
+        ("COALESCE((x >= 4.5 OR x IS NULL), FALSE)", False),
+        ("COALESCE((n >= 4 AND x < 3), FALSE)", False),
+        ("CAST((n) AS INTEGER)", True),
+        ("CAST((s) AS BIGINT)", True),
+        ("CAST((n + 1) AS BIGINT)", True),
+        ("COALESCE((s = 4), FALSE)", True),
+        ("COALESCE((n = '4'), FALSE)", True),
+        ("COALESCE((10 // n > 1), FALSE)", True),
+        ("COALESCE((sqrt(x) > 1), FALSE)", True),
+        ("COALESCE((n > 4.5), FALSE)", True),
+    ],
+)
+def test_only_columns_and_comparisons_of_numbers_are_sure_not_to_fail(text, fails):
+    assert may_fail(text, {"x": "float64", "n": "int64", "s": "string"}) is fails
