@@ -27,10 +27,15 @@ def spark_engine():
     """A Spark engine on this machine, in a time zone far from UTC. Starting it takes seconds: all tests share one session."""
     from headrace.engines.duckdb import DuckDBEngine
     from headrace.engines.spark import SparkEngine
+    from servers.spark import BRIEF
 
     engine = SparkEngine("local[2]", DuckDBEngine())
-    engine.cluster.session().sparkContext.setLogLevel("OFF")
-    engine.cluster.session().conf.set("spark.sql.session.timeZone", "Asia/Kathmandu")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in BRIEF.items():
+            patch.setenv(name, value)
+        session = engine.cluster.session()
+    session.sparkContext.setLogLevel("OFF")
+    session.conf.set("spark.sql.session.timeZone", "Asia/Kathmandu")
     yield engine
     engine.close()
 

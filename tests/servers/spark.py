@@ -15,7 +15,10 @@ from typing import Self
 
 import psutil
 
-__all__ = ["SparkMaster"]
+__all__ = ["BRIEF", "SparkMaster"]
+
+BRIEF = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+"""Variables with which Java starts sooner and never optimises: right for what lives a minute."""
 
 _STARTS = 60.0
 _URL = re.compile(r"spark://127\.0\.0\.1:\d+")
@@ -27,12 +30,13 @@ class SparkMaster:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
-        self.environment = os.environ | {
+        own = {
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_WORKER_DIR": str(folder / "work"),
             "SPARK_LOCAL_DIRS": str(folder / "local"),
             "PYSPARK_PYTHON": sys.executable,
         }
+        self.environment = os.environ | BRIEF | own
         self.url = ""
 
     def __enter__(self) -> Self:
