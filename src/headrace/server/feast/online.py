@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 
+from headrace.catalog.service import Catalog
 from headrace.definitions.schema import item_type
 from headrace.errors import InvalidInputError
 from headrace.features.lookup import Lookup, OnlineFeatures
@@ -19,6 +21,7 @@ from headrace.server.feast.errors import unusable
 from headrace.server.feast.keys import coerced
 from headrace.server.feast.selection import Part, Selection, select_features, select_service
 from headrace.server.http import Call, Reply
+from headrace.server.recent import Recent
 from headrace.server.schema import Content, Field, Record
 
 __all__ = ["GET_ONLINE_FEATURES"]
@@ -44,7 +47,8 @@ _GIVEN = Record(
     },
 )
 
-_selections: dict[Any, Selection] = {}
+_selections: WeakKeyDictionary[Catalog, dict[Any, Selection]] = WeakKeyDictionary()
+_revision: Recent[int] = Recent()
 
 
 def _get_online_features(call: Call) -> Reply:
@@ -95,16 +99,17 @@ def _selected(call: Call, asked: Mapping[str, Any]) -> Selection:
     """What is asked for, worked out once per revision of the catalog."""
     catalog, service, full_names = call.store.catalog, asked["feature_service"], asked["full_feature_names"]
     references = tuple(asked["features"])
-    place = catalog.revision(), service, references, full_names
-    found = _selections.get(place)
+    place = _revision.get(id(catalog), catalog.revision), service, references, full_names
+    kept = _selections.setdefault(catalog, {})
+    found = kept.get(place)
     if found is None:
         if service:
             found = select_service(catalog, service, full_names=full_names)
         else:
             found = select_features(catalog, references, full_names=full_names)
-        if len(_selections) >= MOST_SELECTIONS:
-            _selections.clear()
-        _selections[place] = found
+        if len(kept) >= MOST_SELECTIONS:
+            kept.clear()
+        kept[place] = found
     return found
 
 

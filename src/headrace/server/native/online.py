@@ -7,13 +7,14 @@ from typing import Any
 
 import orjson
 
-from headrace.clock import isoformat
+from headrace.clock import from_micros
 from headrace.definitions.plain import parse_time, reader_of
 from headrace.definitions.version import ViewVersion
 from headrace.features.lookup import Lookup, OnlineFeatures
 from headrace.server.columns import Shape, dumps, written_once
 from headrace.server.endpoint import Operation
 from headrace.server.http import Call, Reply
+from headrace.server.recent import Recent
 from headrace.server.schema import Content, Field, Record
 
 __all__ = ["ONLINE"]
@@ -52,7 +53,8 @@ _GIVEN = Record(
 )
 
 MOST_SHAPES = 1000
-_shapes: dict[str, tuple[Shape, Shape]] = {}
+_shapes: dict[int, tuple[Mapping[str, str], Shape, Shape]] = {}
+_views: Recent[ViewVersion] = Recent()
 
 
 def _online(call: Call) -> Reply:
@@ -72,7 +74,8 @@ def _online_at_once(call: Call) -> Reply | None:
     asked = _ASKED.read(call.json())
     if asked["at"] is not None or not isinstance(lookup, Lookup):
         return None
-    view = call.store.catalog.view(asked["view"])
+    catalog, name = call.store.catalog, asked["view"]
+    view = _views.get((id(catalog), name), lambda: catalog.view(name))
     found = lookup.read_at_once(view, _entities(view, asked["entities"]), None, asked["max_staleness_s"])
     return None if found is None else _rendered(call, found, asked)
 
@@ -95,15 +98,14 @@ def _read(reader: Callable[[Any], Any], value: Any) -> Any:
 def _rendered(call: Call, found: OnlineFeatures, asked: Mapping[str, Any]) -> Reply:
     rows = len(found)
     call.metrics.read(found.view, rows)
-    shape = _shapes.get(found.view)
-    if shape is None:
-        shape = _keep_shape(found)
+    kept = _shapes.get(id(found.types))
+    keys, values = kept[1:] if kept is not None else _keep_shape(found)
     answer: dict[str, Any] = {
         "view": found.view,
-        "at": isoformat(found.at),
+        "at": from_micros(found.at),
         "rows": rows,
-        "keys": shape[0].columns(found.keys),
-        "values": shape[1].columns(found.values),
+        "keys": keys.columns(found.keys),
+        "values": values.columns(found.values),
     }
     if asked["statuses"]:
         answer["statuses"] = written_once(found.statuses, orjson.dumps)
@@ -116,12 +118,12 @@ def _rendered(call: Call, found: OnlineFeatures, asked: Mapping[str, Any]) -> Re
 
 
 def _keep_shape(found: OnlineFeatures) -> tuple[Shape, Shape]:
-    """The types of an answer's keys and values, which stay the same for a view version."""
+    """The shapes of an answer's keys and values. A view's plan hands out the same types each time: by those they are kept."""
     types = found.types
     shape = Shape({name: types.get(name, "") for name in found.keys}), Shape({name: types[name] for name in found.values})
     if len(_shapes) >= MOST_SHAPES:
         _shapes.clear()
-    _shapes[found.view] = shape
+    _shapes[id(types)] = types, *shape
     return shape
 
 
