@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
+from headrace.catalog.service import Catalog
 from headrace.clock import from_micros
 from headrace.definitions.plain import parse_time, reader_of
 from headrace.definitions.version import ViewVersion
@@ -54,7 +55,7 @@ _GIVEN = Record(
 
 MOST_SHAPES = 1000
 _shapes: dict[int, tuple[Mapping[str, str], Shape, Shape]] = {}
-_views: Recent[ViewVersion] = Recent()
+_views: Recent[tuple[ViewVersion, list[tuple[str, Callable[[Any], Any]]]]] = Recent()
 
 
 def _online(call: Call) -> Reply:
@@ -63,7 +64,7 @@ def _online(call: Call) -> Reply:
     Names in `entities` that the view doesn't know are ignored. A key that is null or unknown gives null with status NOT_FOUND.
     """
     asked = _ASKED.read(call.json())
-    entities = _entities(call.store.catalog.view(asked["view"]), asked["entities"])
+    entities = _entities(_readers(call.store.catalog.view(asked["view"])), asked["entities"])
     at = None if asked["at"] is None else parse_time(asked["at"])
     return _rendered(call, call.store.lookup.read(asked["view"], entities, at, None, asked["max_staleness_s"]), asked)
 
@@ -75,17 +76,27 @@ def _online_at_once(call: Call) -> Reply | None:
     if asked["at"] is not None or not isinstance(lookup, Lookup):
         return None
     catalog, name = call.store.catalog, asked["view"]
-    view = _views.get((id(catalog), name), lambda: catalog.view(name))
-    found = lookup.read_at_once(view, _entities(view, asked["entities"]), None, asked["max_staleness_s"])
+    view, readers = _views.get((id(catalog), name), lambda: _looked_up(catalog, name))
+    found = lookup.read_at_once(view, _entities(readers, asked["entities"]), None, asked["max_staleness_s"])
     return None if found is None else _rendered(call, found, asked)
 
 
-def _entities(view: ViewVersion, entities: Mapping[str, Any]) -> Mapping[str, Any]:
+def _looked_up(catalog: Catalog, name: str) -> tuple[ViewVersion, list[tuple[str, Callable[[Any], Any]]]]:
+    view = catalog.view(name)
+    return view, _readers(view)
+
+
+def _readers(view: ViewVersion) -> list[tuple[str, Callable[[Any], Any]]]:
+    """What reads the join keys of which JSON doesn't have the type."""
+    found = [(name, reader_of(kind)) for name, kind in view.view.request_keys.items()]
+    return [(name, reader) for name, reader in found if reader is not None]
+
+
+def _entities(readers: Sequence[tuple[str, Callable[[Any], Any]]], entities: Mapping[str, Any]) -> Mapping[str, Any]:
     """A request's columns as the types of the view's join keys. Raises InvalidInputError."""
     read: dict[str, Any] = {}
-    for name, kind in view.view.request_keys.items():
-        reader = reader_of(kind)
-        if reader is not None and name in entities:
+    for name, reader in readers:
+        if name in entities:
             given = entities[name]
             read[name] = [_read(reader, item) for item in given] if isinstance(given, list) else _read(reader, given)
     return {**entities, **read} if read else entities
