@@ -127,26 +127,26 @@ class Workers:
             process.join(60)
 
     def await_share(self) -> None:
-        """Wait until every worker has its share of the partitions."""
+        """Wait until every worker has its share of the partitions, and has taken in what is there."""
+        self.before = []
         for queue in self.reports:
-            while queue.get(timeout=60)[3] != PARTITIONS // len(self.reports):
-                pass
+            report = (0.0, 0, 1, 0)
+            while report[2] or report[3] != PARTITIONS // len(self.reports):
+                report = queue.get(timeout=60)
+            self.before.append(report[1])
+            self.ready = report[0]
 
     def rate(self, events: int) -> float:
         """Events a second, all workers together, from the first to the last."""
-        rows, first, last = [0] * len(self.reports), None, 0.0
-        start = [None] * len(self.reports)
+        rows, first, last = [0] * len(self.reports), self.ready, 0.0
         while sum(rows) < events:
             for place, queue in enumerate(self.reports):
-                moment, done, _, _ = queue.get(timeout=120)
-                start[place] = done if start[place] is None else start[place]
-                if done - start[place] > 0 and first is None:
-                    first = moment, sum(rows)
-                if done - start[place] != rows[place]:
-                    last = moment
-                rows[place] = done - start[place]
-        assert first is not None
-        return (sum(rows) - first[1]) / (last - first[0] + 0.5)
+                moment, done, _, _ = queue.get(timeout=60)
+                if done - self.before[place] > rows[place]:
+                    rows[place], last = done - self.before[place], moment
+                elif not sum(rows):
+                    first = moment
+        return events / (last - first)
 
 
 def visibility(folder: Path, kafka: str, seconds: float) -> list[float]:

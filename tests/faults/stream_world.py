@@ -161,6 +161,11 @@ class Running:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    @property
+    def rows(self) -> int:
+        """The rows that it brought online so far; some may have been there."""
+        return self._worker._done.rows
+
     def _run(self) -> None:
         try:
             self.done = self._worker.run(self._stop)

@@ -77,7 +77,7 @@ def test_a_worker_that_is_stopped_leaves_nothing_for_the_next(world):
     world.produce(500)
     world.flush()
     first = world.worker(WorkerOptions(world.group, flush_seconds=3600.0))
-    world.wait(world.settled)
+    world.wait(lambda: first.rows >= len(world.produced) and world.settled())
     done = first.stop()
     assert done.landed >= len(world.produced)
     assert done.refused >= world.poison
