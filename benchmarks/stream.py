@@ -89,9 +89,8 @@ def work(folder: str, reports, profile: bool) -> None:
 
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    worker.calm_collector()
     worker.TELL = 0.5
-    with hr.connect(folder) as store:
+    with hr.connect(folder) as store, worker.calm_collector():
         member = store.topics.worker(
             ["ratings"],
             WorkerOptions("headrace-bench"),

@@ -102,8 +102,8 @@ def run(
             else:
                 note(json.dumps({"ingest": group, **plain(done)}))
 
-        calm_collector()
-        done = topics.worker(names, options, tell).run(stop)
+        with calm_collector():
+            done = topics.worker(names, options, tell).run(stop)
     return Answer(done, [f"took in {done.rows:,} rows, set {done.refused:,} messages aside"])
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from headrace.errors import IntegrityError, StorageError
 from headrace.events.broker import PATIENCE, Broker
 from headrace.events.dead import DeadLetters
-from headrace.events.log import Place, Polled, Refused
+from headrace.events.log import LogBatch, Place, Polled, Refused
 from headrace.events.messages import Reader, refusal
 
 __all__ = ["GroupConsumer"]
@@ -124,7 +125,7 @@ class GroupConsumer:
         reader = self._readers[source]
         batch, refused, rows = reader.batch(partition, self._next[place], messages)
         self._next[place] = batch.last + 1
-        return Polled(source, batch, refused, _Origins(partition, messages, rows, reader.bits))
+        return Polled(source, batch, refused, _Origins(reader, batch, messages, rows))
 
     def _assign(self, consumer: Any, partitions: list[Any]) -> None:
         """Called within poll. What the group committed comes first, then what the lake holds."""
@@ -176,19 +177,23 @@ class GroupConsumer:
 
 
 class _Origins(Sequence[Refused]):
-    """The message of each row, made a value when somebody asks."""
+    """The message of each row, made a value when somebody asks. Of a message with many rows it is a message of that row."""
 
-    def __init__(self, partition: int, messages: Sequence[Any], places: Any, bits: int) -> None:
-        self._partition = partition
+    def __init__(self, reader: Reader, batch: LogBatch, messages: Sequence[Any], places: Any) -> None:
+        self._reader = reader
+        self._batch = batch
         self._messages = messages
         self._places = places
-        self._bits = bits
 
     def __len__(self) -> int:
         return len(self._places)
 
     def __getitem__(self, row: Any) -> Any:
-        return refusal(self._partition, self._messages[int(self._places[row])], "", self._bits)
+        found = refusal(self._batch.partition, self._messages[int(self._places[row])], "", self._reader.bits)
+        if not self._reader.bits or self._batch.offsets is None:
+            return found
+        value = self._reader.codec().encode(self._batch.rows.slice(row, 1))[0][0]
+        return replace(found, offset=self._batch.offsets[row].as_py(), value=value)
 
 
 def _refuse_beyond(source: str, item: Any, high: int) -> None:

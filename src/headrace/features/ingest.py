@@ -204,9 +204,9 @@ class Ingest:
         snapshot = self.table(source).snapshot()
         behind = 0
         for partition in self._log.partitions(source.name):
-            end = snapshot.committed(partition)
-            for batch in self._log.read(source.name, partition, end):
-                end = batch.last
+            end = snapshot.committed(partition) if self._log.guarded else self._log.end(source.name, partition)
+            for batch in self._log.read(source.name, partition, end) if self._log.guarded else ():
+                end = batch.last  # what was reserved for batches isn't of the stream
             behind += max(0, end - applied.get(partition, -1))
         return behind
 

@@ -7,8 +7,9 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -301,12 +302,19 @@ class Worker:
         self._tell(self._done)
 
 
-def calm_collector() -> None:
+@contextmanager
+def calm_collector() -> Iterator[None]:
     """Let Python's collector of cycles look seldom, in a process that does nothing but ingest: a step makes hundreds of thousands
     of small lists without a cycle among them, and looking at them again and again takes a third of the time."""
+    before = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 def _before_offset(batch: LogBatch, offset: int) -> LogBatch:
