@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import multiprocessing
 import os
 import pkgutil
@@ -19,9 +20,12 @@ from alembic.script import ScriptDirectory
 import headrace.sql.tables
 from contract.catalog_workers import open_and_close
 from headrace.errors import SettingsError, StorageError
+from headrace.ids import new_id
 from headrace.sql import sqlite as sqlite_module
 from headrace.sql.database import HEAD, Database
 from headrace.sql.migrations import configuration, downgrade, upgrade
+from headrace.sql.tracking import tracking_stores
+from headrace.tracking.run import Metric, Run
 
 for module in pkgutil.iter_modules(headrace.sql.tables.__path__):
     importlib.import_module(f"headrace.sql.tables.{module.name}")
@@ -82,6 +86,27 @@ def test_an_upgrade_keeps_the_data(path, database):
         assert connection.execute(sa.text("SELECT name, author FROM definition_versions")).all() == [("user", "ada")]
         assert connection.execute(sa.text("SELECT revision FROM definition_revision")).scalar() == 7
     reopened.close()
+
+
+def test_points_of_metrics_are_brought_into_chunks_and_back(catalog_url):
+    database = Database(catalog_url)
+    stores = tracking_stores(database)
+    run = Run(id=new_id(), name="r", experiment_id="0", experiment="Default", status="RUNNING", start=1)
+    stores.runs.create(run)
+    origins = [("", "", ""), ("", "films", "ab")]
+    points = [Metric("m", [0.5, math.nan, math.inf][n % 3], n // 7, n % 5, *origins[n % 2]) for n in range(200)]
+    stores.runs.log(run.id, [*points, Metric("other", 1.0, 1)])
+    before = {key: list(map(str, stores.metrics.history(run.id, key))) for key in ("m", "other")}
+    sums = stores.metrics.summaries(run.id)
+    downgrade(database, "0005")
+    with database.read() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM metrics")).scalar() == sum(map(len, before.values()))
+    upgrade(database)
+    assert {key: list(map(str, stores.metrics.history(run.id, key))) for key in ("m", "other")} == before
+    assert stores.metrics.summaries(run.id) == sums
+    stores.runs.log(run.id, [Metric("m", 2.0, 1000, 9)])
+    assert len(stores.metrics.history(run.id, "m")) == len(before["m"]) + 1
+    database.close()
 
 
 def test_every_migration_can_be_taken_back_and_done_again(database):

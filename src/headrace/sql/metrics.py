@@ -1,19 +1,25 @@
-"""Metric points in the catalog: every point, and the latest of each key."""
+"""Metric points in the catalog: chunks as they were logged, joined to larger ones by and by, and the latest of each key."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from headrace.sql.database import Database
-from headrace.sql.tables.tracking import latest_metrics, metrics, model_metrics
+from headrace.sql.tables.tracking import latest_metrics, metric_chunks, model_metrics
+from headrace.tracking.history import Chunk, MetricHistory, Origin, decode, encode, pack
 from headrace.tracking.run import Metric, MetricSummary
 
 __all__ = ["SqlMetricStore", "add_points", "insert_new", "metric_of", "upsert"]
+
+FANOUT = 64
+"""So many chunks of a level are joined to one of the next: a history of n points is read from about 64 log(n) chunks."""
+KEYS = 500
+"""Keys in one query: SQLite of old builds takes 999 parameters."""
 
 
 class SqlMetricStore:
@@ -22,39 +28,44 @@ class SqlMetricStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def history(self, run_id: str, key: str) -> list[Metric]:
+    def history(self, run_id: str, key: str) -> MetricHistory:
         """All points ordered by (time, step, value); none for an unknown key."""
-        c = metrics.c
-        query = sa.select(metrics).where(c.run_id == run_id, c.key == key).order_by(c.time, c.step, c.is_nan, c.value)
         with self._database.read() as connection:
-            return [metric_of(row._asdict()) for row in connection.execute(query)]
+            return MetricHistory(key, _chunks(connection, run_id, key))
 
     def summaries(self, run_id: str) -> dict[str, MetricSummary]:
-        """Every metric of the run, summed up."""
-        c = metrics.c
-        number = sa.case((c.is_nan == sa.false(), c.value))
-        columns = (c.key, sa.func.count(), sa.func.min(number), sa.func.max(number))
-        query = sa.select(*columns).where(c.run_id == run_id).group_by(c.key)
+        """Every metric of the run, summed up. Where points may be repeats of others, they are looked at."""
+        c = latest_metrics.c
+        query = sa.select(c.key, c.count, c.low, c.high, c.mixed).where(c.run_id == run_id)
         with self._database.read() as connection:
-            return {key: _summary(count, low, high) for key, count, low, high in connection.execute(query)}
-
-
-def _summary(count: int, low: float | None, high: float | None) -> MetricSummary:
-    return MetricSummary(count, math.nan if low is None else low, math.nan if high is None else high)
+            found = {}
+            for key, count, low, high, mixed in connection.execute(query):
+                known = len(MetricHistory(key, _chunks(connection, run_id, key))) if mixed else count
+                found[key] = MetricSummary(known, math.nan if low is None else low, math.nan if high is None else high)
+        return found
 
 
 def add_points(connection: sa.Connection, run_id: str, points: Sequence[Metric]) -> None:
-    """Add points of one run inside the caller's transaction. Repeats are dropped; the latest moves only forward."""
+    """Add points of one run inside the caller's transaction, which is alone in writing to it. The latest moves only forward."""
     if not points:
         return
-    rows = [_row(run_id, point) for point in points]
-    connection.execute(insert_new(connection, metrics), rows)
-    newest: dict[str, dict[str, Any]] = {}
+    by_key: dict[str, list[Metric]] = {}
+    for point in points:
+        by_key.setdefault(point.key, []).append(point)
+    known = _latest(connection, run_id, list(by_key))
+    rows, chunks = [], []
+    for key, group in by_key.items():
+        row = known.get(key) or {"run_id": run_id, "key": key, "chunks": 0, "count": 0, "mixed": False}
+        made = _new_chunks(run_id, key, group, row["chunks"])
+        rows.append(_advanced(row, group, made))
+        chunks += made
+    connection.execute(metric_chunks.insert(), chunks)
+    connection.execute(upsert(connection, latest_metrics, _LATEST), rows)
     for row in rows:
-        if row["key"] not in newest or _rank(row) > _rank(newest[row["key"]]):
-            newest[row["key"]] = row
-    connection.execute(_latest(connection), list(newest.values()))
-    on_models = [row for row in rows if row["model_id"]]
+        before = known[row["key"]]["chunks"] if row["key"] in known else 0
+        if row["chunks"] // FANOUT > before // FANOUT:
+            _join_small(connection, run_id, row["key"])
+    on_models = [_model_row(run_id, point) for point in points if point.model_id]
     if on_models:
         connection.execute(insert_new(connection, model_metrics), on_models)
 
@@ -79,30 +90,122 @@ def upsert(connection: sa.Connection, table: sa.Table, columns: Sequence[str]) -
     )
 
 
+_LATEST = [column.name for column in latest_metrics.c if not column.primary_key]
+
+
 def _insert(connection: sa.Connection) -> Any:
     return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
 
 
-def _latest(connection: sa.Connection) -> Any:
-    statement = _insert(connection)(latest_metrics)
-    new, old = statement.excluded, latest_metrics.c
-    newer = sa.tuple_(new.step, new.time, new.value) > sa.tuple_(old.step, old.time, old.value)
-    columns = [column.name for column in latest_metrics.c if not column.primary_key]
-    return statement.on_conflict_do_update(
-        index_elements=list(latest_metrics.primary_key), set_={name: new[name] for name in columns}, where=newer
-    )
+def _latest(connection: sa.Connection, run_id: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(keys), KEYS):
+        named = latest_metrics.c.key.in_(keys[start : start + KEYS])
+        query = sa.select(latest_metrics).where(latest_metrics.c.run_id == run_id, named)
+        found |= {row["key"]: dict(row) for row in connection.execute(query).mappings()}
+    return found
 
 
-def _rank(row: Mapping[str, Any]) -> tuple[int, int, float]:
-    return row["step"], row["time"], row["value"]
+def _advanced(row: Mapping[str, Any], points: Sequence[Metric], chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The latest row of a key, with more points in it."""
+    newest = max(points, key=lambda point: _rank(point.step, point.time, point.value))
+    point = _point(newest)
+    if row["chunks"]:
+        value = math.nan if row["is_nan"] else row["value"]
+        if _rank(row["step"], row["time"], value) >= _rank(newest.step, newest.time, newest.value):
+            point = {name: row[name] for name in point}
+    low = [chunk["low"] for chunk in chunks if chunk["low"] is not None]
+    high = [chunk["high"] for chunk in chunks if chunk["high"] is not None]
+    old = [] if row["chunks"] == 0 or row["low"] is None else [row["low"], row["high"]]
+    first, last = min(chunk["first_time"] for chunk in chunks), max(chunk["last_time"] for chunk in chunks)
+    return {
+        "run_id": row["run_id"],
+        "key": row["key"],
+        **point,
+        "chunks": row["chunks"] + len(chunks),
+        "count": row["count"] + len(points),
+        "low": min([*low, *old], default=None),
+        "high": max([*high, *old], default=None),
+        "last_time": max(last, row["last_time"]) if row["chunks"] else last,
+        "mixed": row["mixed"] or _may_repeat(points) or (row["chunks"] > 0 and first <= row["last_time"]),
+    }
 
 
-def _row(run_id: str, point: Metric) -> dict[str, Any]:
+def _may_repeat(points: Sequence[Metric]) -> bool:
+    return len(points) > 1 and len({(point.time, point.step) for point in points}) < len(points)
+
+
+def _rank(step: int, time: int, value: float) -> tuple[int, int, bool, float]:
+    """The latest point is the one of the highest step, then time, then value; a NaN comes before every number."""
+    nan = math.isnan(value)
+    return step, time, not nan, 0.0 if nan else value
+
+
+def _new_chunks(run_id: str, key: str, points: Iterable[Metric], number: int) -> list[dict[str, Any]]:
+    by_origin: dict[Origin, list[Metric]] = {}
+    for point in points:
+        by_origin.setdefault((point.model_id, point.dataset_name, point.dataset_digest), []).append(point)
+    found = []
+    for origin, group in by_origin.items():
+        number += 1
+        times = [point.time for point in group]
+        values = [point.value for point in group if not math.isnan(point.value)]
+        figures = (len(group), min(times), max(times), min(values, default=None), max(values, default=None))
+        found.append(_chunk_row(run_id, key, number, figures, origin, encode(group)))
+    return found
+
+
+def _chunk_row(run_id: str, key: str, number: int, figures: tuple[Any, ...], origin: Origin, data: bytes) -> dict[str, Any]:
+    names = ("count", "first_time", "last_time", "low", "high")
+    origins = dict(zip(("model_id", "dataset_name", "dataset_digest"), origin, strict=True))
+    about = dict(zip(names, figures, strict=True))
+    return {"run_id": run_id, "key": key, "number": number, "level": _level(figures[0]), **about, **origins, "data": data}
+
+
+def _level(count: int) -> int:
+    level = 0
+    while count >= FANOUT ** (level + 1):
+        level += 1
+    return level
+
+
+def _chunks(connection: sa.Connection, run_id: str, key: str) -> list[Chunk]:
+    c = metric_chunks.c
+    query = sa.select(c.data, c.model_id, c.dataset_name, c.dataset_digest)
+    found = connection.execute(query.where(c.run_id == run_id, c.key == key).order_by(c.number))
+    return [decode(data, (model, name, digest)) for data, model, name, digest in found]
+
+
+def _join_small(connection: sa.Connection, run_id: str, key: str) -> None:
+    """Join the chunks of every level that has many."""
+    c = metric_chunks.c
+    named = sa.and_(c.run_id == run_id, c.key == key)
+    counts = sa.select(c.level, sa.func.count()).where(named).group_by(c.level).order_by(c.level)
+    for level, count in connection.execute(counts).all():
+        if count < FANOUT:
+            continue
+        rows = connection.execute(sa.select(metric_chunks).where(named, c.level == level).order_by(c.number)).mappings().all()
+        connection.execute(metric_chunks.delete().where(named, c.level == level))
+        by_origin: dict[Origin, list[Any]] = {}
+        for row in rows:
+            by_origin.setdefault((row["model_id"], row["dataset_name"], row["dataset_digest"]), []).append(row)
+        joined = [_joined(run_id, key, origin, group) for origin, group in by_origin.items()]
+        connection.execute(metric_chunks.insert(), joined)
+
+
+def _joined(run_id: str, key: str, origin: Origin, rows: Sequence[Any]) -> dict[str, Any]:
+    whole = MetricHistory(key, [decode(row["data"], origin) for row in rows])
+    lows = [row["low"] for row in rows if row["low"] is not None]
+    highs = [row["high"] for row in rows if row["high"] is not None]
+    figures = (len(whole), int(whole.times[0]), int(whole.times[-1]), min(lows, default=None), max(highs, default=None))
+    data = pack(Chunk(whole.times, whole.steps, whole.values))
+    return _chunk_row(run_id, key, rows[-1]["number"], figures, origin, data)
+
+
+def _point(point: Metric) -> dict[str, Any]:
     """A NaN is stored as 0 with a flag: SQLite has no NaN, and NaN has no order."""
     is_nan = math.isnan(point.value)
     return {
-        "run_id": run_id,
-        "key": point.key,
         "step": point.step,
         "time": point.time,
         "value": 0.0 if is_nan else point.value,
@@ -111,3 +214,7 @@ def _row(run_id: str, point: Metric) -> dict[str, Any]:
         "dataset_name": point.dataset_name,
         "dataset_digest": point.dataset_digest,
     }
+
+
+def _model_row(run_id: str, point: Metric) -> dict[str, Any]:
+    return {"run_id": run_id, "key": point.key, **_point(point)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -21,7 +21,6 @@ __all__ = [
     "Experiment",
     "LoggedModel",
     "Metric",
-    "MetricHistory",
     "MetricSummary",
     "ModelOutput",
     "Run",
@@ -265,40 +264,3 @@ def _row(run: Run) -> dict[str, Any]:
         **{f"metrics.{key}": value for key, value in run.metrics.items()},
         **{f"tags.{key}": value for key, value in run.tags.items()},
     }
-
-
-class MetricHistory(Sequence[Metric]):
-    """Every point of one metric of one run, ordered by (time, step, value)."""
-
-    def __init__(self, points: Sequence[Metric]) -> None:
-        self._points = tuple(points)
-
-    @overload
-    def __getitem__(self, index: int) -> Metric: ...
-    @overload
-    def __getitem__(self, index: slice) -> MetricHistory: ...
-    def __getitem__(self, index: int | slice) -> Metric | MetricHistory:
-        """One point, or a part."""
-        return MetricHistory(self._points[index]) if isinstance(index, slice) else self._points[index]
-
-    def __len__(self) -> int:
-        return len(self._points)
-
-    def __iter__(self) -> Iterator[Metric]:
-        return iter(self._points)
-
-    def __repr__(self) -> str:
-        return f"MetricHistory({len(self)} points)"
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Columns step, time (UTC), value, dataset."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            {
-                "step": pd.Series([p.step for p in self], dtype="int64"),
-                "time": pd.to_datetime([p.time for p in self], unit="us", utc=True),
-                "value": pd.Series([p.value for p in self], dtype="float64"),
-                "dataset": pd.Series([p.dataset_name for p in self], dtype="str"),
-            }
-        )

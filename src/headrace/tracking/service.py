@@ -17,9 +17,10 @@ from headrace.lineage.store import LineageStore
 from headrace.tracking.client.origin import PACKAGES_FILE
 from headrace.tracking.client.run import ActiveRun, start_run
 from headrace.tracking.compare import Comparison, compare_runs
+from headrace.tracking.history import MetricHistory
 from headrace.tracking.recorder import Recorder, ResolveView
 from headrace.tracking.rules import check_experiment_name, clean_tags
-from headrace.tracking.run import ACTIVE, DELETED, ArtifactEntry, Experiment, LoggedModel, MetricHistory, Run, RunList, View
+from headrace.tracking.run import ACTIVE, DELETED, ArtifactEntry, Experiment, LoggedModel, Run, RunList, View
 from headrace.tracking.search import parse_filter, parse_order
 from headrace.tracking.store import TrackingStores
 
@@ -156,7 +157,7 @@ class Runs:
         run = self.get(run_id)
         if key not in run.latest:
             raise NotFoundError.of("metric", key, run.latest)
-        return MetricHistory(self._stores.metrics.history(run.id, key))
+        return self._stores.metrics.history(run.id, key)
 
     def compare(self, *run_ids: str) -> Comparison:
         """Put two or more runs side by side; print it to see what differs. Raises NotFoundError, InvalidInputError."""

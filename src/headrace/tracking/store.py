@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from headrace.tracking.history import MetricHistory
 from headrace.tracking.run import (
     ArtifactEntry,
     DatasetInput,
@@ -127,8 +128,8 @@ class RunStore(Protocol):
 class MetricStore(Protocol):
     """Every point of every metric."""
 
-    def history(self, run_id: str, key: str) -> list[Metric]:
-        """All points ordered by (time, step, value); none for an unknown key."""
+    def history(self, run_id: str, key: str) -> MetricHistory:
+        """All points; none for an unknown key."""
         ...
 
     def summaries(self, run_id: str) -> dict[str, MetricSummary]:

@@ -12,7 +12,7 @@ __all__ = [
     "experiments",
     "latest_metrics",
     "logged_models",
-    "metrics",
+    "metric_chunks",
     "model_files",
     "model_metrics",
     "model_params",
@@ -102,19 +102,24 @@ run_tags = sa.Table(
 )
 sa.Index("ix_run_tags_value", run_tags.c.key, sa.func.substr(run_tags.c.value, 1, INDEXED_TEXT), run_tags.c.run_id)
 
-metrics = sa.Table(
-    "metrics",
+metric_chunks = sa.Table(
+    "metric_chunks",
     metadata,
     _run(primary_key=True),
     sa.Column("key", KEY, primary_key=True),
-    sa.Column("step", sa.BigInteger, primary_key=True),
-    sa.Column("time", sa.BigInteger, primary_key=True),
-    sa.Column("value", sa.Double, primary_key=True),
-    sa.Column("is_nan", sa.Boolean, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("level", sa.SmallInteger, nullable=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("first_time", sa.BigInteger, nullable=False),
+    sa.Column("last_time", sa.BigInteger, nullable=False),
+    sa.Column("low", sa.Double),
+    sa.Column("high", sa.Double),
     _text("model_id"),
     _text("dataset_name"),
     _text("dataset_digest"),
+    sa.Column("data", sa.LargeBinary, nullable=False),
     sqlite_with_rowid=False,
+    comment="Points of a metric as they were logged together; small chunks are joined to larger ones, a level up.",
 )
 
 latest_metrics = sa.Table(
@@ -129,6 +134,12 @@ latest_metrics = sa.Table(
     _text("model_id"),
     _text("dataset_name"),
     _text("dataset_digest"),
+    sa.Column("chunks", sa.BigInteger, nullable=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("low", sa.Double),
+    sa.Column("high", sa.Double),
+    sa.Column("last_time", sa.BigInteger, nullable=False),
+    sa.Column("mixed", sa.Boolean, nullable=False),
     sa.Index("ix_latest_metrics_value", "key", "is_nan", "value", "run_id"),
     sqlite_with_rowid=False,
 )

@@ -1,0 +1,219 @@
+"""Metric history: points as columns, the bytes of a chunk of them, chunks joined, and what a chart of some width shows.
+
+A chunk is `<B` format, `<I` count, then the times, the steps and the values as little-endian arrays (int64, int64, float64), the
+times and steps as differences when the chunk is packed (format 2, deflated). All points of a chunk have one origin.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, overload
+
+from headrace.errors import IntegrityError, InvalidInputError
+from headrace.tracking.run import Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+__all__ = ["Buckets", "Chunk", "MetricHistory", "Origin", "buckets", "decode", "encode", "pack"]
+
+Origin = tuple[str, str, str]
+"""(model id, dataset name, dataset digest) that a point was measured on; empty texts where nothing was told."""
+
+PLAIN, PACKED = 1, 2
+_HEAD = struct.Struct("<BI")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some points of one metric, with one origin, in any order.
+
+    Attributes:
+        times: microseconds since 1970, int64.
+        steps: int64.
+        values: float64; NaN and infinities as they were logged.
+    """
+
+    times: npt.NDArray[np.int64]
+    steps: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    origin: Origin = ("", "", "")
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """What a chart shows of a metric: for each stretch of its axis that has points, their extent. Nothing is interpolated.
+
+    Attributes:
+        start, end: int64, the lowest and the highest position on the axis among the points of each bucket.
+        low, high: float64, over the points that are numbers; NaN if none is.
+        last: float64, the value of the last point.
+        count, nans: int64, how many points there are, and how many of them are NaN.
+    """
+
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    last: npt.NDArray[np.float64]
+    count: npt.NDArray[np.int64]
+    nans: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+
+class MetricHistory(Sequence[Metric]):
+    """Every point of one metric of one run, ordered by (time, step, value), NaN last; an exact repeat is there once."""
+
+    def __init__(self, key: str, chunks: Sequence[Chunk] = ()) -> None:
+        import numpy as np
+
+        self.key = key
+        self._origins = list(dict.fromkeys(chunk.origin for chunk in chunks))
+        self.times = np.concatenate([np.empty(0, np.int64), *[chunk.times for chunk in chunks]])
+        self.steps = np.concatenate([np.empty(0, np.int64), *[chunk.steps for chunk in chunks]])
+        self.values = np.concatenate([np.empty(0, np.float64), *[chunk.values for chunk in chunks]])
+        numbers = [np.full(len(chunk), self._origins.index(chunk.origin), np.int32) for chunk in chunks]
+        self._numbers = np.concatenate([np.empty(0, np.int32), *numbers])
+        self._settle()
+
+    @overload
+    def __getitem__(self, index: int) -> Metric: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Metric]: ...
+    def __getitem__(self, index: int | slice) -> Metric | Sequence[Metric]:
+        """One point, or a part."""
+        if isinstance(index, slice):
+            return list(self._points(index))
+        place = range(len(self))[index]
+        return next(self._points(slice(place, place + 1)))
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def __iter__(self) -> Iterator[Metric]:
+        return self._points(slice(None))
+
+    def __repr__(self) -> str:
+        return f"MetricHistory({len(self)} points)"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Columns step, time (UTC), value, dataset."""
+        import pandas as pd
+
+        names = [name for _, name, _ in self._origins]
+        return pd.DataFrame(
+            {
+                "step": self.steps,
+                "time": pd.to_datetime(self.times, unit="us", utc=True),
+                "value": self.values,
+                "dataset": pd.Series([names[number] for number in self._numbers.tolist()], dtype="str"),
+            }
+        )
+
+    def buckets(self, count: int, axis: str = "step", start: int | None = None, end: int | None = None) -> Buckets:
+        """What a chart of `count` pixels shows; see `buckets`."""
+        return buckets(self.steps, self.times, self.values, count, axis, start, end)
+
+    def _points(self, places: slice) -> Iterator[Metric]:
+        columns = (self.values[places], self.times[places], self.steps[places], self._numbers[places])
+        for value, time, step, number in zip(*[column.tolist() for column in columns], strict=True):
+            yield Metric(self.key, value, time, step, *self._origins[number])
+
+    def _settle(self) -> None:
+        """Put the points in order and drop exact repeats, of which the first logged stays."""
+        import numpy as np
+
+        if len(self.times) < 2:
+            return
+        order = np.lexsort((self.values, self.steps, self.times))  # stable, and NaN sorts last
+        times, steps, values = self.times[order], self.steps[order], self.values[order]
+        same = (times[1:] == times[:-1]) & (steps[1:] == steps[:-1])
+        same &= (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+        keep = np.concatenate([[True], ~same])
+        self.times, self.steps, self.values, self._numbers = times[keep], steps[keep], values[keep], self._numbers[order][keep]
+
+
+def buckets(
+    steps: Any, times: Any, values: Any, count: int, axis: str = "step", start: int | None = None, end: int | None = None
+) -> Buckets:
+    """Points summed up in at most `count` stretches of equal length along an axis; those without points are left out.
+
+    Args:
+        axis: `step` or `time` (microseconds).
+        start, end: the stretch of the axis that is shown, both ends included. Default: all of it.
+
+    Raises:
+        InvalidInputError: there is no such axis, or the count isn't positive.
+    """
+    import numpy as np
+
+    if axis not in ("step", "time") or count < 1:
+        msg = f"a curve has buckets along 'step' or 'time', one or more of them, not {count} along {axis!r}"
+        raise InvalidInputError(msg)
+    positions = steps if axis == "step" else times
+    inside = np.ones(len(positions), bool)
+    if start is not None:
+        inside &= positions >= start
+    if end is not None:
+        inside &= positions <= end
+    order = np.flatnonzero(inside)
+    if not (np.diff(positions[order]) >= 0).all():
+        order = order[np.lexsort((values[order], times[order], positions[order]))]
+    at, shown = positions[order], values[order]
+    if not len(at):
+        none, nothing = np.empty(0, np.int64), np.empty(0, np.float64)
+        return Buckets(none, none, nothing, nothing, nothing, none, none)
+    low, high = (int(at[0]) if start is None else start), (int(at[-1]) if end is None else end)
+    width = max(1, -(-(high - low + 1) // count))
+    begins = np.flatnonzero(np.concatenate([[True], np.diff((at - low) // width) != 0]))
+    ends = np.append(begins[1:], len(at))
+    nan = np.isnan(shown)
+    nans = np.add.reduceat(nan.astype(np.int64), begins)
+    lowest = np.minimum.reduceat(np.where(nan, np.inf, shown), begins)
+    highest = np.maximum.reduceat(np.where(nan, -np.inf, shown), begins)
+    empty_ones = nans == ends - begins
+    lowest[empty_ones], highest[empty_ones] = np.nan, np.nan
+    return Buckets(at[begins], at[ends - 1], lowest, highest, shown[ends - 1], ends - begins, nans)
+
+
+def encode(points: Sequence[Metric]) -> bytes:
+    """The bytes of a chunk with these points. Needs no NumPy: a point at a time is what training loops log."""
+    count = len(points)
+    times, steps, values = zip(*[(point.time, point.step, point.value) for point in points], strict=True)
+    return _HEAD.pack(PLAIN, count) + struct.pack(f"<{2 * count}q{count}d", *times, *steps, *values)
+
+
+def pack(chunk: Chunk) -> bytes:
+    """The bytes of a large chunk, smaller than they would be one after the other."""
+    import numpy as np
+
+    columns = [np.diff(column, prepend=np.int64(0)).astype("<i8").tobytes() for column in (chunk.times, chunk.steps)]
+    body = b"".join([*columns, chunk.values.astype("<f8").tobytes()])
+    return _HEAD.pack(PACKED, len(chunk)) + zlib.compress(body, 1)
+
+
+def decode(data: bytes, origin: Origin = ("", "", "")) -> Chunk:
+    """The chunk that `encode` or `pack` wrote. Raises IntegrityError if the bytes aren't whole."""
+    import numpy as np
+
+    try:
+        form, count = _HEAD.unpack_from(data)
+        body = zlib.decompress(data[_HEAD.size :]) if form == PACKED else data[_HEAD.size :]
+        times, steps = (np.frombuffer(body, "<i8", count, place * 8 * count) for place in range(2))
+        values = np.frombuffer(body, "<f8", count, 16 * count)
+    except (struct.error, zlib.error, ValueError) as error:
+        msg = f"a chunk of metric points is damaged ({error}); restore the catalog from a backup"
+        raise IntegrityError(msg) from error
+    if form == PACKED:
+        times, steps = np.cumsum(times), np.cumsum(steps)
+    return Chunk(times.astype(np.int64), steps.astype(np.int64), values.astype(np.float64), origin)
