@@ -1,8 +1,8 @@
 """Events from Kafka to Redis and the lake: how many a second a worker sustains, and how soon one is visible online.
 
-    python benchmarks/stream.py                  the claim
-    python benchmarks/stream.py --events 60000   a look
-    python benchmarks/stream.py --profile        where one worker's time goes
+    python benchmarks/kafka_stream.py                  the claim
+    python benchmarks/kafka_stream.py --events 60000   a look
+    python benchmarks/kafka_stream.py --profile        where one worker's time goes
 
 One group with five windows over 100,000 keys, as JSON. The broker, Redis, the producer and the workers share this machine.
 """
