@@ -42,13 +42,18 @@ def spark_engine():
 
 @pytest.fixture(autouse=True)
 def _own_modules(tmp_path_factory):
-    """What a test's project made importable, and imported, is forgotten after it."""
-    path, modules, made = list(sys.path), set(sys.modules), str(tmp_path_factory.getbasetemp())
+    """What a project of tests made importable, and imported, is forgotten before and after each test."""
+    made = str(tmp_path_factory.getbasetemp())
+
+    def forget():
+        sys.path[:] = [entry for entry in sys.path if not entry.startswith(made)]
+        for name, module in list(sys.modules.items()):
+            if (getattr(module, "__file__", None) or "").startswith(made):
+                del sys.modules[name]
+
+    forget()
     yield
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if (getattr(sys.modules[name], "__file__", None) or "").startswith(made):
-            del sys.modules[name]
+    forget()
 
 
 @pytest.fixture(scope="session")

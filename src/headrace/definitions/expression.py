@@ -41,8 +41,13 @@ _WAYS_OUT = {
     '"NULL"': "cast it to one",
 }
 _FUNCTIONS = """
-    SELECT function_name, list(DISTINCT function_type), list(DISTINCT stability) FROM duckdb_functions() GROUP BY 1
+    SELECT function_name, list(DISTINCT function_type), list(DISTINCT stability) FILTER (WHERE NOT coalesce(zoned, false))
+    FROM (
+        SELECT *, stability = 'CONSISTENT_WITHIN_QUERY' AND regexp_matches(parameter_types::VARCHAR, 'TZ|WITH TIME ZONE') AS zoned
+        FROM duckdb_functions()
+    ) GROUP BY 1
 """
+# What depends on the query for its time zone alone doesn't vary here: the zone is UTC wherever an expression runs.
 _UNSTABLE = re.compile(r"now|ago|user|session_user|version|getvariable|(current_|pg_|has_|inet_|txid_).*")
 """Functions of the moment or the place that DuckDB's own list doesn't mark as such."""
 
@@ -94,7 +99,7 @@ class Binder:
         if not self._functions:
             rows = self._run(_FUNCTIONS)
             for known, kinds, stabilities in rows:
-                unstable = bool({"VOLATILE", "CONSISTENT_WITHIN_QUERY"} & set(stabilities)) or _UNSTABLE.fullmatch(known)
+                unstable = bool({"VOLATILE", "CONSISTENT_WITHIN_QUERY"} & set(stabilities or ())) or _UNSTABLE.fullmatch(known)
                 self._functions[known] = frozenset(kinds), bool(unstable)
         return self._functions.get(name.lower(), (frozenset(), False))
 
