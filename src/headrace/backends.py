@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from headrace.capture.redact import redact_url
 from headrace.clock import Clock
 from headrace.errors import MissingExtraError, SettingsError
 from headrace.settings import Settings
@@ -114,6 +115,7 @@ def _scheme(name: str, value: str, known: tuple[str, ...]) -> str:
     scheme = urlsplit(value).scheme if "://" in value else ""
     if scheme and scheme not in known:
         ways = ", ".join(f"{item}://" for item in known)
-        msg = f"setting {name!r} is {value!r}, but {scheme}:// isn't a place for it; give a path, or a URL with one of: {ways}"
+        shown = redact_url(value)
+        msg = f"setting {name!r} is {shown!r}, but {scheme}:// isn't a place for it; give a path, or a URL with one of: {ways}"
         raise SettingsError(msg)
     return scheme

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
+from headrace.capture.redact import redact_url
 from headrace.cli.values import age, size
 from headrace.cli.verb import Session
 from headrace.definitions.on_demand import load_function
@@ -107,20 +108,14 @@ def _settings(session: Session) -> Iterator[Check]:
         origin = variable if variable in os.environ else FILE_NAME if name in written else "default"
         value = getattr(settings, name)
         shown = ", ".join(value) if isinstance(value, tuple) else value
-        yield Check(f"setting {name}", "ok", f"{_without_password(shown) or 'not set'} ({origin})")
-
-
-def _without_password(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    credentials, at, host = rest.rpartition("@")
-    return f"{scheme}{separator}{credentials.partition(':')[0]}:***@{host}" if separator and at and ":" in credentials else url
+        yield Check(f"setting {name}", "ok", f"{redact_url(shown) or 'not set'} ({origin})")
 
 
 def _catalog(session: Session) -> Iterator[Check]:
     url = session.settings.catalog
     if not url.startswith("sqlite:///"):
         session.store.models.list()
-        yield Check("catalog", "ok", f"{_without_password(url)} answers")
+        yield Check("catalog", "ok", f"{redact_url(url)} answers")
         return
     path = Path(url.removeprefix("sqlite:///"))
     if not path.exists():
