@@ -51,8 +51,8 @@ def open_online(settings: Settings, closing: ExitStack) -> tuple[OnlineStore, Se
 
 def _open_redis(url: str, closing: ExitStack) -> tuple[OnlineStore, SeenIds]:
     try:
-        from headrace.online.redis import RedisOnlineStore
-        from headrace.online.redis_seen import RedisSeenIds
+        from headrace.online.redis.seen import RedisSeenIds
+        from headrace.online.redis.store import RedisOnlineStore
     except ImportError as error:
         raise MissingExtraError.of("redis", "redis") from error
 

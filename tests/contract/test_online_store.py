@@ -13,7 +13,7 @@ import pytest
 
 from headrace.errors import ConflictError
 from headrace.online.embedded import EmbeddedOnlineStore
-from headrace.online.redis import RedisOnlineStore
+from headrace.online.redis.store import RedisOnlineStore
 from headrace.online.store import NOTHING, Delta
 
 BACKENDS = ["embedded", "redis", "redis-cluster"]

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from headrace.online.embedded import EmbeddedOnlineStore, EmbeddedSeenIds
-from headrace.online.redis_seen import RedisSeenIds
+from headrace.online.redis.seen import RedisSeenIds
 
 BACKENDS = ["embedded", "redis", "redis-cluster"]
 

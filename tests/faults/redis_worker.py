@@ -9,7 +9,7 @@ import random
 import struct
 import sys
 
-from headrace.online.redis import RedisOnlineStore
+from headrace.online.redis.store import RedisOnlineStore
 from headrace.online.store import Delta
 
 __all__ = ["KEYS", "STEPS", "changes_of", "merge_tokens", "work"]

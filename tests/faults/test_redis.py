@@ -19,9 +19,8 @@ import redis
 import headrace as hr
 from faults.redis_worker import GROUP, KEYS, STEPS, changes_of, merge_tokens
 from headrace.errors import IntegrityError, SettingsError, StorageError
-from headrace.online import redis_writer
-from headrace.online.redis import RedisOnlineStore
-from headrace.online.redis_writer import RedisWriter
+from headrace.online.redis.store import RedisOnlineStore
+from headrace.online.redis.writer import RedisWriter, _Task
 from headrace.online.store import NOTHING, Delta
 from servers.redis import RedisServer, free_port, redis_server
 
@@ -269,7 +268,7 @@ def test_a_pointer_of_another_type_is_told(url, opened):
 
 
 def spoil(store, command):
-    from headrace.online.redis_client import command as packed
+    from headrace.online.redis.client import command as packed
 
     store._client.run([packed(*command)])
 
@@ -335,7 +334,7 @@ def test_a_writer_that_wakes_up_late_changes_nothing(url, opened):
     store, late = opened(url), opened(url)
     store.apply([delta(0, 9, {b"k": token(1)})])
     change = delta(10, 19, {b"k": token(2), b"j": token(2)})
-    tasks = [redis_writer._Task(change)]
+    tasks = [_Task(change)]
     late._writer._begin(tasks)
     assert store.status(GROUP).begun == {0: (10, 19)}
     assert store.apply([change, delta(20, 29, {b"k": token(3)})]) == ["applied"] * 2
@@ -349,7 +348,7 @@ def test_a_writer_that_wakes_up_late_changes_nothing(url, opened):
 def test_a_writer_to_a_generation_that_was_dropped_leaves_nothing(url, opened):
     store, late = opened(url), opened(url)
     store.apply([delta(0, 9, {b"k": token(1)})])
-    tasks = [redis_writer._Task(delta(10, 19, dict.fromkeys(KEYS, token(2))))]
+    tasks = [_Task(delta(10, 19, dict.fromkeys(KEYS, token(2))))]
     late._writer._begin(tasks)
     store.drop(GROUP)
     late._writer._write(tasks)
@@ -361,7 +360,7 @@ def test_a_writer_to_a_generation_that_was_dropped_leaves_nothing(url, opened):
 
 
 def scan(start):
-    from headrace.online.redis_connection import pack_command
+    from headrace.online.redis.connection import pack_command
 
     return pack_command(b"SCAN", b"0", b"MATCH", start + b"*", b"COUNT", b"100000")
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 
-import pytest
-
-
 
 def levels(result):
     return {check["name"]: check["level"] for check in result.json["checks"]}

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
-from headrace.online.redis import RedisOnlineStore
-from headrace.online.redis_client import command
-from headrace.online.redis_connection import pack_command
+from headrace.online.redis.client import command
+from headrace.online.redis.connection import pack_command
+from headrace.online.redis.store import RedisOnlineStore
 from headrace.online.state import GroupState
 from headrace.online.store import Delta
 from unit.online.rows import SECOND, event_group, record_group, table

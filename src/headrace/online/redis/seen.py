@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from headrace.online.redis_client import command, evaluate, open_redis
-from headrace.online.redis_layout import entry
-from headrace.online.redis_scripts import CLAIM, FORGET, RECORD
+from headrace.online.redis.client import command, evaluate, open_redis
+from headrace.online.redis.layout import entry
+from headrace.online.redis.scripts import CLAIM, FORGET, RECORD
 
 __all__ = ["RedisSeenIds"]
 

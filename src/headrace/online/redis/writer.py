@@ -11,9 +11,9 @@ from itertools import islice
 from typing import cast
 
 from headrace.online.garbage import uncollected
-from headrace.online.redis_client import Command, RedisClient, command, evaluate
-from headrace.online.redis_layout import Layout, entry, frames_of, new_generation, not_ours, to_biased
-from headrace.online.redis_scripts import BEGIN, COMMIT, SWAP, WRITE
+from headrace.online.redis.client import Command, RedisClient, command, evaluate
+from headrace.online.redis.layout import Layout, entry, frames_of, new_generation, not_ours, to_biased
+from headrace.online.redis.scripts import BEGIN, COMMIT, SWAP, WRITE
 from headrace.online.store import Delta, Outcome
 
 __all__ = ["RedisWriter"]

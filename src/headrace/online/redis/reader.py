@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headrace.online.redis_client import RedisClient, command, evaluate
-from headrace.online.redis_layout import ALONE, ALONE_WIDTH, Layout, offsets_of, state_of, status_of
-from headrace.online.redis_scripts import STATUS
+from headrace.online.redis.client import RedisClient, command, evaluate
+from headrace.online.redis.layout import ALONE, ALONE_WIDTH, Layout, offsets_of, state_of, status_of
+from headrace.online.redis.scripts import STATUS
 from headrace.online.store import GroupStatus, Stored
 
 __all__ = ["RedisReader"]

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from headrace.errors import ConflictError
-from headrace.online.redis_client import command, evaluate, open_redis
-from headrace.online.redis_connection import Node, pack_command
-from headrace.online.redis_layout import new_generation
-from headrace.online.redis_reader import RedisReader
-from headrace.online.redis_scripts import BUILD, DROP, FLIP
-from headrace.online.redis_writer import RedisWriter
+from headrace.online.redis.client import command, evaluate, open_redis
+from headrace.online.redis.connection import Node, pack_command
+from headrace.online.redis.layout import new_generation
+from headrace.online.redis.reader import RedisReader
+from headrace.online.redis.scripts import BUILD, DROP, FLIP
+from headrace.online.redis.writer import RedisWriter
 from headrace.online.store import Delta, GroupStatus, Outcome, Stored
 
 __all__ = ["RedisOnlineStore"]

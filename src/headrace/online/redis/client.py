@@ -23,10 +23,10 @@ from redis.exceptions import ConnectionError as Unreachable
 from redis.exceptions import TimeoutError as Slow
 
 from headrace.errors import SettingsError
-from headrace.online.redis_connection import Node, pack_command, parse_url, receive, send
-from headrace.online.redis_errors import BusyError, explained
-from headrace.online.redis_layout import Layout
-from headrace.online.redis_scripts import SCRIPTS, Script
+from headrace.online.redis.connection import Node, pack_command, parse_url, receive, send
+from headrace.online.redis.errors import BusyError, explained
+from headrace.online.redis.layout import Layout
+from headrace.online.redis.scripts import SCRIPTS, Script
 
 __all__ = ["Command", "RedisClient", "command", "evaluate", "open_redis"]
 
