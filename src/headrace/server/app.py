@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from headrace.server import health
+from headrace.server import health, web
 from headrace.server.dispatch import Dispatcher, Limits
 from headrace.server.endpoint import Endpoint
 from headrace.server.feast import online as feast
@@ -33,6 +33,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/write-to-online-store", "features:write", writes.WRITE_TO_ONLINE_STORE, "feast"),
     Endpoint("POST", "/materialize", "features:materialize", writes.MATERIALIZE, "feast"),
     Endpoint("POST", "/materialize-incremental", "features:materialize", writes.MATERIALIZE_INCREMENTAL, "feast"),
+    web.PAGE,
+    Endpoint("GET", "/assets/{file}", "", web.ASSET),
+    Endpoint("GET", "/favicon.svg", "", web.ICON),
     Endpoint("GET", "/health", "", health.HEALTH),
     Endpoint("GET", "/ready", "", health.READY),
     Endpoint("GET", "/version", "", health.VERSION),

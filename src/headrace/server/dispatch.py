@@ -29,6 +29,7 @@ from headrace.server.errors import (
 from headrace.server.feast.errors import failure
 from headrace.server.http import JSON, Call, Reply
 from headrace.server.pace import Pace
+from headrace.server.web import PAGE, is_navigation
 
 if TYPE_CHECKING:
     from headrace.server.guard import Guard
@@ -114,7 +115,8 @@ class Dispatcher:
         if "{" not in item.path:
             self._exact.setdefault(item.path, {})[item.method] = item
             return
-        pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(item.path)))
+        part = re.sub(r"\\{(\w+)\\.\\.\\.\\}", r"(?P<\1>.+)", re.escape(item.path))
+        pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", part))
         for known, methods in self._patterns:
             if known.pattern == pattern.pattern:
                 methods[item.method] = item
@@ -160,7 +162,7 @@ class Dispatcher:
         path, method, route = scope["path"], scope["method"], ""
         dialect: Dialect = "native"
         try:
-            endpoint, parts = self._find(method, path)
+            endpoint, parts = self._find(method, path, headers.get("accept", ""))
             dialect, route = endpoint.dialect, endpoint.path
             self._guard.check(headers)
             body = await self._body(headers, receive)
@@ -188,7 +190,7 @@ class Dispatcher:
             return given
         return next(self._ids)
 
-    def _find(self, method: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
+    def _find(self, method: str, path: str, accept: str) -> tuple[Endpoint, Mapping[str, str]]:
         parts: Mapping[str, str] = {}
         methods = self._exact.get(path)
         if methods is None:
@@ -198,6 +200,8 @@ class Dispatcher:
                     methods, parts = found, match.groupdict()
                     break
             else:
+                if is_navigation(method, path, accept):
+                    return PAGE, {}
                 msg = f"nothing is served at {quote(path)}; /docs lists what is"
                 raise NoRouteError(msg)
         endpoint = methods.get("GET" if method == "HEAD" else method)

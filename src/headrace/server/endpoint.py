@@ -47,7 +47,8 @@ class Endpoint:
     """One route.
 
     Attributes:
-        path: `/api/v1/catalog/{kind}/{name}`: parts in braces reach the handler as `call.path`.
+        path: `/api/v1/catalog/{kind}/{name}`: parts in braces reach the handler as `call.path`. A part holds no slash, unless
+            it is `{path...}`, all the rest.
         permission: what a caller must be allowed to do; `""` is for everybody.
     """
 

@@ -64,9 +64,9 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     schemas: dict[str, Any] = {"Problem": _PROBLEM}
     for item in endpoints:
-        paths.setdefault(item.path, {})[item.method.lower()] = _operation(item)
+        paths.setdefault(item.path.replace("...}", "}"), {})[item.method.lower()] = _operation(item)
         for record in _records(item):
-            schemas[record.name] = record.schema()
+            schemas |= {inner.name: inner.schema() for inner in record.records()}
     about = {"title": "Headrace", "version": version("headrace"), "description": "A feature store over HTTP."}
     return {"openapi": "3.1.0", "info": about, "paths": paths, "components": {"schemas": schemas}}
 
@@ -88,7 +88,7 @@ def _operation(item: Endpoint) -> dict[str, Any]:
     }
     if more:
         described["description"] = more
-    parameters = [_parameter(name, "path", {"type": "string"}) for name in re.findall(r"\{(\w+)\}", item.path)]
+    parameters = [_parameter(name, "path", {"type": "string"}) for name in re.findall(r"\{(\w+)(?:\.\.\.)?\}", item.path)]
     for name, member in item.operation.query.items():
         parameters.append(_parameter(name, "query", member.schema(), required=member.required))
     if parameters:
@@ -103,7 +103,7 @@ def _parameter(name: str, where: str, schema: dict[str, Any], *, required: bool 
 
 
 def _content(contents: Sequence[Content]) -> dict[str, Any]:
-    shapes = {item.media_type: {} if item.record is None else {"schema": _reference(item.record)} for item in contents}
+    shapes = {item.media_type: {} if item.record is None else {"schema": item.record.reference()} for item in contents}
     return {"content": {kind: shape for kind, shape in shapes.items() if kind}} if any(shapes) else {}
 
 
@@ -114,10 +114,6 @@ def _failures(item: Endpoint) -> dict[str, Any]:
         titles.setdefault(status, []).append(title)
     body = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}} if item.dialect == "native" else {JSON: {}}
     return {str(status): {"description": "; ".join(told) + ".", "content": body} for status, told in sorted(titles.items())}
-
-
-def _reference(record: Record) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{record.name}"}
 
 
 def _records(item: Endpoint) -> list[Record]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -30,6 +30,9 @@ class Field:
     Attributes:
         kinds: the JSON types it may have.
         default: what it is when left out.
+        of: the shape of the object, or of each item of the array.
+        keyed: an object from names to values; `of` is the shape of each value.
+        choices: the texts it may be. They are told, not checked.
     """
 
     text: str
@@ -37,13 +40,23 @@ class Field:
     required: bool = False
     nullable: bool = False
     default: Any = None
+    of: Record | Field | None = None
+    keyed: bool = False
+    choices: tuple[str, ...] = ()
 
     def schema(self) -> dict[str, Any]:
         """As JSON Schema."""
         kinds: list[str] = [*self.kinds, *(["null"] if self.nullable else [])]
         described: dict[str, Any] = {"description": self.text}
+        if isinstance(self.of, Record) and self.kinds == ("object",) and not self.keyed:
+            return {**described, "anyOf": [self.of.reference(), *([{"type": "null"}] if self.nullable else [])]}
         if "any" not in kinds:
             described["type"] = kinds[0] if len(kinds) == 1 else kinds
+        if self.choices:
+            described["enum"] = [*self.choices, *([None] if self.nullable else [])]
+        if self.of is not None:
+            inner = self.of.reference() if isinstance(self.of, Record) else self.of.schema()
+            described["additionalProperties" if self.keyed else "items"] = inner
         if self.default is not None:
             described["default"] = self.default
         return described
@@ -64,12 +77,14 @@ class Record:
     Attributes:
         name: what /openapi.json calls it.
         open: whether other members are allowed, and ignored.
+        whole: whether every member is always there, as in an answer.
     """
 
     name: str
     fields: Mapping[str, Field]
     text: str = ""
     open: bool = False
+    whole: bool = False
 
     def read(self, value: Any) -> dict[str, Any]:
         """A JSON value's members, defaults filled in. Raises BadRequestError with every fault."""
@@ -117,13 +132,34 @@ class Record:
             raise BadRequestError(msg)
         return {name: value.get(name, member.default) for name, member in self.fields.items()}
 
+    def reference(self) -> dict[str, Any]:
+        """What stands in /openapi.json where this shape is meant."""
+        return {"$ref": f"#/components/schemas/{self.name}"}
+
+    def records(self) -> Iterator[Record]:
+        """This record, and those that its members are made of; one that holds itself comes once."""
+        seen: dict[str, Record] = {}
+        waiting = [self]
+        while waiting:
+            record = waiting.pop()
+            if record.name in seen:
+                continue
+            seen[record.name] = record
+            yield record
+            for member in record.fields.values():
+                inner = member.of
+                while isinstance(inner, Field):
+                    inner = inner.of
+                if inner is not None:
+                    waiting.append(inner)
+
     def schema(self) -> dict[str, Any]:
         """As JSON Schema."""
         described: dict[str, Any] = {
             "type": "object",
             "properties": {name: member.schema() for name, member in self.fields.items()},
         }
-        required = [name for name, member in self.fields.items() if member.required]
+        required = [name for name, member in self.fields.items() if member.required or self.whole]
         if required:
             described["required"] = required
         if self.text:
