@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -125,6 +125,36 @@ def connect(request):
 
     with ExitStack() as stack:
         yield hr.connect if request.param == "embedded" else _through_servers(stack)
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory):
+    """One server for many tests: it serves the store that a test puts into it."""
+    import headrace as hr
+    from servers.inside import Shared, serving
+
+    shared = Shared()
+    with hr.connect(tmp_path_factory.mktemp("shared")) as shared.store, serving(lambda: shared) as shared.url:
+        yield shared
+
+
+@pytest.fixture
+def remote(shared_server, tmp_path):
+    """Connects to a project of settings of its own through the shared server: remote(catalog=…) → Transport."""
+    import headrace as hr
+    from headrace.remote.transport import Transport
+
+    with ExitStack() as stack:
+
+        def open_project(**settings):
+            project = tmp_path / "served"
+            project.mkdir()
+            text = "".join(f'{name} = "{value}"\n' for name, value in settings.items())
+            (project / "headrace.toml").write_text(text, encoding="utf-8")
+            shared_server.store = stack.enter_context(hr.connect(project))
+            return stack.enter_context(closing(Transport(shared_server.url)))
+
+        yield open_project
 
 
 def _through_servers(stack):

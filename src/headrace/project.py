@@ -24,16 +24,14 @@ if TYPE_CHECKING:
     from headrace.features.streaming import StreamSink
     from headrace.features.topics import Topics
     from headrace.lineage.store import LineageStore
-    from headrace.models.service import Models
     from headrace.remote.transport import Transport
     from headrace.sql.database import Database
     from headrace.store import FeatureServices, Store
     from headrace.tracking.client.run import ActiveRun
-    from headrace.tracking.service import Runs
 
 __all__ = ["connect", "open_remote", "open_store", "start_run"]
 
-_default: dict[Path, Store] = {}
+_default: dict[Path | str, Store] = {}
 
 
 def connect(target: str | os.PathLike[str] | None = None, *, clock: Clock = system_clock) -> Store:
@@ -59,11 +57,12 @@ def connect(target: str | os.PathLike[str] | None = None, *, clock: Clock = syst
 
 
 def start_run(**options: Any) -> ActiveRun:
-    """Start a run in the project here; use it with `with`. Takes what `store.runs.start` takes: experiment, params, tags, …"""
-    folder = find_project(Path.cwd())
-    store = _default.get(folder)
+    """Start a run in the project here, or at the server that HEADRACE_SERVER names; use it with `with`. Takes what
+    `store.runs.start` takes: experiment, params, tags, …"""
+    place = os.environ.get("HEADRACE_SERVER") or find_project(Path.cwd())
+    store = _default.get(place)
     if store is None:
-        store = _default[folder] = connect(folder)
+        store = _default[place] = connect(place)
     return store.start_run(**options)
 
 
@@ -109,11 +108,14 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
     """A Store over a project that a server keeps. Raises SettingsError for what isn't a server's address; asks nothing yet."""
 
     from headrace.catalog.service import Catalog
-    from headrace.remote.absent import Absent
     from headrace.remote.definitions import RemoteCatalogStore
     from headrace.remote.lineage import RemoteLineage
+    from headrace.remote.models import RemoteModels
+    from headrace.remote.tracking import WrittenThere, remote_tracking
+    from headrace.remote.tracking_artifacts import RemoteArtifactStore
     from headrace.remote.transport import Transport
     from headrace.store import Services, Store
+    from headrace.tracking.service import Runs
 
     transport = Transport(url)
     at = transport.url
@@ -121,13 +123,14 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
     local = load_settings(find_project(Path.cwd()))
     _make_importable(local)
     catalog = Catalog(RemoteCatalogStore(transport), clock, author, local.modules)
+    tracking, artifacts = remote_tracking(transport), RemoteArtifactStore(transport)
     return Store(
         Services(
             settings=replace(local, catalog=at, lake=at, artifacts=at, online=at, events=at),
             catalog=catalog,
             features=lambda: _remote_features(transport, catalog, clock, author),
-            runs=cast("Runs", Absent("runs", at)),
-            models=cast("Models", Absent("models", at)),
+            runs=Runs(tracking, artifacts, WrittenThere(), clock=clock, resolve_view=_pin_view(catalog)),
+            models=RemoteModels(transport, tracking, artifacts, clock, author),
             lineage=RemoteLineage(transport),
             record_definitions=lambda _plan: None,  # the server did when it took them in
             close=transport.close,

@@ -10,15 +10,20 @@ import pytest
 from headrace.errors import ConflictError, InvalidInputError, NotFoundError
 from headrace.flavors.signature import Column, Signature
 from headrace.ids import new_id
+from headrace.remote.tracking import remote_tracking
 from headrace.sql.database import Database
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Metric, ModelOutput, Run
 from headrace.tracking.search import parse_filter, parse_order
 
 
-@pytest.fixture
-def stores(catalog_url):
-    database = Database(catalog_url)
+@pytest.fixture(params=["sqlite", "postgresql", "remote"])
+def stores(request, tmp_path):
+    if request.param == "remote":
+        yield remote_tracking(request.getfixturevalue("remote")())
+        return
+    here = f"sqlite:///{tmp_path / 'catalog.db'}"
+    database = Database(here if request.param == "sqlite" else request.getfixturevalue("postgres").new_database())
     yield tracking_stores(database)
     database.close()
 

@@ -7,8 +7,9 @@ import functools
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -18,13 +19,30 @@ from headrace.server.dispatch import Limits
 from headrace.server.guard import Guard
 from headrace.server.logs import AccessLog
 
-__all__ = ["served"]
+__all__ = ["Shared", "served", "serving"]
+
+
+class Shared:
+    """A store that stands for whichever one a test puts here, so that many tests share one server."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.store: hr.Store | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def close(self) -> None: ...
+
+
+def served(folder: Path, clock: Callable[[], int] | None = None) -> AbstractContextManager[str]:
+    """The address of a server of this project that runs within the block."""
+    return serving(functools.partial(hr.connect, folder, **({} if clock is None else {"clock": clock})))
 
 
 @contextmanager
-def served(folder: Path, clock: Callable[[], int] | None = None) -> Iterator[str]:
-    """The address of a server of this project that runs within the block."""
-    opened = functools.partial(hr.connect, folder, **({} if clock is None else {"clock": clock}))
+def serving(opened: Callable[[], Any]) -> Iterator[str]:
+    """The address of a server of the store that this opens."""
     app = make_app(opened, Guard("127.0.0.1"), Limits(), AccessLog(None))
     config = uvicorn.Config(
         app, http="httptools", lifespan="on", ws="none", interface="asgi3", log_config=None, access_log=False, loop="asyncio"

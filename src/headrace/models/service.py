@@ -56,7 +56,12 @@ class Models:
         self._logged = logged_models
         self._artifacts = artifacts
         self._author = Author(clock, author)
+        self.store, self.audit = store, audit
         self._promotions = Promotions(store, audit, artifacts, self._author)
+
+    def by(self, user: str) -> Models:
+        """The same registry, its trail written in another name: for a server that does what a client asks of it."""
+        return Models(self.store, self.audit, self._runs, self._logged, self._artifacts, self._author.clock, user)
 
     def register(
         self, model: LoggedModel | str, name: str, description: str = "", tags: Mapping[str, Any] | None = None

@@ -14,6 +14,9 @@ from headrace.server.guard import Guard
 from headrace.server.logs import AccessLog
 from headrace.server.metrics import Metrics
 from headrace.server.native import catalog, definitions, features, ingest, observations, online, reads, upkeep
+from headrace.server.native.tracking import TRACKING
+from headrace.server.native.tracking_artifacts import TRACKING_BYTES
+from headrace.server.native.tracking_models import TRACKING_MODELS
 from headrace.server.openapi import docs_of, openapi_of
 
 if TYPE_CHECKING:
@@ -72,6 +75,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/store/lake/optimize", "features:materialize", upkeep.OPTIMIZE),
     Endpoint("POST", "/api/v1/store/lake/vacuum", "features:materialize", upkeep.VACUUM),
     Endpoint("POST", "/api/v1/store/lineage", "lineage:read", reads.LINEAGE),
+    *TRACKING,
+    *TRACKING_BYTES,
+    *TRACKING_MODELS,
 )
 """All routes."""
 

@@ -124,6 +124,11 @@ class MetricHistory(Sequence[Metric]):
         """What a chart of `count` pixels shows; see `buckets`."""
         return buckets(self.steps, self.times, self.values, count, axis, start, end)
 
+    def chunks(self) -> list[Chunk]:
+        """The points as columns, those of one origin together."""
+        found = [(self._numbers == number, origin) for number, origin in enumerate(self._origins)]
+        return [Chunk(self.times[own], self.steps[own], self.values[own], origin) for own, origin in found]
+
     def _points(self, places: slice) -> Iterator[Metric]:
         columns = (self.values[places], self.times[places], self.steps[places], self._numbers[places])
         for value, time, step, number in zip(*[column.tolist() for column in columns], strict=True):

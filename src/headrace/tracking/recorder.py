@@ -103,6 +103,10 @@ class Recorder:
         self._stores.runs.create(run)
         return run
 
+    def create(self, run: Run) -> None:
+        """Keep a run that was made elsewhere. Raises InvalidInputError for its keys."""
+        self._stores.runs.create(replace(run, params=clean_params(run.params), tags=clean_tags(run.tags)))
+
     def finish(self, run_id: str, status: Status) -> None:
         """Set the final status and the end time."""
         self._stores.runs.update(run_id, status=status, end=self.clock())
@@ -149,6 +153,12 @@ class Recorder:
         self._stores.artifacts.add(run_id, entries)
         return entries
 
+    def add_files(self, run_id: str, entries: Sequence[ArtifactEntry]) -> None:
+        """Keep files whose bytes are kept already. Raises InvalidInputError for a path."""
+        for entry in entries:
+            check_artifact_path(entry.path)
+        self._stores.artifacts.add(run_id, entries)
+
     def add_model(self, model: LoggedModel, folder: Path) -> LoggedModel:
         """Keep the files in the folder and the model that they make, with its lineage; returns it complete, its view pinned."""
         view, features = self._resolve_view(model.view) if model.view and self._resolve_view else (model.view, {})
@@ -159,10 +169,16 @@ class Recorder:
         )
         details = {**model.details, **({"features": dict(features)} if features else {})}
         kept = replace(model, view=view, files=tuple(entries), details=json.loads(json.dumps(details)))
-        now = self.clock()
-        edges = [Edge(f"run:{kept.run_id}", kept.urn, "logs", now)]
-        if view:
-            edges.append(Edge(f"view:{view}", kept.urn, "uses", now))
-        self._lineage.add(edges)  # first, so that there is never a model whose origin nobody knows
-        self._stores.models.create(kept)
+        self.keep_model(kept)
         return kept
+
+    def keep_model(self, model: LoggedModel) -> None:
+        """Keep a complete model whose bytes are kept already, with its lineage."""
+        for file in model.files:
+            check_artifact_path(file.path)
+        now = self.clock()
+        edges = [Edge(f"run:{model.run_id}", model.urn, "logs", now)]
+        if model.view:
+            edges.append(Edge(f"view:{model.view}", model.urn, "uses", now))
+        self._lineage.add(edges)  # first, so that there is never a model whose origin nobody knows
+        self._stores.models.create(model)

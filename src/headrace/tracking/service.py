@@ -49,9 +49,9 @@ class Runs:
         clock: Clock = system_clock,
         resolve_view: ResolveView | None = None,
     ) -> None:
-        self._stores = stores
-        self._artifacts = artifacts
-        self._recorder = Recorder(stores, artifacts, lineage, clock=clock, resolve_view=resolve_view)
+        self.stores = self._stores = stores
+        self.bytes = self._artifacts = artifacts
+        self.recorder = self._recorder = Recorder(stores, artifacts, lineage, clock=clock, resolve_view=resolve_view)
 
     def start(
         self,

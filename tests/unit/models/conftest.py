@@ -6,6 +6,10 @@ import shutil
 
 import pytest
 
+from headrace.clock import system_clock
+from headrace.remote.models import RemoteModels
+from headrace.remote.tracking import remote_tracking
+from headrace.remote.tracking_artifacts import RemoteArtifactStore
 from headrace.sql.database import Database
 from unit.models.world import World
 
@@ -26,6 +30,11 @@ def world(tmp_path, empty_catalog):
     world.close()
 
 
-@pytest.fixture
-def models(world):
-    return world.models
+@pytest.fixture(params=["embedded", "remote"])
+def models(request, remote, world, tmp_path):
+    """The registry of that world, here or behind a server. The trail has the caller's name either way."""
+    if request.param == "embedded":
+        yield world.models
+        return
+    transport = remote(catalog=f"sqlite:///{tmp_path / 'catalog.db'}", artifacts=tmp_path / "artifacts")
+    yield RemoteModels(transport, remote_tracking(transport), RemoteArtifactStore(transport), system_clock, "ada")

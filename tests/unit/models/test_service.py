@@ -336,7 +336,7 @@ def test_a_file_that_is_gone_is_named(world, models):
 @pytest.mark.parametrize("path", ["../escaped", "/tmp/escaped", "a/../../escaped", "..\\escaped"])
 def test_a_file_that_would_land_outside_of_its_folder_is_refused(world, models, path):
     logged = world.log(Always(1), "pickle")
-    models.register(replace(logged, files=(ArtifactEntry(path, logged.files[0].digest, logged.files[0].size),)), "ranker")
+    world.models.register(replace(logged, files=(ArtifactEntry(path, logged.files[0].digest, logged.files[0].size),)), "ranker")
     with pytest.raises(IntegrityError, match="outside of its folder"):
         models.load("models:/ranker/1", allow_pickle=True)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from headrace.artifacts.objects import ObjectArtifactStore
+from headrace.remote.tracking import WrittenThere, remote_tracking
+from headrace.remote.tracking_artifacts import RemoteArtifactStore
 from headrace.sql.database import Database
 from headrace.sql.lineage import SqlLineageStore
 from headrace.sql.tracking import tracking_stores
@@ -23,9 +25,15 @@ def lineage(database):
     return SqlLineageStore(database)
 
 
-@pytest.fixture
-def runs(database, lineage, tmp_path):
-    def resolve_view(reference):
-        return f"{reference.partition(':')[0]}:3", {"a": "float64"}
+def pin(reference):
+    return f"{reference.partition(':')[0]}:3", {"a": "float64"}
 
-    return Runs(tracking_stores(database), ObjectArtifactStore(tmp_path / "artifacts"), lineage, resolve_view=resolve_view)
+
+@pytest.fixture(params=["embedded", "remote"])
+def runs(request, remote, database, lineage, tmp_path):
+    here = Runs(tracking_stores(database), ObjectArtifactStore(tmp_path / "artifacts"), lineage, resolve_view=pin)
+    if request.param == "embedded":
+        yield here
+        return
+    transport = remote(catalog=f"sqlite:///{tmp_path / 'catalog.db'}", artifacts=tmp_path / "artifacts")
+    yield Runs(remote_tracking(transport), RemoteArtifactStore(transport), WrittenThere(), resolve_view=pin)

@@ -1,0 +1,244 @@
+"""Tracking's stores over HTTP."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headrace.lineage.store import Edge
+from headrace.remote.transport import Transport
+from headrace.tracking.history import MetricHistory, decode
+from headrace.tracking.run import (
+    ArtifactEntry,
+    DatasetInput,
+    Experiment,
+    LoggedModel,
+    Metric,
+    MetricSummary,
+    ModelOutput,
+    Run,
+    Status,
+    View,
+)
+from headrace.tracking.search import Comparison, Order
+from headrace.tracking.store import TrackingStores
+from headrace.wire.shapes import plain, shaped
+
+__all__ = ["WrittenThere", "remote_tracking"]
+
+
+def remote_tracking(transport: Transport) -> TrackingStores:
+    """Experiments, runs, metrics, files and logged models that a server keeps."""
+    return TrackingStores(
+        experiments=RemoteExperimentStore(transport),
+        runs=RemoteRunStore(transport),
+        metrics=RemoteMetricStore(transport),
+        artifacts=RemoteArtifactIndex(transport),
+        models=RemoteLoggedModelStore(transport),
+    )
+
+
+class WrittenThere:
+    """Stands in for a lineage store where the server writes the edges with what they are about."""
+
+    def add(self, edges: Sequence[Edge]) -> None:
+        """Nothing."""
+
+    def into(self, targets: Sequence[str]) -> list[Edge]:
+        """None: `store.lineage` asks the server."""
+        del targets
+        return []
+
+    def out_of(self, sources: Sequence[str]) -> list[Edge]:
+        """None."""
+        del sources
+        return []
+
+    def urns(self, prefix: str) -> list[str]:
+        """None."""
+        del prefix
+        return []
+
+
+class _Remote:
+    """A contract behind a server: each method is a call of the same name."""
+
+    folder = ""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def _ask(self, verb: str, kind: Any, **arguments: Any) -> Any:
+        return shaped(self._transport.call(f"tracking/{self.folder}/{verb}", plain(arguments)), kind)
+
+    def _tell(self, verb: str, **arguments: Any) -> None:
+        self._transport.call(f"tracking/{self.folder}/{verb}", plain(arguments), changes=True)
+
+
+class RemoteExperimentStore(_Remote):
+    """ExperimentStore over HTTP."""
+
+    folder = "experiments"
+
+    def create(self, name: str, tags: Mapping[str, str], time: int, artifact_location: str = "") -> Experiment:
+        """Make one. Raises ConflictError if the name is taken."""
+        arguments = {"name": name, "tags": dict(tags), "time": time, "artifact_location": artifact_location}
+        made: Experiment = shaped(self._transport.call("tracking/experiments/create", arguments, changes=True), Experiment)
+        return made
+
+    def get(self, experiment_id: str) -> Experiment:
+        """One, deleted or not. Raises NotFoundError."""
+        found: Experiment = self._ask("get", Experiment, experiment_id=experiment_id)
+        return found
+
+    def by_name(self, name: str) -> Experiment | None:
+        """One by name, deleted or not."""
+        found: Experiment | None = self._ask("by_name", Experiment | None, name=name)
+        return found
+
+    def list(self, view: View = "active") -> builtins.list[Experiment]:
+        """All of them, newest first."""
+        found: list[Experiment] = self._ask("list", builtins.list[Experiment], view=view)
+        return found
+
+    def rename(self, experiment_id: str, name: str, time: int) -> None:
+        """Rename an active one. Raises NotFoundError, ConflictError."""
+        self._tell("rename", experiment_id=experiment_id, name=name, time=time)
+
+    def set_stage(self, experiment_id: str, stage: str, time: int) -> None:
+        """Delete or restore it together with its runs."""
+        self._tell("set_stage", experiment_id=experiment_id, stage=stage, time=time)
+
+    def set_tag(self, experiment_id: str, key: str, value: str) -> None:
+        """Set a tag. Raises NotFoundError."""
+        self._tell("set_tag", experiment_id=experiment_id, key=key, value=value)
+
+    def delete_tag(self, experiment_id: str, key: str) -> None:
+        """Remove a tag. Raises NotFoundError."""
+        self._tell("delete_tag", experiment_id=experiment_id, key=key)
+
+
+class RemoteRunStore(_Remote):
+    """RunStore over HTTP."""
+
+    folder = "runs"
+
+    def create(self, run: Run) -> None:
+        """Keep a new run with its tags and params."""
+        self._tell("create", run=run)
+
+    def get(self, run_ids: Sequence[str]) -> list[Run]:
+        """The runs with these ids, in their order, deleted or not. Raises NotFoundError."""
+        found: list[Run] = self._ask("get", list[Run], run_ids=list(run_ids))
+        return found
+
+    def starting_with(self, prefix: str, limit: int) -> list[str]:
+        """Ids that start with the prefix, sorted."""
+        found: list[str] = self._ask("starting_with", list[str], prefix=prefix, limit=limit)
+        return found
+
+    def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> None:
+        """Change what isn't None."""
+        self._tell("update", run_id=run_id, status=status, end=end, name=name)
+
+    def set_stage(self, run_id: str, stage: str) -> None:
+        """Delete or restore; again is a no-op. Raises NotFoundError."""
+        self._tell("set_stage", run_id=run_id, stage=stage)
+
+    def log(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Add all or nothing."""
+        self._tell("log", run_id=run_id, metrics=list(metrics), params=dict(params or {}), tags=dict(tags or {}))
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Remove a tag. Raises NotFoundError for the run or the tag."""
+        self._tell("delete_tag", run_id=run_id, key=key)
+
+    def add_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
+        """Add datasets, and their edges in the lineage."""
+        self._tell("add_inputs", run_id=run_id, inputs=list(inputs))
+
+    def add_outputs(self, run_id: str, outputs: Sequence[ModelOutput]) -> None:
+        """Add logged models; the same model is kept once."""
+        self._tell("add_outputs", run_id=run_id, outputs=list(outputs))
+
+    def search(
+        self,
+        filters: Sequence[Comparison],
+        order: Sequence[Order],
+        *,
+        experiments: Sequence[str] | None = None,
+        view: View = "active",
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[Run]:
+        """The runs that match every comparison, ordered; then newest first, then by id."""
+        ids = None if experiments is None else list(experiments)
+        asked = {"filters": list(filters), "order": list(order), "experiments": ids}
+        found: list[Run] = self._ask("search", list[Run], **asked, view=view, limit=limit, offset=offset)
+        return found
+
+
+class RemoteMetricStore(_Remote):
+    """MetricStore over HTTP."""
+
+    folder = "metrics"
+
+    def history(self, run_id: str, key: str) -> MetricHistory:
+        """All points; none for an unknown key."""
+        found = self._ask("history", list[tuple[tuple[str, str, str], bytes]], run_id=run_id, key=key)
+        return MetricHistory(key, [decode(data, origin) for origin, data in found])
+
+    def summaries(self, run_id: str) -> dict[str, MetricSummary]:
+        """Every metric of the run, summed up."""
+        found: dict[str, MetricSummary] = self._ask("summaries", dict[str, MetricSummary], run_id=run_id)
+        return found
+
+
+class RemoteArtifactIndex(_Remote):
+    """ArtifactIndex over HTTP."""
+
+    folder = "files"
+
+    def add(self, run_id: str, entries: Sequence[ArtifactEntry]) -> None:
+        """Add files whose bytes the server has; a path that exists is replaced."""
+        self._tell("add", run_id=run_id, entries=list(entries))
+
+    def list(self, run_id: str) -> builtins.list[ArtifactEntry]:
+        """The files, sorted by path."""
+        found: list[ArtifactEntry] = self._ask("list", builtins.list[ArtifactEntry], run_id=run_id)
+        return found
+
+
+class RemoteLoggedModelStore(_Remote):
+    """LoggedModelStore over HTTP."""
+
+    folder = "models"
+
+    def create(self, model: LoggedModel) -> None:
+        """Keep a new one, and its edges in the lineage."""
+        self._tell("create", model=model)
+
+    def get(self, model_id: str) -> LoggedModel:
+        """One, with its metrics. Raises NotFoundError, for a deleted one too."""
+        found: LoggedModel = self._ask("get", LoggedModel, model_id=model_id)
+        return found
+
+    def of_run(self, run_id: str) -> list[LoggedModel]:
+        """Those that a run logged, oldest first."""
+        found: list[LoggedModel] = self._ask("of_run", list[LoggedModel], run_id=run_id)
+        return found
+
+    def update(self, model_id: str, *, status: str | None = None, stage: str | None = None, time: int) -> None:
+        """Change what isn't None. Raises NotFoundError."""
+        self._tell("update", model_id=model_id, status=status, stage=stage, time=time)
+
+    def set_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags. Raises NotFoundError."""
+        self._tell("set_tags", model_id=model_id, tags=dict(tags))

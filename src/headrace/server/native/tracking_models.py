@@ -1,0 +1,126 @@
+"""The registry for remote stores: its verbs, with the caller's name in the trail; gates are judged here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from headrace.models.gates import Evaluation, Gate
+from headrace.models.service import Models
+from headrace.models.store import AuditStore, ModelStore
+from headrace.server.endpoint import Endpoint
+from headrace.server.native.exchange import Task, quick
+from headrace.server.native.tracking import contract
+from headrace.wire.shapes import plain, shaped
+
+__all__ = ["TRACKING_MODELS"]
+
+PREFIX = "/api/v1/store/models"
+READ, WRITE, PROMOTE = "models:read", "models:write", "models:promote"
+
+
+def _models(task: Task) -> Models:
+    """The registry, written in the caller's name."""
+    return task.store.models.by(task.arguments["user"])
+
+
+def _register(task: Task) -> Any:
+    """Make a logged model the next version of a name."""
+    asked = task.arguments
+    return plain(_models(task).register(asked["model"], asked["name"], asked["description"], asked["tags"]))
+
+
+def _set_alias(task: Task) -> Any:
+    """Point an alias at a version."""
+    asked = task.arguments
+    return plain(_models(task).set_alias(asked["name"], asked["alias"], asked["version"]))
+
+
+def _delete_alias(task: Task) -> None:
+    """Remove an alias."""
+    _models(task).delete_alias(task.arguments["name"], task.arguments["alias"])
+
+
+def _set_tag(task: Task) -> None:
+    """Set a tag of a model or of a version; null removes it."""
+    asked = task.arguments
+    _models(task).set_tag(asked["name"], asked["key"], asked["value"], asked["version"])
+
+
+def _describe(task: Task) -> None:
+    """Replace the description of a model or of a version."""
+    asked = task.arguments
+    _models(task).describe(asked["name"], asked["text"], asked["version"])
+
+
+def _set_gates(task: Task) -> None:
+    """Replace the gates of a model."""
+    _models(task).set_gates(task.arguments["name"], shaped(task.arguments["gates"], list[Gate]))
+
+
+def _add_evaluation(task: Task) -> None:
+    """Keep what a client measured on a version, in its name."""
+    found: Evaluation = shaped(task.arguments["evaluation"], Evaluation)
+    task.store.models.get(found.name, found.version)
+    task.store.models.store.add_evaluation(replace(found, user=task.arguments["user"]))
+
+
+def _check_gates(task: Task) -> Any:
+    """What the gates would decide about a version now."""
+    return plain(task.store.models.check_gates(task.arguments["name"], task.arguments["version"]))
+
+
+def _promote(task: Task) -> Any:
+    """Move a version to a stage; to Production its gates decide."""
+    asked = task.arguments
+    return plain(_models(task).promote(asked["name"], asked["version"], asked["to"], asked["reason"], force=asked["force"]))
+
+
+def _rollback(task: Task) -> Any:
+    """Put the previous Production version back, or a named one."""
+    asked = task.arguments
+    return plain(_models(task).rollback(asked["name"], asked["to"], asked["reason"]))
+
+
+def _store(store: Any) -> ModelStore:
+    found: ModelStore = store.models.store
+    return found
+
+
+def _audit(store: Any) -> AuditStore:
+    found: AuditStore = store.models.audit
+    return found
+
+
+_NAMED = {"name": str, "user": str}
+_MAYBE = {**_NAMED, "version": str | None}
+_VERBS = {
+    READ: {
+        "model": contract(_store, ModelStore.model),
+        "models": contract(_store, ModelStore.models),
+        "names": contract(_store, ModelStore.names),
+        "versions": contract(_store, ModelStore.versions),
+        "evaluations": contract(_store, ModelStore.evaluations),
+        "history": contract(_audit, AuditStore.history),
+        "check_gates": quick(_check_gates, {"name": str, "version": str}),
+    },
+    WRITE: {
+        "register": quick(_register, {**_NAMED, "model": str, "description": str, "tags": dict}, changes=True),
+        "set_alias": quick(_set_alias, {**_NAMED, "alias": str, "version": str}, changes=True),
+        "delete_alias": quick(_delete_alias, {**_NAMED, "alias": str}, changes=True),
+        "set_tag": quick(_set_tag, {**_MAYBE, "key": str, "value": str | None}, changes=True),
+        "describe": quick(_describe, {**_MAYBE, "text": str}, changes=True),
+        "add_evaluation": quick(_add_evaluation, {"evaluation": dict, "user": str}, changes=True),
+    },
+    PROMOTE: {
+        "set_gates": quick(_set_gates, {**_NAMED, "gates": list}, changes=True),
+        "promote": quick(_promote, {**_NAMED, "version": str, "to": str, "reason": str, "force": bool}, changes=True),
+        "rollback": quick(_rollback, {**_NAMED, "to": str | None, "reason": str}, changes=True),
+    },
+}
+TRACKING_MODELS = tuple(
+    Endpoint("POST", f"{PREFIX}/{path}", permission, operation)
+    for permission, verbs in _VERBS.items()
+    for path, operation in verbs.items()
+)
+"""The routes of the registry."""
