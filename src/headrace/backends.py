@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from headrace.lake.table import Lake, Snapshot
     from headrace.online.store import OnlineStore, SeenIds
 
-__all__ = ["open_engine", "open_event_log", "open_lake", "open_online", "require_embedded"]
+__all__ = ["open_engine", "open_event_log", "open_lake", "open_online"]
 
 REDIS = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 
@@ -99,15 +99,6 @@ def open_engine(settings: Settings, local: Engine, closing: ExitStack) -> Engine
     engine = SparkEngine(settings.engine, local, settings.memory_limit)
     closing.callback(engine.close)
     return engine
-
-
-def require_embedded(settings: Settings) -> None:
-    """Refuse what this release has in one way only.
-
-    Raises:
-        SettingsError: artifacts aren't in a folder.
-    """
-    _scheme("artifacts", settings.artifacts, ("file",))
 
 
 def _scheme(name: str, value: str, known: tuple[str, ...]) -> str:

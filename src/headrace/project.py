@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import sys
@@ -11,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from headrace.backends import open_engine, open_event_log, open_lake, open_online, require_embedded
+from headrace.backends import open_engine, open_event_log, open_lake, open_online
 from headrace.clock import Clock, system_clock
 from headrace.errors import SettingsError, StorageError
 from headrace.settings import STATE_FOLDER, Settings, find_project, load_settings
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from headrace.lineage.store import LineageStore
     from headrace.remote.transport import Transport
     from headrace.sql.database import Database
-    from headrace.store import FeatureServices, Store
+    from headrace.store import ArtifactServices, FeatureServices, Store
     from headrace.tracking.client.run import ActiveRun
 
 __all__ = ["connect", "open_remote", "open_store", "start_run"]
@@ -68,26 +69,28 @@ def start_run(**options: Any) -> ActiveRun:
 
 def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     """A Store over the backends that the settings name."""
+    from headrace.artifacts.garbage import collect
     from headrace.artifacts.objects import ObjectArtifactStore
+    from headrace.artifacts.uploads import ObjectUploads
     from headrace.catalog.service import Catalog
     from headrace.lineage.graph import Lineage
     from headrace.models.service import Models
+    from headrace.sql.artifact_names import named_artifacts
     from headrace.sql.audit import SqlAuditStore
     from headrace.sql.database import Database
     from headrace.sql.definitions import SqlCatalogStore
     from headrace.sql.lineage import SqlLineageStore
     from headrace.sql.models import SqlModelStore
     from headrace.sql.tracking import tracking_stores
-    from headrace.store import Services, Store
+    from headrace.store import ArtifactServices, Services, Store
     from headrace.tracking.service import Runs
 
-    require_embedded(settings)
     _make_importable(settings)
     author = _user()
     database = Database(settings.catalog)
     edges = SqlLineageStore(database)
     catalog = Catalog(SqlCatalogStore(database), clock, author, settings.modules)
-    artifacts = ObjectArtifactStore(settings.artifacts)
+    artifacts = ObjectArtifactStore(settings.artifacts, clock)
     tracking = tracking_stores(database)
     models = Models(SqlModelStore(database), SqlAuditStore(database), tracking.runs, tracking.models, artifacts, clock, author)
     return Store(
@@ -97,6 +100,11 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
             features=lambda: _open_features(settings, clock, catalog, database, author, models.pinned_views),
             runs=Runs(tracking, artifacts, edges, clock=clock, resolve_view=_pin_view(catalog)),
             models=models,
+            artifacts=ArtifactServices(
+                files=artifacts,
+                uploads=ObjectUploads(artifacts, artifacts.place),
+                collect=functools.partial(collect, artifacts, functools.partial(named_artifacts, database), clock),
+            ),
             lineage=Lineage(edges, models.alias_targets, models.aliases_of),
             record_definitions=_lineage_writer(edges, clock),
             close=database.close,
@@ -108,6 +116,7 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
     """A Store over a project that a server keeps. Raises SettingsError for what isn't a server's address; asks nothing yet."""
 
     from headrace.catalog.service import Catalog
+    from headrace.remote.absent import Absent
     from headrace.remote.definitions import RemoteCatalogStore
     from headrace.remote.lineage import RemoteLineage
     from headrace.remote.models import RemoteModels
@@ -131,6 +140,7 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
             features=lambda: _remote_features(transport, catalog, clock, author),
             runs=Runs(tracking, artifacts, WrittenThere(), clock=clock, resolve_view=_pin_view(catalog)),
             models=RemoteModels(transport, tracking, artifacts, clock, author),
+            artifacts=cast("ArtifactServices", Absent("artifacts", at)),
             lineage=RemoteLineage(transport),
             record_definitions=lambda _plan: None,  # the server did when it took them in
             close=transport.close,

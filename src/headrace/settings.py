@@ -23,7 +23,7 @@ class Settings:
         project: the project directory, absolute.
         catalog: SQLAlchemy URL of the catalog. Default: SQLite under `.headrace/`.
         lake: folder or URL of the Delta tables. Default: `.headrace/lake`.
-        artifacts: folder or URL of content-addressed files. Default: `.headrace/artifacts`.
+        artifacts: folder or URL of content-addressed files; `s3://`, `gs://` and `az://` too. Default: `.headrace/artifacts`.
         online: folder or URL of the online store. Default: `.headrace/online`.
         events: folder or URL of the event log. Default: `.headrace/events`.
         engine: what reads history: `duckdb` (default), `spark` for this process's Spark session, or a Spark master.

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from headrace.catalog.plan import Plan
 from headrace.catalog.service import Catalog
-from headrace.definitions.window import Duration
+from headrace.definitions.window import Duration, parse_duration
 from headrace.lineage.graph import LineageReads
 from headrace.models.service import Models
 from headrace.progress import bar
@@ -20,6 +20,8 @@ from headrace.tracking.service import Runs
 if TYPE_CHECKING:
     import pandas as pd
 
+    from headrace.artifacts.garbage import Collected
+    from headrace.artifacts.store import ArtifactStreams, Uploads
     from headrace.catalog.store import Key
     from headrace.definitions.version import DefinitionVersion
     from headrace.features.drift import DriftReport
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from headrace.lake.table import Optimized, TableState, Vacuumed
     from headrace.tracking.client.run import ActiveRun
 
-__all__ = ["FeatureServices", "Services", "Store"]
+__all__ = ["ArtifactServices", "FeatureServices", "Services", "Store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,23 @@ class FeatureServices:
     close: Callable[[], None]
 
 
+class Collect(Protocol):
+    """Removes artifacts that nothing names; see `artifacts.garbage.collect`."""
+
+    def __call__(self, older_than: int, *, dry_run: bool = False) -> Collected:
+        """Takes microseconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactServices:
+    """The part of a Store that keeps files: whole, in parts, and no longer than they are needed."""
+
+    files: ArtifactStreams
+    uploads: Uploads
+    collect: Collect
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What a Store is made of; the composition root fills it in.
@@ -84,6 +103,7 @@ class Services:
     features: Callable[[], FeatureServices]
     runs: Runs
     models: Models
+    artifacts: ArtifactServices
     lineage: LineageReads
     record_definitions: Callable[[Plan], None]
     close: Callable[[], None]
@@ -96,6 +116,7 @@ class Store:
         catalog: the definitions and their versions.
         runs: experiment tracking: `search`, `get`, `metric_history`, `compare`, …
         models: the model registry: `register`, `promote`, `rollback`, `load`, …
+        artifacts: the bytes of what runs and models name, by their hash; a server asks it.
         lineage: what was made from what: `upstream`, `downstream`.
     """
 
@@ -105,6 +126,7 @@ class Store:
         self.catalog = services.catalog
         self.runs = services.runs
         self.models = services.models
+        self.artifacts = services.artifacts
         self.lineage = services.lineage
         self._made: FeatureServices | None = None
         self._making = threading.Lock()
@@ -301,6 +323,17 @@ class Store:
         """
         with bar() as progress:
             return self._features.upkeep.vacuum(names, older_than=older_than, dry_run=dry_run, progress=progress)
+
+    def collect_artifacts(self, *, older_than: Duration = "7d", dry_run: bool = False) -> Collected:
+        """Remove files of the artifact store that no run, logged model or model version names, deleted ones included.
+
+        It may run while others log: what is being uploaded, or was just now, stays.
+
+        Args:
+            older_than: files that were handed in within this time stay; at least an hour.
+            dry_run: only tell what would go.
+        """
+        return self.artifacts.collect(parse_duration(older_than), dry_run=dry_run)
 
     def materializations(self, group: str, limit: int | None = None) -> list[MaterializationRecord]:
         """When a group was brought up to date, newest first: rows, seconds, by whom."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from headrace.cli import (
+    artifacts,
     data,
     definitions,
     doctor,
@@ -35,6 +36,7 @@ _NOUNS: tuple[tuple[str, str, tuple[Verb[...], ...]], ...] = (
     ("features", "Definitions, the values now and then, training sets.", (*features.VERBS, *quality.VERBS)),
     ("lake", "Tables of all that came in: look, merge small files, remove old ones.", lake.VERBS),
     ("runs", "Training runs: search, compare, look into, fetch files.", runs.VERBS),
+    ("artifacts", "Files that runs and models name: remove what nothing names.", artifacts.VERBS),
     ("models", "Registered models: versions, gates, promotions, rollbacks.", models.VERBS),
 )
 

@@ -14,9 +14,10 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction
 
+from headrace.buckets.connection import SCHEMES, Connection
 from headrace.clock import Clock, from_micros, system_clock
 from headrace.errors import ConflictError, InvalidInputError, NotFoundError, SettingsError
-from headrace.lake.bucket import SCHEMES, Bucket
+from headrace.lake.bucket import Bucket
 from headrace.lake.cache import FileCache
 from headrace.lake.compaction import compact
 from headrace.lake.faults import reading, writing
@@ -289,7 +290,7 @@ def _batch(batch_id: str) -> str:
 def _place(root: str | Path, cache: FileCache) -> Place:
     url = urlsplit(str(root))
     if url.scheme in SCHEMES:
-        return Bucket.at(str(root), cache)
+        return Bucket(Connection.at(str(root), "lake"), cache)
     if url.scheme == "file":
         return Folder(Path(unquote(url.path)).resolve())
     if "://" in str(root):

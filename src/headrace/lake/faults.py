@@ -11,8 +11,8 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 from obstore.exceptions import BaseError
 
+from headrace.buckets.refusals import refusal
 from headrace.errors import IntegrityError, StorageError
-from headrace.lake.refusals import refusal
 
 __all__ = ["reading", "writing"]
 

@@ -14,7 +14,7 @@ _TOLD = {  # a part of the text, and what it means
         "the bucket is in another region. Set AWS_REGION to the bucket's"
     ),
     "NoSuchBucket|ContainerNotFound": (
-        "there is no such bucket. Create it, or correct the setting 'lake' or the endpoint (AWS_ENDPOINT_URL)"
+        "there is no such bucket. Create it, or correct its name in the settings or the endpoint (AWS_ENDPOINT_URL)"
     ),
     "builder error": "the endpoint isn't https. If that is meant, set AWS_ALLOW_HTTP=true",
 }

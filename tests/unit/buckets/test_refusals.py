@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headrace.lake.refusals import refusal
+from headrace.buckets.refusals import refusal
 
 MARK = "\x1b[31m↳\x1b[0m"
 DENIED = "in 1ms - Server returned non-2xx status code: 403 Forbidden: <Error/>"
