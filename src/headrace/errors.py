@@ -5,6 +5,7 @@ HeadraceError
 ├── NotFoundError          a name, version, run or model that doesn't exist; names the nearest that does
 ├── InvalidInputError      a frame, row, argument or expression that can't be used; nothing was changed
 ├── ConflictError          the state changed under the caller, or a name is taken
+│   └── AlreadyExistsError  a name or an id that is taken
 ├── GateError              a promotion that its gates refuse; holds the report
 ├── IntegrityError         stored bytes that don't match their checksum or hash
 ├── StorageError           a store that can't be reached, is full or read-only
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
+    "AlreadyExistsError",
     "ConflictError",
     "DefinitionError",
     "GateError",
@@ -70,6 +72,10 @@ class InvalidInputError(HeadraceError):
 
 class ConflictError(HeadraceError):
     """The state changed under the caller, or a name is taken already."""
+
+
+class AlreadyExistsError(ConflictError):
+    """A name or an id that something else has, be it deleted."""
 
 
 class GateError(HeadraceError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 
@@ -14,7 +15,7 @@ from headrace.remote.tracking import remote_tracking
 from headrace.sql.database import Database
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Metric, ModelOutput, Run
-from headrace.tracking.search import parse_filter, parse_order
+from headrace.tracking.search import EXPERIMENTS, parse_filter, parse_order
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "remote"])
@@ -63,7 +64,7 @@ def test_deleting_an_experiment_deletes_and_restores_its_runs(stores):
         make_run(stores, experiment_id=home.id)
     stores.experiments.set_stage(home.id, "active", 7)
     assert stores.runs.get([run_id])[0].lifecycle_stage == "active"
-    with pytest.raises(NotFoundError, match="No experiment"):
+    with pytest.raises(NotFoundError, match="No Experiment"):
         stores.experiments.set_stage(home.id, "active", 8)
 
 
@@ -99,7 +100,7 @@ def test_a_run_comes_back_as_it_was_created(stores):
     assert run.tags == {"team": "x", "mlflow.runName": "first"}
     with pytest.raises(ConflictError, match="exists"):
         stores.runs.create(run)
-    with pytest.raises(NotFoundError, match="experiment"):
+    with pytest.raises(NotFoundError, match="Experiment"):
         make_run(stores, experiment_id="77")
 
 
@@ -220,6 +221,8 @@ def test_a_logged_model_comes_back_as_it_was(stores):
         serializer="skops",
         created=1,
         updated=1,
+        kind="classifier",
+        artifact_uri="mlflow-artifacts:/0/models/m-1/artifacts",
         view="ranking:3",
         signature=Signature((Column("a", "float64"),), (Column("prediction", "int64"),)),
         requirements=("numpy==2",),
@@ -338,3 +341,41 @@ def test_writers_in_threads_lose_nothing(stores):
     run = stores.runs.get([run_id])[0]
     assert run.metrics == {"m0": 19.0, "m1": 19.0}
     assert {run.tags[f"t{worker}"] for worker in range(4)} == {"19"}
+
+
+def test_a_tag_that_holds_a_list_grows(stores):
+    run_id = make_run(stores, tags={"broken": "{", "other": "{}"})
+    for key in ("new", "new", "broken", "other"):
+        stores.runs.append_to_tag(run_id, key, '{"a": 1}')
+    tags = stores.runs.get([run_id])[0].tags
+    assert [json.loads(tags[key]) for key in ("new", "broken", "other")] == [[{"a": 1}, {"a": 1}], [{"a": 1}], [{"a": 1}]]
+    with pytest.raises(NotFoundError):
+        stores.runs.append_to_tag("nobody", "k", "1")
+
+
+def test_models_and_data_that_a_run_read_are_kept_once(stores):
+    run_id = make_run(stores)
+    data = DatasetInput(name="films", digest="d", context="training", tags={"who": "ann"})
+    for _ in range(2):
+        stores.runs.add_inputs(run_id, [data])
+        stores.runs.add_model_inputs(run_id, ["m-1"])
+    run = stores.runs.get([run_id])[0]
+    assert (run.inputs, run.model_inputs) == ((data,), ("m-1",))
+    assert [(use.name, use.digest, use.context) for use in stores.runs.datasets(["0", "x"], 9)] == [("films", "d", "training")]
+    stores.runs.set_stage(run_id, "deleted")
+    assert stores.runs.datasets(["0"], 9) == []
+
+
+def test_experiments_are_searched(stores):
+    for name, team in (("b", "x"), ("a", "y"), ("C", "x")):
+        stores.experiments.create(f"find {name}", {"team": team}, 5_000)
+
+    def found(text, order=(), **options):
+        asked = parse_filter(text, EXPERIMENTS), parse_order(order, EXPERIMENTS)
+        return [item.name for item in stores.experiments.search(*asked, **options)]
+
+    assert found("name LIKE 'find _'") == ["find C", "find a", "find b"]
+    assert found("name ILIKE 'FIND %' AND tags.team != 'y'", ["experiment_id"]) == ["find b", "find C"]
+    assert found("name LIKE 'find%' AND tags.team IS NOT NULL", ["experiment_id"], limit=1, offset=1) == ["find a"]
+    assert found("creation_time = 5 AND last_update_time <= 5 AND tags.team IS NULL") == []
+    assert found("experiment_id NOT IN ('0') AND name != 'find a'", ["last_update_time", "experiment_id"]) == ["find b", "find C"]

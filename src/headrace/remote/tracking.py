@@ -12,6 +12,7 @@ from headrace.tracking.history import MetricHistory, decode
 from headrace.tracking.run import (
     ArtifactEntry,
     DatasetInput,
+    DatasetUse,
     Experiment,
     LoggedModel,
     Metric,
@@ -102,6 +103,14 @@ class RemoteExperimentStore(_Remote):
         found: list[Experiment] = self._ask("list", builtins.list[Experiment], view=view)
         return found
 
+    def search(
+        self, filters: Sequence[Comparison], order: Sequence[Order], *, view: View = "active", limit: int = 100, offset: int = 0
+    ) -> Sequence[Experiment]:
+        """The experiments that match every comparison, ordered; then newest first."""
+        asked = {"filters": tuple(filters), "order": tuple(order), "view": view, "limit": limit, "offset": offset}
+        found: Sequence[Experiment] = self._ask("search", Sequence[Experiment], **asked)
+        return found
+
     def rename(self, experiment_id: str, name: str, time: int) -> None:
         """Rename an active one. Raises NotFoundError, ConflictError."""
         self._tell("rename", experiment_id=experiment_id, name=name, time=time)
@@ -163,6 +172,19 @@ class RemoteRunStore(_Remote):
     def add_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
         """Add datasets, and their edges in the lineage."""
         self._tell("add_inputs", run_id=run_id, inputs=list(inputs))
+
+    def append_to_tag(self, run_id: str, key: str, item: str) -> None:
+        """Append a JSON value to the JSON list that the tag holds."""
+        self._tell("append_to_tag", run_id=run_id, key=key, item=item)
+
+    def datasets(self, experiment_ids: Sequence[str], limit: int) -> list[DatasetUse]:
+        """The data that active runs of these experiments read, each once."""
+        found: list[DatasetUse] = self._ask("datasets", list[DatasetUse], experiment_ids=list(experiment_ids), limit=limit)
+        return found
+
+    def add_model_inputs(self, run_id: str, model_ids: Sequence[str]) -> None:
+        """Add logged models that the run read; the same model is kept once."""
+        self._tell("add_model_inputs", run_id=run_id, model_ids=list(model_ids))
 
     def add_outputs(self, run_id: str, outputs: Sequence[ModelOutput]) -> None:
         """Add logged models; the same model is kept once."""

@@ -13,6 +13,7 @@ from headrace.server.feast import writes
 from headrace.server.guard import Guard
 from headrace.server.logs import AccessLog
 from headrace.server.metrics import Metrics
+from headrace.server.mlflow import routes as mlflow
 from headrace.server.native import catalog, definitions, features, ingest, observations, online, reads, upkeep
 from headrace.server.native.tracking import TRACKING
 from headrace.server.native.tracking_artifacts import TRACKING_BYTES
@@ -39,6 +40,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     web.PAGE,
     Endpoint("GET", "/assets/{file}", "", web.ASSET),
     Endpoint("GET", "/favicon.svg", "", web.ICON),
+    *mlflow.ENDPOINTS,
     Endpoint("GET", "/health", "", health.HEALTH),
     Endpoint("GET", "/ready", "", health.READY),
     Endpoint("GET", "/version", "", health.VERSION),

@@ -28,6 +28,7 @@ from headrace.server.errors import (
 )
 from headrace.server.feast.errors import failure
 from headrace.server.http import JSON, Call, Reply
+from headrace.server.mlflow import errors as mlflow
 from headrace.server.pace import Pace
 from headrace.server.web import PAGE, is_navigation
 
@@ -160,7 +161,7 @@ class Dispatcher:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = self._name(headers)
         path, method, route = scope["path"], scope["method"], ""
-        dialect: Dialect = "native"
+        dialect: Dialect = "mlflow" if path.startswith(mlflow.PREFIXES) else "native"
         try:
             endpoint, parts = self._find(method, path, headers.get("accept", ""))
             dialect, route = endpoint.dialect, endpoint.path
@@ -325,7 +326,12 @@ def _feast_failure(error: BaseException, request_id: str) -> tuple[int, bytes, s
     return *failure(error, request_id), JSON
 
 
+def _mlflow_failure(error: BaseException, request_id: str) -> tuple[int, bytes, str]:
+    return *mlflow.failure(error, request_id), JSON
+
+
 _RENDERERS: dict[Dialect, Callable[[BaseException, str], tuple[int, bytes, str]]] = {
     "native": _native_failure,
     "feast": _feast_failure,
+    "mlflow": _mlflow_failure,
 }

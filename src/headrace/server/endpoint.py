@@ -16,7 +16,7 @@ Handler = Callable[[Call], Reply]
 """Answers a call. It may take its time: it runs in a thread of the pool."""
 Quick = Callable[[Call], Reply | None]
 """Answers a call at once, on the event loop, or gives None: then the handler does."""
-Dialect = Literal["native", "feast"]
+Dialect = Literal["native", "feast", "mlflow"]
 """Whose shape an error has."""
 
 

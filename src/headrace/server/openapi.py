@@ -125,7 +125,7 @@ def _page(endpoints: Sequence[Endpoint]) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Headrace API</title><style>{_STYLE}</style>'
         f'<h1>Headrace {version("headrace")}</h1><p>For programs: <a href="openapi.json">openapi.json</a>. Errors are problem '
-        f"documents (RFC 9457), on Feast's paths in Feast's shape.</p>{sections}</html>"
+        f"documents (RFC 9457), on the paths of Feast's and MLflow's protocols in theirs.</p>{sections}</html>"
     )
 
 

@@ -24,7 +24,9 @@ _HEAD = """# The HTTP API
 - A request may name itself with `X-Request-Id`; the answer repeats the name, else bears one made here. The access log and every
   problem document hold it.
 - An error is a problem document (RFC 9457, `application/problem+json`) with `type`, `title`, `status`, `detail` and `request_id`;
-  on the paths of Feast's protocol it has Feast's shape.
+  on the paths of Feast's and MLflow's protocols it has the shape that their clients know.
+- What stands under `/api/2.0/mlflow` and `/api/3.0/mlflow` is MLflow's protocol: its client works with `MLFLOW_TRACKING_URI` set
+  to the server's address. The same is served under `/ajax-api`, not listed here.
 - A body beyond `--max-body-mb` is refused with 413; one that doesn't arrive within a minute with 408.
 - The `Host` must be a name of the server while it listens on loopback, and an `Origin` the server's own.
 - With 503 comes `Retry-After`: a store is down, or the server has too much to do.
@@ -40,7 +42,7 @@ def render() -> str:
     for _, status, title in STATUSES:
         titles.setdefault(status, []).append(title[0].lower() + title[1:])
     table = "".join(f"| {status} | {'; or '.join(told)} |\n" for status, told in sorted(titles.items()))
-    return _HEAD + table + "\n" + "\n".join(map(_section, ENDPOINTS))
+    return _HEAD + table + "\n" + "\n".join(_section(item) for item in ENDPOINTS if not item.path.startswith("/ajax-api/"))
 
 
 def _section(item: Endpoint) -> str:

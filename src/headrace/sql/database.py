@@ -15,7 +15,7 @@ from headrace.errors import InvalidInputError, SettingsError, StorageError
 
 __all__ = ["HEAD", "Database", "Dialect"]
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration. Kept here so that opening an up-to-date catalog doesn't import Alembic."""
 
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from headrace.errors import ConflictError, NotFoundError
+from headrace.errors import AlreadyExistsError, ConflictError, NotFoundError
 from headrace.sql.database import Database
 from headrace.sql.metrics import upsert
-from headrace.sql.tables.tracking import experiment_tags, experiments, runs
+from headrace.sql.run_search import compare
+from headrace.sql.tables.tracking import experiment_tags, experiments, is_id, runs
 from headrace.tracking.run import ACTIVE, DELETED, Experiment, View
+from headrace.tracking.search import Comparison, Order
 
 __all__ = ["SqlExperimentStore"]
+
+_MILLI = 1000
+_ATTRIBUTES: dict[str, sa.ColumnElement[Any]] = {
+    "name": experiments.c.name,
+    "experiment_id": sa.cast(experiments.c.id, sa.Text),
+    "creation_time": experiments.c.created // _MILLI,
+    "last_update_time": experiments.c.updated // _MILLI,
+}
 
 
 class SqlExperimentStore:
@@ -58,6 +68,21 @@ class SqlExperimentStore:
         with self._database.read() as connection:
             return _select(connection, experiments.c.lifecycle_stage.in_(stages))
 
+    def search(
+        self, filters: Sequence[Comparison], order: Sequence[Order], *, view: View = "active", limit: int = 100, offset: int = 0
+    ) -> Sequence[Experiment]:
+        """The experiments that match every comparison, ordered; then newest first."""
+        stages = {"active": [ACTIVE], "deleted": [DELETED], "all": [ACTIVE, DELETED]}[view]
+        with self._database.read() as connection:
+            dialect = connection.dialect.name
+            conditions = [_condition(item, dialect) for item in filters]
+            return _select(
+                connection,
+                sa.and_(experiments.c.lifecycle_stage.in_(stages), *conditions),
+                [_sort_key(item) for item in order],
+                (limit, offset),
+            )
+
     def rename(self, experiment_id: str, name: str, time: int) -> None:
         """Rename an active one. Raises NotFoundError, ConflictError."""
         with self._database.write() as connection:
@@ -95,12 +120,34 @@ class SqlExperimentStore:
                 raise NotFoundError(msg)
 
 
-def _select(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Experiment]:
-    rows = connection.execute(sa.select(experiments).where(where).order_by(experiments.c.created.desc(), experiments.c.id.desc()))
-    found = rows.mappings().all()
+def _condition(item: Comparison, dialect: str) -> sa.ColumnElement[bool]:
+    if item.entity == "attribute":
+        return compare(_ATTRIBUTES[item.key], item, dialect)
+    c = experiment_tags.c
+    ids = sa.select(c.experiment_id).where(c.key == item.key)
+    if item.operator == "IS NULL":
+        return experiments.c.id.not_in(ids)
+    return experiments.c.id.in_(ids if item.operator == "IS NOT NULL" else ids.where(compare(c.value, item, dialect)))
+
+
+def _sort_key(item: Order) -> sa.ColumnElement[Any]:
+    column = experiments.c.id if item.key == "experiment_id" else _ATTRIBUTES[item.key]
+    return column.asc() if item.ascending else column.desc()
+
+
+def _select(
+    connection: sa.Connection,
+    where: sa.ColumnElement[bool],
+    order: Sequence[sa.ColumnElement[Any]] = (),
+    page: tuple[int, int] | None = None,
+) -> list[Experiment]:
+    query = sa.select(experiments).where(where).order_by(*order, experiments.c.created.desc(), experiments.c.id.desc())
+    if page is not None:
+        query = query.limit(page[0]).offset(page[1])
+    found = connection.execute(query).mappings().all()
     tags: dict[int, dict[str, str]] = {}
-    query = sa.select(experiment_tags).where(experiment_tags.c.experiment_id.in_([row["id"] for row in found]))
-    for number, key, value in connection.execute(query):
+    held = sa.select(experiment_tags).where(experiment_tags.c.experiment_id.in_([row["id"] for row in found]))
+    for number, key, value in connection.execute(held):
         tags.setdefault(number, {})[key] = value
     return [Experiment(**{**row, "id": str(row["id"])}, tags=tags.get(row["id"], {})) for row in found]
 
@@ -110,7 +157,7 @@ def _one(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Experiment
 
 
 def _require(connection: sa.Connection, experiment_id: str) -> Experiment:
-    found = _select(connection, experiments.c.id == int(experiment_id)) if experiment_id.isdecimal() else []
+    found = _select(connection, experiments.c.id == int(experiment_id)) if is_id(experiment_id) else []
     if not found:
         raise _missing(experiment_id)
     return found[0]
@@ -121,7 +168,7 @@ def _require_free(connection: sa.Connection, name: str) -> None:
     if found:
         deleted = found[0].lifecycle_stage == DELETED
         msg = f"Experiment {name!r} already exists{' in deleted state; restore it or choose another name' if deleted else ''}"
-        raise ConflictError(msg)
+        raise AlreadyExistsError(msg)
 
 
 def _update(connection: sa.Connection, experiment_id: str, **values: Any) -> None:
@@ -129,4 +176,4 @@ def _update(connection: sa.Connection, experiment_id: str, **values: Any) -> Non
 
 
 def _missing(experiment_id: str) -> NotFoundError:
-    return NotFoundError(f"No experiment with id={experiment_id} exists; list them with: store.runs.experiments()")
+    return NotFoundError(f"No Experiment with id={experiment_id} exists; list them with: store.runs.experiments()")

@@ -18,7 +18,19 @@ from headrace.tracking.run import ACTIVE, ArtifactEntry, LoggedModel
 
 __all__ = ["SqlLoggedModelStore"]
 
-_PLAIN = ("run_id", "name", "flavor", "serializer", "status", "view", "created", "updated", "lifecycle_stage")
+_PLAIN = (
+    "run_id",
+    "name",
+    "kind",
+    "artifact_uri",
+    "flavor",
+    "serializer",
+    "status",
+    "view",
+    "created",
+    "updated",
+    "lifecycle_stage",
+)
 
 
 class SqlLoggedModelStore:

@@ -7,11 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from headrace.sql.tables.tracking import INDEXED_TEXT, experiments, latest_metrics, params, run_inputs, run_tags, runs
+from headrace.sql.tables.tracking import INDEXED_TEXT, experiments, is_id, latest_metrics, params, run_inputs, run_tags, runs
 from headrace.tracking.run import ACTIVE, DELETED, View
 from headrace.tracking.search import Comparison, Order
 
-__all__ = ["search_statement"]
+__all__ = ["compare", "search_statement"]
 
 _MILLI = 1000
 _ATTRIBUTE_COLUMNS: dict[str, sa.Column[Any]] = {
@@ -46,7 +46,7 @@ def _scope(experiment_ids: Sequence[str] | None, view: View) -> list[sa.ColumnEl
     stages = {"active": [ACTIVE], "deleted": [DELETED], "all": [ACTIVE, DELETED]}[view]
     scope: list[sa.ColumnElement[bool]] = [runs.c.lifecycle_stage.in_(stages)]
     if experiment_ids is not None:
-        scope.append(runs.c.experiment_id.in_([int(item) for item in experiment_ids]))
+        scope.append(runs.c.experiment_id.in_([int(item) for item in experiment_ids if is_id(item)]))
     elif view == "active":
         scope.append(runs.c.experiment_id.in_(sa.select(experiments.c.id).where(experiments.c.lifecycle_stage == ACTIVE)))
     return scope
@@ -54,13 +54,13 @@ def _scope(experiment_ids: Sequence[str] | None, view: View) -> list[sa.ColumnEl
 
 def _condition(item: Comparison, dialect: str) -> sa.ColumnElement[bool]:
     if item.entity == "attribute":
-        return _compare(_attribute(item.key), item, dialect)
+        return compare(_attribute(item.key), item, dialect)
     if item.entity == "metric":
         return runs.c.run_id.in_(_metric_ids(item))
     if item.entity == "dataset":
         column = run_inputs.c[item.key]
         has_context = [column != ""] if item.key == "context" else []  # a dataset without a context has none to compare
-        return runs.c.run_id.in_(sa.select(run_inputs.c.run_id).where(_compare(column, item, dialect), *has_context))
+        return runs.c.run_id.in_(sa.select(run_inputs.c.run_id).where(compare(column, item, dialect), *has_context))
     return _text_condition(_TEXT_TABLES[item.entity], item, dialect)
 
 
@@ -73,7 +73,7 @@ def _text_condition(table: sa.Table, item: Comparison, dialect: str) -> sa.Colum
     if item.operator == "=":
         indexed = sa.func.substr(table.c.value, 1, INDEXED_TEXT)
         ids = ids.where(indexed == str(item.value)[:INDEXED_TEXT])
-    return runs.c.run_id.in_(ids.where(_compare(table.c.value, item, dialect)))
+    return runs.c.run_id.in_(ids.where(compare(table.c.value, item, dialect)))
 
 
 def _metric_ids(item: Comparison) -> sa.Select[str]:
@@ -89,7 +89,8 @@ def _attribute(key: str) -> sa.ColumnElement[Any]:
     return column // _MILLI if key in _TIMES else column
 
 
-def _compare(column: sa.ColumnElement[Any], item: Comparison, dialect: str) -> sa.ColumnElement[bool]:
+def compare(column: sa.ColumnElement[Any], item: Comparison, dialect: str) -> sa.ColumnElement[bool]:
+    """The comparison of a column, as this kind of database says it."""
     if item.operator == "LIKE" and dialect == "sqlite":  # whose LIKE ignores case
         return column.op("GLOB", is_comparison=True)(_glob(str(item.value)))
     return _OPERATORS[item.operator](column, item.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -9,26 +10,40 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from headrace.errors import ConflictError, InvalidInputError, NotFoundError
+from headrace.errors import AlreadyExistsError, ConflictError, InvalidInputError, NotFoundError
 from headrace.sql.database import Database
 from headrace.sql.metrics import add_points, insert_new, upsert
 from headrace.sql.run_search import search_statement
 from headrace.sql.tables.tracking import (
     experiments,
+    is_id,
     latest_metrics,
     params,
     run_artifacts,
     run_inputs,
+    run_model_inputs,
     run_outputs,
     run_tags,
     runs,
 )
-from headrace.tracking.run import ACTIVE, NAME_TAG, ArtifactEntry, DatasetInput, Metric, ModelOutput, Run, Status, View
+from headrace.tracking.run import (
+    ACTIVE,
+    NAME_TAG,
+    ArtifactEntry,
+    DatasetInput,
+    DatasetUse,
+    Metric,
+    ModelOutput,
+    Run,
+    Status,
+    View,
+)
 from headrace.tracking.search import Comparison, Order
 
 __all__ = ["SqlArtifactIndex", "SqlRunStore", "require_active_run"]
 
 _CHUNK = 500
+_INPUT_FIELDS = ("name", "digest", "context", "source_type", "source", "schema", "profile", "urn")
 
 
 class SqlRunStore:
@@ -55,7 +70,7 @@ class SqlRunStore:
             taken = connection.execute(sa.select(runs.c.run_id).where(runs.c.run_id == run.id)).first()
             if taken is not None:
                 msg = f"a run with id {run.id} exists already"
-                raise ConflictError(msg)
+                raise AlreadyExistsError(msg)
             connection.execute(runs.insert(), row)
             _write_pairs(connection, run_tags, run.id, {**run.tags, NAME_TAG: run.name})
             _write_pairs(connection, params, run.id, run.params)
@@ -120,19 +135,48 @@ class SqlRunStore:
                 msg = f"No tag with name: {key} in run with id {run_id}"
                 raise NotFoundError(msg)
 
+    def append_to_tag(self, run_id: str, key: str, item: str) -> None:
+        """Append a JSON value to the JSON list that the tag holds; a tag that holds none begins one. Raises NotFoundError."""
+        held = sa.select(run_tags.c.value).where(run_tags.c.run_id == run_id, run_tags.c.key == key)
+        with self._database.write() as connection:
+            require_active_run(connection, run_id)
+            before = _json_list(connection.execute(held).scalar() or "[]")
+            _write_pairs(connection, run_tags, run_id, {key: json.dumps([*before, json.loads(item)])})
+
     def add_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
         """Add datasets; the same (name, digest, context) is kept once."""
         with self._database.write() as connection:
             require_active_run(connection, run_id)
             count = sa.select(sa.func.count()).select_from(run_inputs).where(run_inputs.c.run_id == run_id)
             first = connection.execute(count).scalar_one()
-            fields = ("name", "digest", "context", "source_type", "source", "schema", "profile", "urn")
             rows = [
-                {"run_id": run_id, "position": first + index, **{field: getattr(item, field) for field in fields}}
+                {
+                    "run_id": run_id,
+                    "position": first + index,
+                    "tags": json.dumps(dict(item.tags)),
+                    **{field: getattr(item, field) for field in _INPUT_FIELDS},
+                }
                 for index, item in enumerate(inputs)
             ]
             if rows:
                 connection.execute(insert_new(connection, run_inputs), rows)
+
+    def datasets(self, experiment_ids: Sequence[str], limit: int) -> list[DatasetUse]:
+        """The data that active runs of these experiments read, each once."""
+        c = run_inputs.c
+        columns = (runs.c.experiment_id, c.name, c.digest, c.context)
+        inside = runs.c.experiment_id.in_([int(item) for item in experiment_ids if is_id(item)])
+        query = sa.select(*columns).join(runs).where(inside, runs.c.lifecycle_stage == ACTIVE).distinct()
+        with self._database.read() as connection:
+            return [DatasetUse(str(row[0]), *row[1:]) for row in connection.execute(query.order_by(*columns).limit(limit))]
+
+    def add_model_inputs(self, run_id: str, model_ids: Sequence[str]) -> None:
+        """Add logged models that the run read; the same model is kept once."""
+        with self._database.write() as connection:
+            require_active_run(connection, run_id)
+            rows = [{"run_id": run_id, "model_id": model_id} for model_id in model_ids]
+            if rows:
+                connection.execute(insert_new(connection, run_model_inputs), rows)
 
     def add_outputs(self, run_id: str, outputs: Sequence[ModelOutput]) -> None:
         """Add logged models; the same model is kept once."""
@@ -212,10 +256,12 @@ def require_active_run(connection: sa.Connection, run_id: str) -> None:
 
 
 def _require_active_experiment(connection: sa.Connection, experiment_id: str) -> None:
-    query = sa.select(experiments.c.lifecycle_stage, experiments.c.name).where(experiments.c.id == int(experiment_id))
+    query = sa.select(experiments.c.lifecycle_stage, experiments.c.name).where(
+        experiments.c.id == (int(experiment_id) if is_id(experiment_id) else -1)
+    )
     row = connection.execute(query).first()
     if row is None:
-        msg = f"No experiment with id={experiment_id} exists"
+        msg = f"No Experiment with id={experiment_id} exists"
         raise NotFoundError(msg)
     if row.lifecycle_stage != ACTIVE:
         msg = f"The experiment {row.name!r} must be in the 'active' state; restore it or choose another name"
@@ -230,6 +276,14 @@ def _write_pairs(connection: sa.Connection, table: sa.Table, run_id: str, pairs:
     if pairs:
         rows = [{"run_id": run_id, "key": key, "value": value} for key, value in pairs.items()]
         connection.execute(upsert(connection, table, ["value"]), rows)
+
+
+def _json_list(text: str) -> list[Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return []
+    return found if isinstance(found, list) else []
 
 
 def _add_params(connection: sa.Connection, run_id: str, new: Mapping[str, str]) -> None:
@@ -261,6 +315,7 @@ def _load_chunk(connection: sa.Connection, run_ids: list[str]) -> dict[str, Run]
     points = _latest(connection, run_ids)
     inputs = _grouped(_of_runs(connection, run_inputs, run_ids, run_inputs.c.position))
     outputs = _grouped(_of_runs(connection, run_outputs, run_ids))
+    models = _grouped(_of_runs(connection, run_model_inputs, run_ids))
     return {
         row["run_id"]: Run(
             id=row["run_id"],
@@ -277,6 +332,7 @@ def _load_chunk(connection: sa.Connection, run_ids: list[str]) -> dict[str, Run]
             tags=pairs["run_tags"].get(row["run_id"], {}),
             latest=points.get(row["run_id"], {}),
             inputs=tuple(_input_of(item) for item in inputs.get(row["run_id"], ())),
+            model_inputs=tuple(item["model_id"] for item in models.get(row["run_id"], ())),
             outputs=tuple(ModelOutput(item["model_id"], item["step"]) for item in outputs.get(row["run_id"], ())),
         )
         for row in rows
@@ -315,5 +371,4 @@ def _latest(connection: sa.Connection, run_ids: list[str]) -> dict[str, dict[str
 
 
 def _input_of(row: Mapping[str, Any]) -> DatasetInput:
-    fields = ("name", "digest", "source_type", "source", "schema", "profile", "context", "urn")
-    return DatasetInput(**{field: row[field] for field in fields})
+    return DatasetInput(**{field: row[field] for field in _INPUT_FIELDS}, tags=json.loads(row["tags"]))

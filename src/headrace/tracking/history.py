@@ -129,6 +129,21 @@ class MetricHistory(Sequence[Metric]):
         found = [(self._numbers == number, origin) for number, origin in enumerate(self._origins)]
         return [Chunk(self.times[own], self.steps[own], self.values[own], origin) for own, origin in found]
 
+    def sample(self, count: int, start: int | None = None, end: int | None = None) -> list[Metric]:
+        """Up to `count` points by (step, time, value), evenly spread over those from step `start` to step `end`, both included.
+        The first and the last are among them; of one alone, it is the last."""
+        import numpy as np
+
+        order = np.lexsort((self.values, self.times, self.steps))
+        steps = self.steps[order]
+        first = 0 if start is None else int(np.searchsorted(steps, start, "left"))
+        last = len(steps) if end is None else int(np.searchsorted(steps, end, "right"))
+        inside = order[first:last]
+        if len(inside) > count:
+            spread = np.linspace(0, len(inside) - 1, count).round().astype(np.int64) if count > 1 else [-1]
+            inside = inside[spread]
+        return [self[place] for place in inside.tolist()]
+
     def _points(self, places: slice) -> Iterator[Metric]:
         columns = (self.values[places], self.times[places], self.steps[places], self._numbers[places])
         for value, time, step, number in zip(*[column.tolist() for column in columns], strict=True):

@@ -13,7 +13,16 @@ from headrace.clock import Clock, system_clock
 from headrace.errors import ConflictError, InvalidInputError
 from headrace.ids import new_id
 from headrace.lineage.store import Edge, LineageStore
-from headrace.tracking.rules import check_artifact_path, check_experiment_name, check_key, clean_params, clean_tags, random_name
+from headrace.tracking.rules import (
+    check_artifact_path,
+    check_experiment_name,
+    check_experiment_tag,
+    check_key,
+    check_location,
+    clean_params,
+    clean_tags,
+    random_name,
+)
 from headrace.tracking.run import (
     DELETED,
     NAME_TAG,
@@ -23,6 +32,7 @@ from headrace.tracking.run import (
     Experiment,
     LoggedModel,
     Metric,
+    ModelOutput,
     Run,
     Status,
 )
@@ -86,19 +96,45 @@ class Recorder:
         labels = clean_tags(tags or {})
         if parent is not None:
             labels[PARENT_TAG] = self._stores.runs.get([parent])[0].id
-        home = self.experiment(experiment)
+        return self._begin(self.experiment(experiment), name, clean_params(params or {}), labels, user, self.clock())
+
+    def start_in(
+        self, experiment_id: str, name: str | None = None, *, tags: Mapping[str, Any], user: str = "", start: int | None = None
+    ) -> Run:
+        """Keep a new run in an experiment that is named by its id.
+
+        Args:
+            start: when it began, microseconds. Default: now.
+
+        Raises:
+            InvalidInputError: a key, or a name that differs from the one in the tags.
+            NotFoundError, ConflictError: no such experiment, or a deleted one.
+        """
+        labels = clean_tags(tags)
+        tagged = labels.get(NAME_TAG)
+        if name and tagged and name != tagged:
+            both = f"run_name='{name}', {NAME_TAG}='{tagged}'"
+            msg = f"Both 'run_name' argument and '{NAME_TAG}' tag are specified, but with different values ({both})."
+            raise InvalidInputError(msg)
+        home = self._stores.experiments.get(experiment_id)
+        return self._begin(home, name, {}, labels, user, self.clock() if start is None else start)
+
+    def _begin(
+        self, home: Experiment, name: str | None, params: dict[str, str], tags: dict[str, str], user: str, start: int
+    ) -> Run:
         run_id = new_id()
+        name = name or tags.get(NAME_TAG) or random_name()
         run = Run(
             id=run_id,
-            name=name or labels.get(NAME_TAG) or random_name(),
+            name=name,
             experiment_id=home.id,
             experiment=home.name,
             status="RUNNING",
-            start=self.clock(),
+            start=start,
             user=user,
             artifact_uri=f"{home.artifact_location}/{run_id}/artifacts",
-            params=clean_params(params or {}),
-            tags=labels,
+            params=params,
+            tags={**tags, NAME_TAG: name},
         )
         self._stores.runs.create(run)
         return run
@@ -106,6 +142,32 @@ class Recorder:
     def create(self, run: Run) -> None:
         """Keep a run that was made elsewhere. Raises InvalidInputError for its keys."""
         self._stores.runs.create(replace(run, params=clean_params(run.params), tags=clean_tags(run.tags)))
+
+    def create_experiment(self, name: str, tags: Mapping[str, Any] | None = None, location: str = "") -> Experiment:
+        """Keep a new experiment.
+
+        Args:
+            location: where the files of its runs are to be. Default: with those of all others.
+
+        Raises:
+            InvalidInputError: a name, a tag or a location that can't be used.
+            AlreadyExistsError: the name is taken, by a deleted one too.
+        """
+        labels = dict(check_experiment_tag(key, value) for key, value in (tags or {}).items())
+        place = check_location(location) if location else ""
+        return self._stores.experiments.create(check_experiment_name(name), labels, self.clock(), place)
+
+    def rename_experiment(self, experiment_id: str, name: str) -> None:
+        """Rename an active experiment. Raises NotFoundError, ConflictError, AlreadyExistsError."""
+        self._stores.experiments.rename(experiment_id, check_experiment_name(name), self.clock())
+
+    def tag_experiment(self, experiment_id: str, key: str, value: Any) -> None:
+        """Set a tag of an experiment. Raises InvalidInputError, NotFoundError."""
+        self._stores.experiments.set_tag(experiment_id, *check_experiment_tag(key, value))
+
+    def set_experiment_stage(self, experiment_id: str, stage: str) -> None:
+        """Delete or restore an experiment with its runs. Raises NotFoundError, also if it is in that stage already."""
+        self._stores.experiments.set_stage(experiment_id, stage, self.clock())
 
     def finish(self, run_id: str, status: Status) -> None:
         """Set the final status and the end time."""
@@ -124,9 +186,28 @@ class Recorder:
             check_key("metric", point.key)
         self._stores.runs.log(run_id, metrics, clean_params(params or {}), clean_tags(tags or {}))
 
-    def add_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
-        """Keep which data the run read, in its inputs and in the lineage."""
+    def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> None:
+        """Change what isn't None. Raises NotFoundError, ConflictError for a deleted run."""
+        self._stores.runs.update(run_id, status=status, end=end, name=name)
+
+    def append_to_tag(self, run_id: str, key: str, item: Mapping[str, Any]) -> None:
+        """Append to the JSON list that a tag holds; it may grow beyond what a tag is cut to."""
+        self._stores.runs.append_to_tag(run_id, check_key("tag", key), json.dumps(item))
+
+    def add_outputs(self, run_id: str, outputs: Sequence[ModelOutput]) -> None:
+        """Keep which logged models the run made, in its outputs and in the lineage. Raises NotFoundError for one of them."""
+        made = [self._stores.models.get(item.model_id) for item in outputs]
+        self._stores.runs.add_outputs(run_id, outputs)
+        now = self.clock()
+        self._lineage.add([Edge(f"run:{run_id}", model.urn, "logs", now) for model in made])
+
+    def add_inputs(self, run_id: str, inputs: Sequence[DatasetInput], models: Sequence[str] = ()) -> None:
+        """Keep which data, and which logged models by id, the run read, in its inputs and in the lineage."""
+        read = [self._stores.models.get(model_id) for model_id in models]
         self._stores.runs.add_inputs(run_id, inputs)
+        if read:
+            self._stores.runs.add_model_inputs(run_id, models)
+            self._lineage.add([Edge(model.urn, f"run:{run_id}", "uses", self.clock()) for model in read])
         now = self.clock()
         self._lineage.add([Edge(item.urn, f"run:{run_id}", "uses", now) for item in inputs if item.urn])
 
@@ -176,9 +257,15 @@ class Recorder:
         """Keep a complete model whose bytes are kept already, with its lineage."""
         for file in model.files:
             check_artifact_path(file.path)
+        if not model.artifact_uri:
+            model = replace(model, artifact_uri=self.place_of(model))
         now = self.clock()
         edges = [Edge(f"run:{model.run_id}", model.urn, "logs", now)]
         if model.view:
             edges.append(Edge(f"view:{model.view}", model.urn, "uses", now))
         self._lineage.add(edges)  # first, so that there is never a model whose origin nobody knows
         self._stores.models.create(model)
+
+    def place_of(self, model: LoggedModel) -> str:
+        """Where MLflow's clients find the files of a model. Raises NotFoundError for its experiment."""
+        return f"{self._stores.experiments.get(model.experiment_id).artifact_location}/models/{model.id}/artifacts"

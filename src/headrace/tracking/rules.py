@@ -17,7 +17,9 @@ __all__ = [
     "LONGEST_TAG",
     "check_artifact_path",
     "check_experiment_name",
+    "check_experiment_tag",
     "check_key",
+    "check_location",
     "check_pairs",
     "clean_params",
     "clean_tags",
@@ -29,6 +31,9 @@ LONGEST_PARAM = 6000
 LONGEST_TAG = 8000
 _LONGEST_PATH = 1000
 _LONGEST_EXPERIMENT = 500
+_LONGEST_EXPERIMENT_TAG = 20_000
+_LONGEST_LOCATION = 2048
+_BUCKETS = ("s3", "gs", "az", "wasb", "wasbs", "abfs", "abfss")
 
 _KEY = re.compile(r"[/\w.\- :]+")
 _ADJECTIVES = (
@@ -110,6 +115,40 @@ def check_experiment_name(name: Any) -> str:
         msg = f"Invalid experiment name: {str(name)[:40]!r}; give a text of 1 to {_LONGEST_EXPERIMENT} characters"
         raise InvalidInputError(msg)
     return name
+
+
+def check_experiment_tag(key: Any, value: Any) -> tuple[str, str]:
+    """The tag itself, if an experiment may have it: a value isn't cut. Raises InvalidInputError."""
+    text = str(value)
+    if len(text) > _LONGEST_EXPERIMENT_TAG:
+        msg = (
+            f"'value' exceeds the maximum length of {_LONGEST_EXPERIMENT_TAG} characters: tag {str(key)[:40]!r} of an experiment"
+        )
+        raise InvalidInputError(msg)
+    return check_key("tag", key), text
+
+
+def check_location(location: str) -> str:
+    """Where an experiment's files are to be: a bucket's URL, or a path below the server's own artifacts, made whole.
+
+    A server that took any address would read and write, with its own rights, whatever files a caller names.
+
+    Raises:
+        InvalidInputError: it is a place of the server's machine or of another host, or isn't a plain path.
+    """
+    scheme, colon, rest = location.partition(":")
+    bucket = bool(colon) and scheme.lower() in _BUCKETS
+    path = rest.removeprefix("//") if bucket else rest.lstrip("/") if scheme == "mlflow-artifacts" else location
+    own = not colon or (scheme == "mlflow-artifacts" and not rest.startswith("//"))
+    plain = path == posixpath.normpath(path) and not path.startswith(("/", "..")) and not set(path) & set("\\#?;%@")
+    if not plain or not (bucket or own) or len(location) > _LONGEST_LOCATION or any(char < " " for char in path):
+        ways = "give a bucket's URL such as s3://bucket/path, a path below the server's artifacts such as team/run-files, or none"
+        msg = f"Invalid artifact location: {location[:80]!r}; {ways}"
+        raise InvalidInputError(msg)
+    if own and path.partition("/")[0].isdecimal():
+        msg = f"Invalid artifact location: {location[:80]!r}; a number there is another experiment's place, choose a name"
+        raise InvalidInputError(msg)
+    return location if bucket else f"mlflow-artifacts:/{path}"
 
 
 def check_artifact_path(path: Any) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "STATUSES",
     "ArtifactEntry",
     "DatasetInput",
+    "DatasetUse",
     "Experiment",
     "LoggedModel",
     "Metric",
@@ -97,6 +98,7 @@ class DatasetInput:
         source_type, source: where it came from, for example ("file", "data/films.csv").
         schema, profile: JSON text; the columns with their types, and figures such as the number of rows.
         context: what it was for: training, validation, …
+        tags: whatever else was told about its use.
         urn: its name in the lineage graph, for example `training_set:ranking-2026-11:1`; empty if it has none.
     """
 
@@ -107,7 +109,18 @@ class DatasetInput:
     schema: str = ""
     profile: str = ""
     context: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
     urn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetUse:
+    """That runs of an experiment read some data."""
+
+    experiment_id: str
+    name: str
+    digest: str
+    context: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +148,8 @@ class Run:
         start, end: microseconds since 1970; `end` is None while it runs (or was killed without a word).
         metrics: the latest value by key: that with the highest (step, time, value).
         latest: the same points in full.
+        inputs, model_inputs: the data and the logged models (by id) that it read.
+        outputs: the logged models that it made.
     """
 
     id: str
@@ -151,6 +166,7 @@ class Run:
     tags: Mapping[str, str] = field(default_factory=dict)
     latest: Mapping[str, Metric] = field(default_factory=dict)
     inputs: tuple[DatasetInput, ...] = ()
+    model_inputs: tuple[str, ...] = ()
     outputs: tuple[ModelOutput, ...] = ()
 
     @property
@@ -180,6 +196,8 @@ class LoggedModel:
 
     Attributes:
         id: `m-` and 32 hex digits.
+        run_id: the run that logged it; empty if none did.
+        kind: what its author calls this type of model; empty if nothing.
         flavor, serializer: how it was saved, for example ("sklearn", "skops").
         view: the pinned feature view that it reads, `ranking:3`; empty if none was named.
         signature: the columns it takes and gives; None without an example.
@@ -197,6 +215,8 @@ class LoggedModel:
     serializer: str
     created: int
     updated: int
+    kind: str = ""
+    artifact_uri: str = ""
     view: str = ""
     status: str = "READY"
     lifecycle_stage: str = ACTIVE

@@ -1,4 +1,5 @@
-"""The search grammar: MLflow's filters and orders over runs, as text → tuples of comparisons.
+"""The search grammar: MLflow's filters and orders, as text → tuples of comparisons. What may be named in them differs from thing
+to thing and is a Grammar.
 
 filter      comparison (AND comparison)*
 comparison  key (= | != | > | >= | < | <=) value · key [NOT] IN (values) · key (LIKE | ILIKE) pattern · key IS [NOT] NULL
@@ -9,37 +10,144 @@ order       key [ASC | DESC]
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
 from headrace.errors import InvalidInputError, nearest
 
-__all__ = ["Comparison", "Entity", "Order", "Value", "parse_filter", "parse_order"]
+__all__ = [
+    "EXPERIMENTS",
+    "LOGGED_MODELS",
+    "MODEL_VERSIONS",
+    "REGISTERED_MODELS",
+    "RUNS",
+    "Comparison",
+    "Entity",
+    "Grammar",
+    "Order",
+    "Value",
+    "parse_filter",
+    "parse_order",
+]
 
 Entity = Literal["metric", "param", "tag", "attribute", "dataset"]
 Value = str | float | tuple[str, ...] | None
 
-_ENTITIES: dict[str, Entity] = {
-    **dict.fromkeys(("metric", "metrics"), "metric"),
-    **dict.fromkeys(("param", "params", "parameter", "parameters"), "param"),
-    **dict.fromkeys(("tag", "tags"), "tag"),
-    **dict.fromkeys(("attribute", "attributes", "attr", "run"), "attribute"),
-    **dict.fromkeys(("dataset", "datasets"), "dataset"),
-}
-_ATTRIBUTES = ("run_id", "run_name", "status", "user_id", "artifact_uri", "start_time", "end_time")
-_ALIASES = {
-    "created": "start_time",
-    "Created": "start_time",
-    "run name": "run_name",
-    "Run name": "run_name",
-    "Run Name": "run_name",
-}
-_TIMES = ("start_time", "end_time")
-_DATASET_KEYS = ("name", "digest", "context")
 _NUMERIC = ("=", "!=", ">", ">=", "<", "<=")
 _TEXT = ("=", "!=", "LIKE", "ILIKE")
 _NULLS = ("IS NULL", "IS NOT NULL")
 _LISTS = ("IN", "NOT IN")
+_LONGEST_TEXT = 100_000
+"""A filter of a megabyte is a mistake, or an attack on the parser."""
+
+_PREFIXES: dict[Entity, tuple[str, ...]] = {
+    "metric": ("metric", "metrics"),
+    "param": ("param", "params", "parameter", "parameters"),
+    "tag": ("tag", "tags"),
+    "attribute": ("attribute", "attributes", "attr", "run"),
+    "dataset": ("dataset", "datasets"),
+}
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What may stand in a search for one kind of thing.
+
+    Attributes:
+        things: their name in messages.
+        attributes: each with the operators that it takes; one with `>` is a number.
+        operators: those of the other entities; an entity that isn't here can't be named.
+        aliases: other spellings of attributes.
+        sortable: attributes to order by. Default: all.
+        sorted_by: entities to order by.
+    """
+
+    things: str
+    attributes: Mapping[str, tuple[str, ...]]
+    operators: Mapping[Entity, tuple[str, ...]] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    sortable: tuple[str, ...] = ()
+    sorted_by: tuple[Entity, ...] = ("attribute",)
+
+    @property
+    def entities(self) -> dict[str, Entity]:
+        """Entity by the prefix that names it."""
+        return {prefix: entity for entity in ("attribute", *self.operators) for prefix in _PREFIXES[entity]}
+
+
+_DATASET_KEYS = ("name", "digest", "context")
+
+RUNS = Grammar(
+    "runs",
+    attributes={
+        "run_id": _TEXT + _LISTS,
+        "run_name": _TEXT,
+        "status": _TEXT,
+        "user_id": _TEXT,
+        "artifact_uri": _TEXT,
+        "start_time": _NUMERIC,
+        "end_time": _NUMERIC,
+    },
+    operators={"metric": _NUMERIC, "param": _TEXT + _NULLS, "tag": _TEXT + _NULLS, "dataset": _TEXT + _LISTS},
+    aliases={
+        "created": "start_time",
+        "Created": "start_time",
+        "run name": "run_name",
+        "Run name": "run_name",
+        "Run Name": "run_name",
+    },
+    sorted_by=("attribute", "metric", "param", "tag"),
+)
+EXPERIMENTS = Grammar(
+    "experiments",
+    attributes={
+        "name": _TEXT,
+        "experiment_id": ("=", "!=", *_LISTS),
+        "creation_time": _NUMERIC,
+        "last_update_time": _NUMERIC,
+    },
+    operators={"tag": _TEXT + _NULLS},
+)
+REGISTERED_MODELS = Grammar(
+    "registered models",
+    attributes={"name": _TEXT + _LISTS, "creation_timestamp": _NUMERIC, "last_updated_timestamp": _NUMERIC},
+    operators={"tag": _TEXT},
+    aliases={"timestamp": "last_updated_timestamp"},
+)
+MODEL_VERSIONS = Grammar(
+    "model versions",
+    attributes={
+        "name": _TEXT + _LISTS,
+        "run_id": _TEXT + _LISTS,
+        "source_path": _TEXT,
+        "version_number": _NUMERIC,
+        "creation_timestamp": _NUMERIC,
+        "last_updated_timestamp": _NUMERIC,
+    },
+    operators={"tag": _TEXT},
+    sortable=("name", "version_number", "creation_timestamp", "last_updated_timestamp"),
+)
+LOGGED_MODELS = Grammar(
+    "logged models",
+    attributes={
+        "name": _TEXT + _LISTS,
+        "model_id": _TEXT + _LISTS,
+        "model_type": _TEXT + _LISTS,
+        "status": _TEXT + _LISTS,
+        "source_run_id": _TEXT + _LISTS,
+        "creation_timestamp": _NUMERIC,
+        "last_updated_timestamp": _NUMERIC,
+    },
+    operators={"metric": _NUMERIC, "param": _TEXT, "tag": _TEXT},
+    aliases={
+        "creation_time": "creation_timestamp",
+        "creation_timestamp_ms": "creation_timestamp",
+        "last_updated_time": "last_updated_timestamp",
+        "last_updated_timestamp_ms": "last_updated_timestamp",
+    },
+    sorted_by=("attribute", "metric"),
+)
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -62,7 +170,7 @@ class Comparison:
     Attributes:
         entity, key: what is compared, for example ("metric", "auc").
         operator: `= != > >= < <=`, LIKE, ILIKE, IN, NOT IN, IS NULL, IS NOT NULL.
-        value: a float for metrics and times (milliseconds since 1970), else text; a tuple for IN; None for IS.
+        value: a float for numbers (times are milliseconds since 1970), else text; a tuple for IN; None for IS.
     """
 
     entity: Entity
@@ -87,34 +195,41 @@ class _Token:
     start: int
 
 
-def parse_filter(text: str) -> tuple[Comparison, ...]:
+def parse_filter(text: str, grammar: Grammar = RUNS) -> tuple[Comparison, ...]:
     """The comparisons of a filter, all of which must hold; none for an empty text.
 
     Raises:
         InvalidInputError: a fault in the text; the message shows the text with a mark under the token.
     """
-    return _Parser(text).filter()
+    return _Parser(text, grammar).filter()
 
 
-def parse_order(clauses: str | tuple[str, ...] | list[str]) -> tuple[Order, ...]:
+def parse_order(clauses: str | Sequence[str], grammar: Grammar = RUNS) -> tuple[Order, ...]:
     """The order of `"metrics.auc DESC"` or several of them.
 
     Raises:
         InvalidInputError: a fault in a clause, or a key that comes twice.
     """
-    orders = tuple(_Parser(clause).order() for clause in ([clauses] if isinstance(clauses, str) else clauses))
-    for index, order in enumerate(orders):
-        if any((order.entity, order.key) == (other.entity, other.key) for other in orders[:index]):
+    orders = tuple(_Parser(clause, grammar).order() for clause in ([clauses] if isinstance(clauses, str) else clauses))
+    seen: set[tuple[Entity, str]] = set()
+    for order in orders:
+        if (order.entity, order.key) in seen:
             msg = f"`order_by` contains duplicate fields: {order.entity} {order.key!r} comes twice; keep one"
             raise InvalidInputError(msg)
+        seen.add((order.entity, order.key))
     return orders
 
 
 class _Parser:
     """Recursive descent over one text. The parser holds the position; every fault points at a token."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, grammar: Grammar) -> None:
+        if len(text) > _LONGEST_TEXT:
+            msg = f"a filter or an order has at most {_LONGEST_TEXT:,} characters, not {len(text):,}"
+            raise InvalidInputError(msg)
         self.text = text
+        self.grammar = grammar
+        self.entities = grammar.entities
         self.tokens = [
             _Token(str(m.lastgroup), m.group(str(m.lastgroup)), m.start(str(m.lastgroup))) for m in _TOKEN.finditer(text)
         ]
@@ -130,8 +245,10 @@ class _Parser:
 
     def order(self) -> Order:
         entity, key = self.key()
-        if entity == "dataset":
-            self.fail("runs can't be ordered by a dataset", self.tokens[0])
+        if entity not in self.grammar.sorted_by:
+            self.fail(f"{self.grammar.things} can't be ordered by a {entity}", self.tokens[0])
+        if entity == "attribute" and self.grammar.sortable:
+            self.known(key, self.grammar.sortable, "attribute", self.tokens[0])
         direction = self.take("ASC or DESC").text.upper() if self.at < len(self.tokens) else "ASC"
         if direction not in ("ASC", "DESC"):
             self.fail("Invalid ordering key; a key is followed by ASC or DESC", self.tokens[self.at - 1])
@@ -148,7 +265,7 @@ class _Parser:
         entity, key = self.key()
         operator_token = self.peek()
         operator = self.operator()
-        allowed = _allowed(entity, key)
+        allowed = self.allowed(entity, key)
         if operator not in allowed:
             if entity == "metric" and operator == "LIKE":
                 self.fail("Expected numeric value type for metric: a metric is compared with a number", operator_token)
@@ -165,20 +282,28 @@ class _Parser:
             prefix, name = _split(token.text)
         else:
             self.fail("Invalid clause(s) in filter string: expected a key such as metrics.auc or status", token)
-        if prefix not in _ENTITIES:
-            self.fail(f"Invalid entity type {prefix!r}; valid are metrics, params, tags, attributes, datasets", token)
-        entity = _ENTITIES[prefix]
+        if prefix not in self.entities:
+            valid = ", ".join(f"{entity}s" for entity in (*self.grammar.operators, "attribute"))
+            self.fail(f"Invalid entity type {prefix!r}; valid are {valid}", token)
+        entity = self.entities[prefix]
         if entity == "attribute":
-            name = _ALIASES.get(name, name)
-            self.known(name, _ATTRIBUTES, "attribute", token)
+            name = self.grammar.aliases.get(name, name)
+            self.known(name, tuple(self.grammar.attributes), "attribute", token)
         if entity == "dataset":
             self.known(name, _DATASET_KEYS, "dataset", token)
         return entity, name
 
     def known(self, name: str, names: tuple[str, ...], kind: str, token: _Token) -> None:
         if name not in names:
-            hint = "; a metric, param or tag needs its prefix, for example metrics.auc" if kind == "attribute" else ""
+            prefixed = kind == "attribute" and self.grammar.operators
+            hint = f"; a {' or '.join(self.grammar.operators)} needs its prefix, for example {self.example()}" if prefixed else ""
             self.fail(f"Invalid {kind} key {name!r} specified{nearest(name, names)}{hint}", token)
+
+    def example(self) -> str:
+        return "metrics.auc" if "metric" in self.grammar.operators else "tags.team"
+
+    def allowed(self, entity: Entity, key: str) -> tuple[str, ...]:
+        return self.grammar.attributes[key] if entity == "attribute" else self.grammar.operators[entity]
 
     def operator(self) -> str:
         token = self.take("a comparison such as = or >")
@@ -199,7 +324,7 @@ class _Parser:
             return None
         if operator in _LISTS:
             return self.strings()
-        number = entity == "metric" or (entity == "attribute" and key in _TIMES)
+        number = ">" in self.allowed(entity, key)
         token = self.take("a number" if number else "a quoted string")
         if number:
             what = "metric" if entity == "metric" else f"numeric attribute: {key}"
@@ -260,14 +385,6 @@ class _Parser:
         line = shown[first : start + max(width, 60)]
         msg = f"{message}\n  {line}\n  {' ' * (start - first)}{'^' * min(width, 60)}"
         raise InvalidInputError(msg)
-
-
-def _allowed(entity: Entity, key: str) -> tuple[str, ...]:
-    if entity == "metric" or (entity == "attribute" and key in _TIMES):
-        return _NUMERIC
-    if entity in ("param", "tag"):
-        return _TEXT + _NULLS
-    return _TEXT + (_LISTS if entity == "dataset" or key == "run_id" else ())
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -19,7 +19,6 @@ from headrace.tracking.client.run import ActiveRun, start_run
 from headrace.tracking.compare import Comparison, compare_runs
 from headrace.tracking.history import MetricHistory
 from headrace.tracking.recorder import Recorder, ResolveView
-from headrace.tracking.rules import check_experiment_name, clean_tags
 from headrace.tracking.run import ACTIVE, DELETED, ArtifactEntry, Experiment, LoggedModel, Run, RunList, View
 from headrace.tracking.search import parse_filter, parse_order
 from headrace.tracking.store import TrackingStores
@@ -38,6 +37,9 @@ class Runs:
         artifacts: where files are.
         lineage: told which data a run used and which models it logged.
         resolve_view: pins a feature view's reference, `"ranking"` → (`"ranking:3"`, features with types).
+
+    Attributes:
+        stores, recorder: the same by exact ids, for the doors of a server: what they read, and what they write.
     """
 
     def __init__(
@@ -49,9 +51,9 @@ class Runs:
         clock: Clock = system_clock,
         resolve_view: ResolveView | None = None,
     ) -> None:
-        self.stores = self._stores = stores
+        self.stores = stores
         self.bytes = self._artifacts = artifacts
-        self.recorder = self._recorder = Recorder(stores, artifacts, lineage, clock=clock, resolve_view=resolve_view)
+        self.recorder = Recorder(stores, artifacts, lineage, clock=clock, resolve_view=resolve_view)
 
     def start(
         self,
@@ -84,7 +86,7 @@ class Runs:
         """
         inside = None if parent is None else self.resolve(parent)
         return start_run(
-            self._recorder,
+            self.recorder,
             experiment=experiment,
             name=name,
             params=params,
@@ -128,19 +130,19 @@ class Runs:
         ids = None if names is None else [self.experiment(name).id for name in names]
         order = parse_order(order_by if isinstance(order_by, str) else tuple(order_by))
         return RunList(
-            self._stores.runs.search(parse_filter(filter), order, experiments=ids, view=view, limit=limit, offset=offset)
+            self.stores.runs.search(parse_filter(filter), order, experiments=ids, view=view, limit=limit, offset=offset)
         )
 
     def get(self, run_id: str) -> Run:
         """One run, deleted or not. Raises NotFoundError, or InvalidInputError if several start so."""
-        return self._stores.runs.get([self.resolve(run_id)])[0]
+        return self.stores.runs.get([self.resolve(run_id)])[0]
 
     def resolve(self, run_id: str) -> str:
         """The full id of a run named by the start of its id. Raises NotFoundError, or InvalidInputError if several start so."""
         if not isinstance(run_id, str):
             msg = f"a run is named by its id, 32 hex digits, not by a {type(run_id).__name__}; give for example run.id"
             raise InvalidInputError(msg)
-        found = self._stores.runs.starting_with(run_id, _FEW) if run_id else []
+        found = self.stores.runs.starting_with(run_id, _FEW) if run_id else []
         if run_id in found:
             return run_id
         if not found:
@@ -157,7 +159,7 @@ class Runs:
         run = self.get(run_id)
         if key not in run.latest:
             raise NotFoundError.of("metric", key, run.latest)
-        return self._stores.metrics.history(run.id, key)
+        return self.stores.metrics.history(run.id, key)
 
     def compare(self, *run_ids: str) -> Comparison:
         """Put two or more runs side by side; print it to see what differs. Raises NotFoundError, InvalidInputError."""
@@ -166,51 +168,51 @@ class Runs:
             raise InvalidInputError(msg)
         runs = [self.get(run_id) for run_id in run_ids]
         return compare_runs(
-            runs, [self._stores.metrics.summaries(run.id) for run in runs], [self._packages(run.id) for run in runs]
+            runs, [self.stores.metrics.summaries(run.id) for run in runs], [self._packages(run.id) for run in runs]
         )
 
     def set_tag(self, run_id: str, key: str, value: Any) -> None:
         """Set a tag, of a run that has ended too. Raises NotFoundError, ConflictError for a deleted run."""
-        self._recorder.log(self.resolve(run_id), tags={key: value})
+        self.recorder.log(self.resolve(run_id), tags={key: value})
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Remove a tag. Raises NotFoundError for the run or the tag."""
-        self._stores.runs.delete_tag(self.resolve(run_id), key)
+        self.stores.runs.delete_tag(self.resolve(run_id), key)
 
     def delete(self, run_id: str) -> None:
         """Hide a run from searches; it can be restored."""
-        self._stores.runs.set_stage(self.resolve(run_id), DELETED)
+        self.stores.runs.set_stage(self.resolve(run_id), DELETED)
 
     def restore(self, run_id: str) -> None:
         """Bring a deleted run back."""
-        self._stores.runs.set_stage(self.resolve(run_id), ACTIVE)
+        self.stores.runs.set_stage(self.resolve(run_id), ACTIVE)
 
     def experiments(self, view: View = "active") -> list[Experiment]:
         """The experiments, newest first."""
-        return self._stores.experiments.list(view)
+        return self.stores.experiments.list(view)
 
     def experiment(self, name: str) -> Experiment:
         """One by name, deleted or not. Raises NotFoundError."""
-        found = self._stores.experiments.by_name(name)
+        found = self.stores.experiments.by_name(name)
         if found is None:
-            raise NotFoundError.of("experiment", name, [item.name for item in self._stores.experiments.list("all")])
+            raise NotFoundError.of("experiment", name, [item.name for item in self.stores.experiments.list("all")])
         return found
 
     def create_experiment(self, name: str, tags: Mapping[str, Any] | None = None) -> Experiment:
         """Make an experiment. Raises ConflictError if the name is taken, by a deleted one too."""
-        return self._stores.experiments.create(check_experiment_name(name), clean_tags(tags or {}), self._recorder.clock())
+        return self.recorder.create_experiment(name, tags)
 
     def delete_experiment(self, name: str) -> None:
         """Hide an experiment and its runs; they can be restored. Raises NotFoundError, also if it is deleted already."""
-        self._stores.experiments.set_stage(self.experiment(name).id, DELETED, self._recorder.clock())
+        self.recorder.set_experiment_stage(self.experiment(name).id, DELETED)
 
     def restore_experiment(self, name: str) -> None:
         """Bring a deleted experiment and its runs back. Raises NotFoundError, also if it isn't deleted."""
-        self._stores.experiments.set_stage(self.experiment(name).id, ACTIVE, self._recorder.clock())
+        self.recorder.set_experiment_stage(self.experiment(name).id, ACTIVE)
 
     def artifacts(self, run_id: str, below: str = "") -> list[ArtifactEntry]:
         """The files of a run, or those in its folder `below`, sorted by path."""
-        entries = self._stores.artifacts.list(self.resolve(run_id))
+        entries = self.stores.artifacts.list(self.resolve(run_id))
         folder = below.rstrip("/")
         return [entry for entry in entries if not folder or entry.path == folder or entry.path.startswith(f"{folder}/")]
 
@@ -240,11 +242,11 @@ class Runs:
 
     def models(self, run_id: str) -> list[LoggedModel]:
         """The models that a run logged, oldest first."""
-        return self._stores.models.of_run(self.resolve(run_id))
+        return self.stores.models.of_run(self.resolve(run_id))
 
     def model(self, model_id: str) -> LoggedModel:
         """One logged model by its id, `m-…`. Raises NotFoundError."""
-        return self._stores.models.get(model_id)
+        return self.stores.models.get(model_id)
 
     def load_model(self, model: LoggedModel | str, *, allow_pickle: bool = False) -> LoadedModel:
         """Load a logged model, or the one with this id; every file is checked against its digest first.
@@ -273,7 +275,7 @@ class Runs:
             )
 
     def _packages(self, run_id: str) -> dict[str, str]:
-        digests = {entry.path: entry.digest for entry in self._stores.artifacts.list(run_id)}
+        digests = {entry.path: entry.digest for entry in self.stores.artifacts.list(run_id)}
         if PACKAGES_FILE not in digests:
             return {}
         lines = self._artifacts.get_bytes(digests[PACKAGES_FILE]).decode().splitlines()

@@ -10,6 +10,7 @@ from headrace.tracking.history import MetricHistory
 from headrace.tracking.run import (
     ArtifactEntry,
     DatasetInput,
+    DatasetUse,
     Experiment,
     LoggedModel,
     Metric,
@@ -41,6 +42,12 @@ class ExperimentStore(Protocol):
 
     def list(self, view: View = "active") -> list[Experiment]:
         """All of them, newest first."""
+        ...
+
+    def search(
+        self, filters: Sequence[Comparison], order: Sequence[Order], *, view: View = "active", limit: int = 100, offset: int = 0
+    ) -> Sequence[Experiment]:
+        """The experiments that match every comparison, ordered; then newest first."""
         ...
 
     def rename(self, experiment_id: str, name: str, time: int) -> None:
@@ -103,8 +110,20 @@ class RunStore(Protocol):
         """Remove a tag. Raises NotFoundError for the run or the tag."""
         ...
 
+    def append_to_tag(self, run_id: str, key: str, item: str) -> None:
+        """Append a JSON value to the JSON list that the tag holds; a tag that holds none begins one. Raises NotFoundError."""
+        ...
+
     def add_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
         """Add datasets; the same (name, digest, context) is kept once."""
+        ...
+
+    def datasets(self, experiment_ids: Sequence[str], limit: int) -> list[DatasetUse]:
+        """The data that active runs of these experiments read, each once."""
+        ...
+
+    def add_model_inputs(self, run_id: str, model_ids: Sequence[str]) -> None:
+        """Add logged models that the run read; the same model is kept once."""
         ...
 
     def add_outputs(self, run_id: str, outputs: Sequence[ModelOutput]) -> None:

@@ -54,6 +54,8 @@ def test_only_what_shows_nothing_of_the_project_needs_no_permission():
         "/openapi.json",
         "/docs",
         "/api/v1/store",
+        "/api/3.0/mlflow/server-info",
+        "/ajax-api/3.0/mlflow/server-info",
         "/",
         "/assets/{file}",
         "/favicon.svg",

@@ -10,6 +10,7 @@ __all__ = [
     "INDEXED_TEXT",
     "experiment_tags",
     "experiments",
+    "is_id",
     "latest_metrics",
     "logged_models",
     "metric_chunks",
@@ -20,6 +21,7 @@ __all__ = [
     "params",
     "run_artifacts",
     "run_inputs",
+    "run_model_inputs",
     "run_outputs",
     "run_tags",
     "runs",
@@ -31,6 +33,11 @@ INDEXED_TEXT = 200
 RUN_ID = sa.String(256)
 MODEL_ID = sa.String(64)
 KEY = sa.String(250)
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is the id that an experiment may have."""
+    return text.isascii() and text.isdecimal() and len(text) < 10
 
 
 def _run(**options: bool) -> sa.Column[str]:
@@ -157,7 +164,12 @@ run_inputs = sa.Table(
     _text("schema"),
     _text("profile"),
     _text("urn"),
+    sa.Column("tags", sa.Text, nullable=False, server_default="{}"),
     sa.Index("ix_run_inputs_name", "name", "digest"),
+)
+
+run_model_inputs = sa.Table(
+    "run_model_inputs", metadata, _run(primary_key=True), sa.Column("model_id", MODEL_ID, primary_key=True)
 )
 
 run_outputs = sa.Table(
@@ -187,6 +199,8 @@ logged_models = sa.Table(
     sa.Column("flavor", sa.String(100), nullable=False),
     sa.Column("serializer", sa.String(100), nullable=False),
     sa.Column("status", sa.String(32), nullable=False),
+    _text("kind"),
+    _text("artifact_uri"),
     _text("view"),
     _text("signature"),
     _text("requirements"),
