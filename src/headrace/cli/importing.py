@@ -1,0 +1,54 @@
+"""`headrace import`: what was tracked with other tools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headrace.cli.output import Answer, Table
+from headrace.cli.verb import Session, Verb, verb
+from headrace.progress import bar
+
+if TYPE_CHECKING:
+    from headrace.importers.report import ImportReport
+
+__all__ = ["VERBS"]
+
+SHOWN = 20
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be carried; nothing is written.")]
+
+
+@verb(
+    "mlflow",
+    "headrace import mlflow sqlite:///mlflow.db",
+    "headrace import mlflow postgresql://mlflow@db/mlflow --artifacts s3://company-mlflow",
+    "headrace import mlflow http://127.0.0.1:5000 --dry-run",
+)
+def mlflow(
+    session: Session,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="MLflow's database, or its server's http://… address.")],
+    artifacts: Annotated[
+        str | None,
+        typer.Option("--artifacts", metavar="ROOT", help="For a database: the server's --artifacts-destination, where its files are."),
+    ] = None,
+    dry_run: DryRun = False,
+) -> Answer:
+    """Experiments, runs, histories, files, models and the registry of an MLflow store, under their own ids; again: what is new."""
+    from headrace.importers.mlflow.carry import import_mlflow
+
+    with bar() as progress:
+        report = import_mlflow(source, session.store.destination, artifacts=artifacts, dry_run=dry_run, progress=progress)
+    return _answer(report)
+
+
+VERBS: tuple[Verb[...], ...] = (mlflow,)
+
+
+def _answer(report: ImportReport) -> Answer:
+    done = "would be carried" if report.dry_run else "carried"
+    table = Table(("", "NEW", "UPDATED", "SAME"), report.rows(), empty=f"{report.source} holds nothing to carry")
+    left = [(item.kind, item.count, item.name, item.reason) for item in report.left]
+    shown = Table(("NOT CARRIED AS IT WAS", "", "WHICH", "WHY"), left[:SHOWN])
+    more = [f"and {len(left) - SHOWN} more; --json lists them all"] if len(left) > SHOWN else []
+    return Answer(report.to_dict(), [f"{done} from {report.source}:", table, shown, *more])

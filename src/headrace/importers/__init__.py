@@ -1,0 +1,1 @@
+"""What was tracked with other tools, brought in as it was: complete, once, and again when there is more."""

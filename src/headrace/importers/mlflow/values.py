@@ -1,0 +1,33 @@
+"""MLflow's ways to write values, and ours."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+from headrace.tracking.run import ACTIVE, DELETED, Metric
+
+__all__ = ["STATUSES", "finite_or_infinite", "metric", "micros", "stage_of"]
+
+STATUSES = {0: "UNSPECIFIED", 1: "PENDING", 2: "READY", 3: "FAILED"}
+"""A logged model's status, by the number that the database holds."""
+
+
+def micros(millis: int | None) -> int | None:
+    """Milliseconds as microseconds."""
+    return None if millis is None else int(millis) * 1000
+
+
+def stage_of(text: str | None) -> str:
+    """The lifecycle stage: active or deleted."""
+    return DELETED if text == DELETED else ACTIVE
+
+
+def finite_or_infinite(value: float) -> float:
+    """The number that MLflow means: it keeps infinity as the largest number there is."""
+    return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else float(value)
+
+
+def metric(key: str, value: float, millis: int | None, step: int | None) -> Metric:
+    """A point out of MLflow's fields."""
+    return Metric(key, finite_or_infinite(value), micros(millis) or 0, int(step or 0))
