@@ -73,7 +73,9 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     from headrace.artifacts.objects import ObjectArtifactStore
     from headrace.artifacts.uploads import ObjectUploads
     from headrace.catalog.service import Catalog
+    from headrace.importers.destination import Destination
     from headrace.lineage.graph import Lineage
+    from headrace.models.audit import Author
     from headrace.models.service import Models
     from headrace.sql.artifact_names import named_artifacts
     from headrace.sql.audit import SqlAuditStore
@@ -92,7 +94,8 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     catalog = Catalog(SqlCatalogStore(database), clock, author, settings.modules)
     artifacts = ObjectArtifactStore(settings.artifacts, clock)
     tracking = tracking_stores(database)
-    models = Models(SqlModelStore(database), SqlAuditStore(database), tracking.runs, tracking.models, artifacts, clock, author)
+    registry = SqlModelStore(database)
+    models = Models(registry, SqlAuditStore(database), tracking.runs, tracking.models, artifacts, clock, author)
     return Store(
         Services(
             settings=settings,
@@ -108,6 +111,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
             lineage=Lineage(edges, models.alias_targets, models.aliases_of),
             record_definitions=_lineage_writer(edges, clock),
             close=database.close,
+            destination=Destination(tracking, artifacts, edges, registry, Author(clock, author)),
         )
     )
 

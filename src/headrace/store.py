@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from headrace.catalog.plan import Plan
 from headrace.catalog.service import Catalog
 from headrace.definitions.window import Duration, parse_duration
+from headrace.errors import InvalidInputError
 from headrace.lineage.graph import LineageReads
 from headrace.models.service import Models
 from headrace.progress import bar
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from headrace.features.topics import Topics
     from headrace.features.training import TrainingSet, TrainingSets
     from headrace.features.verify import ViewVerification
+    from headrace.importers.destination import Destination
     from headrace.lake.table import Optimized, TableState, Vacuumed
     from headrace.tracking.client.run import ActiveRun
 
@@ -96,6 +98,7 @@ class Services:
 
     Attributes:
         features: makes the feature services. It brings pyarrow and an engine, so a store asks only when it needs them.
+        destination: where importers write; None for a store that isn't on this machine.
     """
 
     settings: Settings
@@ -107,6 +110,7 @@ class Services:
     lineage: LineageReads
     record_definitions: Callable[[Plan], None]
     close: Callable[[], None]
+    destination: Destination | None = None
 
 
 class Store:
@@ -140,6 +144,14 @@ class Store:
     def training_sets(self) -> TrainingSets:
         """The kept training sets: `get`, `all`."""
         return self._features.training_sets
+
+    @property
+    def destination(self) -> Destination:
+        """Where importers write. Raises InvalidInputError for a server's store: they write to the catalog itself."""
+        if self._services.destination is None:
+            msg = f"imports write to the catalog itself; run it in the project's folder, not through {self.settings.catalog}"
+            raise InvalidInputError(msg)
+        return self._services.destination
 
     @property
     def lookup(self) -> OnlineReads:

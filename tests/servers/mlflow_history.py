@@ -27,7 +27,7 @@ def main(uri: str) -> None:
     client = MlflowClient()
     made = {"trained": trained(client), "odd": odd(client), "bare": bare(), "deleted": deleted(client)}
     made["versions"] = registry(client, made["trained"])
-    print(json.dumps(made))
+    sys.stdout.write(json.dumps(made) + "\n")
 
 
 def trained(client: MlflowClient) -> list[str]:
@@ -37,7 +37,9 @@ def trained(client: MlflowClient) -> list[str]:
     frame = pd.DataFrame(np.random.default_rng(1).normal(size=(60, 2)), columns=["a", "b"])
     truth = (frame["a"] > 0).astype(int)
     ids = []
-    for depth, names in enumerate((("skops", {"serialization_format": "skops"}), ("pickle", {"serialization_format": "pickle"})), 1):
+    for depth, names in enumerate(
+        (("skops", {"serialization_format": "skops"}), ("pickle", {"serialization_format": "pickle"})), 1
+    ):
         with mlflow.start_run(run_name=f"depth {depth}") as run:
             mlflow.log_params({"depth": depth, "solver": "lbfgs", "long": "x" * 5000})
             mlflow.log_input(mlflow.data.from_pandas(frame, source="films.csv", name="films"), context="training")
@@ -48,7 +50,11 @@ def trained(client: MlflowClient) -> list[str]:
             mlflow.log_text("grüße", "notes/ünïcode name.txt")
             model = LogisticRegression().fit(frame, truth)
             info = mlflow.sklearn.log_model(
-                model, name="clf", signature=infer_signature(frame, model.predict(frame)), pip_requirements=["scikit-learn"], **names[1]
+                model,
+                name="clf",
+                signature=infer_signature(frame, model.predict(frame)),
+                pip_requirements=["scikit-learn"],
+                **names[1],
             )
             mlflow.log_metric("auc", 0.8 + depth / 100, model_id=info.model_id)
         ids.append(run.info.run_id)
@@ -88,7 +94,9 @@ def registry(client: MlflowClient, runs: list[str]) -> dict[str, object]:
     """Versions with a gap, in all stages, with aliases, tags and texts; one whose model came from elsewhere."""
     name = "video-ranker"
     client.create_registered_model(name, tags={"tier": "1"}, description="Ranks videos.")
-    models = {run: client.search_logged_models([client.get_run(run).info.experiment_id], f"source_run_id = '{run}'")[0] for run in runs}
+    models = {
+        run: client.search_logged_models([client.get_run(run).info.experiment_id], f"source_run_id = '{run}'")[0] for run in runs
+    }
     for run in (runs[0], runs[1], runs[0], runs[1]):
         model = models[run]
         client.create_model_version(name, f"models:/{model.model_id}", run, model_id=model.model_id, tags={"of": run[:4]})

@@ -12,6 +12,7 @@ from headrace.cli import (
     definitions,
     doctor,
     features,
+    importing,
     ingest,
     lake,
     lineage,
@@ -38,6 +39,7 @@ _NOUNS: tuple[tuple[str, str, tuple[Verb[...], ...]], ...] = (
     ("runs", "Training runs: search, compare, look into, fetch files.", runs.VERBS),
     ("artifacts", "Files that runs and models name: remove what nothing names.", artifacts.VERBS),
     ("models", "Registered models: versions, gates, promotions, rollbacks.", models.VERBS),
+    ("import", "Bring in what was tracked with other tools.", importing.VERBS),
 )
 
 

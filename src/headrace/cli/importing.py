@@ -30,11 +30,13 @@ def mlflow(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="MLflow's database, or its server's http://… address.")],
     artifacts: Annotated[
         str | None,
-        typer.Option("--artifacts", metavar="ROOT", help="For a database: the server's --artifacts-destination, where its files are."),
+        typer.Option(
+            "--artifacts", metavar="ROOT", help="For a database: the server's --artifacts-destination, where its files are."
+        ),
     ] = None,
     dry_run: DryRun = False,
 ) -> Answer:
-    """Experiments, runs, histories, files, models and the registry of an MLflow store, under their own ids; again: what is new."""
+    """Experiments, runs, histories, files, models and registry of an MLflow store, under their own ids; again: what is new."""
     from headrace.importers.mlflow.carry import import_mlflow
 
     with bar() as progress:

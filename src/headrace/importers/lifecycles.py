@@ -1,4 +1,4 @@
-"""Stages and aliases of another registry, as our state machine holds them: one version in Production, which is the champion. Pure."""
+"""Stages and aliases of another registry, as our state machine holds them: one champion, in Production. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from headrace.errors import InvalidInputError
-from headrace.ids import canonical_json
+from headrace.ids import content_hash
 from headrace.importers.source import SourceModel
 from headrace.models.lifecycle import CHALLENGER, CHAMPION, PROTECTED, STAGES, Lifecycle, Stage
 from headrace.models.version import check_alias
@@ -80,14 +80,12 @@ def following(before: Lifecycle, target: Target) -> Lifecycle:
 
 
 def current(state: Lifecycle) -> str:
-    """Stages and aliases as text that is the same for equal ones; versions in no stage don't count."""
+    """A hash of stages and aliases; versions in no stage don't count, so that a new one changes nothing."""
     stages = {str(version): state.stage_of(version) for version in state.versions if version not in state.idle}
-    return canonical_json({"stages": stages, "aliases": state.aliases})
+    return content_hash({"stages": stages, "aliases": state.aliases})[:24]
 
 
-def _follow(
-    alias: str, stage: Stage, aliases: Mapping[str, int], stages: dict[int, Stage], left: list[tuple[str, str]]
-) -> None:
+def _follow(alias: str, stage: Stage, aliases: Mapping[str, int], stages: dict[int, Stage], left: list[tuple[str, str]]) -> None:
     """@champion is the version in Production here, and @challenger the newest one in Staging: move it there if it stands idle."""
     number = aliases.get(alias)
     if number is None or stages[number] == stage:

@@ -76,7 +76,7 @@ class ModelImport:
             self._keep(model, self._source.model_folder(model))
 
     def _keep(self, model: LoggedModel, folder: Folder) -> LoggedModel:
-        """Keep a model of a run that is here, with its files. Raises StorageError if one of them can't be had: it never changes."""
+        """Keep a model of a run that is here, with its files. Raises StorageError if one can't be had: a model never changes."""
         self._report.count("logged models", "new")
         if self._report.dry_run:
             return model
@@ -148,7 +148,9 @@ class ModelImport:
         taken = set(here.lifecycle.versions) if here else set()
         number = 0 if version.version in taken else version.version
         if not number:
-            self._report.leave("model version", f"{model.name}/{version.version}", "the number is taken; it got the next free one")
+            self._report.leave(
+                "model version", f"{model.name}/{version.version}", "the number is taken; it got the next free one"
+            )
         author = replace(self._to.author, user=version.user or self._to.author.user)
         logged = self._logged_of(model, version)
         entry = self._to.author.entry("register", after={"model_id": logged.id, "run_id": logged.run_id}, reason=self._reason)
@@ -249,7 +251,9 @@ class ModelImport:
                 raise InvalidInputError(msg)
         if record != current(after):
             tag = {LIFECYCLE_TAG: current(after)}
-            entry = self._to.author.entry("tag", before={"tags": {LIFECYCLE_TAG: record}}, after={"tags": tag}, reason=self._reason)
+            entry = self._to.author.entry(
+                "tag", before={"tags": {LIFECYCLE_TAG: record}}, after={"tags": tag}, reason=self._reason
+            )
             self._to.models.edit(model.name, None, Edit(tags=tag), entry)
 
     def _require(self, name: str) -> RegisteredModel:

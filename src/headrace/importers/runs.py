@@ -50,14 +50,15 @@ class RunImport:
         self.ids: dict[str, str] = {}
         self.homes: dict[str, Experiment] = {}
 
-    def experiment(self, source: Experiment) -> Experiment | None:
-        """Carry the experiment itself; None if its runs can't be carried."""
+    def experiment(self, source: Experiment) -> None:
+        """Carry the experiment itself."""
         stores = self._to.tracking.experiments
         held = stores.by_name(source.name)
         if held is None:
             self._report.count("experiments", "new")
             if self._report.dry_run:
-                return replace(source, lifecycle_stage=ACTIVE)
+                self.homes[source.id] = replace(source, lifecycle_stage=ACTIVE)
+                return
             tags = {fit_key("tag", key): value for key, value in source.tags.items()}
             held = stores.create(source.name, {**tags, SOURCE_TAG: self._source.name}, source.created)
         else:
@@ -67,7 +68,6 @@ class RunImport:
                 for key, value in added.items():
                     stores.set_tag(held.id, fit_key("tag", key), value)
         self.homes[source.id] = held
-        return held
 
     def carry(self, experiment: Experiment, measured: Mapping[str, Sequence[Metric]]) -> None:
         """Carry the runs of an experiment.
@@ -75,7 +75,7 @@ class RunImport:
         Args:
             measured: by the source's run id, the points that were measured on a logged model.
         """
-        home = self.homes.get(experiment.id, experiment)
+        home = self.homes[experiment.id]
         ids = self._source.run_ids(experiment)
         for start in range(0, len(ids), _PAGE):
             for item in self._source.runs(experiment, ids[start : start + _PAGE]):

@@ -49,7 +49,10 @@ class ModelStore(Protocol):
         ...
 
     def add_version(self, draft: ModelVersion, entry: AuditEntry) -> ModelVersion:
-        """Number the draft and keep it, making the model at its first version, with the lineage edge from its logged model."""
+        """Number the draft and keep it, making the model at its first version, with the lineage edge from its logged model.
+
+        A draft that has a number, not 0, keeps it. Raises ConflictError if that one is taken.
+        """
         ...
 
     def commit(self, name: str, before: Lifecycle, after: Lifecycle, entry: AuditEntry) -> bool:

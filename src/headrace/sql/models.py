@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from headrace.errors import NotFoundError
+from headrace.errors import ConflictError, NotFoundError
 from headrace.flavors.signature import Signature
 from headrace.lineage.store import Edge
 from headrace.models.audit import AuditEntry
@@ -62,7 +62,11 @@ class SqlModelStore:
         with self._database.write() as connection:
             model = next(iter(_models(connection, draft.name)), None)
             state = model.lifecycle if model else Lifecycle()
-            version = replace(draft, version=max(state.versions, default=0) + 1, stage="None", aliases=())
+            number = draft.version or max(state.versions, default=0) + 1
+            if number in state.versions:
+                msg = f"the model {draft.name!r} has a version {number} already"
+                raise ConflictError(msg)
+            version = replace(draft, version=number, stage="None", aliases=())
             if model is None:
                 _insert_model(connection, draft)
             connection.execute(t.versions.insert().values(_version_row(version)))

@@ -54,8 +54,9 @@ class MlflowDatabase:
     kind = "mlflow"
 
     def __init__(self, url: str, artifacts: str | None = None) -> None:
-        self._engine = _engine(url)
-        self.name = self._engine.url.render_as_string(hide_password=True)
+        parsed = _parse(url)
+        self.name = parsed.render_as_string(hide_password=True)
+        self._engine = _engine(parsed)
         self._root = ArtifactRoot(artifacts)
         self._tables = self._reflect()
 
@@ -162,10 +163,14 @@ class MlflowDatabase:
             return {}
         c = self._tables["logged_model_metrics"].c
         found: dict[str, list[Metric]] = {}
-        for row in self._rows(sa.select(c).where(c.experiment_id == int(experiment.id))):
+        for row in self._rows(sa.select(*c).where(c.experiment_id == int(experiment.id))):
             value = math.nan if row["metric_value"] is None else row["metric_value"]
             point = metric(row["metric_name"], value, row["metric_timestamp_ms"], row["metric_step"])
-            origin = {"model_id": row["model_id"], "dataset_name": row["dataset_name"], "dataset_digest": row["dataset_digest"]}
+            origin: dict[str, Any] = {
+                "model_id": row["model_id"],
+                "dataset_name": row["dataset_name"],
+                "dataset_digest": row["dataset_digest"],
+            }
             point = replace(point, **{name: value or "" for name, value in origin.items()})
             found.setdefault(row["run_id"], []).append(point)
         return found
@@ -202,10 +207,10 @@ class MlflowDatabase:
     def omitted(self) -> list[tuple[str, int]]:
         """What the tables that have no place here hold."""
         found = []
-        for table in OMITTED:
+        for table, kind in OMITTED.items():
             if table in self._tables:
                 (row,) = self._rows(sa.select(sa.func.count().label("n")).select_from(self._tables[table]))
-                found.append((OMITTED[table], int(row["n"])))
+                found.append((kind, int(row["n"])))
         return [(kind, number) for kind, number in found if number]
 
     def _reflect(self) -> Mapping[str, sa.Table]:
@@ -288,7 +293,7 @@ class MlflowDatabase:
         if "inputs" not in self._tables:
             return {}
         given = self._tables["inputs"].c
-        query = sa.select(given).where(given.source_type == "RUN_OUTPUT", given.source_id.in_(run_ids))
+        query = sa.select(*given).where(given.source_type == "RUN_OUTPUT", given.source_id.in_(run_ids))
         found: dict[str, list[ModelOutput]] = {}
         for row in self._rows(query):
             found.setdefault(row["source_id"], []).append(ModelOutput(row["destination_id"], int(row.get("step") or 0)))
@@ -299,7 +304,7 @@ class MlflowDatabase:
         tags: dict[tuple[str, int], dict[str, str]] = {}
         for row in self._rows(sa.select(self._tables["model_version_tags"])):
             tags.setdefault((row["name"], row["version"]), {})[row["key"]] = row["value"] or ""
-        for row in self._rows(sa.select(c).where(c.current_stage != _GONE).order_by(c.name, c.version)):
+        for row in self._rows(sa.select(*c).where(c.current_stage != _GONE).order_by(c.name, c.version)):
             yield (
                 row["name"],
                 SourceVersion(
@@ -344,28 +349,27 @@ def _model_id(source: str, tags: Mapping[str, str]) -> str:
     return name if name != source and name.startswith("m-") else tags.get("mlflow.model_id", "")
 
 
-def _engine(url: str) -> sa.Engine:
+def _parse(url: str) -> sa.URL:
     try:
-        parsed = sa.make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
+        return sa.make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
     except sa.exc.ArgumentError as error:
         msg = f"{url!r} is no address of a database; write for example sqlite:///mlflow.db or postgresql://user@host/mlflow"
         raise InvalidInputError(msg) from error
-    kind = parsed.drivername.partition("+")[0]
-    if kind == "sqlite" and parsed.database and not Path(parsed.database).is_file():
-        msg = f"there is no file {parsed.database}"
-        raise InvalidInputError(msg)
-    if kind == "sqlite" and parsed.database:
-        file = Path(parsed.database).resolve().as_uri()
-        return sa.create_engine(f"sqlite:///{file}?mode=ro&uri=true")
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    kind = url.drivername.partition("+")[0]
+    if kind == "sqlite" and url.database:
+        file = Path(url.database)
+        if not file.is_file():
+            msg = f"there is no file {file}; give the path of MLflow's database after sqlite:///"
+            raise InvalidInputError(msg)
+        return sa.create_engine(f"sqlite:///{file.resolve().as_uri()}?mode=ro&uri=true")
     if kind == "postgresql":
-        return _postgresql(parsed)
+        try:
+            engine = sa.create_engine(url.set(drivername="postgresql+psycopg"))
+        except ModuleNotFoundError as error:
+            raise MissingExtraError.of("psycopg", "postgres") from error
+        return engine.execution_options(postgresql_readonly=True)
     msg = f"{kind} databases can't be read directly; import from MLflow's server instead, with its http://… address"
     raise InvalidInputError(msg)
-
-
-def _postgresql(url: sa.URL) -> sa.Engine:
-    try:
-        engine = sa.create_engine(url.set(drivername="postgresql+psycopg"))
-    except ModuleNotFoundError as error:
-        raise MissingExtraError.of("psycopg", "postgres") from error
-    return engine.execution_options(postgresql_readonly=True)
