@@ -83,6 +83,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     from headrace.sql.definitions import SqlCatalogStore
     from headrace.sql.lineage import SqlLineageStore
     from headrace.sql.models import SqlModelStore
+    from headrace.sql.overview import SqlOverview
     from headrace.sql.tracking import tracking_stores
     from headrace.store import ArtifactServices, Services, Store
     from headrace.tracking.service import Runs
@@ -112,6 +113,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
             record_definitions=_lineage_writer(edges, clock),
             close=database.close,
             destination=Destination(tracking, artifacts, edges, registry, Author(clock, author)),
+            overview=SqlOverview(database),
         )
     )
 

@@ -16,6 +16,7 @@ from headrace.lineage.graph import LineageReads
 from headrace.models.service import Models
 from headrace.progress import bar
 from headrace.settings import Settings
+from headrace.tracking.overview import Overview
 from headrace.tracking.service import Runs
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Services:
     Attributes:
         features: makes the feature services. It brings pyarrow and an engine, so a store asks only when it needs them.
         destination: where importers write; None for a store that isn't on this machine.
+        overview: reads over many runs; None where the catalog is elsewhere.
     """
 
     settings: Settings
@@ -111,6 +113,7 @@ class Services:
     record_definitions: Callable[[Plan], None]
     close: Callable[[], None]
     destination: Destination | None = None
+    overview: Overview | None = None
 
 
 class Store:
@@ -132,8 +135,17 @@ class Store:
         self.models = services.models
         self.artifacts = services.artifacts
         self.lineage = services.lineage
+        self._overview = services.overview
         self._made: FeatureServices | None = None
         self._making = threading.Lock()
+
+    @property
+    def overview(self) -> Overview:
+        """Reads for looking through many runs; a server's web app asks it."""
+        if self._overview is None:
+            msg = "runs are looked through where the catalog is; open the app of the server that keeps it"
+            raise InvalidInputError(msg)
+        return self._overview
 
     @property
     def topics(self) -> Topics:

@@ -14,7 +14,21 @@ from headrace.server.guard import Guard
 from headrace.server.logs import AccessLog
 from headrace.server.metrics import Metrics
 from headrace.server.mlflow import routes as mlflow
-from headrace.server.native import catalog, definitions, features, ingest, observations, online, reads, upkeep
+from headrace.server.native import (
+    catalog,
+    curves,
+    definitions,
+    experiments,
+    features,
+    files,
+    ingest,
+    live,
+    observations,
+    online,
+    reads,
+    runs,
+    upkeep,
+)
 from headrace.server.native.tracking import TRACKING
 from headrace.server.native.tracking_artifacts import TRACKING_BYTES
 from headrace.server.native.tracking_models import TRACKING_MODELS
@@ -32,6 +46,19 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/freshness", "features:read", features.FRESHNESS),
     Endpoint("GET", "/api/v1/catalog", "definitions:read", catalog.CATALOG),
     Endpoint("GET", "/api/v1/catalog/{kind}/{name}", "definitions:read", catalog.DEFINITION),
+    Endpoint("GET", "/api/v1/experiments", "runs:read", experiments.EXPERIMENTS),
+    Endpoint("GET", "/api/v1/experiments/{experiments}/keys", "runs:read", experiments.KEYS),
+    Endpoint("POST", "/api/v1/runs/table", "runs:read", experiments.TABLE),
+    Endpoint("POST", "/api/v1/runs/get", "runs:read", runs.MANY),
+    Endpoint("POST", "/api/v1/runs/tags", "runs:write", runs.TAGS),
+    Endpoint("POST", "/api/v1/runs/stage", "runs:write", runs.STAGE),
+    Endpoint("GET", "/api/v1/runs/{run}", "runs:read", runs.GET),
+    Endpoint("GET", "/api/v1/runs/{run}/children", "runs:read", experiments.CHILDREN),
+    Endpoint("GET", "/api/v1/runs/{run}/files", "runs:read", files.LIST),
+    Endpoint("GET", "/api/v1/runs/{run}/files/{path...}", "runs:read", files.FILE),
+    Endpoint("GET", "/api/v1/runs/{run}/tables/{path...}", "runs:read", files.PAGE),
+    Endpoint("POST", "/api/v1/metrics/curves", "runs:read", curves.SERIES),
+    Endpoint("GET", "/api/v1/live", "runs:read", live.LIVE),
     Endpoint("POST", "/get-online-features", "features:read", feast.GET_ONLINE_FEATURES, "feast"),
     Endpoint("POST", "/push", "features:write", writes.PUSH, "feast"),
     Endpoint("POST", "/write-to-online-store", "features:write", writes.WRITE_TO_ONLINE_STORE, "feast"),

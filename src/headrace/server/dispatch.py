@@ -30,6 +30,7 @@ from headrace.server.feast.errors import failure
 from headrace.server.http import JSON, Call, Reply
 from headrace.server.mlflow import errors as mlflow
 from headrace.server.pace import Pace
+from headrace.server.stopping import Stopping
 from headrace.server.web import PAGE, is_navigation
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Dispatcher:
         self._late: set[asyncio.Task[Any]] = set()
         self._ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, count(1))
         self._store: Store | None = None
+        self._stopping = Stopping()
         self._paces = {item.path: Pace() for item in endpoints}
         for item in endpoints:
             self._add(item)
@@ -132,6 +134,7 @@ class Dispatcher:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         self._metrics.watch(self._store)
+        self._stopping.listen()
         flushing = asyncio.create_task(self._flush_forever())
         self._pool.submit(_warm, self._store)
         await send({"type": "lifespan.startup.complete"})
@@ -173,6 +176,8 @@ class Dispatcher:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             reply = self._failed(error, dialect, request_id)
+        if reply.live and isinstance(reply.body, AsyncIterator):
+            reply.body = self._stopping.until(reply.body, receive)
         await self._send(send, reply, request_id.encode("latin-1"), with_body=method != "HEAD")
         if reply.afterwards is not None:
             self._pool.submit(self._run_afterwards, reply.afterwards, request_id)

@@ -79,6 +79,7 @@ class Reply:
     Attributes:
         body: bytes, or pieces of them that are sent as they come: from a thread of the pool, or made on the event loop.
         afterwards: runs once the answer is on its way; the server doesn't stop before it has ended.
+        live: pieces come for as long as the client listens: they end when it hangs up, or when the server is asked to stop.
     """
 
     body: bytes | Iterator[bytes] | AsyncIterator[bytes] = b""
@@ -86,6 +87,7 @@ class Reply:
     media_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
     afterwards: Callable[[], None] | None = None
+    live: bool = False
 
 
 def json_reply(value: Any, status: int = 200) -> Reply:

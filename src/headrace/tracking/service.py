@@ -19,7 +19,7 @@ from headrace.tracking.client.run import ActiveRun, start_run
 from headrace.tracking.compare import Comparison, compare_runs
 from headrace.tracking.history import MetricHistory
 from headrace.tracking.recorder import Recorder, ResolveView
-from headrace.tracking.run import ACTIVE, DELETED, ArtifactEntry, Experiment, LoggedModel, Run, RunList, View
+from headrace.tracking.run import ACTIVE, DELETED, ArtifactEntry, Experiment, LoggedModel, MetricSummary, Run, RunList, View
 from headrace.tracking.search import parse_filter, parse_order
 from headrace.tracking.store import TrackingStores
 
@@ -160,6 +160,10 @@ class Runs:
         if key not in run.latest:
             raise NotFoundError.of("metric", key, run.latest)
         return self.stores.metrics.history(run.id, key)
+
+    def summaries(self, run_id: str) -> dict[str, MetricSummary]:
+        """Every metric of a run: how many points, the lowest and the highest value. Raises NotFoundError."""
+        return self.stores.metrics.summaries(self.resolve(run_id))
 
     def compare(self, *run_ids: str) -> Comparison:
         """Put two or more runs side by side; print it to see what differs. Raises NotFoundError, InvalidInputError."""

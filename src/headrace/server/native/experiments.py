@@ -1,0 +1,185 @@
+"""Experiments, the keys of their runs, and their runs as a table of chosen columns: what the app's first page reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headrace.clock import isoformat
+from headrace.errors import InvalidInputError
+from headrace.server.columns import dumps, json_column
+from headrace.server.endpoint import Operation
+from headrace.server.http import JSON, Call, Reply, json_reply
+from headrace.server.schema import Content, Field, Record, read_query
+from headrace.tracking.overview import ExperimentFigures, RunHead, parse_column
+from headrace.tracking.search import parse_filter, parse_order
+
+__all__ = ["CHILDREN", "EXPERIMENTS", "KEYS", "RUN_HEAD", "TABLE", "told_head"]
+
+MOST_ROWS = 10_000
+_VIEWS = ("active", "deleted", "all")
+_VIEW = Field("active, deleted or all.", default="active", choices=_VIEWS)
+
+EXPERIMENT = Record(
+    "Experiment",
+    {
+        "id": Field("Its id."),
+        "name": Field("Its name."),
+        "lifecycle_stage": Field("active or deleted."),
+        "created": Field("When it was made, RFC 3339."),
+        "tags": Field("Its tags.", ("object",), of=Field("A value."), keyed=True),
+        "runs": Field("How many active runs it has.", ("integer",)),
+        "running": Field("How many of them run now.", ("integer",)),
+        "failed": Field("How many of them failed.", ("integer",)),
+        "latest": Field("When its newest run started, RFC 3339.", nullable=True),
+    },
+    whole=True,
+)
+_EXPERIMENTS = Record("Experiments", {"experiments": Field("Newest run first.", ("array",), of=EXPERIMENT)}, whole=True)
+_COUNTS = Field("How many runs have it.", ("integer",))
+_KEYS = Record(
+    "RunKeys",
+    {
+        "metrics": Field("Metric key to the number of runs that have it.", ("object",), of=_COUNTS, keyed=True),
+        "params": Field("Param key to the number of runs that have it.", ("object",), of=_COUNTS, keyed=True),
+        "tags": Field("Tag key to the number of runs that have it.", ("object",), of=_COUNTS, keyed=True),
+    },
+    whole=True,
+)
+RUN_HEAD = Record(
+    "RunHead",
+    {
+        "id": Field("Its id."),
+        "name": Field("Its name."),
+        "experiment_id": Field("The experiment it is in."),
+        "status": Field("How it stands.", choices=("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")),
+        "start": Field("When it started, RFC 3339."),
+        "end": Field("When it ended, RFC 3339.", nullable=True),
+        "user": Field("Who started it."),
+        "lifecycle_stage": Field("active or deleted."),
+    },
+    whole=True,
+)
+_ASKED = Record(
+    "RunTableQuery",
+    {
+        "experiments": Field("Ids of experiments. Default: all active ones.", ("array",), nullable=True, of=Field("An id.")),
+        "filter": Field("The search grammar, `metrics.auc > 0.8 and params.depth = '6'`.", default=""),
+        "order_by": Field("Keys to order by, `metrics.auc desc`.", ("array",), nullable=True, of=Field("A key.")),
+        "columns": Field(
+            "`metrics.KEY`, `metrics.KEY:low`, `:high`, `:step`, `params.KEY`, `tags.KEY`.",
+            ("array",),
+            nullable=True,
+            of=Field("A column."),
+        ),
+        "view": _VIEW,
+        "limit": Field(f"At most so many, up to {MOST_ROWS}.", ("integer",), default=200),
+        "offset": Field("How many to leave out at the start.", ("integer",), default=0),
+    },
+)
+_TABLE = Record(
+    "RunTable",
+    {
+        "total": Field("How many runs match.", ("integer",)),
+        "runs": Field("The page's runs, in order.", ("array",), of=RUN_HEAD),
+        "columns": Field(
+            "Column to its values, one a run.",
+            ("object",),
+            of=Field("The values.", ("array",), of=Field("A text or a number.", ("string", "number"), nullable=True)),
+            keyed=True,
+        ),
+    },
+    whole=True,
+)
+_CHILDREN = Record("RunChildren", {"runs": Field("Oldest first.", ("array",), of=RUN_HEAD)}, whole=True)
+
+
+def _experiments(call: Call) -> Reply:
+    """Every experiment with its runs in figures, the newest run first."""
+    view = read_query(call.query, {"view": _VIEW})["view"]
+    return json_reply({"experiments": [_told(item) for item in call.store.overview.experiments(_viewed(view))]})
+
+
+def _keys(call: Call) -> Reply:
+    """What the active runs of an experiment have logged: keys of metrics, params and tags. Several ids are joined by commas."""
+    found = call.store.overview.keys([_id(item) for item in call.path["experiments"].split(",")])
+    return json_reply({"metrics": dict(found.metrics), "params": dict(found.params), "tags": dict(found.tags)})
+
+
+def _table(call: Call) -> Reply:
+    """Runs as a table of the columns that are asked for, a page at a time."""
+    asked = _ASKED.read(call.json())
+    if not 0 < asked["limit"] <= MOST_ROWS or asked["offset"] < 0:
+        msg = f"limit must be 1 to {MOST_ROWS} and offset 0 or more, not {asked['limit']} and {asked['offset']}"
+        raise InvalidInputError(msg)
+    found = call.store.overview.table(
+        parse_filter(asked["filter"]),
+        parse_order([str(item) for item in asked["order_by"] or ()]),
+        [parse_column(str(name)) for name in asked["columns"] or ()],
+        experiments=None if asked["experiments"] is None else [_id(item) for item in asked["experiments"]],
+        view=_viewed(asked["view"]),
+        limit=asked["limit"],
+        offset=asked["offset"],
+    )
+    columns = {
+        name: json_column(values, "float64" if name.startswith("metrics.") else "string")
+        for name, values in found.columns.items()
+    }
+    return Reply(
+        dumps({"total": found.total, "runs": [told_head(run) for run in found.runs], "columns": columns}), media_type=JSON
+    )
+
+
+def _children(call: Call) -> Reply:
+    """The runs nested in a run."""
+    run_id = call.store.runs.resolve(call.path["run"])
+    return json_reply({"runs": [told_head(head) for head in call.store.overview.children(run_id)]})
+
+
+def told_head(run: RunHead) -> dict[str, Any]:
+    """A run's head as JSON."""
+    return {
+        "id": run.id,
+        "name": run.name,
+        "experiment_id": run.experiment_id,
+        "status": run.status,
+        "start": isoformat(run.start),
+        "end": None if run.end is None else isoformat(run.end),
+        "user": run.user,
+        "lifecycle_stage": run.lifecycle_stage,
+    }
+
+
+def _told(item: ExperimentFigures) -> dict[str, Any]:
+    experiment = item.experiment
+    return {
+        "id": experiment.id,
+        "name": experiment.name,
+        "lifecycle_stage": experiment.lifecycle_stage,
+        "created": isoformat(experiment.created),
+        "tags": dict(experiment.tags),
+        "runs": item.runs,
+        "running": item.running,
+        "failed": item.failed,
+        "latest": None if item.latest is None else isoformat(item.latest),
+    }
+
+
+def _viewed(view: str) -> Any:
+    if view not in _VIEWS:
+        msg = f"view must be {', '.join(_VIEWS)}, not {view!r}"
+        raise InvalidInputError(msg)
+    return view
+
+
+def _id(text: Any) -> str:
+    """An experiment's id. Raises InvalidInputError for what can't be one."""
+    if not isinstance(text, str) or not text.isdecimal() or len(text) > 18:
+        msg = f"an experiment's id is a number, not {text!r}"
+        raise InvalidInputError(msg)
+    return text
+
+
+EXPERIMENTS = Operation(_experiments, gives=(Content(record=_EXPERIMENTS),), query={"view": _VIEW})
+KEYS = Operation(_keys, gives=(Content(record=_KEYS),))
+TABLE = Operation(_table, takes=(Content(record=_ASKED),), gives=(Content(record=_TABLE),))
+CHILDREN = Operation(_children, gives=(Content(record=_CHILDREN),))

@@ -1,0 +1,142 @@
+"""What a person looks through: experiments with their figures, runs as a table of chosen columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from headrace.errors import InvalidInputError
+from headrace.tracking.run import Experiment, View
+from headrace.tracking.search import Comparison, Order
+
+__all__ = ["Column", "ExperimentFigures", "Keys", "Overview", "Pulse", "RunHead", "RunTable", "parse_column"]
+
+_PREFIXES = {"metrics": "metric", "params": "param", "tags": "tag"}
+COLUMN_FIGURES = ("last", "low", "high", "step")
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentFigures:
+    """An experiment and its runs in figures.
+
+    Attributes:
+        runs, running, failed: how many of its active runs there are, run now, and failed.
+        latest: when the newest run started, microseconds since 1970; None without runs.
+    """
+
+    experiment: Experiment
+    runs: int
+    running: int
+    failed: int
+    latest: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of the active runs of some experiments, each with the number of runs that have it."""
+
+    metrics: Mapping[str, int]
+    params: Mapping[str, int]
+    tags: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table of runs: entity metric, param or tag, and its key; of a metric, which figure of it."""
+
+    name: str
+    entity: str
+    key: str
+    figure: str = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class RunHead:
+    """A run without its params, metrics and tags. Times are microseconds since 1970."""
+
+    id: str
+    name: str
+    experiment_id: str
+    status: str
+    start: int
+    end: int | None
+    user: str
+    lifecycle_stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunTable:
+    """A page of a table of runs.
+
+    Attributes:
+        total: how many runs match in all.
+        columns: column name to its values, one a run of the page; None where a run has none.
+    """
+
+    total: int
+    runs: tuple[RunHead, ...]
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What changes while runs go on: run id to a mark that differs after any change that a table or a chart would show."""
+
+    stamp: int
+    runs: Mapping[str, str]
+
+
+class Overview(Protocol):
+    """Reads for looking through many runs. Each answers from one state of the catalog."""
+
+    def experiments(self, view: View = "active") -> list[ExperimentFigures]:
+        """All experiments, newest run first."""
+        ...
+
+    def keys(self, experiments: Sequence[str]) -> Keys:
+        """What the active runs of these experiments have logged."""
+        ...
+
+    def table(
+        self,
+        filters: Sequence[Comparison],
+        order: Sequence[Order],
+        columns: Sequence[Column],
+        *,
+        experiments: Sequence[str] | None,
+        view: View,
+        limit: int,
+        offset: int,
+    ) -> RunTable:
+        """A page of the runs that match, with these columns."""
+        ...
+
+    def children(self, run_id: str) -> list[RunHead]:
+        """The runs nested in a run, oldest first."""
+        ...
+
+    def marks(self, run_ids: Sequence[str], keys: Sequence[str]) -> dict[tuple[str, str], tuple[int, int]]:
+        """(run, key) to the number of its points and the time of the last: what a kept curve is told from a newer one by."""
+        ...
+
+    def stamp(self) -> int:
+        """A number that differs after any commit."""
+        ...
+
+    def pulse(self, since: int) -> Pulse:
+        """Runs that run, or that started or ended after `since`, microseconds since 1970."""
+        ...
+
+
+def parse_column(name: str) -> Column:
+    """`metrics.auc`, `metrics.auc:high`, `params.depth` or `tags.team` as a column. Raises InvalidInputError."""
+    prefix, dot, key = name.partition(".")
+    entity = _PREFIXES.get(prefix)
+    if not dot or entity is None or not key:
+        msg = f"there is no column {name!r}; columns are metrics.KEY, params.KEY and tags.KEY"
+        raise InvalidInputError(msg)
+    stem, colon, figure = key.rpartition(":")
+    if entity == "metric" and colon and figure in COLUMN_FIGURES:
+        return Column(name, entity, stem, figure)
+    return Column(name, entity, key)

@@ -1,0 +1,113 @@
+"""Fills a project with runs as a team leaves them: `python tests/browser/seed.py FOLDER [RUNS]`.
+
+Everything is logged through the store, so what the app shows is what users would see.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+import struct
+import sys
+import tempfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import headrace as hr
+from headrace.tracking.run import Metric
+
+__all__ = ["HOSTILE", "seed"]
+
+HOSTILE = "<img src=x onerror=alert(1)> \u202e\u0631\u0627\u0645\u0632 \U0001f9ea " + "very-long-name-" * 14
+SECOND = 1_000_000
+
+
+def seed(folder: Path, runs: int = 120, steps: int = 300) -> None:
+    """Log runs of three experiments."""
+    chance = random.Random(7)
+    with hr.connect(folder) as store:
+        for number in range(runs):
+            _training(store, chance, number, steps)
+        _odd_ones(store)
+
+
+def _training(store: hr.Store, chance: random.Random, number: int, steps: int) -> None:
+    rate = chance.choice([0.3, 0.1, 0.03, 0.01])
+    depth = chance.choice([4, 6, 8, 10])
+    optimizer = chance.choice(["sgd", "adam", "lion"])
+    params = {"learning_rate": rate, "depth": depth, "optimizer": optimizer, "seed": number % 5, "batch": 256, "data.folds": 5}
+    tags = {"team": chance.choice(["search", "ranking"]), "stage": "sweep"}
+    experiment = "video-ranker" if number % 4 else "video-ranker-baseline"
+    with store.start_run(experiment=experiment, params=params, tags=tags, capture=number % 40 == 0) as run:
+        start = store.runs.get(run.id).start
+        quality = 0.93 - 0.02 * abs(math.log10(rate) + 1.5) - 0.004 * abs(depth - 8) + (0.01 if optimizer == "adam" else 0)
+        points, gpu = [], chance.uniform(60, 85)
+        for step in range(steps):
+            part, at = step / steps, start + step * 2 * SECOND
+            loss = 0.25 + 1.9 * math.exp(-5 * part * (1 + rate)) + chance.gauss(0, 0.02 + rate * 0.12)
+            points += [Metric("train/loss", loss, at, step)]
+            points += [Metric("train/accuracy", min(1, quality - 0.5 * math.exp(-6 * part) + chance.gauss(0, 0.008)), at, step)]
+            points += [Metric("learning_rate", rate * 0.5 * (1 + math.cos(math.pi * part)), at, step)]
+            if step % 10 == 0:
+                points += [Metric("val/loss", loss + 0.06 + 0.1 * part * rate + chance.gauss(0, 0.01), at, step)]
+                points += [Metric("auc", quality - 0.4 * math.exp(-7 * part) + chance.gauss(0, 0.004), at, step)]
+                points += [Metric("system/gpu_percent", gpu + chance.gauss(0, 6), at, step)]
+                points += [Metric("system/memory_mb", 4000 + 900 * part + chance.gauss(0, 20), at, step)]
+        store.runs.recorder.log(run.id, metrics=points)
+        if number % 10 == 0:
+            _files(run)
+        if number % 17 == 5:
+            store.runs.stores.runs.update(run.id, status="KILLED")
+
+
+def _odd_ones(store: hr.Store) -> None:
+    """What a page must bear: hostile names, curves of NaN, a failed run, a run that goes on, nested runs."""
+    with store.start_run(
+        experiment="odd ones", name=HOSTILE[:250], params={"note": "<script>alert(1)</script>", "x": "1"}
+    ) as run:
+        run.log_metrics({"loss": math.nan}, step=0)
+        for step in range(30):
+            run.log_metrics({"loss": math.nan, "spiky": 1e6 if step == 17 else 1.0, "gone": math.inf}, step=step * 7 % 30)
+    with store.start_run(experiment="odd ones", name="parent", capture=False) as parent:
+        for child in range(3):
+            with store.start_run(experiment="odd ones", name=f"child-{child}", nested=True, capture=False) as run:
+                run.log_metrics({"loss": 1.0 / (child + 1)})
+        assert parent.id
+    with contextlib.suppress(ValueError), store.start_run(experiment="odd ones", name="fails", capture=False) as run:
+        run.log_metrics({"loss": 3.0})
+        int("the data has 0 rows; check the query")
+    store.start_run(experiment="odd ones", name="still going", capture=False, params={"epochs": "100"}).log_metrics({"loss": 0.9})
+
+
+def _files(run: hr.ActiveRun) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "notes.md").write_text("# Notes\n\nThe **learning rate** mattered most.\n\n- depth: 8\n- `adam` was best\n")
+        (folder / "scores.csv").write_text("user,score\n" + "".join(f"{user},{user % 97 / 97:.4f}\n" for user in range(5000)))
+        (folder / "config.json").write_text('{"model": {"depth": 8, "layers": [64, 32]}, "seed": 3}')
+        (folder / "report.html").write_text("<h1>Report</h1><script>document.body.append('drawn by its own script')</script>")
+        (folder / "loss.png").write_bytes(_png(240, 120))
+        for file in sorted(folder.iterdir()):
+            run.log_artifact(file, "reports")
+
+
+def _png(width: int, height: int) -> bytes:
+    """A picture of a gradient."""
+    rows = b"".join(b"\0" + bytes(v for x in range(width) for v in (x % 256, y * 2 % 256, 140)) for y in range(height))
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Seed the folder that is named."""
+    seed(Path(arguments[0]), int(arguments[1]) if len(arguments) > 1 else 120)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
