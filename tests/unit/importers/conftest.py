@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import headrace as hr
 
 ROOT = Path(__file__).resolve().parents[3]
 MLFLOW = Path(os.environ.get("HEADRACE_MLFLOW_PYTHON") or ROOT / ".venv-mlflow" / "bin" / "python")
+
+PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -52,3 +57,42 @@ def mlflow_history(tmp_path_factory):
 def store(tmp_path):
     with hr.connect(tmp_path / "project") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_history):
+    """The address of a real `mlflow server` over that history."""
+    from servers.redis import free_port
+
+    port = free_port()
+    command = [
+        MLFLOW.with_name("mlflow"),
+        "server",
+        "--backend-store-uri",
+        mlflow_history.url,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MLFLOW"))}
+    folder = mlflow_history.path.parent
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for(f"http://127.0.0.1:{port}", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(PATIENCE)
+
+
+def wait_for(url, process):
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/health").is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.1)
+    pytest.fail("mlflow server didn't start")

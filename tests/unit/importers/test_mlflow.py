@@ -19,6 +19,7 @@ import sqlalchemy as sa
 import headrace as hr
 from headrace.errors import InvalidInputError, StorageError, UnsafeModelError
 from headrace.importers.mlflow.carry import import_mlflow
+from importing import contents
 
 PATIENCE = 60.0
 
@@ -322,22 +323,6 @@ def count_runs(catalog):
         return rows(catalog, "SELECT count(*) FROM runs")[0][0]
     except sqlite3.OperationalError:  # not migrated yet
         return 0
-
-
-def contents(store):
-    """All that an import brings, without what differs between two projects."""
-    runs = store.runs.search(limit=1000, view="all")
-    histories = {
-        (run.id, key): [
-            (point.time, point.step, repr(point.value), point.model_id) for point in store.runs.metric_history(run.id, key)
-        ]
-        for run in runs
-        for key in run.latest
-    }
-    facts = {run.id: (run.name, run.status, run.params, run.tags, run.inputs, run.outputs, run.lifecycle_stage) for run in runs}
-    files = {run.id: store.runs.artifacts(run.id) for run in runs}
-    versions = [(v.version, v.stage, v.aliases, v.files, v.model_id) for v in store.models.versions("video-ranker")]
-    return facts, histories, files, versions
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 from headrace.errors import InvalidInputError
 from headrace.importers.destination import Destination
 from headrace.importers.mlflow.database import MlflowDatabase
+from headrace.importers.mlflow.server import MlflowServer
 from headrace.importers.models import ModelImport
 from headrace.importers.report import ImportReport
 from headrace.importers.runs import RunImport
@@ -51,7 +52,9 @@ def import_mlflow(
     return report
 
 
-def _open(address: str, artifacts: str | None) -> MlflowDatabase:
+def _open(address: str, artifacts: str | None) -> MlflowDatabase | MlflowServer:
+    if address.startswith(("http://", "https://")):
+        return MlflowServer(address)
     if "://" not in address:
         folder = Path(address)
         hint = f"sqlite:///{address}" if folder.is_file() else "sqlite:///mlflow.db"

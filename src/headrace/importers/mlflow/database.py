@@ -166,12 +166,8 @@ class MlflowDatabase:
         for row in self._rows(sa.select(*c).where(c.experiment_id == int(experiment.id))):
             value = math.nan if row["metric_value"] is None else row["metric_value"]
             point = metric(row["metric_name"], value, row["metric_timestamp_ms"], row["metric_step"])
-            origin: dict[str, Any] = {
-                "model_id": row["model_id"],
-                "dataset_name": row["dataset_name"],
-                "dataset_digest": row["dataset_digest"],
-            }
-            point = replace(point, **{name: value or "" for name, value in origin.items()})
+            name, digest = row["dataset_name"] or "", row["dataset_digest"] or ""
+            point = replace(point, model_id=row["model_id"], dataset_name=name, dataset_digest=digest)
             found.setdefault(row["run_id"], []).append(point)
         return found
 
