@@ -15,7 +15,7 @@ from headrace.remote.tracking import remote_tracking
 from headrace.sql.database import Database
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Metric, ModelOutput, Run
-from headrace.tracking.search import EXPERIMENTS, parse_filter, parse_order
+from headrace.tracking.search import EXPERIMENTS, LOGGED_MODELS, ModelOrder, Order, parse_filter, parse_order
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "remote"])
@@ -204,7 +204,7 @@ def test_inputs_outputs_and_files_are_kept_once_in_their_order(stores):
     stores.runs.add_outputs(run_id, [ModelOutput("m-1", 3), ModelOutput("m-1", 4)])
     run = stores.runs.get([run_id])[0]
     assert run.inputs == (first, second)
-    assert run.outputs == (ModelOutput("m-1", 3),)
+    assert run.outputs == (ModelOutput("m-1", 4),)
     stores.artifacts.add(run_id, [ArtifactEntry("b", "0" * 64, 1), ArtifactEntry("a", "1" * 64, 2)])
     stores.artifacts.add(run_id, [ArtifactEntry("b", "2" * 64, 3)])
     assert stores.artifacts.list(run_id) == [ArtifactEntry("a", "1" * 64, 2), ArtifactEntry("b", "2" * 64, 3)]
@@ -379,3 +379,39 @@ def test_experiments_are_searched(stores):
     assert found("name LIKE 'find%' AND tags.team IS NOT NULL", ["experiment_id"], limit=1, offset=1) == ["find a"]
     assert found("creation_time = 5 AND last_update_time <= 5 AND tags.team IS NULL") == []
     assert found("experiment_id NOT IN ('0') AND name != 'find a'", ["last_update_time", "experiment_id"]) == ["find b", "find C"]
+
+
+def test_logged_models_are_searched_and_changed(stores):
+    run_id = make_run(stores)
+    values = {"experiment_id": "0", "flavor": "f", "serializer": "", "updated": 1}
+    for place, name in enumerate("abc"):
+        parent = run_id if name != "c" else ""
+        stores.models.create(LoggedModel(id=f"m-{name}", run_id=parent, name=name, created=place, params={"p": name}, **values))
+    stores.runs.log(run_id, [Metric("auc", 0.5, 1, 1, "m-a", "films", "d"), Metric("auc", 0.9, 1, 1, "m-b", "films", "d")])
+    stores.runs.log(run_id, [Metric("auc", 0.1, 2, 2, "m-b", "books", "d"), Metric("auc", math.nan, 2, 2, "m-c")])
+
+    def found(text="", order=(), **options):
+        filters = parse_filter(text, LOGGED_MODELS)
+        return "".join(model.name for model in stores.models.search(filters, order, experiments=["0", "x"], **options))
+
+    by_auc = Order("metric", "auc", ascending=False)
+    assert found() == "cba"
+    assert found("metrics.auc >= 0.5 AND params.p LIKE '_'") == "ba"
+    assert found("metrics.auc < 0.5", datasets=[("books", "d")]) == found(datasets=[("books", "")]) == "b"
+    assert found(order=[ModelOrder(by_auc)]) == "abc"
+    assert found(order=[ModelOrder(by_auc, "films", "d")], limit=2) == "ba"
+    assert stores.models.get("m-b").measured_by == (run_id, run_id)
+    stores.models.add_params("m-a", {"p": "a", "q": "1"})
+    with pytest.raises(InvalidInputError, match="Changing param values"):
+        stores.models.add_params("m-a", {"r": "1", "p": "b"})
+    assert stores.models.get("m-a").params == {"p": "a", "q": "1"}
+    stores.models.set_tags("m-a", {"t": "1"})
+    stores.models.delete_tag("m-a", "t")
+    with pytest.raises(NotFoundError, match="No tag"):
+        stores.models.delete_tag("m-a", "t")
+    stores.models.update("m-a", stage="deleted", time=3)
+    assert (found(), stores.models.get("m-a", deleted=True).name) == ("cb", "a")
+    with pytest.raises(NotFoundError):
+        stores.models.update("m-a", stage="deleted", time=3)
+    stores.runs.add_outputs(run_id, [ModelOutput("m-b", 7)])
+    assert ModelOutput("m-b", 7) in stores.runs.get([run_id])[0].outputs

@@ -22,7 +22,7 @@ from headrace.tracking.run import (
     Status,
     View,
 )
-from headrace.tracking.search import Comparison, Order
+from headrace.tracking.search import Comparison, ModelOrder, Order
 from headrace.tracking.store import TrackingStores
 from headrace.wire.shapes import plain, shaped
 
@@ -187,7 +187,7 @@ class RemoteRunStore(_Remote):
         self._tell("add_model_inputs", run_id=run_id, model_ids=list(model_ids))
 
     def add_outputs(self, run_id: str, outputs: Sequence[ModelOutput]) -> None:
-        """Add logged models; the same model is kept once."""
+        """Add logged models; of the same model the step that was told last is kept."""
         self._tell("add_outputs", run_id=run_id, outputs=list(outputs))
 
     def search(
@@ -247,14 +247,29 @@ class RemoteLoggedModelStore(_Remote):
         """Keep a new one, and its edges in the lineage."""
         self._tell("create", model=model)
 
-    def get(self, model_id: str) -> LoggedModel:
-        """One, with its metrics. Raises NotFoundError, for a deleted one too."""
-        found: LoggedModel = self._ask("get", LoggedModel, model_id=model_id)
+    def get(self, model_id: str, *, deleted: bool = False) -> LoggedModel:
+        """One, with its metrics; a deleted one if wanted. Raises NotFoundError."""
+        found: LoggedModel = self._ask("get", LoggedModel, model_id=model_id, deleted=deleted)
         return found
 
     def of_run(self, run_id: str) -> list[LoggedModel]:
         """Those that a run logged, oldest first."""
         found: list[LoggedModel] = self._ask("of_run", list[LoggedModel], run_id=run_id)
+        return found
+
+    def search(
+        self,
+        filters: Sequence[Comparison],
+        order: Sequence[ModelOrder],
+        *,
+        experiments: Sequence[str],
+        datasets: Sequence[tuple[str, str]] = (),
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[LoggedModel]:
+        """Those that match every comparison, ordered; then newest first, then by id."""
+        asked = {"filters": list(filters), "order": list(order), "experiments": list(experiments), "datasets": list(datasets)}
+        found: list[LoggedModel] = self._ask("search", list[LoggedModel], **asked, limit=limit, offset=offset)
         return found
 
     def update(self, model_id: str, *, status: str | None = None, stage: str | None = None, time: int) -> None:
@@ -264,3 +279,11 @@ class RemoteLoggedModelStore(_Remote):
     def set_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
         """Set tags. Raises NotFoundError."""
         self._tell("set_tags", model_id=model_id, tags=dict(tags))
+
+    def delete_tag(self, model_id: str, key: str) -> None:
+        """Remove a tag. Raises NotFoundError for the model or the tag."""
+        self._tell("delete_tag", model_id=model_id, key=key)
+
+    def add_params(self, model_id: str, params: Mapping[str, str]) -> None:
+        """Add params. Raises NotFoundError, and InvalidInputError for another value of one that is there."""
+        self._tell("add_params", model_id=model_id, params=dict(params))

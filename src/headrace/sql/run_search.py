@@ -11,7 +11,7 @@ from headrace.sql.tables.tracking import INDEXED_TEXT, experiments, is_id, lates
 from headrace.tracking.run import ACTIVE, DELETED, View
 from headrace.tracking.search import Comparison, Order
 
-__all__ = ["compare", "search_statement"]
+__all__ = ["OPERATORS", "compare", "search_statement"]
 
 _MILLI = 1000
 _ATTRIBUTE_COLUMNS: dict[str, sa.Column[Any]] = {
@@ -79,7 +79,7 @@ def _text_condition(table: sa.Table, item: Comparison, dialect: str) -> sa.Colum
 def _metric_ids(item: Comparison) -> sa.Select[str]:
     """NaN is stored as 0 beside a flag: it satisfies `!=` and nothing else."""
     named = sa.select(latest_metrics.c.run_id).where(latest_metrics.c.key == item.key)
-    matches = _OPERATORS[item.operator](latest_metrics.c.value, item.value)
+    matches = OPERATORS[item.operator](latest_metrics.c.value, item.value)
     is_nan = latest_metrics.c.is_nan
     return named.where(sa.or_(matches, is_nan.is_(True))) if item.operator == "!=" else named.where(is_nan == sa.false(), matches)
 
@@ -93,14 +93,14 @@ def compare(column: sa.ColumnElement[Any], item: Comparison, dialect: str) -> sa
     """The comparison of a column, as this kind of database says it."""
     if item.operator == "LIKE" and dialect == "sqlite":  # whose LIKE ignores case
         return column.op("GLOB", is_comparison=True)(_glob(str(item.value)))
-    return _OPERATORS[item.operator](column, item.value)
+    return OPERATORS[item.operator](column, item.value)
 
 
 def _glob(pattern: str) -> str:
     return "".join({"%": "*", "_": "?"}.get(char, f"[{char}]" if char in "*?[" else char) for char in pattern)
 
 
-_OPERATORS: dict[str, Callable[[sa.ColumnElement[Any], Any], sa.ColumnElement[bool]]] = {
+OPERATORS: dict[str, Callable[[sa.ColumnElement[Any], Any], sa.ColumnElement[bool]]] = {
     "=": lambda column, value: column == value,
     "!=": lambda column, value: column != value,
     ">": lambda column, value: column > value,

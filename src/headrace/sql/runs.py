@@ -40,7 +40,7 @@ from headrace.tracking.run import (
 )
 from headrace.tracking.search import Comparison, Order
 
-__all__ = ["SqlArtifactIndex", "SqlRunStore", "require_active_run"]
+__all__ = ["SqlArtifactIndex", "SqlRunStore", "require_active_experiment", "require_active_run", "require_unchanged"]
 
 _CHUNK = 500
 _INPUT_FIELDS = ("name", "digest", "context", "source_type", "source", "schema", "profile", "urn")
@@ -66,7 +66,7 @@ class SqlRunStore:
             "lifecycle_stage": run.lifecycle_stage,
         }
         with self._database.write() as connection:
-            _require_active_experiment(connection, run.experiment_id)
+            require_active_experiment(connection, run.experiment_id)
             taken = connection.execute(sa.select(runs.c.run_id).where(runs.c.run_id == run.id)).first()
             if taken is not None:
                 msg = f"a run with id {run.id} exists already"
@@ -179,12 +179,12 @@ class SqlRunStore:
                 connection.execute(insert_new(connection, run_model_inputs), rows)
 
     def add_outputs(self, run_id: str, outputs: Sequence[ModelOutput]) -> None:
-        """Add logged models; the same model is kept once."""
+        """Add logged models; of the same model the step that was told last is kept."""
         with self._database.write() as connection:
             require_active_run(connection, run_id)
             rows = [{"run_id": run_id, "model_id": item.model_id, "step": item.step} for item in outputs]
             if rows:
-                connection.execute(insert_new(connection, run_outputs), rows)
+                connection.execute(upsert(connection, run_outputs, ["step"]), rows)
 
     def search(
         self,
@@ -255,7 +255,8 @@ def require_active_run(connection: sa.Connection, run_id: str) -> None:
         raise ConflictError(msg)
 
 
-def _require_active_experiment(connection: sa.Connection, experiment_id: str) -> None:
+def require_active_experiment(connection: sa.Connection, experiment_id: str) -> None:
+    """Raise NotFoundError for an experiment that doesn't exist, ConflictError for a deleted one."""
     query = sa.select(experiments.c.lifecycle_stage, experiments.c.name).where(
         experiments.c.id == (int(experiment_id) if is_id(experiment_id) else -1)
     )
@@ -278,6 +279,17 @@ def _write_pairs(connection: sa.Connection, table: sa.Table, run_id: str, pairs:
         connection.execute(upsert(connection, table, ["value"]), rows)
 
 
+def require_unchanged(held: Mapping[str, str], new: Mapping[str, str], owner: str) -> None:
+    """Raise InvalidInputError for another value of a param that is there."""
+    for key, value in new.items():
+        if held.get(key, value) != value:
+            msg = (
+                f"Changing param values is not allowed. Param with key='{key}' was already logged with value='{held[key]}' "
+                f"for {owner}. Attempted logging new value '{value}'."
+            )
+            raise InvalidInputError(msg)
+
+
 def _json_list(text: str) -> list[Any]:
     try:
         found = json.loads(text)
@@ -291,13 +303,7 @@ def _add_params(connection: sa.Connection, run_id: str, new: Mapping[str, str]) 
         return
     query = sa.select(params.c.key, params.c.value).where(params.c.run_id == run_id, params.c.key.in_(list(new)))
     held = {row.key: row.value for row in connection.execute(query)}
-    for key, value in held.items():
-        if value != new[key]:
-            msg = (
-                f"Changing param values is not allowed. Param with key='{key}' was already logged with value='{value}' "
-                f"for run ID='{run_id}'. Attempted logging new value '{new[key]}'."
-            )
-            raise InvalidInputError(msg)
+    require_unchanged(held, new, f"run ID='{run_id}'")
     _write_pairs(connection, params, run_id, {key: value for key, value in new.items() if key not in held})
 
 

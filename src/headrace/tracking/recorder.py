@@ -19,6 +19,7 @@ from headrace.tracking.rules import (
     check_experiment_tag,
     check_key,
     check_location,
+    check_model_name,
     clean_params,
     clean_tags,
     random_name,
@@ -265,6 +266,59 @@ class Recorder:
             edges.append(Edge(f"view:{model.view}", model.urn, "uses", now))
         self._lineage.add(edges)  # first, so that there is never a model whose origin nobody knows
         self._stores.models.create(model)
+
+    def create_model(
+        self,
+        experiment_id: str,
+        name: str = "",
+        *,
+        kind: str = "",
+        run_id: str = "",
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> LoggedModel:
+        """Keep a model whose files are yet to come; returns it.
+
+        Raises:
+            InvalidInputError: a name or a key that can't be used.
+            NotFoundError, ConflictError: no such run or experiment, or a deleted one.
+        """
+        now = self.clock()
+        model = LoggedModel(
+            id=f"m-{new_id()}",
+            run_id=run_id,
+            experiment_id=experiment_id,
+            name=check_model_name(name) if name else random_name(),
+            kind=kind,
+            flavor="mlflow",
+            serializer="",
+            created=now,
+            updated=now,
+            status="PENDING",
+            params=clean_params(params or {}),
+            tags=clean_tags(tags or {}),
+        )
+        model = replace(model, artifact_uri=self.place_of(model))
+        if run_id:
+            self._lineage.add([Edge(f"run:{run_id}", model.urn, "logs", now)])
+        self._stores.models.create(model)
+        return model
+
+    def finish_model(self, model_id: str, status: str) -> None:
+        """Say whether all files of a model came: READY or UPLOAD_FAILED. Raises NotFoundError."""
+        self._stores.models.update(model_id, status=status, time=self.clock())
+
+    def delete_model(self, model_id: str) -> None:
+        """Delete a model. Raises NotFoundError, also if it is deleted already."""
+        self._stores.models.update(model_id, stage=DELETED, time=self.clock())
+
+    def tag_model(self, model_id: str, tags: Mapping[str, Any]) -> None:
+        """Set tags of a model. Raises InvalidInputError, NotFoundError."""
+        self._stores.models.set_tags(model_id, clean_tags(tags))
+
+    def add_model_params(self, model_id: str, params: Mapping[str, Any]) -> None:
+        """Add params of a model. Raises InvalidInputError, also for another value of one that is there, NotFoundError."""
+        self._stores.models.add_params(model_id, clean_params(params))
 
     def place_of(self, model: LoggedModel) -> str:
         """Where MLflow's clients find the files of a model. Raises NotFoundError for its experiment."""

@@ -20,6 +20,7 @@ __all__ = [
     "check_experiment_tag",
     "check_key",
     "check_location",
+    "check_model_name",
     "check_pairs",
     "clean_params",
     "clean_tags",
@@ -126,6 +127,15 @@ def check_experiment_tag(key: Any, value: Any) -> tuple[str, str]:
         )
         raise InvalidInputError(msg)
     return check_key("tag", key), text
+
+
+def check_model_name(name: Any) -> str:
+    """The name itself, if a logged model may have it. Raises InvalidInputError."""
+    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_EXPERIMENT or set(name) & set("/:.%\"'"):
+        wrong = "it is 1 to 500 characters, without / : . % and quotes"
+        msg = f"Invalid model name ({str(name)[:40]!r}) provided. Model name must be a non-empty string: {wrong}"
+        raise InvalidInputError(msg)
+    return name
 
 
 def check_location(location: str) -> str:

@@ -205,6 +205,7 @@ class LoggedModel:
         files: its files with digests and sizes.
         details: what the flavor needs to load it, JSON values.
         metrics: points that were measured on this model.
+        measured_by: the id of the run that logged each of them.
     """
 
     id: str
@@ -227,6 +228,7 @@ class LoggedModel:
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[Metric, ...] = ()
+    measured_by: tuple[str, ...] = ()
 
     @property
     def urn(self) -> str:

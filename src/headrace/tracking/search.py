@@ -25,6 +25,7 @@ __all__ = [
     "Comparison",
     "Entity",
     "Grammar",
+    "ModelOrder",
     "Order",
     "Value",
     "parse_filter",
@@ -186,6 +187,15 @@ class Order:
     entity: Entity
     key: str
     ascending: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOrder:
+    """One key of an order of logged models; a metric may be meant on some data alone, empty texts for any."""
+
+    key: Order
+    dataset_name: str = ""
+    dataset_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

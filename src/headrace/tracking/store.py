@@ -20,7 +20,7 @@ from headrace.tracking.run import (
     Status,
     View,
 )
-from headrace.tracking.search import Comparison, Order
+from headrace.tracking.search import Comparison, ModelOrder, Order
 
 __all__ = ["ArtifactIndex", "ExperimentStore", "LoggedModelStore", "MetricStore", "RunStore", "TrackingStores"]
 
@@ -127,7 +127,7 @@ class RunStore(Protocol):
         ...
 
     def add_outputs(self, run_id: str, outputs: Sequence[ModelOutput]) -> None:
-        """Add logged models; the same model is kept once."""
+        """Add logged models; of the same model the step that was told last is kept."""
         ...
 
     def search(
@@ -172,23 +172,49 @@ class LoggedModelStore(Protocol):
     """Logged models."""
 
     def create(self, model: LoggedModel) -> None:
-        """Keep a new one with its files, params and tags, as an output of its run."""
+        """Keep a new one with its files, params and tags, as an output of its run if it has one. Raises NotFoundError,
+        ConflictError for its run or its experiment."""
         ...
 
-    def get(self, model_id: str) -> LoggedModel:
-        """One, with its metrics. Raises NotFoundError, for a deleted one too."""
+    def get(self, model_id: str, *, deleted: bool = False) -> LoggedModel:
+        """One, with its metrics; a deleted one if wanted. Raises NotFoundError."""
         ...
 
     def of_run(self, run_id: str) -> list[LoggedModel]:
         """Those that a run logged, oldest first."""
         ...
 
+    def search(
+        self,
+        filters: Sequence[Comparison],
+        order: Sequence[ModelOrder],
+        *,
+        experiments: Sequence[str],
+        datasets: Sequence[tuple[str, str]] = (),
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[LoggedModel]:
+        """Those that match every comparison, ordered; then newest first, then by id.
+
+        Args:
+            datasets: (name, digest) pairs, an empty digest for any. Only metrics on one of them count, and a model has one.
+        """
+        ...
+
     def update(self, model_id: str, *, status: str | None = None, stage: str | None = None, time: int) -> None:
-        """Change what isn't None. Raises NotFoundError."""
+        """Change what isn't None. Raises NotFoundError, for a deleted one too."""
         ...
 
     def set_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
         """Set tags. Raises NotFoundError."""
+        ...
+
+    def delete_tag(self, model_id: str, key: str) -> None:
+        """Remove a tag. Raises NotFoundError for the model or the tag."""
+        ...
+
+    def add_params(self, model_id: str, params: Mapping[str, str]) -> None:
+        """Add params. Raises NotFoundError, and InvalidInputError for another value of one that is there."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.server.endpoint import Endpoint, Operation
-from headrace.server.mlflow import about, experiments, logged, metrics, runs
+from headrace.server.mlflow import about, experiments, logged, logged_models, metrics, runs
 
 __all__ = ["ENDPOINTS"]
 
@@ -40,6 +40,16 @@ _TRACKING: tuple[Route, ...] = (
     ("GET", "metrics/get-history-bulk", "runs:read", metrics.HISTORY_BULK),
     ("GET", "metrics/get-history-bulk-interval", "runs:read", metrics.HISTORY_INTERVAL),
 )
+_LOGGED_MODELS: tuple[Route, ...] = (
+    ("POST", "logged-models", "runs:write", logged_models.CREATE),
+    ("POST", "logged-models/search", "runs:read", logged_models.SEARCH),
+    ("GET", "logged-models/{model_id}", "runs:read", logged_models.GET),
+    ("PATCH", "logged-models/{model_id}", "runs:write", logged_models.FINISH),
+    ("DELETE", "logged-models/{model_id}", "runs:write", logged_models.DELETE),
+    ("PATCH", "logged-models/{model_id}/tags", "runs:write", logged_models.TAGS),
+    ("DELETE", "logged-models/{model_id}/tags/{key}", "runs:write", logged_models.DELETE_TAG),
+    ("POST", "logged-models/{model_id}/params", "runs:write", logged_models.PARAMS),
+)
 
 
 def _both(*tables: tuple[Route, ...]) -> tuple[Endpoint, ...]:
@@ -52,7 +62,7 @@ def _both(*tables: tuple[Route, ...]) -> tuple[Endpoint, ...]:
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    *_both(_TRACKING),
+    *_both(_TRACKING, _LOGGED_MODELS),
     Endpoint("GET", "/api/3.0/mlflow/server-info", "", about.SERVER_INFO, "mlflow"),
     Endpoint("GET", "/ajax-api/3.0/mlflow/server-info", "", about.SERVER_INFO, "mlflow"),
 )

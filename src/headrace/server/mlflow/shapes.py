@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.server.mlflow.wire import filled, millis, number, rendered
-from headrace.tracking.run import DatasetInput, Experiment, Metric, Run
+from headrace.tracking.run import DatasetInput, Experiment, LoggedModel, Metric, Run
 
-__all__ = ["CONTEXT_TAG", "experiment_shape", "info_shape", "metric_shape", "run_shape"]
+__all__ = ["CONTEXT_TAG", "experiment_shape", "info_shape", "metric_shape", "model_shape", "run_shape"]
 
 CONTEXT_TAG = "mlflow.data.context"
 
@@ -71,6 +71,27 @@ def metric_shape(point: Metric, run_id: str | None = None) -> dict[str, Any]:
     if run_id is not None:
         shape["run_id"] = run_id
     return shape
+
+
+def model_shape(model: LoggedModel) -> dict[str, Any]:
+    """A LoggedModel: its info and data."""
+    info = {
+        "model_id": model.id,
+        "experiment_id": model.experiment_id,
+        "name": model.name,
+        "creation_timestamp_ms": millis(model.created),
+        "last_updated_timestamp_ms": millis(model.updated),
+        "artifact_uri": model.artifact_uri,
+        "status": f"LOGGED_MODEL_{model.status}",
+        "model_type": model.kind,
+        "source_run_id": model.run_id,
+        "tags": rendered(model.tags),
+    }
+    metrics = [
+        {**metric_shape(point), "model_id": model.id, "run_id": run_id}
+        for run_id, point in zip(model.measured_by, model.metrics, strict=True)
+    ]
+    return {"info": filled(info), "data": filled({"params": rendered(model.params), "metrics": metrics})}
 
 
 def _input_shape(item: DatasetInput) -> dict[str, Any]:

@@ -98,6 +98,7 @@ def _endpoints() -> list[Endpoint]:
         "metrics/summaries": contract(lambda store: store.runs.stores.metrics, MetricStore.summaries),
         "files/list": contract(_files, ArtifactIndex.list),
         "models/get": contract(_models, LoggedModelStore.get),
+        "models/search": contract(_models, LoggedModelStore.search),
         "models/of_run": contract(_models, LoggedModelStore.of_run),
     }
     writes: Mapping[str, Operation] = {
@@ -119,6 +120,8 @@ def _endpoints() -> list[Endpoint]:
         "models/create": quick(_create_model, {"model": dict}, changes=True),
         "models/update": contract(_models, LoggedModelStore.update, changes=True),
         "models/set_tags": contract(_models, LoggedModelStore.set_tags, changes=True),
+        "models/delete_tag": contract(_models, LoggedModelStore.delete_tag, changes=True),
+        "models/add_params": contract(_models, LoggedModelStore.add_params, changes=True),
     }
     return [
         Endpoint("POST", f"{PREFIX}/{path}", permission, operation)
