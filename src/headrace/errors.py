@@ -10,6 +10,7 @@ HeadraceError
 ├── IntegrityError         stored bytes that don't match their checksum or hash
 ├── StorageError           a store that can't be reached, is full or read-only
 ├── SettingsError          a configuration value that can't be used
+├── ModelError             a model that raises, hangs or dies while it predicts
 ├── MissingExtraError      an optional package that isn't installed; names the extra
 └── UnsafeModelError       a model that can't be loaded without running its author's code
 """
@@ -31,6 +32,7 @@ __all__ = [
     "IntegrityError",
     "InvalidInputError",
     "MissingExtraError",
+    "ModelError",
     "NotFoundError",
     "SettingsError",
     "StorageError",
@@ -100,6 +102,10 @@ class StorageError(HeadraceError):
 
 class SettingsError(HeadraceError):
     """A configuration value that can't be used: the message names the setting, where it came from and a valid one."""
+
+
+class ModelError(HeadraceError):
+    """A model that raises, hangs or dies while it predicts: the message says which. The service goes on."""
 
 
 class MissingExtraError(HeadraceError):

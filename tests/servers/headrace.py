@@ -23,14 +23,16 @@ STARTED = " at http://"
 
 
 class HeadraceServer:
-    """One `headrace server`, by its command line.
+    """One `headrace server`, by its command line; or another verb that serves, with its arguments.
 
     Attributes:
         url: http://127.0.0.1:PORT.
         process: the process; of several workers, the one that starts them.
     """
 
-    def __init__(self, project: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, project: Path, *arguments: str, environment: Mapping[str, str] | None = None, verb: str = "server"
+    ) -> None:
         self.url = ""
         self._command = [
             sys.executable,
@@ -38,7 +40,7 @@ class HeadraceServer:
             "from headrace.cli import main; main()",
             "-C",
             str(project),
-            "server",
+            verb,
             "--port",
             "0",
             *arguments,

@@ -20,6 +20,7 @@ from headrace.cli import (
     project,
     quality,
     runs,
+    serve,
     server,
     verify,
 )
@@ -31,7 +32,7 @@ _HELP = """Features, experiments and models of one project, over one catalog wit
 
 Every command takes --project DIR (or -C DIR, or a server's http://…) and --json, and explains itself with --help."""
 
-_PROJECT: tuple[Verb[...], ...] = (project.init, project.demo, server.server, doctor.doctor, project.version)
+_PROJECT: tuple[Verb[...], ...] = (project.init, project.demo, server.server, serve.serve, doctor.doctor, project.version)
 _FEATURES: tuple[Verb[...], ...] = (definitions.plan, definitions.apply, data.write, data.push, data.materialize, data.backfill)
 _NOUNS: tuple[tuple[str, str, tuple[Verb[...], ...]], ...] = (
     ("features", "Definitions, the values now and then, training sets.", (*features.VERBS, *quality.VERBS)),

@@ -13,7 +13,7 @@ from typing import Any
 from headrace.definitions.schema import item_type
 from headrace.errors import InvalidInputError
 
-__all__ = ["from_plain", "parse_time", "plain", "reader_of"]
+__all__ = ["Readers", "from_plain", "parse_time", "plain", "read_entities", "reader_of", "readers_of"]
 
 
 def plain(value: Any) -> Any:
@@ -62,6 +62,34 @@ def parse_time(text: Any) -> datetime:
     except (ValueError, TypeError, OverflowError) as error:
         msg = f"{text!r} isn't a time; write it as RFC 3339, for example 2026-01-31T12:00:00Z"
         raise InvalidInputError(msg) from error
+
+
+Readers = Sequence[tuple[str, Callable[[Any], Any]]]
+"""Names of columns, each with what reads its values."""
+
+
+def readers_of(kinds: Mapping[str, str]) -> Readers:
+    """What reads the columns of which JSON doesn't have the type.
+
+    Args:
+        kinds: column name to type.
+    """
+    found = [(name, reader_of(kind)) for name, kind in kinds.items()]
+    return [(name, reader) for name, reader in found if reader is not None]
+
+
+def read_entities(readers: Readers, entities: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A request's columns, lists or scalars as JSON has them, as values of their types. Raises InvalidInputError."""
+    read: dict[str, Any] = {}
+    for name, reader in readers:
+        if name in entities:
+            given = entities[name]
+            read[name] = [_read(reader, item) for item in given] if isinstance(given, list) else _read(reader, given)
+    return {**entities, **read} if read else entities
+
+
+def _read(reader: Callable[[Any], Any], value: Any) -> Any:
+    return None if value is None else reader(value)
 
 
 def _plain_many(value: Any) -> Any:

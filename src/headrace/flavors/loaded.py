@@ -40,13 +40,14 @@ class LoadedModel:
         Raises:
             InvalidInputError: columns are missing, an array has another number of columns, or the model refuses the values.
         """
-        return self._call("predict", data)
+        return self.call("predict", data)
 
     def predict_proba(self, data: Any) -> Any:
         """Class probabilities, shape (rows, classes), if the model gives them. Takes and raises what `predict` does."""
-        return self._call("predict_proba", data)
+        return self.call("predict_proba", data)
 
-    def _call(self, method: str, data: Any) -> Any:
+    def call(self, method: str, data: Any) -> Any:
+        """What a method of the model's gives, `predict`, `predict_proba` or another that takes rows. Raises as `predict` does."""
         function = getattr(self.model, method, None)
         if function is None:
             msg = f"{type(self.model).__name__} has no {method}; it can be reached as .model"

@@ -12,7 +12,7 @@ from headrace.flavors.saving import load_model
 from headrace.models.version import ModelVersion
 from headrace.tracking.run import ArtifactEntry, LoggedModel
 
-__all__ = ["LoadedModel", "load"]
+__all__ = ["LoadedModel", "fetch", "load"]
 
 
 def load(model: ModelVersion | LoggedModel, artifacts: ArtifactStore, *, allow_pickle: bool = False) -> LoadedModel:
@@ -24,8 +24,7 @@ def load(model: ModelVersion | LoggedModel, artifacts: ArtifactStore, *, allow_p
     """
     with tempfile.TemporaryDirectory(prefix="headrace-model-") as name:
         folder = Path(name)
-        for file in model.files:
-            _fetch(model.urn, file, folder, artifacts)
+        fetch(model, artifacts, folder)
         return load_model(
             folder,
             flavor=model.flavor,
@@ -34,6 +33,16 @@ def load(model: ModelVersion | LoggedModel, artifacts: ArtifactStore, *, allow_p
             signature=model.signature,
             allow_pickle=allow_pickle,
         )
+
+
+def fetch(model: ModelVersion | LoggedModel, artifacts: ArtifactStore, folder: Path) -> None:
+    """Write the model's files into a folder, each checked against its SHA-256.
+
+    Raises:
+        IntegrityError: a file is gone, isn't what was logged, or would be written outside of its folder.
+    """
+    for file in model.files:
+        _fetch(model.urn, file, folder, artifacts)
 
 
 def _fetch(urn: str, file: ArtifactEntry, folder: Path, artifacts: ArtifactStore) -> None:

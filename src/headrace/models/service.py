@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.artifacts.store import ArtifactStore
@@ -352,6 +353,16 @@ class Models:
             NotFoundError, InvalidInputError: the address names nothing, or isn't one.
         """
         return self._load(self.resolve(uri), allow_pickle=allow_pickle)
+
+    def fetch(self, model: ModelVersion | LoggedModel, folder: Path) -> None:
+        """Write a model's files into a folder, each checked against its SHA-256, for those who load it elsewhere.
+
+        Raises:
+            IntegrityError: a file is gone, isn't what was logged, or would be written outside of the folder.
+        """
+        from headrace.models.loading import fetch
+
+        fetch(model, self._artifacts, folder)
 
     def _logged_model(self, model: object) -> LoggedModel:
         found = self.resolve(f"models:/{model.removeprefix('models:/')}") if isinstance(model, str) else model

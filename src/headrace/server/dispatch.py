@@ -12,11 +12,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import quote
 
 from headrace.errors import HeadraceError
-from headrace.server.endpoint import Dialect, Endpoint
+from headrace.server.endpoint import AsyncHandler, Dialect, Endpoint, Handler
 from headrace.server.errors import (
     PROBLEM,
     BodyTooLargeError,
@@ -30,6 +30,7 @@ from headrace.server.feast.errors import failure
 from headrace.server.http import JSON, Call, Reply
 from headrace.server.mlflow import errors as mlflow
 from headrace.server.pace import Pace
+from headrace.server.scoring.errors import scoring_failure
 from headrace.server.stopping import Stopping
 from headrace.server.web import PAGE, is_navigation
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from headrace.server.metrics import Metrics
     from headrace.store import Store
 
-__all__ = ["Dispatcher", "Limits"]
+__all__ = ["Companion", "Dispatcher", "Limits"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -67,6 +68,18 @@ class Limits:
         self.waiting = waiting
 
 
+class Companion(Protocol):
+    """What lives as long as the server does, on its event loop."""
+
+    async def start(self, store: Store) -> None:
+        """Get ready. Raises HeadraceError if that can't be done; then the server doesn't start."""
+        ...
+
+    async def close(self) -> None:
+        """Finish; the last request has been answered."""
+        ...
+
+
 class _Gone(Exception):  # noqa: N818 - no error: the client hung up
     """The client hung up before its request was whole."""
 
@@ -76,6 +89,7 @@ class Dispatcher:
 
     Args:
         open_store: opens the project; called when the server starts. It's closed when the server stops.
+        companion: what starts before the first request and ends after the last.
     """
 
     def __init__(
@@ -86,7 +100,9 @@ class Dispatcher:
         limits: Limits,
         metrics: Metrics,
         access: AccessLog,
+        companion: Companion | None = None,
     ) -> None:
+        self._companion = companion
         self._exact: dict[str, dict[str, Endpoint]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Endpoint]]] = []
         self._open_store = open_store
@@ -130,6 +146,8 @@ class Dispatcher:
         await receive()
         try:
             self._store = self._open_store()
+            if self._companion is not None:
+                await self._companion.start(self._store)
         except HeadraceError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
@@ -140,6 +158,8 @@ class Dispatcher:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         flushing.cancel()
+        if self._companion is not None:
+            await self._companion.close()
         self._pool.shutdown()
         self._access.flush()
         self._store.close()
@@ -269,13 +289,15 @@ class Dispatcher:
                 if reply is not None:
                     return reply
             else:
-                handler = functools.partial(pace.timed, handler)
+                handler = functools.partial(pace.timed, cast("Handler", handler))
         if self._busy >= self._limits.threads + self._limits.waiting:
             msg = f"{self._busy} requests wait already; try again soon, or start the server with more --workers"
             raise BusyError(msg)
         self._busy += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, handler, call)
+            if endpoint.operation.waits:
+                return await cast("AsyncHandler", handler)(call)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, cast("Handler", handler), call)
         finally:
             self._busy -= 1
 
@@ -335,8 +357,13 @@ def _mlflow_failure(error: BaseException, request_id: str) -> tuple[int, bytes, 
     return *mlflow.failure(error, request_id), JSON
 
 
+def _scoring_failure(error: BaseException, request_id: str) -> tuple[int, bytes, str]:
+    return *scoring_failure(error, request_id), JSON
+
+
 _RENDERERS: dict[Dialect, Callable[[BaseException, str], tuple[int, bytes, str]]] = {
     "native": _native_failure,
     "feast": _feast_failure,
     "mlflow": _mlflow_failure,
+    "scoring": _scoring_failure,
 }

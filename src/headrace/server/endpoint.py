@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from inspect import getdoc
+from functools import cached_property
+from inspect import getdoc, iscoroutinefunction
 from typing import Literal
 
 from headrace.server.http import Call, Reply
 from headrace.server.schema import Content, Field
 
-__all__ = ["Dialect", "Endpoint", "Handler", "Operation"]
+__all__ = ["AsyncHandler", "Dialect", "Endpoint", "Handler", "Operation"]
 
 Handler = Callable[[Call], Reply]
 """Answers a call. It may take its time: it runs in a thread of the pool."""
+AsyncHandler = Callable[[Call], Awaitable[Reply]]
+"""Answers a call on the event loop, where it waits for others; it may not compute for long."""
 Quick = Callable[[Call], Reply | None]
 """Answers a call at once, on the event loop, or gives None: then the handler does."""
-Dialect = Literal["native", "feast", "mlflow"]
+Dialect = Literal["native", "feast", "mlflow", "scoring"]
 """Whose shape an error has."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operation:
     """What a route does, and what it takes and gives.
 
@@ -30,11 +33,16 @@ class Operation:
         quick: tried first, where most calls need no waiting.
     """
 
-    handler: Handler
+    handler: Handler | AsyncHandler
     takes: tuple[Content, ...] = ()
     gives: tuple[Content, ...] = ()
     query: Mapping[str, Field] = field(default_factory=dict)
     quick: Quick | None = None
+
+    @cached_property
+    def waits(self) -> bool:
+        """Whether the handler is one for the event loop."""
+        return iscoroutinefunction(self.handler)
 
     @property
     def description(self) -> str:

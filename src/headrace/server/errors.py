@@ -14,11 +14,13 @@ from headrace.errors import (
     IntegrityError,
     InvalidInputError,
     MissingExtraError,
+    ModelError,
     NotFoundError,
     SettingsError,
     StorageError,
     UnsafeModelError,
 )
+from headrace.serving.errors import OverloadedError, TimedOutError
 
 __all__ = [
     "PROBLEM",
@@ -97,6 +99,9 @@ STATUSES: tuple[tuple[type[HeadraceError], int, str], ...] = (
     (GateError, 409, "The gates refuse"),
     (UnsafeModelError, 403, "The model would run its author's code"),
     (MissingExtraError, 501, "The server lacks an optional package"),
+    (TimedOutError, 504, "The model didn't answer in time"),
+    (ModelError, 502, "The model failed"),
+    (OverloadedError, 503, "The model has too much to do"),
     (IntegrityError, 503, "Stored bytes are damaged"),
     (StorageError, 503, "A store can't be used"),
     (SettingsError, 503, "The server's settings can't be used"),

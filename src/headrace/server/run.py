@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from headrace.server.dispatch import Dispatcher
 
-__all__ = ["ServerOptions", "serve"]
+__all__ = ["ServerOptions", "run", "serve", "set_up_worker"]
 
 GRACE_SECONDS = 30
 """How long requests under way may take to finish once the server is told to stop."""
@@ -71,12 +71,27 @@ def serve(options: ServerOptions, started: Callable[[str], None]) -> None:
     from headrace.project import connect
 
     connect(options.project).close()  # a project that can't be opened is told here, in one line
+    run(functools.partial(_application, options, os.getpid()), options, started)
+
+
+def run(application: Callable[[], Dispatcher], options: ServerOptions, started: Callable[[str], None]) -> None:
+    """Serve an application until SIGINT or SIGTERM.
+
+    Args:
+        application: makes it, in each worker; workers of their own get it pickled.
+        options: where to listen, and by how many workers.
+        started: as in `serve`.
+
+    Raises:
+        InvalidInputError: the address can't be listened on.
+    """
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with _listen(options.host, options.port) as listening:
         host, port = listening.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        config = _config(application, options.workers)
         try:
-            (_serve_alone if options.workers == 1 else _serve_together)(_config(options), listening, lambda: started(address))
+            (_serve_alone if options.workers == 1 else _serve_together)(config, listening, lambda: started(address))
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -108,13 +123,13 @@ def _serve_together(config: Config, listening: socket.socket, started: Callable[
             del os.environ[FOLDER]
 
 
-def _config(options: ServerOptions) -> Config:
+def _config(application: Callable[[], Dispatcher], workers: int) -> Config:
     from uvicorn import Config
 
     return Config(
-        functools.partial(_application, options, os.getpid()),
+        application,
         factory=True,
-        workers=options.workers,
+        workers=workers,
         http="httptools",
         loop="uvloop",
         lifespan="on",
@@ -134,19 +149,26 @@ def _application(options: ServerOptions, started_by: int) -> Dispatcher:
     from headrace.server.app import make_app
     from headrace.server.dispatch import Limits
     from headrace.server.guard import Guard
-    from headrace.server.logs import AccessLog, log_messages
+    from headrace.server.logs import AccessLog
 
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    gc.set_threshold(*_GARBAGE)
-    if options.workers > 1:
-        threading.Thread(target=_end_with, args=(started_by,), daemon=True).start()
-    log_messages()
+    set_up_worker(options, started_by)
     return make_app(
         functools.partial(connect, options.project),
         Guard(options.host, options.allowed_hosts),
         Limits(body_bytes=options.body_mb << 20),
         AccessLog(sys.stderr.buffer if options.access_log else None),
     )
+
+
+def set_up_worker(options: ServerOptions, started_by: int) -> None:
+    """Make a process ready to serve: how its threads and its memory behave, where it says what happens, when it ends."""
+    from headrace.server.logs import log_messages
+
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.set_threshold(*_GARBAGE)
+    if options.workers > 1:
+        threading.Thread(target=_end_with, args=(started_by,), daemon=True).start()
+    log_messages()
 
 
 def _end_with(parent: int) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from headrace.catalog.service import Catalog
 from headrace.clock import from_micros
-from headrace.definitions.plain import parse_time, reader_of
+from headrace.definitions.plain import Readers, parse_time, read_entities, readers_of
 from headrace.definitions.version import ViewVersion
 from headrace.features.lookup import Lookup, OnlineFeatures
 from headrace.server.columns import Shape, dumps, written_once
@@ -55,7 +55,7 @@ _GIVEN = Record(
 
 MOST_SHAPES = 1000
 _shapes: dict[int, tuple[Mapping[str, str], Shape, Shape]] = {}
-_views: Recent[tuple[ViewVersion, list[tuple[str, Callable[[Any], Any]]]]] = Recent()
+_views: Recent[tuple[ViewVersion, Readers]] = Recent()
 
 
 def _online(call: Call) -> Reply:
@@ -64,7 +64,8 @@ def _online(call: Call) -> Reply:
     Names in `entities` that the view doesn't know are ignored. A key that is null or unknown gives null with status NOT_FOUND.
     """
     asked = _ASKED.read(call.json())
-    entities = _entities(_readers(call.store.catalog.view(asked["view"])), asked["entities"])
+    view = call.store.catalog.view(asked["view"]).view
+    entities = read_entities(readers_of(view.request_keys), asked["entities"])
     at = None if asked["at"] is None else parse_time(asked["at"])
     return _rendered(call, call.store.lookup.read(asked["view"], entities, at, None, asked["max_staleness_s"]), asked)
 
@@ -77,33 +78,13 @@ def _online_at_once(call: Call) -> Reply | None:
         return None
     catalog, name = call.store.catalog, asked["view"]
     view, readers = _views.get((id(catalog), name), lambda: _looked_up(catalog, name))
-    found = lookup.read_at_once(view, _entities(readers, asked["entities"]), None, asked["max_staleness_s"])
+    found = lookup.read_at_once(view, read_entities(readers, asked["entities"]), None, asked["max_staleness_s"])
     return None if found is None else _rendered(call, found, asked)
 
 
-def _looked_up(catalog: Catalog, name: str) -> tuple[ViewVersion, list[tuple[str, Callable[[Any], Any]]]]:
+def _looked_up(catalog: Catalog, name: str) -> tuple[ViewVersion, Readers]:
     view = catalog.view(name)
-    return view, _readers(view)
-
-
-def _readers(view: ViewVersion) -> list[tuple[str, Callable[[Any], Any]]]:
-    """What reads the join keys of which JSON doesn't have the type."""
-    found = [(name, reader_of(kind)) for name, kind in view.view.request_keys.items()]
-    return [(name, reader) for name, reader in found if reader is not None]
-
-
-def _entities(readers: Sequence[tuple[str, Callable[[Any], Any]]], entities: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A request's columns as the types of the view's join keys. Raises InvalidInputError."""
-    read: dict[str, Any] = {}
-    for name, reader in readers:
-        if name in entities:
-            given = entities[name]
-            read[name] = [_read(reader, item) for item in given] if isinstance(given, list) else _read(reader, given)
-    return {**entities, **read} if read else entities
-
-
-def _read(reader: Callable[[Any], Any], value: Any) -> Any:
-    return None if value is None else reader(value)
+    return view, readers_of(view.view.request_keys)
 
 
 def _rendered(call: Call, found: OnlineFeatures, asked: Mapping[str, Any]) -> Reply:

@@ -1,0 +1,1 @@
+"""The inference service over HTTP: our own predictions and MLflow's scoring protocol."""
