@@ -81,6 +81,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     from headrace.sql.audit import SqlAuditStore
     from headrace.sql.database import Database
     from headrace.sql.definitions import SqlCatalogStore
+    from headrace.sql.files import SqlFileIndex
     from headrace.sql.lineage import SqlLineageStore
     from headrace.sql.models import SqlModelStore
     from headrace.sql.overview import SqlOverview
@@ -106,6 +107,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
             models=models,
             artifacts=ArtifactServices(
                 files=artifacts,
+                index=SqlFileIndex(database),
                 uploads=ObjectUploads(artifacts, artifacts.place),
                 collect=functools.partial(collect, artifacts, functools.partial(named_artifacts, database), clock),
             ),

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from headrace.importers.destination import Destination
     from headrace.lake.table import Optimized, TableState, Vacuumed
     from headrace.tracking.client.run import ActiveRun
+    from headrace.tracking.files import FileIndex
 
 __all__ = ["ArtifactServices", "FeatureServices", "Services", "Store"]
 
@@ -86,9 +87,14 @@ class Collect(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ArtifactServices:
-    """The part of a Store that keeps files: whole, in parts, and no longer than they are needed."""
+    """The part of a Store that keeps files: whole, in parts, and no longer than they are needed.
+
+    Attributes:
+        index: which of them stands at which path of a run or a logged model.
+    """
 
     files: ArtifactStreams
+    index: FileIndex
     uploads: Uploads
     collect: Collect
 

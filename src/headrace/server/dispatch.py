@@ -47,6 +47,10 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 FLUSH_SECONDS = 0.2
+PIECE = 1 << 20
+"""A body that is streamed reaches its handler in pieces of about so many bytes: each costs a change of threads."""
+DRAINED = 64 << 20
+"""So much of a body that nobody wants is read, so that its sender sees the answer."""
 REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 log = logging.getLogger("headrace.server")
 
@@ -56,14 +60,27 @@ class Limits:
 
     Args:
         body_bytes: the largest body.
-        body_seconds: how long a body may take to arrive.
+        body_seconds: how long a body may take to arrive; one that is streamed, each piece of it.
+        upload_bytes: the largest body that is streamed.
         threads: requests that work at one time.
+        streams: bodies that are streamed at one time.
         waiting: requests that may wait for a thread.
     """
 
-    def __init__(self, body_bytes: int = 256 << 20, body_seconds: float = 60.0, threads: int = 16, waiting: int = 1000) -> None:
+    def __init__(
+        self,
+        body_bytes: int = 256 << 20,
+        body_seconds: float = 60.0,
+        threads: int = 16,
+        waiting: int = 1000,
+        *,
+        upload_bytes: int = 1 << 40,
+        streams: int = 32,
+    ) -> None:
         self.body_bytes = body_bytes
         self.body_seconds = body_seconds
+        self.upload_bytes = upload_bytes
+        self.streams = streams
         self.threads = threads
         self.waiting = waiting
 
@@ -82,6 +99,58 @@ class Companion(Protocol):
 
 class _Gone(Exception):  # noqa: N818 - no error: the client hung up
     """The client hung up before its request was whole."""
+
+
+class _Stream:
+    """The body of a request, for a handler in another thread: each step fetches what has come meanwhile.
+
+    Args:
+        following: gives the next message of the request.
+        limit: the most bytes.
+    """
+
+    def __init__(self, following: Callable[[], Awaitable[MutableMapping[str, Any]]], limit: int) -> None:
+        self._following = following
+        self._limit = limit
+        self._size = 0
+        self._more = True
+        self._loop = asyncio.get_running_loop()
+
+    def expect(self, length: str | None) -> None:
+        """Raises BodyTooLargeError if the body says that it is larger than the limit."""
+        if length is not None and length.isdecimal() and int(length) > self._limit:
+            raise self._too_large()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = asyncio.run_coroutine_threadsafe(self._gather(), self._loop).result() if self._more else b""
+        if not piece:
+            raise StopIteration
+        return piece
+
+    async def drain(self) -> None:
+        """Read a body that nobody wants, unless it is very large."""
+        with contextlib.suppress(_Gone, HeadraceError):
+            for _ in range(DRAINED // PIECE):
+                if not self._more:
+                    return
+                await self._gather()
+
+    async def _gather(self) -> bytes:
+        piece = bytearray()
+        while self._more and len(piece) < PIECE:
+            message = await self._following()
+            piece += message.get("body", b"")
+            self._more = bool(message.get("more_body"))
+        self._size += len(piece)
+        if self._size > self._limit:
+            raise self._too_large()
+        return bytes(piece)
+
+    def _too_large(self) -> BodyTooLargeError:
+        return BodyTooLargeError(f"the body is larger than {self._limit:,} bytes, which is the most that is taken")
 
 
 class Dispatcher:
@@ -111,6 +180,7 @@ class Dispatcher:
         self._limits = limits
         self._access = access
         self._pool = ThreadPoolExecutor(limits.threads, "headrace-server")
+        self._streams = ThreadPoolExecutor(limits.streams, "headrace-body")  # a slow sender keeps its thread waiting
         self._busy = 0
         self._receiving: dict[asyncio.Task[Any], float] = {}
         self._late: set[asyncio.Task[Any]] = set()
@@ -160,6 +230,7 @@ class Dispatcher:
         flushing.cancel()
         if self._companion is not None:
             await self._companion.close()
+        self._streams.shutdown()
         self._pool.shutdown()
         self._access.flush()
         self._store.close()
@@ -189,9 +260,10 @@ class Dispatcher:
             endpoint, parts = self._find(method, path, headers.get("accept", ""))
             dialect, route = endpoint.dialect, endpoint.path
             self._guard.check(headers)
-            body = await self._body(headers, receive)
+            streams = endpoint.operation.streams
+            body = b"" if streams else await self._body(headers, receive)
             call = Call(self._opened(), self._metrics, body, parts, scope["query_string"], headers, request_id)
-            reply = await self._answer(endpoint, call)
+            reply = await (self._take(endpoint, call, receive) if streams else self._answer(endpoint, call))
         except _Gone:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
@@ -257,6 +329,21 @@ class Dispatcher:
                 raise self._too_large()
         return b"".join(pieces)
 
+    async def _take(self, endpoint: Endpoint, call: Call, receive: Receive) -> Reply:
+        """Let a handler read the body, then answer."""
+        if self._busy >= self._limits.threads + self._limits.waiting:
+            raise self._too_busy()
+        stream = _Stream(functools.partial(self._next, receive), self._limits.upload_bytes)
+        call.pieces = stream
+        self._busy += 1
+        try:
+            stream.expect(call.headers.get("content-length"))
+            handler = cast("Handler", endpoint.operation.handler)
+            return await asyncio.get_running_loop().run_in_executor(self._streams, handler, call)
+        finally:
+            self._busy -= 1
+            await stream.drain()
+
     async def _next(self, receive: Receive) -> MutableMapping[str, Any]:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker: ASGI servers run an application in a task
@@ -276,6 +363,9 @@ class Dispatcher:
             raise _Gone
         return message
 
+    def _too_busy(self) -> BusyError:
+        return BusyError(f"{self._busy} requests wait already; try again soon, or start the server with more --workers")
+
     def _too_large(self) -> BodyTooLargeError:
         limit = self._limits.body_bytes
         return BodyTooLargeError(f"the body is larger than {limit:,} bytes; send less at once, or raise --max-body-mb")
@@ -291,8 +381,7 @@ class Dispatcher:
             else:
                 handler = functools.partial(pace.timed, cast("Handler", handler))
         if self._busy >= self._limits.threads + self._limits.waiting:
-            msg = f"{self._busy} requests wait already; try again soon, or start the server with more --workers"
-            raise BusyError(msg)
+            raise self._too_busy()
         self._busy += 1
         try:
             if endpoint.operation.waits:

@@ -31,6 +31,7 @@ class Operation:
         handler: its docstring is the description that /docs shows.
         query: query parameters, by name.
         quick: tried first, where most calls need no waiting.
+        streams: whether the handler reads the body itself, from `call.pieces`, however large it is.
     """
 
     handler: Handler | AsyncHandler
@@ -38,6 +39,7 @@ class Operation:
     gives: tuple[Content, ...] = ()
     query: Mapping[str, Field] = field(default_factory=dict)
     quick: Quick | None = None
+    streams: bool = False
 
     @cached_property
     def waits(self) -> bool:

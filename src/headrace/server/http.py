@@ -28,13 +28,14 @@ _CHUNK_ROWS = 65_536
 
 @dataclass(slots=True)
 class Call:
-    """A request, its body read whole.
+    """A request, its body read whole, unless its operation reads it in pieces.
 
     Attributes:
         store: the project that is served.
         path: the parts of the path in braces, decoded.
         headers: by lower-case name.
         request_id: what the client, or else we, named the request.
+        pieces: the body as it comes, for an operation that streams; each step waits in the handler's thread.
     """
 
     store: Store
@@ -44,6 +45,7 @@ class Call:
     raw_query: bytes
     headers: Mapping[str, str]
     request_id: str
+    pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
 
     @property
     def query(self) -> dict[str, str]:

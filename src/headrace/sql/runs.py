@@ -40,7 +40,14 @@ from headrace.tracking.run import (
 )
 from headrace.tracking.search import Comparison, Order
 
-__all__ = ["SqlArtifactIndex", "SqlRunStore", "require_active_experiment", "require_active_run", "require_unchanged"]
+__all__ = [
+    "SqlArtifactIndex",
+    "SqlRunStore",
+    "require_a_tree",
+    "require_active_experiment",
+    "require_active_run",
+    "require_unchanged",
+]
 
 _CHUNK = 500
 _INPUT_FIELDS = ("name", "digest", "context", "source_type", "source", "schema", "profile", "urn")
@@ -217,7 +224,7 @@ class SqlArtifactIndex:
             require_active_run(connection, run_id)
             if rows:
                 connection.execute(upsert(connection, run_artifacts, ["digest", "size"]), rows)
-                _require_a_tree(connection, run_id, [entry.path for entry in entries])
+                require_a_tree(connection, run_artifacts, run_artifacts.c.run_id == run_id, [entry.path for entry in entries])
 
     def list(self, run_id: str) -> list[ArtifactEntry]:
         """The files, sorted by path."""
@@ -227,16 +234,16 @@ class SqlArtifactIndex:
             return [ArtifactEntry(*row) for row in connection.execute(query)]
 
 
-def _require_a_tree(connection: sa.Connection, run_id: str, added: Sequence[str]) -> None:
-    """Raise InvalidInputError if an added path leads through a file of the run, or is a folder of it."""
-    path = run_artifacts.c.path
+def require_a_tree(connection: sa.Connection, table: sa.Table, owned: sa.ColumnElement[bool], added: Sequence[str]) -> None:
+    """Raise InvalidInputError if an added path leads through a file of the same owner, or is a folder of it."""
+    path = table.c.path
     folders = sorted({str(folder) for name in added for folder in PurePosixPath(name).parents})
     wrong: list[sa.ColumnElement[bool]] = [path.in_(chunk) for chunk in _chunks(folders)]
     wrong += [sa.or_(*(path.between(f"{name}/", f"{name}0") for name in chunk)) for chunk in _chunks(added)]  # 0 follows /
     for condition in wrong:
-        found = connection.execute(sa.select(path).where(run_artifacts.c.run_id == run_id, condition)).scalar()
+        found = connection.execute(sa.select(path).where(owned, condition)).scalar()
         if found is not None:
-            msg = f"the run has a file {found!r}, and a file can't be a folder too; choose another path"
+            msg = f"there is a file {found!r}, and a file can't be a folder too; choose another path"
             raise InvalidInputError(msg)
 
 

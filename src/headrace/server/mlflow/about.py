@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
+from headrace.buckets.connection import SCHEMES
 from headrace.errors import InvalidInputError
 from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply
@@ -21,15 +24,15 @@ _FOUND = Record(
 )
 
 
-def _server_info(call: Call) -> Reply:  # noqa: ARG001 - it is the same for all
+def _server_info(call: Call) -> Reply:
     """What this server can do."""
     return reply(
         {
             "store_type": "SqlStore",
             "workspaces_enabled": False,
             "trace_archival_enabled": False,
-            "multipart_uploads_enabled": False,
-            "multipart_downloads_enabled": False,
+            "multipart_uploads_enabled": True,
+            "multipart_downloads_enabled": urlsplit(call.store.settings.artifacts).scheme in SCHEMES,
             "presigned_upload_run_id_supported": False,
             "presigned_upload_model_id_supported": False,
             "features_enabled": {},
