@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SERVERS := $(VENV)/.servers
 FEAST := .venv-feast/.ready
+MLFLOW := .venv-mlflow/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench clean
@@ -17,7 +18,7 @@ demo: $(READY) ## run the video recommender, from real events to a served predic
 	@rm -rf demo
 	@$(BIN)/headrace demo demo/
 
-test: check $(SERVERS) $(FEAST) ## run what CI runs: check, then every test, with coverage
+test: check $(SERVERS) $(FEAST) $(MLFLOW) ## run what CI runs: check, then every test, with coverage
 	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term:skip-covered
 
 check: $(READY) ## format, lint, types and import contracts
@@ -34,7 +35,7 @@ bench: $(READY) ## time every claim against its peer, and print the ratios
 	@$(BIN)/python benchmarks/run.py
 
 clean: ## remove the virtual environment and everything that was made
-	@rm -rf $(VENV) .venv-feast demo benchmarks/.work .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .venv-feast .venv-mlflow demo benchmarks/.work .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -60,4 +61,10 @@ $(FEAST):
 	@echo "installing Feast, whose client the tests point at our server, into .venv-feast"
 	@$(PYTHON) -m venv .venv-feast
 	@.venv-feast/bin/python -m pip install --quiet "feast==0.67.*"
+	@touch $@
+
+$(MLFLOW):
+	@echo "installing MLflow, whose client the tests point at our server, into .venv-mlflow"
+	@$(PYTHON) -m venv .venv-mlflow
+	@.venv-mlflow/bin/python -m pip install --quiet "mlflow==3.17.*" scikit-learn
 	@touch $@

@@ -97,5 +97,5 @@ def model_shape(model: LoggedModel) -> dict[str, Any]:
 def _input_shape(item: DatasetInput) -> dict[str, Any]:
     fields = ("name", "digest", "source_type", "source", "schema", "profile")
     dataset = {field: getattr(item, field) for field in fields if getattr(item, field)}
-    tags = {**item.tags, **({CONTEXT_TAG: item.context} if item.context else {})}
+    tags = {**({CONTEXT_TAG: item.context} if item.context else {}), **item.tags}
     return filled({"tags": rendered(tags), "dataset": dataset})

@@ -1,0 +1,99 @@
+"""MLflow's own client as the user: it gets from us what it gets from MLflow's server, and what it logs is a run of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import headrace as hr
+from servers.headrace import headrace_server
+from servers.mlflow import ENVIRONMENT, PYTHON, MlflowServer
+
+HERE = Path(__file__).parent
+FAULTS = {"runs by ['metrics.m', 'metrics.m DESC']", "models nope = 'x'"}
+"""Steps that MLflow's server answers with INTERNAL_ERROR, which its client then repeats for minutes."""
+
+pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="MLflow isn't installed beside: make .venv-mlflow/.ready")
+
+
+def spoken(script, url, *arguments):
+    """What a script of MLflow's Python prints last, as JSON."""
+    environment = {
+        **{key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        **ENVIRONMENT,
+        "MLFLOW_TRACKING_URI": url,
+    }
+    command = [PYTHON, HERE / script, url, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory):
+    """MLflow's server; it takes its time to start, so it does while ours is asked."""
+    arguments = ("--workers", "1")
+    with MlflowServer(
+        tmp_path_factory.mktemp("mlflow"), *arguments, environment={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    ) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ours")
+    (folder / "headrace.toml").touch()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(project):
+    with headrace_server(project) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def answers(theirs, url):
+    ours = spoken("session.py", url)
+    theirs.wait()
+    return spoken("session.py", theirs.url), ours
+
+
+def test_the_client_gets_what_mlflows_server_gives(answers):
+    theirs, ours = answers
+    assert len(theirs) > 200
+    differing = {name: (answer, ours.get(name)) for name, answer in theirs.items() if ours.get(name) != answer}
+    assert {name: pair for name, pair in differing.items() if name not in FAULTS} == {}
+    assert {name: ours[name] for name in FAULTS} == {name: {"error": "INVALID_PARAMETER_VALUE"} for name in FAULTS}
+
+
+def test_what_the_client_logged_is_a_run_of_ours(answers, project):
+    with hr.connect(project) as store:
+        (run,) = store.runs.search("run_name = 'parent'", "by the fluent API")
+        assert (run.status, run.params, run.metrics["loss"]) == ("FINISHED", {"a": "1", "b": "[1, 2]", "c": "None"}, 1 / 3)
+        assert [point.value for point in store.runs.metric_history(run.id, "acc")] == [0, 1 / 3, 2 / 3]
+        assert (run.tags["mlflow.note.content"], run.inputs[0].name) == ("what it is for", "frame")
+        (child,) = store.runs.search("run_name = 'child'", "by the fluent API")
+        assert child.parent == run.id
+
+
+def test_a_run_of_ours_is_one_for_the_client(url, project):
+    with hr.connect(project) as store, store.start_run(experiment="ours", name="made here", params={"depth": 6}) as run:
+        for place in range(3):
+            run.log_metric("loss", 1 / (place + 1), step=place)
+        run.set_tag("team", "x")
+    told = spoken("reader.py", url, run.id)
+    assert told == {
+        "name": "made here",
+        "experiment": "ours",
+        "status": "FINISHED",
+        "params": {"depth": "6"},
+        "metrics": {"loss": 1 / 3},
+        "history": [1.0, 0.5, 1 / 3],
+        "team": "x",
+        "found": ["made here"],
+    }
