@@ -46,7 +46,7 @@ def columns_of(data: Any) -> list[Column]:
         InvalidInputError: it is none of the kinds that can be read, or the file can't be read.
     """
     if is_pandas(data):
-        return [_from_objects(str(name), data.iloc[:, place], pandas=True) for place, name in enumerate(data.columns)]
+        return [_from_objects(str(name), values, pandas=True) for name, values in data.items()]
     if isinstance(data, (str, Path)):
         return _of_table(_read_parquet(Path(data)))
     if isinstance(data, pa.RecordBatch):
