@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import InvalidInputError, nearest
@@ -64,28 +65,44 @@ class LoadedModel:
         if self.signature is None:
             return data
         frame = to_frame(data)
-        names = list(self.signature.names)
+        names = self._names
         if self.signature.container == "array" or type(data).__module__ == "numpy":
             if len(frame.columns) != len(names):
                 msg = f"the model takes {len(names)} columns ({', '.join(names)}), but {len(frame.columns)} were given"
                 raise InvalidInputError(msg)
             frame = frame.set_axis(names, axis=1)
-        missing = [name for name in names if name not in frame.columns]
-        if missing:
-            hint = nearest(missing[0], [str(name) for name in frame.columns])
-            msg = f"the model's input lacks {', '.join(map(repr, missing))}{hint}"
-            raise InvalidInputError(msg)
-        chosen = _as_numbers(frame[names], self.signature)
-        return chosen.to_numpy() if self.signature.container == "array" or _fitted_on_array(self.model) else chosen
+        if list(frame.columns) != names:
+            missing = [name for name in names if name not in frame.columns]
+            if missing:
+                hint = nearest(missing[0], [str(name) for name in frame.columns])
+                msg = f"the model's input lacks {', '.join(map(repr, missing))}{hint}"
+                raise InvalidInputError(msg)
+            frame = frame[names]
+        chosen = _as_numbers(frame, self.signature)
+        return chosen.to_numpy() if self._takes_array else chosen
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return list(self.signature.names) if self.signature is not None else []
+
+    @cached_property
+    def _takes_array(self) -> bool:
+        return (self.signature is not None and self.signature.container == "array") or _fitted_on_array(self.model)
 
 
 def _as_numbers(frame: pd.DataFrame, signature: Signature) -> pd.DataFrame:
-    """Numbers that arrive as objects or in nullable columns, as online reads with nulls give them, become floats with NaN."""
+    """Numbers that arrive as objects or in nullable columns, as online reads with nulls give them, become floats with NaN.
+
+    The frame has the signature's columns, in its order.
+    """
     import numpy as np
 
-    wanted = [column.name for column in signature.inputs if column.type.startswith(("float", "int", "uint"))]
-    types = {name: frame.dtypes[name] for name in wanted}
-    loose = [name for name, kind in types.items() if not isinstance(kind, np.dtype) or kind.kind not in "fiub"]
+    pairs = zip(signature.inputs, frame.dtypes, strict=True)
+    loose = [
+        column.name
+        for column, kind in pairs
+        if (not isinstance(kind, np.dtype) or kind.kind not in "fiub") and column.type.startswith(("float", "int", "uint"))
+    ]
     try:
         return frame.assign(**{name: frame[name].astype("float64") for name in loose}) if loose else frame
     except (TypeError, ValueError) as error:

@@ -8,15 +8,16 @@ import time
 from collections.abc import Awaitable, Callable
 
 from headrace.errors import HeadraceError, InvalidInputError, NotFoundError
+from headrace.models.lifecycle import Lifecycle
 from headrace.models.service import Models
-from headrace.models.version import ModelVersion
+from headrace.models.version import ModelVersion, parse_uri
 from headrace.serving.slot import Slot
 
 __all__ = ["LOOK_SECONDS", "Follower"]
 
 log = logging.getLogger("headrace.serving")
 
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.2
 """How often the registry is asked what the address names now: a row by its primary key, or a request to the server."""
 _AGAIN_SECONDS = 5.0, 60.0
 """When a version that couldn't be loaded is tried again, at first and at most: a bucket that was away comes back."""
@@ -47,6 +48,8 @@ class Follower:
         self._models = models
         self._make = make
         self._optional = optional
+        self._seen: Lifecycle | None = None
+        self._held: Lifecycle | None = None
         self._refused: tuple[int, float, float] | None = None
         self._draining: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
@@ -87,9 +90,11 @@ class Follower:
 
     async def _look(self) -> None:
         version = await asyncio.to_thread(self._resolve)
+        if version is None:
+            return
         now = self.slot.version.version if self.slot is not None else None
         if version.version == now:
-            self._refused = None
+            self._refused, self._held = None, self._seen
             return
         if self._refused is not None and self._refused[0] == version.version and time.monotonic() < self._refused[1]:
             raise InvalidInputError(self.trouble)
@@ -99,12 +104,19 @@ class Follower:
             self._refuse(version.version)
             raise
         self._publish(slot)
+        self._held = self._seen
 
-    def _resolve(self) -> ModelVersion:
-        found = self._models.resolve(self.uri)
-        if not isinstance(found, ModelVersion):
+    def _resolve(self) -> ModelVersion | None:
+        """What the address names; None if nothing about the model's versions and aliases has changed since it was loaded."""
+        address = parse_uri(self.uri)
+        if address.model_id:
             msg = f"{self.uri} is a logged model; register it, and serve its version: models:/NAME@champion"
             raise InvalidInputError(msg)
+        held = self._models.model(address.name).lifecycle
+        if held == self._held:
+            return None
+        found = self._models.get(address.name, address.selector)
+        self._seen = held
         return found
 
     def _publish(self, slot: Slot) -> None:
@@ -135,6 +147,7 @@ class Follower:
 
     def _retire(self) -> None:
         """An optional address names nothing any more: its traffic goes back to the main one."""
+        self._held = None
         if self.slot is not None:
             old, self.slot = self.slot, None
             task = asyncio.create_task(old.drain())

@@ -1,0 +1,137 @@
+"""The inference service against `mlflow models serve`: the same scikit-learn pipeline, the same bodies to /invocations, sent by
+wrk, one worker each, in turn. And what the service adds to the bare call of the model, at one row.
+
+    python benchmarks/serving.py [--seconds 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from measure import compare
+from online_http import load, post, running, script
+from peers import WORK, python_of
+
+CLAIM = "5x the requests of `mlflow models serve`; overhead over the bare call of the model at most 2 ms at p99 with one row"
+
+FOLDER = WORK / "serving"
+NAMES = [f"f{place}" for place in range(10)]
+ROWS = (1, 100)
+CLIENTS = (1, 8, 32)
+PATH = "/invocations"
+CALLS = 2000
+OVERHEAD = 0.002
+
+
+def frame(rows: int, seed: int = 3) -> pd.DataFrame:
+    return pd.DataFrame(np.random.default_rng(seed).normal(size=(rows, len(NAMES))), columns=NAMES)
+
+
+def pipeline():
+    """What both serve."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    train = frame(1000)
+    return make_pipeline(StandardScaler(), LogisticRegression()).fit(train, (train["f0"] > 0).astype(int))
+
+
+def bodies(rows: int) -> list[str]:
+    """Requests as MLflow's protocol has them."""
+    made = [frame(rows, seed).round(6) for seed in range(50)]
+    return [json.dumps({"dataframe_split": {"columns": NAMES, "data": one.to_numpy().tolist()}}) for one in made]
+
+
+def save_for_mlflow(folder: str) -> None:
+    """Runs in MLflow's environment."""
+    import mlflow
+
+    mlflow.sklearn.save_model(pipeline(), folder, signature=mlflow.models.infer_signature(frame(3)))
+
+
+def make_project(folder: Path) -> None:
+    import headrace as hr
+
+    folder.mkdir(parents=True)
+    (folder / "headrace.toml").touch()
+    with hr.connect(folder) as store:
+        with store.start_run(experiment="bench") as run:
+            logged = run.log_model(pipeline(), "model", example=frame(3))
+        store.models.register(logged, "bench")
+        store.models.promote("bench", 1)
+
+
+def bare() -> list[float]:
+    """Seconds of calls of the model itself with a frame of one row, sorted."""
+    model, rows = pipeline(), [frame(1, seed) for seed in range(50)]
+    taken = []
+    for place in range(CALLS):
+        began = time.perf_counter()
+        model.predict(rows[place % 50])
+        taken.append(time.perf_counter() - began)
+    return sorted(taken)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=3, help="of each measurement")
+    parser.add_argument("--save", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.save:
+        save_for_mlflow(options.save)
+        return
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from servers.headrace import HeadraceServer
+    from servers.redis import free_port
+
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    (WORK / "http").mkdir(parents=True, exist_ok=True)
+    make_project(FOLDER / "project")
+    python = python_of("mlflow")
+    subprocess.run([python, __file__, "--save", str(FOLDER / "mlflow")], check=True, cwd=FOLDER, stderr=subprocess.DEVNULL)
+    luas = {rows: script(f"serving-{rows}", bodies(rows)) for rows in ROWS}
+    found = {}
+    with HeadraceServer(FOLDER / "project", "models:/bench@champion", verb="serve") as server:
+        found["headrace"] = asked(server.url, luas, options.seconds, "headrace")
+    port = free_port()
+    command = [str(Path(python).parent / "mlflow"), "models", "serve", "-m", str(FOLDER / "mlflow"), "-p", str(port)]
+    path = f"{Path(python).parent}:/usr/bin:/bin"
+    with running([*command, "--env-manager", "local", "-w", "1"], port, PATH=path) as url:
+        found["mlflow"] = asked(url, luas, options.seconds, "mlflow models serve")
+    for rows in ROWS:
+        for clients in CLIENTS:
+            ours, theirs = (found[name][rows, clients] for name in ("headrace", "mlflow"))
+            case = f"{rows} rows, {clients} clients"
+            compare(case, ours["each"], "mlflow", theirs["each"], at_most=1 / 5)
+            compare(f"{case}, p99", ours["p99"], "mlflow", theirs["p99"], at_most=1.0)
+    calls = bare()
+    median, slow = calls[len(calls) // 2], calls[len(calls) * 99 // 100]
+    ours = found["headrace"][1, 1]
+    print(f"  bare call: p50 {median * 1e3:.2f} ms, p99 {slow * 1e3:.2f} ms; service: p50 {ours['p50'] * 1e3:.2f}, p99 {ours['p99'] * 1e3:.2f}")
+    compare("1 row, 1 client, p99 less the bare call's median", ours["p99"] - median, "2 ms", OVERHEAD, at_most=1.0)
+
+
+def asked(url: str, luas: dict[int, Path], seconds: float, name: str) -> dict[tuple[int, int], dict[str, float]]:
+    """What wrk says, by rows and clients."""
+    found = {}
+    for rows, lua in luas.items():
+        first = json.loads(post(f"{url}{PATH}", bodies(rows)[0]))
+        assert len(first["predictions"]) == rows
+        for clients in CLIENTS:
+            one = found[rows, clients] = load(f"{url}{PATH}", lua, clients, seconds)
+            told = f"{1 / one['each']:,.0f} requests/s, p50 {one['p50'] * 1e3:.2f} ms, p99 {one['p99'] * 1e3:.2f} ms"
+            print(f"  {name}, {rows} rows, {clients} clients: {told}", flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    main()
