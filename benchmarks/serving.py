@@ -116,7 +116,9 @@ def main() -> None:
     calls = bare()
     median, slow = calls[len(calls) // 2], calls[len(calls) * 99 // 100]
     ours = found["headrace"][1, 1]
-    print(f"  bare call: p50 {median * 1e3:.2f} ms, p99 {slow * 1e3:.2f} ms; service: p50 {ours['p50'] * 1e3:.2f}, p99 {ours['p99'] * 1e3:.2f}")
+    print(
+        f"  bare call: p50 {median * 1e3:.2f} ms, p99 {slow * 1e3:.2f} ms; service: p50 {ours['p50'] * 1e3:.2f}, p99 {ours['p99'] * 1e3:.2f}"
+    )
     compare("1 row, 1 client, p99 less the bare call's median", ours["p99"] - median, "2 ms", OVERHEAD, at_most=1.0)
 
 

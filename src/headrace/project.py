@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from headrace.catalog.plan import Plan
     from headrace.catalog.service import Catalog
     from headrace.definitions.version import GroupVersion, ViewVersion
+    from headrace.features.answers import AnswerLog
     from headrace.features.materialize import Pins
     from headrace.features.streaming import StreamSink
     from headrace.features.topics import Topics
+    from headrace.lake.delta import DeltaLake
     from headrace.lineage.store import LineageStore
     from headrace.remote.transport import Transport
+    from headrace.serving.predictions import Predictions
     from headrace.sql.database import Database
     from headrace.store import ArtifactServices, FeatureServices, Store
     from headrace.tracking.client.run import ActiveRun
@@ -111,7 +114,12 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
                 uploads=ObjectUploads(artifacts, artifacts.place),
                 collect=functools.partial(collect, artifacts, functools.partial(named_artifacts, database), clock),
             ),
-            lineage=Lineage(edges, models.alias_targets, models.aliases_of),
+            lineage=Lineage(
+                edges,
+                models.alias_targets,
+                models.aliases_of,
+                lambda urn: _predictions(open_lake(settings, clock), clock).edges(urn),
+            ),
             record_definitions=_lineage_writer(edges, clock),
             close=database.close,
             destination=Destination(tracking, artifacts, edges, registry, Author(clock, author)),
@@ -184,6 +192,7 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
         topics=cast("Topics", Absent("topics", transport.url)),
         nearest=RemoteNearest(transport),
         observations=RemoteObservations(transport),
+        predictions=cast("Predictions", Absent("predictions", transport.url)),
         close=lambda: None,
     )
 
@@ -259,8 +268,17 @@ def _open_features(
         topics=Topics(catalog, ingest, feed, log, groups, settings.project.name),
         observations=Observations(catalog, observed, observer, quality, profiler, sets),
         nearest=Nearest(catalog, ingest, feed, groups, lookup, here, engine, clock),
+        predictions=_predictions(lake, clock, served.log),
         close=closing.close,
     )
+
+
+def _predictions(lake: DeltaLake, clock: Clock, log: AnswerLog | None = None) -> Predictions:
+    """The predictions in the lake; with a log of their own for those who need none of the other features."""
+    from headrace.features.answers import AnswerLog
+    from headrace.serving.predictions import Predictions
+
+    return Predictions(log or AnswerLog(lake, clock), lake, clock)
 
 
 def _lineage_writer(edges: LineageStore, clock: Clock) -> Callable[[Plan], None]:

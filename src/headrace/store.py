@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from headrace.features.verify import ViewVerification
     from headrace.importers.destination import Destination
     from headrace.lake.table import Optimized, TableState, Vacuumed
+    from headrace.serving.predictions import Predictions
     from headrace.tracking.client.run import ActiveRun
     from headrace.tracking.files import FileIndex
 
@@ -74,6 +75,7 @@ class FeatureServices:
     topics: Topics
     nearest: NearestReads
     observations: ObservationReads
+    predictions: Predictions
     close: Callable[[], None]
 
 
@@ -175,6 +177,23 @@ class Store:
     def lookup(self) -> OnlineReads:
         """What answers online reads; a server asks it."""
         return self._features.lookup
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a server keeps the project."""
+        return self.settings.catalog.startswith(("http://", "https://"))
+
+    @property
+    def predictions(self) -> Predictions:
+        """What services predicted: `read`, `labels`, `quality`, `find`."""
+        return self._features.predictions
+
+    def record_outcomes(self, frame: Any) -> int:
+        """Keep what came of predictions: columns `request`, `outcome`, perhaps `row` and `timestamp`. Returns how many rows.
+
+        They give labels, `store.predictions.labels(model)`, and quality, `store.predictions.quality(model, ["auc"])`.
+        """
+        return self._features.predictions.record_outcomes(frame)
 
     def plan(self, definitions: Sequence[Any]) -> Plan:
         """What `apply` would change, readable with `print`. Nothing is changed.

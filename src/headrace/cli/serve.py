@@ -9,6 +9,7 @@ import typer
 from headrace.cli.output import Answer, note
 from headrace.cli.verb import Session, verb
 from headrace.errors import InvalidInputError
+from headrace.models.version import parse_uri
 
 if TYPE_CHECKING:
     from headrace.serving.reading import Down
@@ -38,6 +39,16 @@ def serve(
     online_down: Annotated[
         str, typer.Option("--online-down", help="What is served where the online store is down: fail, defaults or last-good.")
     ] = "fail",
+    shadow: Annotated[
+        str,
+        typer.Option("--shadow", metavar="@ALIAS", help="A version that gets a copy of all requests; its answers are compared."),
+    ] = "",
+    canary: Annotated[
+        str, typer.Option("--canary", metavar="@ALIAS=10%", help="A version that answers this share of the keys.")
+    ] = "",
+    log_share: Annotated[
+        float, typer.Option("--log-share", min=0, max=1, help="The share of keys whose predictions are kept in the lake.")
+    ] = 1.0,
     predict_seconds: Annotated[
         float, typer.Option("--predict-seconds", min=0.001, help="How long a call of the model may take.")
     ] = 30,
@@ -74,7 +85,18 @@ def serve(
     _check("--method", method, _METHODS)
     memory = memory_mb or psutil.virtual_memory().total >> 21
     bounds = Bounds(predict_seconds, load_seconds, memory, batch_rows)
-    serving = ServingOptions(uri=model, method=method, down=cast("Down", online_down), bounds=bounds, allow_pickle=allow_pickle)
+    canary_uri, canary_share = _canary(model, canary)
+    serving = ServingOptions(
+        uri=model,
+        method=method,
+        down=cast("Down", online_down),
+        bounds=bounds,
+        allow_pickle=allow_pickle,
+        shadow=_beside(model, shadow) if shadow else "",
+        canary=canary_uri,
+        canary_share=canary_share,
+        log_share=log_share,
+    )
     server = ServerOptions(session.folder, host, port, workers, tuple(allow_host or ()), max_body_mb, access_log)
     served: list[str] = []
 
@@ -90,3 +112,25 @@ def _check(option: str, given: str, known: tuple[str, ...]) -> None:
     if given not in known:
         msg = f"{option} is {given!r}; it is one of {', '.join(known)}"
         raise InvalidInputError(msg)
+
+
+def _beside(model: str, alias: str) -> str:
+    """The address of another version of the model: `@challenger`, or a whole address."""
+    if not alias.startswith("@"):
+        return alias
+    return f"models:/{parse_uri(model).name}{alias}"
+
+
+def _canary(model: str, text: str) -> tuple[str, float]:
+    """`@challenger=10%` as an address and a share."""
+    if not text:
+        return "", 0.0
+    alias, _, share = text.rpartition("=")
+    try:
+        part = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
+    except ValueError:
+        part = -1.0
+    if not alias or not 0 <= part <= 1:
+        msg = f"--canary is {text!r}; give an alias and a share, for example @challenger=10%"
+        raise InvalidInputError(msg)
+    return _beside(model, alias), part

@@ -57,6 +57,8 @@ class AnswerLog:
         self._changed = threading.Condition()
         self._writer: threading.Thread | None = None
         self._lane = self._offset = 0
+        self._direct = self._written = 0
+        self._writing = threading.Lock()
 
     @property
     def dropped(self) -> int:
@@ -87,6 +89,21 @@ class AnswerLog:
     def _writes(self) -> bool:
         """Whether the thread runs; it doesn't in a process that was forked from the one that started it."""
         return self._writer is not None and self._writer.is_alive()
+
+    def write(self, table: str, rows: pa.Table) -> None:
+        """Append rows now, in the caller's thread; durable when it returns.
+
+        Args:
+            rows: columns of the table's own, and EVENT_TIME.
+
+        Raises:
+            StorageError: nothing was written.
+        """
+        with self._writing:
+            self._direct = self._direct or randbits(30)
+            whole = self._stamped(rows, 0, self._written)
+            self._append(table, whole, self._direct)
+            self._written += rows.num_rows
 
     def flush(self) -> None:
         """Return when everything that was offered is written, or dropped."""
@@ -142,9 +159,7 @@ class AnswerLog:
         lost = self._lost.pop(table, 0)
         try:
             rows = self._rows(items, lost)
-            self._lake.table(table, _widened(rows.drop_columns([EVENT_TIME, AVAILABLE_TIME, OFFSET]).schema)).append(
-                rows, partition=self._lane
-            )
+            self._append(table, rows, self._lane)
         except Exception as error:  # noqa: BLE001 - whatever it is, no answer may fail for it
             with self._changed:
                 self._lose(table, lost + sum(item.count for item in items))
@@ -154,16 +169,24 @@ class AnswerLog:
         if lost:
             _log.warning("%s: %d rows were dropped, for they came faster than they could be written", table, lost)
 
+    def _append(self, table: str, rows: pa.Table, lane: int) -> None:
+        own = rows.drop_columns([EVENT_TIME, AVAILABLE_TIME, OFFSET]).schema
+        self._lake.table(table, _widened(own)).append(rows, partition=lane)
+
     def _rows(self, items: list[_Offered], lost: int) -> pa.Table:
+        import pyarrow as pa
+
+        return self._stamped(pa.concat_tables([item.rows() for item in items]).combine_chunks(), lost, self._offset)
+
+    def _stamped(self, rows: pa.Table, lost: int, offset: int) -> pa.Table:
         import numpy as np
         import pyarrow as pa
 
-        rows = pa.concat_tables([item.rows() for item in items]).combine_chunks()
         dropped, now = np.zeros(rows.num_rows, np.int64), np.full(rows.num_rows, self._clock())
         dropped[:1] = lost
         rows = rows.append_column(DROPPED, pa.array(dropped))
         rows = rows.append_column(AVAILABLE_TIME, pa.array(now).cast(pa.timestamp("us", tz="UTC")))
-        return rows.append_column(OFFSET, pa.array(np.arange(rows.num_rows) + self._offset))
+        return rows.append_column(OFFSET, pa.array(np.arange(rows.num_rows) + offset))
 
     def _lose(self, table: str, count: int) -> None:
         self._lost[table] = self._lost.get(table, 0) + count

@@ -159,6 +159,7 @@ class Lookup:
         at: Any = None,
         sample: float | None = None,
         max_staleness: float | None = None,
+        request: str | None = None,
     ) -> OnlineFeatures:
         """The features of a view for some entities.
 
@@ -168,6 +169,7 @@ class Lookup:
             at: the moment to answer for. Default: now.
             sample: the share of keys whose answers are kept for `verify`. Default: the setting.
             max_staleness: seconds that the states behind the answer may be old, so that kept ones may answer. Default: none.
+            request: the id under which answers are kept. Default: a new one.
 
         Raises:
             NotFoundError: no such view.
@@ -175,7 +177,7 @@ class Lookup:
         """
         view = self._catalog.view(reference)
         plan = self._plans.get(view.id) or self._plan(view.id, view)
-        return self._read(view, plan, entities, at, sample, checked_staleness(max_staleness))
+        return self._read(view, plan, entities, at, sample, checked_staleness(max_staleness), request=request)
 
     def read_made(self, view: ViewVersion, entities: Mapping[str, Any], max_staleness: float | None = None) -> OnlineFeatures:
         """As `read`, for a view that no catalog holds, made of group versions. Its id must name what it reads."""
@@ -188,6 +190,7 @@ class Lookup:
         entities: Mapping[str, Any],
         sample: float | None = None,
         max_staleness: float | None = None,
+        request: str | None = None,
     ) -> OnlineFeatures | None:
         """As `read` for now, if one read of the online store is all it takes; None if it isn't: then ask `read`.
 
@@ -197,7 +200,8 @@ class Lookup:
         if plan is None or plan.on_demand:
             return None
         try:
-            return self._read(view, plan, entities, None, sample, checked_staleness(max_staleness), at_once=True)
+            staleness = checked_staleness(max_staleness)
+            return self._read(view, plan, entities, None, sample, staleness, at_once=True, request=request)
         except _NotAtOnce:
             return None
 
@@ -223,6 +227,7 @@ class Lookup:
         staleness: float = 0.0,
         *,
         at_once: bool = False,
+        request: str | None = None,
     ) -> OnlineFeatures:
         moment = self._clock() if at is None else to_micros(at)
         asked, rows = broadcast(view.id, plan.keys, plan.inputs, entities)
@@ -246,7 +251,7 @@ class Lookup:
         if not plan.in_order:
             answer = _ordered(plan.order, answer)
         if chosen:
-            self._served.keep(self._catalog.view(view.id), answer, chosen, positions, live=at is None)
+            self._served.keep(self._catalog.view(view.id), answer, chosen, positions, live=at is None, request=request)
         return answer
 
     def _plan(self, name: str, view: ViewVersion) -> _Plan:

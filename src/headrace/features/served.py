@@ -64,6 +64,7 @@ class _Taken:
     """Rows of an answer, copied: the answer belongs to whoever asked."""
 
     view: ViewVersion
+    request: str
     at: int
     live: bool
     keys: dict[str, list[Any]]
@@ -106,15 +107,26 @@ class Served:
             if key is not None and int.from_bytes(blake2b(name + key, digest_size=8).digest()) < limit
         ]
 
-    def keep(self, view: ViewVersion, answer: Answer, rows: Sequence[int], positions: Sequence[Position], *, live: bool) -> None:
+    def keep(
+        self,
+        view: ViewVersion,
+        answer: Answer,
+        rows: Sequence[int],
+        positions: Sequence[Position],
+        *,
+        live: bool,
+        request: str | None = None,
+    ) -> None:
         """Take rows of an answer to be written soon.
 
         Args:
             positions: what each group's values reflect, in the order of `columns_of`.
             live: whether the request asked about the moment that it came.
+            request: its id. Default: a new one.
         """
         taken = _Taken(
             view,
+            request or new_id(),
             answer.at,
             live,
             _picked(answer.keys, view.view.request_keys, rows),
@@ -187,7 +199,7 @@ def _rows(taken: _Taken) -> pa.Table:
     count, types = len(taken.rows), input_types(taken.view)
     groups = [columns.version.id for columns in columns_of(taken.view)]
     reflected = [_reflected(groups, taken.positions, row) for row in taken.rows]
-    columns: dict[str, Any] = {REQUEST: [new_id()] * count, LIVE: [taken.live] * count}
+    columns: dict[str, Any] = {REQUEST: [taken.request] * count, LIVE: [taken.live] * count}
     columns[COMPLETE] = [all(item.name in taken.values for item in taken.view.view.on_demand)] * count
     columns |= {KEY + name: to_arrow(taken.keys[name], kind) for name, kind in taken.view.view.request_keys.items()}
     inputs = pa.table({name: pa.array(column) for name, column in taken.inputs.items()})

@@ -133,8 +133,9 @@ class OnlineReads(Protocol):
         at: Any = None,
         sample: float | None = None,
         max_staleness: float | None = None,
+        request: str | None = None,
     ) -> OnlineFeatures:
-        """The features of a view for some entities; `sample` is the share of keys whose answers are kept."""
+        """The features of a view for some entities; `sample` is the share of keys whose answers are kept, under `request`."""
         ...
 
     def inputs(self, reference: str, entities: Mapping[str, Any], at: Any = None, sample: float | None = None) -> OnlineFeatures:

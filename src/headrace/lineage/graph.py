@@ -117,6 +117,7 @@ class Lineage:
         store: the edges.
         resolve_alias: `models:/name@alias`, `models:/name/Production`, … to the URNs it names now.
         aliases_of: the URN of a model version to the URNs of the aliases that point at it now.
+        predictions: `prediction:REQUEST` to the edges that lead to it; predictions are kept where there is room for so many.
     """
 
     def __init__(
@@ -124,7 +125,9 @@ class Lineage:
         store: LineageStore,
         resolve_alias: Callable[[str], list[str]] = lambda _: [],
         aliases_of: Callable[[str], list[str]] = lambda _: [],
+        predictions: Callable[[str], list[Edge]] = lambda _: [],
     ) -> None:
+        self._predictions = predictions
         self._store = store
         self._resolve_alias = resolve_alias
         self._aliases_of = aliases_of
@@ -153,7 +156,7 @@ class Lineage:
         newest = self._newest(urn)
         if newest is not None:
             return newest
-        if (_is_pointer(urn) and self._resolve_alias(urn)) or self._exists(urn):
+        if (_is_pointer(urn) and self._resolve_alias(urn)) or self._exists(urn) or self._implied_prediction(urn):
             return urn
         begun = self._store.urns(urn) if _BY_ID.fullmatch(urn) else []
         if len(begun) == 1:
@@ -161,6 +164,9 @@ class Lineage:
         scheme = urn.partition(":")[0]
         error = NotFoundError.of("thing in the lineage", urn, self._store.urns(f"{scheme}:") or self._store.urns(""))
         raise error
+
+    def _implied_prediction(self, urn: str) -> bool:
+        return kind_of(urn) == "prediction" and bool(self._predictions(urn))
 
     def _newest(self, urn: str) -> str | None:
         if not _UNVERSIONED.fullmatch(urn):
@@ -199,6 +205,8 @@ class Lineage:
         kind = kind_of(urn)
         if _is_pointer(urn):
             return [Edge(version, urn, "points", 0) for version in self._resolve_alias(urn)]
+        if kind == "prediction":
+            return self._predictions(urn)
         if kind == "group":
             return [Edge(part, urn, "contains", 0) for part in self._parts(urn)]
         if kind == "source" and _whole(urn):

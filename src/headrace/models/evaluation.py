@@ -14,7 +14,7 @@ import pandas as pd
 from headrace.errors import InvalidInputError, MissingExtraError, NotFoundError
 from headrace.flavors.loaded import LoadedModel
 
-__all__ = ["BUILT_IN", "Data", "Evaluated", "Metric", "measure", "take"]
+__all__ = ["BUILT_IN", "Data", "Evaluated", "Metric", "figures", "measure", "take"]
 
 Metric = Callable[[Any, Any], float]
 """A function of (truth, prediction), named by its `__name__`."""
@@ -116,6 +116,15 @@ def measure(model: LoadedModel, data: Evaluated, metrics: Sequence[str | Metric]
     has_scores = hasattr(model.model, "predict_proba")
     scores = np.asarray(model.predict_proba(data.inputs)) if wants_scores and has_scores else predicted
     return {_name(metric): _figure(metric, data.truth, predicted, scores) for metric in metrics}
+
+
+def figures(truth: Any, predicted: Any, metrics: Sequence[str]) -> dict[str, float]:
+    """The figures, by built-in metrics, of predictions that were made already. Raises as `measure` does."""
+    for metric in metrics:
+        if metric not in BUILT_IN:
+            error = NotFoundError.of("built-in metric", metric, BUILT_IN)
+            raise InvalidInputError(str(error))
+    return {metric: _figure(metric, truth, predicted, predicted) for metric in metrics}
 
 
 def _figure(metric: str | Metric, truth: Any, predicted: Any, scores: Any) -> float:

@@ -38,15 +38,17 @@ class RemoteLookup:
         at: Any = None,
         sample: float | None = None,
         max_staleness: float | None = None,
+        request: str | None = None,
     ) -> OnlineFeatures:
         """The features of a view for some entities. Raises as the embedded verb does."""
         checked_staleness(max_staleness)
-        keys, found, known = self._ask(reference, entities, at, sample=sample, max_staleness=max_staleness, compute=True)
+        options = {"sample": sample, "max_staleness": max_staleness, "request": request}
+        keys, found, known = self._ask(reference, entities, at, compute=True, **options)
         return found if known.computed else complete(self._view(known.view), found, keys)
 
     def inputs(self, reference: str, entities: Mapping[str, Any], at: Any = None, sample: float | None = None) -> OnlineFeatures:
         """The same without on-demand features."""
-        return self._ask(reference, entities, at, sample=sample, max_staleness=None, compute=False)[1]
+        return self._ask(reference, entities, at, sample=sample, max_staleness=None, request=None, compute=False)[1]
 
     def _ask(
         self, reference: str, entities: Mapping[str, Any], at: Any, *, compute: bool, **options: Any

@@ -40,6 +40,8 @@ class Metrics:
         )
         self._rows_read = Counter("headrace_online_rows_read", "Rows of online features.", ("view",), registry=self._registry)
         self._rows_pushed = Counter("headrace_rows_pushed", "Rows pushed.", ("source",), registry=self._registry)
+        self._predictions = Counter("headrace_predictions", "Rows predicted.", ("model", "role"), registry=self._registry)
+        self._models: dict[tuple[str, str], Any] = {}
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self._views: dict[str, Any] = {}
         self._features: _Features | None = None
@@ -63,6 +65,13 @@ class Metrics:
     def pushed(self, source: str, rows: int) -> None:
         """Count pushed rows."""
         self._rows_pushed.labels(source).inc(rows)
+
+    def predicted(self, model: str, role: str, rows: int) -> None:
+        """Count predictions."""
+        found = self._models.get((model, role))
+        if found is None:
+            found = self._models[model, role] = self._predictions.labels(model, role)
+        found.inc(rows)
 
     def watch(self, store: Store) -> None:
         """Show the freshness and quality of a store's features as well."""

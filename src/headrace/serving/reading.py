@@ -55,15 +55,21 @@ class FeatureReader:
         self._kept: OrderedDict[tuple[Any, ...], tuple[float, list[Any]]] = OrderedDict()
         self._slow = 0
 
-    async def read(self, view: ViewVersion, entities: Mapping[str, Any]) -> Found:
+    async def read(
+        self, view: ViewVersion, entities: Mapping[str, Any], sample: float = 0.0, request: str | None = None
+    ) -> Found:
         """The features of a view for some entities.
+
+        Args:
+            sample: the share of keys whose features are kept for `headrace verify`.
+            request: the id under which they are kept.
 
         Raises:
             InvalidInputError: a key is missing or of the wrong type.
             StorageError: the online store doesn't answer, and the policy is to fail.
         """
         try:
-            answer = await self._read(view, entities)
+            answer = await self._read(view, entities, sample, request)
         except StorageError:
             if self._down == "fail":
                 raise
@@ -72,20 +78,20 @@ class FeatureReader:
             self._keep(view, answer)
         return Found(answer, "online")
 
-    async def _read(self, view: ViewVersion, entities: Mapping[str, Any]) -> OnlineFeatures:
+    async def _read(self, view: ViewVersion, entities: Mapping[str, Any], sample: float, request: str | None) -> OnlineFeatures:
         lookup = self._open()
         if self._slow:
             self._slow -= 1
         elif isinstance(lookup, Lookup):
             began = time.perf_counter()
             try:
-                answer = lookup.read_at_once(view, entities)
+                answer = lookup.read_at_once(view, entities, sample, request=request)
             finally:
                 if time.perf_counter() - began > SLOW_SECONDS:
                     self._slow = SLOW_CALLS
             if answer is not None:
                 return answer
-        return await asyncio.to_thread(lookup.read, view.id, entities)
+        return await asyncio.to_thread(lookup.read, view.id, entities, None, sample, request=request)
 
     def _keep(self, view: ViewVersion, answer: OnlineFeatures) -> None:
         now = time.monotonic()

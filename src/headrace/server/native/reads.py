@@ -24,7 +24,7 @@ def _online(task: Task) -> Any:
     asked, lookup = task.arguments, task.store.lookup
     view = task.store.catalog.view(asked["view"])
     if asked["compute"] and not unloaded(view.view):
-        found = lookup.read(view.id, asked["entities"], asked["at"], asked["sample"], asked["max_staleness"])
+        found = lookup.read(view.id, asked["entities"], asked["at"], asked["sample"], asked["max_staleness"], asked["request"])
         return _answer(task, view, found, computed=True)
     return _answer(task, view, lookup.inputs(view.id, asked["entities"], asked["at"], asked["sample"]), computed=False)
 
@@ -35,7 +35,7 @@ def _online_at_once(task: Task) -> Any:
     if asked["at"] is not None or not asked["compute"] or not isinstance(lookup, Lookup):
         return None
     view = task.store.catalog.view(asked["view"])
-    found = lookup.read_at_once(view, asked["entities"], asked["sample"], asked["max_staleness"])
+    found = lookup.read_at_once(view, asked["entities"], asked["sample"], asked["max_staleness"], asked["request"])
     return None if found is None else _answer(task, view, found, computed=True)
 
 
@@ -138,6 +138,7 @@ ONLINE = quick(
         "at": datetime | None,
         "sample": float | int | None,
         "max_staleness": float | int | None,
+        "request": str | None,
         "compute": bool,
         "known": str | None,
     },

@@ -77,7 +77,8 @@ class Scoring:
 
     async def start(self, store: Store) -> None:
         """Load what is to be served. Raises HeadraceError."""
-        service = Service(store.models, store.catalog, lambda: store.lookup, self.options)
+        keep = None if store.is_remote else store.predictions.keep
+        service = Service(store.models, store.catalog, lambda: store.lookup, keep, self.options)
         try:
             await service.start()
         except HeadraceError as error:
@@ -101,7 +102,8 @@ class Scoring:
     async def predict(self, call: Call) -> Reply:
         """Predictions for entities by their features now, one a row, in the order asked."""
         asked = _ASKED.read(call.json())
-        found = await self.service.predict(asked["entities"], asked["method"])
+        found = await self.service.predict(asked["entities"], asked["method"], call.request_id)
+        call.metrics.predicted(found.model, found.role, found.rows)
         facts = {
             "model": found.model,
             "view": found.view or None,
@@ -120,7 +122,9 @@ class Scoring:
         if (call.media_type or JSON) not in MEDIA_TYPES:
             msg = f"the body is {call.media_type!r}; send {' or '.join(MEDIA_TYPES)}"
             raise UnsupportedMediaTypeError(msg)
-        found = await self.service.score(read_body(call.body, call.media_type, self.service.names))
+        columns = read_body(call.body, call.media_type, self.service.names)
+        found = await self.service.score(columns, request=call.request_id)
+        call.metrics.predicted(found.model, found.role, found.rows)
         return Reply(b'{"predictions":' + found.json + b"}", headers=_headers(found))
 
     def ping(self, _call: Call) -> Reply:
