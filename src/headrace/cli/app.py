@@ -19,6 +19,7 @@ from headrace.cli import (
     models,
     project,
     quality,
+    reproduce,
     runs,
     serve,
     server,
@@ -56,6 +57,7 @@ def _build() -> typer.Typer:
     for name, text, verbs in _NOUNS:
         root.add_typer(noun(text, verbs), name=name, rich_help_panel="Features, runs, models")
     verify.verify.add_to(root, panel="Features, runs, models")
+    reproduce.reproduce.add_to(root, panel="Features, runs, models")
     lineage.lineage.add_to(root, panel="Features, runs, models")
     return root
 

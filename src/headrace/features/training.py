@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-__all__ = ["TrainingSet", "TrainingSets", "Verification"]
+__all__ = ["PINNED", "TrainingSet", "TrainingSets", "Verification"]
+
+
+PINNED = "HEADRACE_PINNED_SETS"
+"""The variable that names the training sets, `ranking:3,other:1`, which a reproduction reads instead of newer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +164,9 @@ class TrainingSets:
         if label is not None and label not in queries.column_names:
             msg = f"the labels have no column {label!r}{nearest(label, queries.column_names)}"
             raise InvalidInputError(msg)
+        pinned = self._pinned(name or view.view.name)
+        if pinned is not None and _asks_for(pinned, view.id, queries, timestamp, label, as_known=as_known):
+            return self._open(pinned)
         snapshots = self._history.pin(view)
         features = self._history.append(view, queries, timestamp, snapshots, as_known=as_known, progress=progress)
         frame = _beside(queries, features)
@@ -186,7 +194,7 @@ class TrainingSets:
             NotFoundError: there is none; names the nearest.
         """
         name, version = parse_reference(reference)
-        record = self.kept.get(name, version)
+        record = (self._pinned(name) if version is None else None) or self.kept.get(name, version)
         if record is None:
             known = [f"{item.name}:{item.version}" for item in self.kept.all()]
             raise NotFoundError.of("training set", reference, known)
@@ -195,6 +203,11 @@ class TrainingSets:
     def all(self) -> Sequence[TrainingSet]:
         """Every training set, by name and version."""
         return [self._open(record) for record in self.kept.all()]
+
+    def _pinned(self, name: str) -> TrainingSetRecord | None:
+        """The version of this name that the run which is reproduced here has read; None where nothing is reproduced."""
+        references = [parse_reference(text) for text in os.environ.get(PINNED, "").split(",") if text]
+        return next((self.kept.get(*reference) for reference in references if reference[0] == name), None)
 
     def _keep(self, record: TrainingSetRecord, frame: pa.Table) -> TrainingSet:
         newest = self.kept.get(record.name)
@@ -216,6 +229,15 @@ def _same(left: TrainingSetRecord, right: TrainingSetRecord) -> bool:
         getattr(left, name) == getattr(right, name)
         for name in ("fingerprint", "view", "labels", "timestamp", "label", "as_known")
     )
+
+
+def _asks_for(
+    record: TrainingSetRecord, view: str, queries: pa.Table, timestamp: str, label: str | None, *, as_known: bool
+) -> bool:
+    """Whether a request is the one that made the record, but for the state of the lake."""
+    asked = (view, timestamp, label or "", as_known)
+    held = (record.view, record.timestamp, record.label, record.as_known)
+    return asked == held and record.labels == fingerprint(queries)
 
 
 def _beside(left: pa.Table, right: pa.Table) -> pa.Table:

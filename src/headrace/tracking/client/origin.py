@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from dataclasses import asdict
 from pathlib import Path
@@ -14,12 +15,16 @@ from headrace.capture.host import capture_host
 from headrace.capture.process import ProcessFacts
 from headrace.tracking.client.guard import Guard
 from headrace.tracking.recorder import Recorder
+from headrace.tracking.run import PARENT_TAG
 
-__all__ = ["DIFF_FILE", "ENVIRONMENT_FILE", "PACKAGES_FILE", "OriginCapture", "process_tags"]
+__all__ = ["DIFF_FILE", "ENVIRONMENT_FILE", "PACKAGES_FILE", "REPRODUCES", "REPRODUCES_TAG", "OriginCapture", "process_tags"]
 
 ENVIRONMENT_FILE = "capture/environment.json"
 PACKAGES_FILE = "capture/requirements.txt"
 DIFF_FILE = "capture/code.diff"
+REPRODUCES = "HEADRACE_REPRODUCES"
+"""The variable that names the run which this process runs again."""
+REPRODUCES_TAG = "headrace.reproduces"
 
 _LONGEST_WAIT = 60.0
 _HURRIED_WAIT = 2.0
@@ -29,7 +34,13 @@ _MOST_SKIPPED = 50
 def process_tags(process: ProcessFacts, user: str) -> dict[str, str]:
     """What is known at once, as the tags that MLflow's tools read."""
     kind = "NOTEBOOK" if process.entry == "notebook" else "LOCAL"
-    return {"mlflow.user": user, "mlflow.source.name": process.source or process.entry, "mlflow.source.type": kind}
+    again = os.environ.get(REPRODUCES, "")
+    return {
+        "mlflow.user": user,
+        "mlflow.source.name": process.source or process.entry,
+        "mlflow.source.type": kind,
+        **({REPRODUCES_TAG: again, PARENT_TAG: again} if again else {}),
+    }
 
 
 class OriginCapture:
@@ -82,6 +93,7 @@ def _git_tags(facts: GitFacts) -> dict[str, str]:
         "mlflow.source.git.commit": facts.commit,
         "mlflow.source.git.branch": facts.branch,
         "mlflow.source.git.repoURL": facts.remote,
+        "headrace.git.root": facts.root,
         "headrace.git.dirty": str(facts.dirty).lower(),
         "headrace.git.skipped": json.dumps(facts.skipped[:_MOST_SKIPPED]) if facts.skipped else "",
         "headrace.git.redacted": "true" if facts.redacted else "",

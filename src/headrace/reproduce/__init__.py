@@ -1,0 +1,1 @@
+"""Run a run again: its code, its packages, its data, its command; and compare what comes out."""
