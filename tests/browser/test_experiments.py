@@ -1,0 +1,73 @@
+"""The experiments page in a real browser: a table and charts of one selection, a query that says what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+
+def test_the_newest_ten_runs_are_shown_and_the_address_keeps_what_is_chosen(page):
+    page.goto("/experiments")
+    page.get_by_role("link", name="video-ranker", exact=True).click()
+    expect(page.get_by_text("10 shown, the newest")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^auc: 10 curves"))).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Show .* in the charts$")).first.click()
+    expect(page.get_by_text("9 shown")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^auc: 9 curves"))).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("9 shown")).to_be_visible()
+
+
+def test_a_query_filters_and_a_fault_is_told_where_it_is(page):
+    page.expected_errors = ["422"]
+    page.goto("/experiments/1")
+    query = page.get_by_role("combobox", name="Filter of runs")
+    query.fill("params.depth = '6'")
+    query.press("Escape")
+    query.press("Enter")
+    expect(page.get_by_text(re.compile(r"^\d+ match$"))).to_be_visible()
+    query.fill("metrics.auc >> 3")
+    query.press("Escape")
+    query.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("numeric")
+    assert page.locator(".query-fault u").inner_text() == ">"
+
+
+def test_typing_completes_keys_and_operators(page):
+    page.goto("/experiments/1")
+    query = page.get_by_role("combobox", name="Filter of runs")
+    query.click()
+    query.press_sequentially("dept")
+    page.get_by_role("option", name="params.depth").click()
+    expect(query).to_have_value("params.depth ")
+    page.get_by_role("option", name="LIKE", exact=True).click()
+    expect(query).to_have_value("params.depth LIKE ")
+
+
+def test_groups_become_a_mean_with_a_band(page):
+    page.goto('/experiments/1?by=["params.optimizer"]')
+    expect(page.get_by_role("list", name="Groups")).to_contain_text("optimizer")
+    expect(page.get_by_role("img", name=re.compile(r"^auc: \d curves"))).to_be_visible()
+
+
+def test_hostile_names_are_texts(page):
+    page.goto("/experiments")
+    page.get_by_role("link", name="odd ones").click()
+    expect(page.get_by_role("link", name=re.compile("<img src=x"))).to_be_visible()
+    assert page.locator(".runs img").count() == 0
+
+
+def test_a_new_run_appears_by_itself(page, site):
+    import headrace as hr
+
+    page.goto("/experiments")
+    expect(page.get_by_role("status").filter(has_text="Live")).to_be_visible()
+    with hr.connect(site) as store, store.start_run(experiment="made while you looked", capture=False) as run:
+        run.log_metrics({"loss": 1.0})
+        expect(page.get_by_role("link", name="made while you looked")).to_be_visible()
+
+
+def test_an_address_that_leads_nowhere_says_so(page):
+    page.goto("/nowhere/at/all")
+    expect(page.get_by_role("heading", name="There is no page at this address")).to_be_visible()

@@ -1,0 +1,101 @@
+/** The one way to the server: typed by its OpenAPI document, errors as Problem. */
+import type { components, paths } from './schema';
+
+export type Schemas = components['schemas'];
+
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+type PathOf<M extends Method> = { [P in keyof paths]: paths[P] extends Record<M, { responses: unknown }> ? P : never }[keyof paths];
+type Operation<P extends keyof paths, M extends Method> = paths[P] extends Record<M, infer O> ? O : never;
+type Json<R> = R extends { responses: { 200: { content: { 'application/json': infer T } } } } ? T : unknown;
+type Body<R> = R extends { requestBody: { content: { 'application/json': infer T } } } ? T : never;
+type Parameters<R> = R extends { parameters: infer T } ? T : never;
+type PathPart<R> = Parameters<R> extends { path: infer T } ? T : Record<string, never>;
+type QueryPart<R> = Parameters<R> extends { query?: infer T } ? T : Record<string, never>;
+
+/** What went wrong, as the server says it (RFC 9457); status 0 when it couldn't be reached. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    detail: string,
+    readonly requestId = '',
+    readonly document: Record<string, unknown> = {},
+  ) {
+    super(detail);
+    this.name = 'Problem';
+  }
+}
+
+interface Options<R> {
+  path?: PathPart<R>;
+  query?: QueryPart<R>;
+  signal?: AbortSignal | undefined;
+}
+
+export async function get<P extends PathOf<'get'>>(path: P, options: Options<Operation<P, 'get'>> = {}): Promise<Json<Operation<P, 'get'>>> {
+  const answer = await send('GET', address(path, options), undefined, options.signal);
+  return (await answer.json()) as Json<Operation<P, 'get'>>;
+}
+
+export async function post<P extends PathOf<'post'>>(
+  path: P,
+  body: Body<Operation<P, 'post'>>,
+  options: Options<Operation<P, 'post'>> = {},
+): Promise<Json<Operation<P, 'post'>>> {
+  const answer = await send('POST', address(path, options), JSON.stringify(body), options.signal);
+  return (await answer.json()) as Json<Operation<P, 'post'>>;
+}
+
+/** A POST whose answer is bytes. */
+export async function postForBytes<P extends PathOf<'post'>>(path: P, body: Body<Operation<P, 'post'>>, signal?: AbortSignal): Promise<ArrayBuffer> {
+  const answer = await send('POST', path, JSON.stringify(body), signal);
+  return answer.arrayBuffer();
+}
+
+export async function getText(url: string, signal?: AbortSignal, most = 2_000_000): Promise<{ text: string; cut: boolean }> {
+  const answer = await send('GET', url, undefined, signal);
+  const blob = await answer.blob();
+  return { text: await blob.slice(0, most).text(), cut: blob.size > most };
+}
+
+/** A path with its parts and its query filled in, encoded. */
+export function address(path: string, options: { path?: unknown; query?: unknown } = {}): string {
+  const parts = (options.path ?? {}) as Record<string, string>;
+  const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
+    (parts[name] ?? '').split('/').map(encodeURIComponent).join(name === 'path' || name === 'urn' ? '/' : '%2F'),
+  );
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries((options.query ?? {}) as Record<string, string | number | boolean | null | undefined>)) {
+    if (value !== undefined && value !== null) query.set(name, String(value));
+  }
+  const text = query.toString();
+  return text === '' ? filled : `${filled}?${text}`;
+}
+
+async function send(method: string, url: string, body?: string, signal?: AbortSignal): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(url, {
+      method,
+      signal: signal ?? null,
+      credentials: 'same-origin',
+      ...(body === undefined ? {} : { body, headers: { 'content-type': 'application/json' } }),
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    throw new Problem(0, 'The server can’t be reached', 'It may be restarting, or the network is down. This page keeps what it has.');
+  }
+  if (!answer.ok) throw await problemOf(answer);
+  return answer;
+}
+
+async function problemOf(answer: Response): Promise<Problem> {
+  const requestId = answer.headers.get('x-request-id') ?? '';
+  try {
+    const document = (await answer.json()) as Record<string, unknown>;
+    const said = (name: string, other: string) => (typeof document[name] === 'string' ? document[name] : other);
+    return new Problem(answer.status, said('title', answer.statusText), said('detail', answer.statusText), requestId, document);
+  } catch {
+    return new Problem(answer.status, answer.statusText || `Status ${answer.status}`, 'The server sent no explanation.', requestId);
+  }
+}

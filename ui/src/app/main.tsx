@@ -1,0 +1,44 @@
+/** Where the app starts. */
+import '@/shared/design/tokens.css';
+import '@/shared/design/base.css';
+import '@/shared/design/shared.css';
+import '@fontsource-variable/inter/wght.css';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { RouterProvider } from '@tanstack/react-router';
+import { Tooltip } from 'radix-ui';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { Problem } from '@/api/client';
+import { live } from '@/api/live';
+import { apply } from '@/api/queries';
+import { makeRouter } from './router';
+
+const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.nonce;
+if (nonce !== undefined) Object.assign(window, { __webpack_nonce__: nonce });
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 10_000,
+      retry: (count, error) => count < 2 && (!(error instanceof Problem) || error.status === 503),
+      refetchOnWindowFocus: false,
+      networkMode: 'always',
+    },
+    mutations: { networkMode: 'always' },
+  },
+});
+live.subscribe((event) => apply(client, event));
+live.start();
+
+const root = document.getElementById('root');
+if (root !== null) {
+  createRoot(root).render(
+    <StrictMode>
+      <QueryClientProvider client={client}>
+        <Tooltip.Provider delayDuration={350} skipDelayDuration={200}>
+          <RouterProvider router={makeRouter()} />
+        </Tooltip.Provider>
+      </QueryClientProvider>
+    </StrictMode>,
+  );
+}

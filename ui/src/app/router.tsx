@@ -1,0 +1,40 @@
+/** Every address of the app. Pages come when they are opened; what their addresses may say is known from the start. */
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
+import { readExperimentSearch } from '@/pages/experiments/search';
+import { Failed, NotFound } from './shell/lost';
+import { Shell } from './shell/shell';
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
+
+const experiments = createRoute({
+  getParentRoute: () => root,
+  path: '/experiments',
+  component: lazyRouteComponent(() => import('@/pages/experiments/list'), 'ExperimentList'),
+});
+
+const experiment = createRoute({
+  getParentRoute: () => root,
+  path: '/experiments/$experiments',
+  validateSearch: readExperimentSearch,
+  component: lazyRouteComponent(() => import('@/pages/experiments/experiment'), 'ExperimentPage'),
+});
+
+const home = createRoute({ getParentRoute: () => root, path: '/', component: lazyRouteComponent(() => import('@/pages/experiments/list'), 'ExperimentList') });
+
+const tree = root.addChildren([home, experiments, experiment]);
+
+export function makeRouter() {
+  return createRouter({
+    routeTree: tree,
+    defaultPreload: 'intent',
+    defaultErrorComponent: Failed,
+    defaultNotFoundComponent: NotFound,
+    scrollRestoration: false,
+  });
+}
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

@@ -1,0 +1,81 @@
+/** Ctrl+K: go anywhere, by name. */
+import { useQuery } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { Command } from 'cmdk';
+import { Dialog as RadixDialog } from 'radix-ui';
+import { useState } from 'react';
+import { experimentsQuery, tableQuery } from '@/api/queries';
+import { chooseTheme } from '@/shared/chart/theme';
+import { Icon, type IconName } from '@/shared/ui/icon';
+import { State } from '@/shared/ui/marks';
+
+export function Palette({ onClose }: { onClose: () => void }) {
+  const [text, setText] = useState('');
+  const navigate = useNavigate();
+  const experiments = useQuery(experimentsQuery());
+  const found = useRuns(text.trim());
+  const go = (run: () => unknown) => () => {
+    onClose();
+    void run();
+  };
+  return (
+    <RadixDialog.Root open onOpenChange={(open) => !open && onClose()}>
+      <RadixDialog.Portal>
+        <RadixDialog.Overlay className="dialog-shade" />
+        <RadixDialog.Content className="dialog palette" aria-describedby={undefined}>
+          <RadixDialog.Title className="unseen">Search and commands</RadixDialog.Title>
+          <Command loop>
+            <div className="palette-field">
+              <Icon name="search" />
+              <Command.Input value={text} onValueChange={setText} placeholder="Go to an experiment, a run, a page …" autoFocus />
+              <kbd>Esc</kbd>
+            </div>
+            <Command.List>
+              <Command.Empty>Nothing of that name.</Command.Empty>
+              <Command.Group heading="Pages">
+                <Item icon="flask" text="Experiments" onSelect={go(() => navigate({ to: '/experiments' }))} />
+              </Command.Group>
+              <Command.Group heading="Experiments">
+                {experiments.data?.experiments.map((item) => (
+                  <Item key={item.id} value={`experiment ${item.name} ${item.id}`} icon="flask" text={item.name} onSelect={go(() => navigate({ to: '/experiments/$experiments', params: { experiments: item.id } }))} />
+                ))}
+              </Command.Group>
+              {found.length > 0 && (
+                <Command.Group heading="Runs">
+                  {found.map((run) => (
+                    <Command.Item key={run.id} value={`run ${run.name} ${run.id} ${text}`} onSelect={go(() => navigate({ to: '/experiments/$experiments', params: { experiments: run.experiment_id } }))}>
+                      <State state={run.status} bare />
+                      <span className="cut">{run.name}</span>
+                      <span className="quiet mono">{run.id.slice(-8)}</span>
+                    </Command.Item>
+                  ))}
+                </Command.Group>
+              )}
+              <Command.Group heading="Theme">
+                <Item icon="sun" text="Light" onSelect={go(() => chooseTheme('light'))} />
+                <Item icon="moon" text="Dark" onSelect={go(() => chooseTheme('dark'))} />
+                <Item icon="screen" text="As the system" onSelect={go(() => chooseTheme('system'))} />
+              </Command.Group>
+            </Command.List>
+          </Command>
+        </RadixDialog.Content>
+      </RadixDialog.Portal>
+    </RadixDialog.Root>
+  );
+}
+
+function Item({ icon, text, value, onSelect }: { icon: IconName; text: string; value?: string; onSelect: () => void }) {
+  return (
+    <Command.Item value={value ?? text} onSelect={onSelect}>
+      <Icon name={icon} size={15} />
+      <span className="cut">{text}</span>
+    </Command.Item>
+  );
+}
+
+function useRuns(text: string) {
+  const literal = text.replaceAll("'", '').replaceAll(/[%_]/g, '');
+  const query = tableQuery({ filter: `run_name ILIKE '%${literal}%'`, limit: 8, view: 'active', offset: 0 });
+  const found = useQuery({ ...query, enabled: literal.length >= 2 });
+  return literal.length >= 2 ? (found.data?.runs ?? []) : [];
+}

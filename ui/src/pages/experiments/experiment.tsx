@@ -1,0 +1,248 @@
+/** An experiment, or several: its runs as a table beside charts of those that are shown. */
+import './experiments.css';
+import { useQuery } from '@tanstack/react-query';
+import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
+import { lazy, Suspense, useCallback, useDeferredValue, useMemo, useRef, useState } from 'react';
+import { Problem, type Schemas } from '@/api/client';
+import { experimentsQuery, keysQuery, tableQuery } from '@/api/queries';
+import { looks as looksOf } from '@/shared/chart/palette';
+import { useKeys } from '@/shared/keys';
+import { QueryBar, type QueryBarHandle } from '@/shared/query/query-bar';
+import { Button, Segmented } from '@/shared/ui/controls';
+import { Boundary, Empty, Failure, Skeleton } from '@/shared/ui/feedback';
+import { plural, whole } from '@/shared/ui/format';
+import { Icon } from '@/shared/ui/icon';
+import { Actions } from './actions';
+import { ChartOptions } from './chart-options';
+import { Charts, type ChartSettings, type RunLabel } from './charts';
+import { ColumnChooser, GroupChooser } from './choosers';
+import type { Grouping } from './lines';
+import { tableOf, useRows, type Rows } from './rows';
+import { RunsTable } from './runs-table';
+import type { ExperimentSearch, Mode } from './search';
+import { useSelection, type Selection } from './selection';
+import { Views } from './views';
+
+const Plots = lazy(() => import('./plots').then((module) => ({ default: module.Plots })));
+
+const MODES: { value: Mode; label: string; icon: 'columns' | 'table' | 'chart' | 'scatter' | 'parallel' | 'bolt'; keys: string }[] = [
+  { value: 'both', label: 'Table and charts', icon: 'columns', keys: '0' },
+  { value: 'table', label: 'Table', icon: 'table', keys: '1' },
+  { value: 'charts', label: 'Charts', icon: 'chart', keys: '2' },
+  { value: 'scatter', label: 'Scatter', icon: 'scatter', keys: '4' },
+  { value: 'parallel', label: 'Parallel coordinates', icon: 'parallel', keys: '5' },
+  { value: 'importance', label: 'What mattered', icon: 'bolt', keys: '6' },
+];
+
+export type Change = (change: Partial<ExperimentSearch>) => void;
+
+export function ExperimentPage() {
+  const { experiments } = useParams({ from: '/experiments/$experiments' });
+  const search = useSearch({ from: '/experiments/$experiments' });
+  const navigate = useNavigate({ from: '/experiments/$experiments' });
+  const change = useCallback<Change>((part) => void navigate({ search: (now) => clean({ ...now, ...part }), replace: 'show' in part && Object.keys(part).length === 1 }), [navigate]);
+  const keys = useQuery(keysQuery(experiments));
+  const columns = useMemo(() => search.cols ?? firstColumns(keys.data), [search.cols, keys.data]);
+  const groupBy = useMemo(() => search.by ?? [], [search.by]);
+  const asked = useMemo(() => [...new Set([...columns, ...groupBy])], [columns, groupBy]);
+  const table = tableOf(experiments, search, asked);
+  const rows = useRows(table);
+  const setShow = useCallback((show: string[] | undefined) => change({ show }), [change]);
+  const selection = useSelection(rows, search.show, setShow);
+  const looks = useMemo(() => looksOf(selection.ids), [selection.ids]);
+  const shown = useShown(selection, groupBy);
+  const grouping = useMemo(() => groupingOf(shown, groupBy, search.band ?? 'std'), [shown, groupBy, search.band]);
+  const [cursor, setCursor] = useState(-1);
+  const [find, setFind] = useState('');
+  const wanted = useDeferredValue(find);
+  const query = useRef<QueryBarHandle>(null);
+  const mode = search.mode ?? 'both';
+  const settings: ChartSettings = { axis: search.x ?? 'step', smoothing: search.smooth ?? 0, xLog: search.xlog === true, yLog: search.ylog === true };
+  const compare = useCompare();
+  const focus = useCallback(() => query.current?.focus(), []);
+  useKeys({ '/': focus, ...pageKeys({ change, rows, cursor, setCursor, selection, compare }) });
+
+  const problem = rows.error instanceof Problem && (rows.error.status === 422 || rows.error.status === 400) ? rows.error.message : '';
+  if (keys.isError && keys.data === undefined) return <Failure error={keys.error} retry={() => void keys.refetch()} />;
+  return (
+    <div className="page">
+      <Head experiments={experiments} rows={rows} search={search} change={change} />
+      <div className="toolbar">
+        <QueryBar ref={query} value={search.q ?? ''} onChange={(q) => change({ q: q === '' ? undefined : q, show: undefined })} problem={problem} vocabulary={vocabularyOf(keys.data, rows)} />
+        <GroupChooser keys={keys.data} chosen={groupBy} band={search.band ?? 'std'} change={change} />
+        <ColumnChooser keys={keys.data} chosen={columns} change={change} />
+        <Segmented label="What to show" value={mode} choices={MODES} iconsOnly onChange={(next) => change({ mode: next === 'both' ? undefined : next })} />
+      </div>
+      <div className="experiment" data-mode={mode}>
+        {(mode === 'both' || mode === 'table') && (
+          <section className="experiment-table" aria-label="Runs">
+            <Actions selection={selection} search={search} change={change} compare={compare} />
+            <RunsPart rows={rows} problem={problem} filtered={search.q !== undefined} columns={columns} search={search} change={change} selection={selection} looks={looks} cursor={cursor} onCursor={setCursor} />
+          </section>
+        )}
+        {(mode === 'both' || mode === 'charts') && (
+          <section className="experiment-charts" aria-label="Charts">
+            <ChartOptions settings={settings} metrics={Object.keys(keys.data?.metrics ?? {})} find={find} onFind={setFind} change={change} />
+            {grouping !== null && <GroupLegend grouping={grouping} />}
+            <Charts keys={keys.data?.metrics ?? {}} runs={shown} looks={looks} grouping={grouping} settings={settings} find={wanted} />
+          </section>
+        )}
+        {(mode === 'scatter' || mode === 'parallel' || mode === 'importance') && (
+          <section className="experiment-plots">
+            <Boundary>
+              <Suspense fallback={<Skeleton lines={5} />}>
+                <Plots mode={mode} experiments={experiments} search={search} keys={keys.data} looks={looks} change={change} />
+              </Suspense>
+            </Boundary>
+          </section>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function Head({ experiments, rows, search, change }: { experiments: string; rows: Rows; search: ExperimentSearch; change: Change }) {
+  const all = useQuery(experimentsQuery());
+  const names = experiments.split(',').map((id) => all.data?.experiments.find((item) => item.id === id)?.name ?? (all.isPending ? '…' : `Experiment ${id}`));
+  return (
+    <header className="page-head">
+      <nav className="crumbs" aria-label="Where">
+        <Link to="/experiments">Experiments</Link>
+        <Icon name="right" size={12} />
+        <h1 className="cut" title={names.join(', ')}>
+          {names.join(', ')}
+        </h1>
+      </nav>
+      <span className="count grow">{rows.pending ? '' : search.q === undefined ? plural(rows.total, 'run') : `${whole(rows.total)} match`}</span>
+      <Views experiments={experiments} search={search} change={change} />
+    </header>
+  );
+}
+
+interface PartProps {
+  rows: Rows;
+  problem: string;
+  filtered: boolean;
+  columns: readonly string[];
+  search: ExperimentSearch;
+  change: Change;
+  selection: Selection;
+  looks: ReturnType<typeof looksOf>;
+  cursor: number;
+  onCursor: (index: number) => void;
+}
+
+function RunsPart({ rows, problem, filtered, columns, search, change, selection, looks, cursor, onCursor }: PartProps) {
+  if (rows.pending) return <Skeleton lines={8} />;
+  if (rows.error !== null && problem === '' && rows.total === 0) return <Failure error={rows.error} retry={rows.retry} />;
+  if (rows.total === 0 && problem === '') {
+    return (
+      <Empty icon="search" title={search.deleted === true ? 'No deleted runs' : filtered ? 'No run matches' : 'No runs yet'}>
+        {filtered && <Button onClick={() => change({ q: undefined })}>Clear the filter</Button>}
+      </Empty>
+    );
+  }
+  return <RunsTable rows={rows} columns={columns} sort={search.sort} onSort={(sort) => change({ sort })} selection={selection} looks={looks} cursor={cursor} onCursor={onCursor} />;
+}
+
+function GroupLegend({ grouping }: { grouping: Grouping }) {
+  const labels = [...new Set(grouping.of.values())];
+  const found = looksOf(labels);
+  return (
+    <ul className="legend" aria-label="Groups">
+      {labels.map((label) => (
+        <li key={label}>
+          <i className="swatch" style={{ background: `var(${found.get(label)?.colour ?? '--run-0'})` }} />
+          <span className="cut">{label}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+type Labelled = RunLabel & { groups: string[] };
+
+/** The heads of the runs that are shown, wherever in the table they are, with the values that they are grouped by. */
+function useShown(selection: Selection, groupBy: readonly string[]): Labelled[] {
+  const ids = selection.ids;
+  const found = useQuery({
+    ...tableQuery({ filter: `run_id IN (${ids.map((id) => `'${id}'`).join(', ')})`, columns: [...groupBy], view: 'all', limit: Math.max(1, ids.length), offset: 0 }),
+    enabled: ids.length > 0,
+  });
+  return useMemo(() => {
+    const places = new Map(found.data?.runs.map((run, place) => [run.id, place]));
+    return ids.flatMap((id) => {
+      const place = places.get(id);
+      const run = place === undefined ? undefined : found.data?.runs[place];
+      if (run === undefined || place === undefined) return [];
+      return [{ id, name: run.name, start: Date.parse(run.start), groups: groupBy.map((column) => String(found.data?.columns[column]?.[place] ?? 'none')) }];
+    });
+  }, [found.data, ids, groupBy]);
+}
+
+function groupingOf(shown: readonly Labelled[], groupBy: readonly string[], band: Grouping['band']): Grouping | null {
+  if (groupBy.length === 0) return null;
+  const titles = groupBy.map((column) => column.slice(column.indexOf('.') + 1));
+  return { band, of: new Map(shown.map((run) => [run.id, run.groups.map((value, index) => `${titles[index] ?? ''} ${value}`).join(', ')])) };
+}
+
+/** The first columns: what most runs have, figures before settings; what the system logs is left out. */
+function firstColumns(keys: Schemas['RunKeys'] | undefined): string[] {
+  const most = (counts: Record<string, number> | undefined, prefix: string, size: number) =>
+    Object.entries(counts ?? {})
+      .filter(([key]) => !key.startsWith('system/'))
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, size)
+      .map(([key]) => `${prefix}.${key}`);
+  return [...most(keys?.metrics, 'metrics', 4), ...most(keys?.params, 'params', 5)];
+}
+
+function vocabularyOf(keys: Schemas['RunKeys'] | undefined, rows: Rows) {
+  return {
+    metrics: Object.keys(keys?.metrics ?? {}),
+    params: Object.keys(keys?.params ?? {}),
+    tags: Object.keys(keys?.tags ?? {}).filter((key) => !key.startsWith('mlflow.')),
+    values: (key: string) => {
+      const found = new Set<string>();
+      for (let index = 0; index < Math.min(rows.total, 200); index += 1) {
+        const value = rows.row(index)?.value(key);
+        if (typeof value === 'string') found.add(value);
+      }
+      return [...found].sort();
+    },
+  };
+}
+
+function clean(search: ExperimentSearch): ExperimentSearch {
+  return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined));
+}
+
+function useCompare(): ((ids: readonly string[]) => void) | null {
+  return null;
+}
+
+interface KeyParts {
+  change: Change;
+  rows: Rows;
+  cursor: number;
+  setCursor: (index: number) => void;
+  selection: Selection;
+  compare: ((ids: readonly string[]) => void) | null;
+}
+
+function pageKeys({ change, rows, cursor, setCursor, selection, compare }: KeyParts) {
+  const id = rows.row(cursor)?.run.id;
+  return {
+    '0': () => change({ mode: undefined }),
+    '1': () => change({ mode: 'table' as const }),
+    '2': () => change({ mode: 'charts' as const }),
+    '3': () => compare?.(selection.ids),
+    '4': () => change({ mode: 'scatter' as const }),
+    '5': () => change({ mode: 'parallel' as const }),
+    '6': () => change({ mode: 'importance' as const }),
+    c: () => compare?.(selection.ids),
+    j: () => setCursor(Math.min(rows.total - 1, cursor + 1)),
+    k: () => setCursor(Math.max(0, cursor - 1)),
+    x: () => id !== undefined && selection.toggle(cursor, id, false),
+  };
+}

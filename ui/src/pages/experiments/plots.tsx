@@ -1,0 +1,18 @@
+/** All matching runs at once: scatter, parallel coordinates, what mattered. */
+import type { Schemas } from '@/api/client';
+import type { Look } from '@/shared/chart/palette';
+import type { Change } from './experiment';
+import { Scatter } from './scatter';
+import type { ExperimentSearch } from './search';
+
+export interface PlotProps {
+  experiments: string;
+  search: ExperimentSearch;
+  keys: Schemas['RunKeys'] | undefined;
+  looks: ReadonlyMap<string, Look>;
+  change: Change;
+}
+
+export function Plots({ mode, ...rest }: PlotProps & { mode: 'scatter' | 'parallel' | 'importance' }) {
+  return mode === 'scatter' ? <Scatter {...rest} /> : null;
+}

@@ -1,0 +1,75 @@
+/** Saved views: what an address says, under a name, kept in this browser. */
+import { useState } from 'react';
+import { Button, Input } from '@/shared/ui/controls';
+import { Icon } from '@/shared/ui/icon';
+import { Popover } from '@/shared/ui/overlays';
+import { toast } from '@/shared/ui/toasts';
+import type { Change } from './experiment';
+import { readExperimentSearch, type ExperimentSearch } from './search';
+
+interface View {
+  name: string;
+  search: ExperimentSearch;
+}
+
+const EVERYTHING: (keyof ExperimentSearch)[] = ['q', 'sort', 'cols', 'show', 'by', 'band', 'mode', 'x', 'smooth', 'ylog', 'xlog', 'deleted', 'axes'];
+
+function load(experiments: string): View[] {
+  try {
+    const kept = JSON.parse(localStorage.getItem(`headrace.views.${experiments}`) ?? '[]') as unknown;
+    if (!Array.isArray(kept)) return [];
+    return kept.flatMap((item: Partial<View>) => (typeof item.name === 'string' ? [{ name: item.name, search: readExperimentSearch({ ...item.search }) }] : []));
+  } catch {
+    return [];
+  }
+}
+
+export function Views({ experiments, search, change }: { experiments: string; search: ExperimentSearch; change: Change }) {
+  const [views, setViews] = useState(() => load(experiments));
+  const [name, setName] = useState('');
+  const [open, setOpen] = useState(false);
+  const keep = (next: View[]) => {
+    setViews(next);
+    localStorage.setItem(`headrace.views.${experiments}`, JSON.stringify(next));
+  };
+  const save = () => {
+    const title = name.trim();
+    if (title === '') return;
+    keep([...views.filter((view) => view.name !== title), { name: title, search: { ...search, show: undefined } }]);
+    setName('');
+    toast(`Saved the view “${title}”`);
+  };
+  const show = (view: View) => {
+    change({ ...Object.fromEntries(EVERYTHING.map((key) => [key, undefined])), ...view.search });
+    setOpen(false);
+  };
+  return (
+    <Popover label="Saved views" align="end" open={open} onOpenChange={setOpen} trigger={<Button tone="quiet" icon="save">Views</Button>}>
+      {views.length === 0 && <p className="quiet chooser-text">A view keeps the filter, order, columns, groups and charts as they are now, under a name.</p>}
+      <ul className="views">
+        {views.map((view) => (
+          <li key={view.name}>
+            <button type="button" className="view" onClick={() => show(view)}>
+              <span className="cut">{view.name}</span>
+            </button>
+            <button type="button" className="icon-button" aria-label={`Forget ${view.name}`} onClick={() => keep(views.filter((other) => other.name !== view.name))}>
+              <Icon name="close" size={12} />
+            </button>
+          </li>
+        ))}
+      </ul>
+      <form
+        className="row"
+        onSubmit={(event) => {
+          event.preventDefault();
+          save();
+        }}
+      >
+        <Input className="grow" placeholder="Name of the view" aria-label="Name of the view" value={name} maxLength={80} onChange={(event) => setName(event.target.value)} />
+        <Button type="submit" disabled={name.trim() === ''}>
+          Save
+        </Button>
+      </form>
+    </Popover>
+  );
+}

@@ -1,0 +1,237 @@
+/** <Curve>: the one place that knows uPlot. uPlot has the axes, the scales and the pointer; lines are drawn by draw.ts. */
+import 'uplot/dist/uPlot.min.css';
+import { useEffect, useMemo, useRef, useState } from 'react';
+import uPlot from 'uplot';
+import { duration, number } from '../ui/format';
+import { drawLines } from './draw';
+import { hover, hoveredRun, watchHover } from './hover';
+import { extent, nearest, smooth, type Extent, type Line } from './series';
+import { colour, useThemeVersion } from './theme';
+import { useSize } from './size';
+
+export type Axis = 'step' | 'time' | 'metric';
+
+export interface CurveProps {
+  lines: readonly Line[];
+  title: string;
+  axis?: Axis;
+  xLabel?: string | undefined;
+  xLog?: boolean;
+  yLog?: boolean;
+  smoothing?: number;
+  bands?: boolean;
+  height?: number;
+  zoom?: Extent | null;
+  onZoom?: (range: Extent | null) => void;
+}
+
+interface Reading {
+  left: number;
+  x: number;
+  rows: { line: Line; value: number; nearest: boolean }[];
+  more: number;
+}
+
+const MOST_ROWS = 10;
+
+export function Curve({ lines, title, axis = 'step', xLabel, xLog = false, yLog = false, smoothing = 0, bands = false, height = 190, zoom = null, onZoom }: CurveProps) {
+  const [host, width] = useSize<HTMLDivElement>();
+  const plotRef = useRef<uPlot | null>(null);
+  const [reading, setReading] = useState<Reading | null>(null);
+  const theme = useThemeVersion();
+  const scales = useMemo(() => ranges(lines, { zoom, xLog, yLog, smoothing }), [lines, zoom, xLog, yLog, smoothing]);
+  const state = useRef({ lines, smoothing, bands, scales, onZoom, axis });
+  useEffect(() => {
+    state.current = { lines, smoothing, bands, scales, onZoom, axis };
+  });
+
+  useEffect(() => {
+    const node = host.current;
+    if (node === null || width === 0) return;
+    const plot = new uPlot(options(width, height, { xLog, yLog, axis }, state, setReading), [[0, 1], [0, 1]], node);
+    plotRef.current = plot;
+    apply(plot, state.current.scales);
+    const forget = watchHover(() => plot.redraw(false));
+    return () => {
+      forget();
+      plot.destroy();
+      plotRef.current = null;
+    };
+  }, [host, width, height, xLog, yLog, axis, theme]);
+
+  useEffect(() => {
+    if (plotRef.current !== null) apply(plotRef.current, scales);
+  }, [scales, lines, smoothing, bands]);
+
+  return (
+    <div className="curve" style={{ height }} onMouseLeave={() => { setReading(null); hover(null); }} onDoubleClick={() => onZoom?.(null)}>
+      <div ref={host} className="curve-host" role="img" aria-label={`${title}: ${summary(lines)}`} />
+      {scales === null && <div className="curve-none">{lines.length === 0 ? 'No points' : 'Only NaN was logged'}</div>}
+      {reading !== null && <CurveTip reading={reading} width={width} axis={axis} xLabel={xLabel} />}
+    </div>
+  );
+}
+
+function CurveTip({ reading, width, axis, xLabel }: { reading: Reading; width: number; axis: Axis; xLabel?: string | undefined }) {
+  const flip = reading.left > width / 2;
+  return (
+    <div className="curve-tip" style={flip ? { right: width - reading.left + 12 } : { left: reading.left + 12 }}>
+      <div className="curve-tip-x">
+        {axis === 'time' ? duration(reading.x) : `${xLabel ?? 'step'} ${number(reading.x)}`}
+      </div>
+      {reading.rows.map(({ line, value, nearest: near }) => (
+        <div key={line.id} className="curve-tip-row" data-near={near || undefined}>
+          <i style={{ background: `var(${line.colour})` }} />
+          <span className="cut">{line.label}</span>
+          <b>{number(value)}</b>
+        </div>
+      ))}
+      {reading.more > 0 && <div className="quiet">{reading.more} more</div>}
+    </div>
+  );
+}
+
+interface Scales {
+  x: Extent;
+  y: Extent;
+}
+
+/** The extents that a chart shows: those of the lines within the zoom, a little more above and below. */
+function ranges(lines: readonly Line[], { zoom, xLog, yLog, smoothing }: { zoom: Extent | null; xLog: boolean; yLog: boolean; smoothing: number }): Scales | null {
+  const x = zoom ?? extent(lines.map((line) => line.x), xLog);
+  if (x === null) return null;
+  const shown = lines.flatMap((line) => {
+    const first = Math.max(0, nearest(line.x, x[0]) - 1);
+    const last = nearest(line.x, x[1]) + 2;
+    const values = smoothing > 0 ? [smooth(line.y, smoothing)] : [line.low, line.high, line.y];
+    return values.map((array) => array.subarray(first, last));
+  });
+  const y = extent(shown, yLog);
+  if (y === null) return null;
+  return { x: pad(x, xLog, 0), y: pad(y, yLog, 0.06) };
+}
+
+function pad([low, high]: Extent, log: boolean, share: number): Extent {
+  if (log) return low === high ? [low / 2, high * 2] : [low / (1 + share), high * (1 + share)];
+  if (low === high) {
+    const around = Math.abs(low) * 0.1 || 1;
+    return [low - around, high + around];
+  }
+  return [low - (high - low) * share, high + (high - low) * share];
+}
+
+function apply(plot: uPlot, scales: Scales | null): void {
+  plot.batch(() => {
+    plot.setScale('x', { min: scales?.x[0] ?? 0, max: scales?.x[1] ?? 1 });
+    plot.setScale('y', { min: scales?.y[0] ?? 0, max: scales?.y[1] ?? 1 });
+  });
+  plot.redraw(false);
+}
+
+interface State {
+  lines: readonly Line[];
+  smoothing: number;
+  bands: boolean;
+  scales: Scales | null;
+  onZoom: ((range: Extent | null) => void) | undefined;
+  axis: Axis;
+}
+
+function options(
+  width: number,
+  height: number,
+  { xLog, yLog, axis }: { xLog: boolean; yLog: boolean; axis: Axis },
+  state: { current: State },
+  tell: (reading: Reading | null) => void,
+): uPlot.Options {
+  const text = colour('--text-3');
+  const grid = { stroke: colour('--line'), width: 1 };
+  const common = { stroke: text, font: `11px ${getComputedStyle(document.body).fontFamily}`, grid, ticks: { show: false } };
+  const spaced = (format: (value: number) => string) => (_: uPlot, splits: (number | null)[]) => splits.map((value) => (value === null ? '' : format(value)));
+  return {
+    width,
+    height,
+    padding: [8, 12, 0, 0],
+    legend: { show: false },
+    scales: {
+      x: { time: false, auto: false, distr: distribution(xLog) },
+      y: { auto: false, distr: distribution(yLog) },
+    },
+    series: [{}, { show: true, paths: () => null, points: { show: false } }],
+    axes: [
+      { ...common, size: 24, gap: 5, space: 64, values: spaced(axis === 'time' ? duration : tick) },
+      { ...common, size: 46, gap: 5, space: 32, values: spaced(tick) },
+    ],
+    cursor: {
+      y: false,
+      points: { show: false },
+      drag: { x: true, y: false, setScale: false, dist: 6 },
+    },
+    select: { show: true, left: 0, top: 0, width: 0, height: 0 },
+    hooks: {
+      draw: [
+        (plot) => {
+          const { lines, smoothing, bands, scales } = state.current;
+          if (scales !== null) drawLines(plot, lines, { smoothing, bands, highlighted: hoveredRun() });
+        },
+      ],
+      setSelect: [
+        (plot) => {
+          const { left, width: wide } = plot.select;
+          if (wide < 6) return;
+          const range: Extent = [plot.posToVal(left, 'x'), plot.posToVal(left + wide, 'x')];
+          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+          state.current.onZoom?.(range);
+        },
+      ],
+      setCursor: [(plot) => tell(read(plot, state.current))],
+    },
+  };
+}
+
+/** uPlot names it by an enum that exists only in its types: 1 is linear, 3 is logarithmic. */
+function distribution(log: boolean): uPlot.Scale.Distr {
+  return log ? 3 : 1; // eslint-disable-line @typescript-eslint/no-unsafe-enum-assignment
+}
+
+/** What is under the pointer: the value of every line there, highest first, and which line is nearest. */
+function read(plot: uPlot, { lines, smoothing, scales }: State): Reading | null {
+  const { left = -1, top = -1 } = plot.cursor;
+  if (left < 0 || top < 0 || scales === null) return null;
+  const x = plot.posToVal(left, 'x');
+  const slack = Math.abs(plot.posToVal(left + 24, 'x') - x);
+  const rows: Reading['rows'] = [];
+  let best: { distance: number; id: string } | null = null;
+  for (const line of lines) {
+    const at = nearest(line.x, x);
+    if (at < 0 || (Math.abs((line.x[at] ?? 0) - x) > slack && (x < (line.x[0] ?? 0) || x > (line.x.at(-1) ?? 0)))) continue;
+    const value = (smoothing > 0 ? smooth(line.y, smoothing) : line.y)[at] ?? NaN;
+    rows.push({ line, value, nearest: false });
+    const distance = Math.abs(plot.valToPos(value, 'y') - top);
+    if (distance < 30 && (best === null || distance < best.distance)) best = { distance, id: line.id };
+  }
+  hover(best?.id ?? null);
+  const closest = best?.id;
+  for (const row of rows) row.nearest = row.line.id === closest;
+  rows.sort((a, b) => (Number.isNaN(a.value) ? 1 : Number.isNaN(b.value) ? -1 : b.value - a.value));
+  const found = rows.findIndex((row) => row.nearest);
+  const first = Math.max(0, Math.min(found - MOST_ROWS / 2, rows.length - MOST_ROWS));
+  const shown = rows.slice(first, first + MOST_ROWS);
+  const at = shown[0] === undefined ? x : (shown[0].line.x[nearest(shown[0].line.x, x)] ?? x);
+  return { left: left + plot.bbox.left / devicePixelRatio, x: at, rows: shown, more: rows.length - shown.length };
+}
+
+function tick(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 1e9 || (size < 1e-3 && size > 0)) return value.toExponential(0).replace('e+', 'e');
+  if (size >= 1e6) return `${Number((value / 1e6).toPrecision(3))}M`;
+  if (size >= 1e4) return `${Number((value / 1e3).toPrecision(3))}k`;
+  return String(Number(value.toPrecision(6)));
+}
+
+/** A chart in one sentence, for those who don't see it. */
+function summary(lines: readonly Line[]): string {
+  if (lines.length === 0) return 'no curves';
+  const said = lines.slice(0, 5).map((line) => `${line.label} ends at ${number(line.y.at(-1))}`);
+  return `${lines.length} curves; ${said.join(', ')}${lines.length > 5 ? ', …' : ''}`;
+}

@@ -1,0 +1,91 @@
+/** What a place says when there is nothing to show yet, nothing at all, or something went wrong. */
+import { Component, useEffect, useState, type ErrorInfo, type ReactNode } from 'react';
+import { Problem } from '@/api/client';
+import { Button } from './controls';
+import { Icon, type IconName } from './icon';
+
+/** Shows after 150 ms, so that what comes quickly doesn't flicker. */
+export function Skeleton({ lines = 3, label = 'Loading' }: { lines?: number; label?: string }) {
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), 150);
+    return () => clearTimeout(timer);
+  }, []);
+  return (
+    <div className="skeleton" role="status" aria-label={label} data-late={late || undefined}>
+      {Array.from({ length: lines }, (_, index) => (
+        <span key={index} style={{ width: `${92 - ((index * 37) % 45)}%` }} />
+      ))}
+    </div>
+  );
+}
+
+export function Empty({ icon, title, children }: { icon: IconName; title: string; children?: ReactNode }) {
+  return (
+    <div className="empty">
+      <span className="empty-icon">
+        <Icon name={icon} size={22} />
+      </span>
+      <h2>{title}</h2>
+      {children !== undefined && <div className="empty-text">{children}</div>}
+    </div>
+  );
+}
+
+/** Code to copy, whole, with one press. */
+export function Snippet({ text, label = 'Copy' }: { text: string; label?: string }) {
+  const [copied, setCopied] = useState(false);
+  const copy = () => {
+    void navigator.clipboard.writeText(text).then(() => {
+      setCopied(true);
+      setTimeout(() => setCopied(false), 1500);
+    });
+  };
+  return (
+    <div className="snippet">
+      <pre tabIndex={0}>{text}</pre>
+      <button type="button" className="icon-button" aria-label={copied ? 'Copied' : label} onClick={copy}>
+        <Icon name={copied ? 'check' : 'copy'} size={14} />
+      </button>
+    </div>
+  );
+}
+
+const TITLES: Record<number, string> = {
+  0: 'The server can’t be reached',
+  401: 'Please sign in',
+  403: 'You may not see this',
+  404: 'There is nothing here',
+  503: 'The server can’t answer now',
+};
+
+export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
+  const problem = error instanceof Problem ? error : null;
+  const title = problem === null ? 'This part of the page failed' : (TITLES[problem.status] ?? problem.title);
+  return (
+    <div className="failure" role="alert">
+      <Icon name="alert" size={18} />
+      <div className="grow">
+        <strong>{title}</strong>
+        <p>{error instanceof Error ? error.message : String(error)}</p>
+        {problem !== null && problem.requestId !== '' && <p className="quiet mono">request {problem.requestId}</p>}
+      </div>
+      {retry !== undefined && problem?.status !== 404 && <Button onClick={retry}>Try again</Button>}
+    </div>
+  );
+}
+
+/** Keeps a failure within its panel. */
+export class Boundary extends Component<{ children: ReactNode }, { error: unknown }> {
+  override state: { error: unknown } = { error: null };
+  static getDerivedStateFromError(error: unknown) {
+    return { error };
+  }
+  override componentDidCatch(error: Error, info: ErrorInfo) {
+    console.error(error, info.componentStack);
+  }
+  override render() {
+    if (this.state.error === null) return this.props.children;
+    return <Failure error={this.state.error} retry={() => this.setState({ error: null })} />;
+  }
+}

@@ -1,0 +1,67 @@
+/** Numbers, times and sizes as people read them. */
+
+const WHOLE = new Intl.NumberFormat('en');
+
+export function whole(value: number): string {
+  return WHOLE.format(value);
+}
+
+/** Four digits that matter; NaN and infinities by name. */
+export function number(value: number | string | null | undefined, digits = 4): string {
+  if (value === null || value === undefined) return '–';
+  const given = typeof value === 'string' ? Number(value) : value;
+  if (Number.isNaN(given)) return 'NaN';
+  if (!Number.isFinite(given)) return given > 0 ? '∞' : '−∞';
+  if (given === 0) return '0';
+  const size = Math.abs(given);
+  if (Number.isInteger(given) && size < 1e7) return WHOLE.format(given).replace('-', '−');
+  const text = size >= 1e6 || size < 1e-4 ? given.toExponential(digits - 2) : String(Number(given.toPrecision(digits)));
+  return text.replace('-', '−');
+}
+
+/** Seconds as the two largest units: 2h 14m. */
+export function duration(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return '–';
+  if (seconds < 1) return `${Math.max(0, Math.round(seconds * 1000))}ms`;
+  if (seconds < 60) return `${seconds < 10 ? Number(seconds.toFixed(1)) : Math.round(seconds)}s`;
+  const units: [string, number][] = [
+    ['d', 86400],
+    ['h', 3600],
+    ['m', 60],
+    ['s', 1],
+  ];
+  const first = units.findIndex(([, size]) => seconds >= size);
+  const [large, largeSize] = units[first] ?? ['s', 1];
+  const next = units[first + 1];
+  const count = Math.floor(seconds / largeSize);
+  if (next === undefined) return `${count}${large}`;
+  const rest = Math.floor((seconds - count * largeSize) / next[1]);
+  return rest === 0 ? `${count}${large}` : `${count}${large} ${rest}${next[0]}`;
+}
+
+/** Milliseconds since 1970 as how long ago. */
+export function age(at: number, now = Date.now()): string {
+  const seconds = (now - at) / 1000;
+  if (seconds < 0) return seconds > -60 ? 'now' : `in ${duration(-seconds)}`;
+  if (seconds < 10) return 'now';
+  if (seconds < 60) return `${Math.floor(seconds)}s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)}h ago`;
+  if (seconds < 86400 * 30) return `${Math.floor(seconds / 86400)}d ago`;
+  return new Date(at).toLocaleDateString('en', { year: 'numeric', month: 'short', day: 'numeric' });
+}
+
+export function clock(at: number): string {
+  return new Date(at).toLocaleString('en', { dateStyle: 'medium', timeStyle: 'medium' });
+}
+
+export function bytes(size: number): string {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB'];
+  const place = size < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(size) / 3));
+  const value = size / 1000 ** place;
+  return `${place === 0 ? size : value.toFixed(value < 10 ? 1 : 0)} ${units[place] ?? ''}`;
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${whole(count)} ${count === 1 ? one : many}`;
+}
