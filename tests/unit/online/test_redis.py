@@ -14,6 +14,7 @@ from redis.crc import key_slot
 
 from headrace.online.redis.client import command
 from headrace.online.redis.connection import pack_command
+from headrace.online.redis.layout import BUCKETS, Layout
 from headrace.online.redis.store import RedisOnlineStore
 from headrace.online.state import GroupState
 from headrace.online.store import Delta
@@ -107,7 +108,7 @@ def test_keys_are_forgotten_when_nobody_writes_them(store):
     time.sleep(0.4)
     assert store.read([("g:1", [b"brief", b"long", b"ever"])]) == [[None, b"a", b"a"]]
     start = store._layout.values(store.status("g:1").generation)
-    left = store._client.run([command(b"PTTL", start + key) for key in (b"long", b"ever")])
+    left = store._client.run([command(b"PTTL", name) for name in store._layout.names(start, [b"long", b"ever"])])
     assert 50_000 < left[0] <= 60_000
     assert left[1] == -1
 
@@ -117,7 +118,8 @@ def test_merging_the_changes_of_a_key_keeps_its_time(store):
     for position in range(12):
         store.apply([Delta("g:1", 0, position, position, {b"k": b"a"}, 0, join, keep=60 * SECOND)])
     start = store._layout.values(store.status("g:1").generation)
-    assert 50_000 < store._client.one(command(b"PTTL", start + b"k")) <= 60_000
+    [name] = store._layout.names(start, [b"k"])
+    assert 50_000 < store._client.one(command(b"PTTL", name)) <= 60_000
 
 
 def test_reads_and_writes_follow_a_slot_that_moves(redis_cluster_url):
@@ -125,7 +127,7 @@ def test_reads_and_writes_follow_a_slot_that_moves(redis_cluster_url):
     join = lambda stored, *changes: b"".join([stored or b"", *changes])
     keys = [b"one", b"two"]
     store.apply([Delta("g:1", 0, 0, 0, dict.fromkeys(keys, b"a"), 0, join)])
-    name = store._layout.values(store.status("g:1").generation) + keys[0]
+    [name] = store._layout.names(store._layout.values(store.status("g:1").generation), keys[:1])
     slot = key_slot(name)
     old = store._client._slots[slot]
     new = next(node for node in store._client.masters() if node is not old)
@@ -149,3 +151,17 @@ def test_reads_and_writes_follow_a_slot_that_moves(redis_cluster_url):
     finally:
         say(new, b"CLUSTER", b"SETSLOT", slot, b"STABLE")
         store.close()
+
+
+def test_in_a_cluster_buckets_lie_evenly_and_a_call_has_keys_of_one_slot():
+    layout = Layout("hr", cluster=True)
+    start = layout.values("Xq3ZbV0d")
+    keys = [f"key-{{{number}}}".encode() for number in range(20_000)]
+    slots = {key_slot(name) for name in layout.names(start, keys)}
+    assert len(slots) == BUCKETS
+    assert len({slot * BUCKETS // 16384 for slot in slots}) == BUCKETS
+    parts = layout.parts(keys, 30)
+    assert sorted(key for part in parts for key in part) == sorted(keys)
+    for part in parts:
+        assert len(part) <= 30
+        assert len({key_slot(name) for name in layout.names(start, part)}) == 1

@@ -113,16 +113,6 @@ class RedisClient:
                 for _, connection, _ in under_way[1]:
                     connection.disconnect()
 
-    def by_slot(self, start: bytes, keys: Sequence[bytes], most: int = 1000) -> list[Sequence[bytes]]:
-        """The keys in lists of at most so many that one command may work on; `start` goes before each key."""
-        if not self.cluster:
-            return [keys[at : at + most] for at in range(0, len(keys), most)]
-
-        parts: dict[int, list[bytes]] = {}
-        for key in keys:
-            parts.setdefault(key_slot(start + key), []).append(key)
-        return [part[at : at + most] for part in parts.values() for at in range(0, len(part), most)]
-
     def masters(self) -> list[Node]:
         """The servers that hold keys, each once."""
         self._learn_slots()
@@ -277,7 +267,7 @@ def open_redis(url: str) -> tuple[RedisClient, Layout]:
         msg = f"setting 'online': the prefix {prefix!r} can't be used; give letters, digits, _ . : or -, at most 64"
         raise SettingsError(msg)
     client.retried(lambda: _warn_of_eviction(client))
-    return client, Layout(prefix)
+    return client, Layout(prefix, client.cluster)
 
 
 def _warn_of_eviction(client: RedisClient) -> None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import secrets
 import string
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from zlib import crc32
 
 from headrace.errors import IntegrityError
 from headrace.online.store import NOTHING, GroupStatus, Stored
@@ -39,14 +41,23 @@ ALONE = frozenset([64 + 1, 128 + 64 + 1])
 """The first byte of values of one partition and one frame: nearly all."""
 ALONE_WIDTH = 1 + _ENTRY.size
 """Where the state begins in them."""
+BUCKETS = 512
+"""Of a cluster: the keys of one bucket lie in one slot, so one call of a script works on many of them."""
+_SLOTS = 16384
 _ALPHABET = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The names of keys under one prefix. What a group has beside its values lies in one slot of a cluster."""
+    """The names of keys under one prefix.
+
+    Attributes:
+        cluster: whether several nodes share the keys. What a group has beside its values lies in one slot then, and so do the
+            values of a bucket.
+    """
 
     prefix: str
+    cluster: bool = False
 
     @property
     def groups(self) -> bytes:
@@ -62,12 +73,41 @@ class Layout:
         return f"{self.prefix}:g:{{{group}}}".encode()
 
     def values(self, generation: str) -> bytes:
-        """What the keys of a generation's values begin with; the entity's key follows."""
+        """What the keys of a generation's values begin with."""
         return f"{self.prefix}:{generation}:".encode()
+
+    def names(self, start: bytes, keys: Sequence[bytes]) -> list[bytes]:
+        """The keys of the values of some entities, after what the generation's keys begin with."""
+        if not self.cluster:
+            return [start + key for key in keys]
+        tags = _tags()
+        return [start + tags[crc32(key) % BUCKETS] + key for key in keys]
+
+    def parts(self, keys: Sequence[bytes], most: int) -> list[Sequence[bytes]]:
+        """Entities' keys in lists of at most so many that one command may work on."""
+        if not self.cluster:
+            return [keys[at : at + most] for at in range(0, len(keys), most)]
+        buckets: dict[int, list[bytes]] = {}
+        for key in keys:
+            buckets.setdefault(crc32(key) % BUCKETS, []).append(key)
+        return [part[at : at + most] for part in buckets.values() for at in range(0, len(part), most)]
 
     def seen(self, source: str) -> list[bytes]:
         """Of a source's seen ids: the sorted set by time, the hash of id to place, and the hash of partition to position."""
         return [f"{self.prefix}:{kind}:{{{source}}}".encode() for kind in ("times", "places", "reached")]
+
+
+@cache
+def _tags() -> list[bytes]:
+    """A hash tag for each bucket. Their slots lie evenly, so nodes with as many slots have as many buckets."""
+    from redis.crc import key_slot
+
+    width, found, number = _SLOTS // BUCKETS, dict[int, bytes](), 0
+    while len(found) < BUCKETS:
+        tag = b"{%x}" % number
+        found.setdefault(key_slot(tag) // width, tag)
+        number += 1
+    return [found[place] for place in range(BUCKETS)]
 
 
 def new_generation() -> str:

@@ -103,8 +103,7 @@ class RedisReader:
         wanted = [current.pointer for current in known]
         for (_, keys), current in zip(requests, known, strict=True):
             if current.name is not None:
-                start = current.start
-                wanted += [start + key for key in keys if key is not None] if None in keys else [start + key for key in keys]  # type: ignore[operator]
+                wanted += self._layout.names(current.start, [key for key in keys if key is not None] if None in keys else keys)  # type: ignore[arg-type]
         values = self._get(wanted)
         if any(value != current.name for value, current in zip(values, known, strict=False)):
             return None

@@ -7,7 +7,6 @@ import struct
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import cast
 
 from headrace.online.garbage import uncollected
@@ -107,12 +106,12 @@ class RedisWriter:
         parts: list[tuple[_Task, Sequence[bytes]]] = []
         size = 0
         for task in tasks:
-            keys = iter(task.delta.changes)
-            while not task.gone and (some := list(islice(keys, A_TRIP - size))):
-                size += len(some)
-                for part in self._client.by_slot(self._layout.values(task.generation), some, A_CALL):
-                    commands.append(self._call(task, part))
-                    parts.append((task, part))
+            for part in self._layout.parts(list(task.delta.changes), A_CALL):
+                if task.gone:
+                    break
+                commands.append(self._call(task, part))
+                parts.append((task, part))
+                size += len(part)
                 if size >= A_TRIP:
                     sent.append(parts)
                     yield commands
@@ -124,7 +123,7 @@ class RedisWriter:
     def _call(self, task: _Task, keys: Sequence[bytes]) -> Command:
         delta, start = task.delta, self._layout.values(task.generation)
         changes = delta.changes
-        names = [start + key for key in keys]
+        names = self._layout.names(start, keys)
         about: list[bytes | str] = ["", ""]
         if not self._client.cluster:  # one node has all: nothing is written for a delta that isn't begun any more
             names.insert(0, self._layout.about(delta.group))
@@ -138,7 +137,7 @@ class RedisWriter:
         start, delta = self._layout.values(task.generation), task.delta
         for at in range(0, len(task.grown), A_MERGE):
             keys = task.grown[at : at + A_MERGE]
-            values = self._client.run([command(b"GET", start + key) for key in keys])
+            values = self._client.run([command(b"GET", name) for name in self._layout.names(start, keys)])
             swaps: dict[bytes, tuple[str | int | bytes, ...]] = {}
             for key, value in zip(keys, values, strict=True):
                 place, frames = frames_of(value, delta.group, key) if value is not None else (0, [])
@@ -146,9 +145,9 @@ class RedisWriter:
                     digest = hashlib.sha1(value[place:], usedforsecurity=False).hexdigest()
                     swaps[key] = (digest, len(value) - place, len(frames), delta.merge(*frames))
             calls = []
-            for part in self._client.by_slot(start, list(swaps)):
+            for part in self._layout.parts(list(swaps), A_MERGE):
                 items: list[str | int | bytes] = [item for key in part for item in swaps[key]]
-                calls.append(evaluate(SWAP, [start + key for key in part], *items))
+                calls.append(evaluate(SWAP, self._layout.names(start, part), *items))
             self._client.run(calls)
 
     def _commit(self, tasks: Sequence[_Task]) -> None:
@@ -166,4 +165,4 @@ class RedisWriter:
     def _remove(self, task: _Task) -> None:
         """The generation was dropped meanwhile: nobody else will find what was written to it since."""
         start = self._layout.values(task.generation)
-        self._client.run([command(b"UNLINK", start + key) for key in task.delta.changes])
+        self._client.run([command(b"UNLINK", name) for name in self._layout.names(start, list(task.delta.changes))])
