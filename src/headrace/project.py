@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     from headrace.sql.database import Database
     from headrace.store import ArtifactServices, FeatureServices, Store
     from headrace.tracking.client.run import ActiveRun
+    from headrace.tracking.service import Runs
 
 __all__ = ["connect", "open_remote", "open_store", "start_run"]
+
+SPOOL_FOLDER = "spool"
 
 _default: dict[Path | str, Store] = {}
 
@@ -100,13 +103,25 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     artifacts = ObjectArtifactStore(settings.artifacts, clock)
     tracking = tracking_stores(database)
     registry = SqlModelStore(database)
-    models = Models(registry, SqlAuditStore(database), tracking.runs, tracking.models, artifacts, clock, author)
+    away = "://" in settings.artifacts and not settings.artifacts.startswith("file:")
+    spool = settings.project / STATE_FOLDER / SPOOL_FOLDER
+    runs = Runs(tracking, artifacts, edges, clock=clock, resolve_view=_pin_view(catalog), spool=spool, stages=away)
+    models = Models(
+        registry,
+        SqlAuditStore(database),
+        tracking.runs,
+        tracking.models,
+        artifacts,
+        clock,
+        author,
+        settle=runs.settle,
+    )
     return Store(
         Services(
             settings=settings,
             catalog=catalog,
             features=lambda: _open_features(settings, clock, catalog, database, author, models.pinned_views),
-            runs=Runs(tracking, artifacts, edges, clock=clock, resolve_view=_pin_view(catalog)),
+            runs=runs,
             models=models,
             artifacts=ArtifactServices(
                 files=artifacts,
@@ -121,7 +136,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
                 lambda urn: _predictions(open_lake(settings, clock), clock).edges(urn),
             ),
             record_definitions=_lineage_writer(edges, clock),
-            close=database.close,
+            close=_closing(runs, database),
             destination=Destination(tracking, artifacts, edges, registry, Author(clock, author)),
             overview=SqlOverview(database),
         )
@@ -138,6 +153,7 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
     from headrace.remote.models import RemoteModels
     from headrace.remote.tracking import WrittenThere, remote_tracking
     from headrace.remote.tracking_artifacts import RemoteArtifactStore
+    from headrace.remote.tracking_journal import RemoteJournal
     from headrace.remote.transport import Transport
     from headrace.store import Services, Store
     from headrace.tracking.service import Runs
@@ -149,17 +165,28 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
     _make_importable(local)
     catalog = Catalog(RemoteCatalogStore(transport), clock, author, local.modules)
     tracking, artifacts = remote_tracking(transport), RemoteArtifactStore(transport)
+    runs = Runs(
+        tracking,
+        artifacts,
+        WrittenThere(),
+        clock=clock,
+        resolve_view=_pin_view(catalog),
+        sink=RemoteJournal(transport),
+        spool=local.project / STATE_FOLDER / SPOOL_FOLDER,
+        server=at,
+        stages=True,
+    )
     return Store(
         Services(
             settings=replace(local, catalog=at, lake=at, artifacts=at, online=at, events=at),
             catalog=catalog,
             features=lambda: _remote_features(transport, catalog, clock, author),
-            runs=Runs(tracking, artifacts, WrittenThere(), clock=clock, resolve_view=_pin_view(catalog)),
-            models=RemoteModels(transport, tracking, artifacts, clock, author),
+            runs=runs,
+            models=RemoteModels(transport, tracking, artifacts, clock, author, settle=runs.settle),
             artifacts=cast("ArtifactServices", Absent("artifacts", at)),
             lineage=RemoteLineage(transport),
             record_definitions=lambda _plan: None,  # the server did when it took them in
-            close=transport.close,
+            close=_closing(runs, transport),
         )
     )
 
@@ -279,6 +306,14 @@ def _predictions(lake: DeltaLake, clock: Clock, log: AnswerLog | None = None) ->
     from headrace.serving.predictions import Predictions
 
     return Predictions(log or AnswerLog(lake, clock), lake, clock)
+
+
+def _closing(runs: Runs, connections: Database | Transport) -> Callable[[], None]:
+    def close() -> None:
+        runs.close()
+        connections.close()
+
+    return close
 
 
 def _lineage_writer(edges: LineageStore, clock: Clock) -> Callable[[Plan], None]:

@@ -39,6 +39,7 @@ class Models:
         artifacts: the bytes of the models.
         clock: now, in microseconds since 1970.
         author: the name that goes into the trail.
+        settle: hands over what the runs of this process have logged, so that a version keeps all of it.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class Models:
         artifacts: ArtifactStore,
         clock: Clock,
         author: str,
+        *,
+        settle: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._audit = audit
@@ -57,6 +60,7 @@ class Models:
         self._logged = logged_models
         self._artifacts = artifacts
         self._author = Author(clock, author)
+        self._settle = settle
         self.store, self.audit = store, audit
         self._promotions = Promotions(store, audit, artifacts, self._author)
 
@@ -397,6 +401,7 @@ class Models:
         self._store.edit(name, number, edit, self._author.entry(action, number, before=before(thing), after=after))
 
     def _origin(self, model: LoggedModel) -> Origin:
+        self._settle()
         (run,) = self._runs.get([model.run_id])
         return Origin(metrics=run.metrics, params=run.params, datasets=run.inputs, tags=run.tags)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from headrace.artifacts.store import ArtifactStore
@@ -16,9 +16,9 @@ from headrace.models.service import Models, Selector
 from headrace.models.store import Edit
 from headrace.models.version import ModelVersion, RegisteredModel
 from headrace.remote.transport import Transport
+from headrace.shapes import plain, shaped
 from headrace.tracking.run import LoggedModel
 from headrace.tracking.store import TrackingStores
-from headrace.wire.shapes import plain, shaped
 
 __all__ = ["RemoteModels"]
 
@@ -30,10 +30,19 @@ class RemoteModels(Models):
     """
 
     def __init__(
-        self, transport: Transport, tracking: TrackingStores, artifacts: ArtifactStore, clock: Clock, author: str
+        self,
+        transport: Transport,
+        tracking: TrackingStores,
+        artifacts: ArtifactStore,
+        clock: Clock,
+        author: str,
+        *,
+        settle: Callable[[], None] = lambda: None,
     ) -> None:
         store = RemoteModelStore(transport, author)
-        super().__init__(store, RemoteAuditStore(transport), tracking.runs, tracking.models, artifacts, clock, author)
+        super().__init__(
+            store, RemoteAuditStore(transport), tracking.runs, tracking.models, artifacts, clock, author, settle=settle
+        )
         self._transport = transport
         self._user = author
 
@@ -41,6 +50,7 @@ class RemoteModels(Models):
         self, model: LoggedModel | str, name: str, description: str = "", tags: Mapping[str, Any] | None = None
     ) -> ModelVersion:
         """Make a logged model the next version of `name`; see `Models.register`."""
+        self._settle()
         model_id = self._logged_model(model).id
         texts = {str(key): str(value) for key, value in (tags or {}).items()}
         asked = {"model": model_id, "name": name, "description": description, "tags": texts}

@@ -8,6 +8,7 @@ from typing import Any
 
 from headrace.lineage.store import Edge
 from headrace.remote.transport import Transport
+from headrace.shapes import plain, shaped
 from headrace.tracking.history import MetricHistory, decode
 from headrace.tracking.run import (
     ArtifactEntry,
@@ -24,7 +25,6 @@ from headrace.tracking.run import (
 )
 from headrace.tracking.search import Comparison, ModelOrder, Order
 from headrace.tracking.store import TrackingStores
-from headrace.wire.shapes import plain, shaped
 
 __all__ = ["WrittenThere", "remote_tracking"]
 

@@ -70,7 +70,15 @@ class Transport:
         self._lock = threading.Lock()
         self._client: tuple[int, httpx.Client] | None = None
         self._greeted = False
+        self._others: list[Transport] = []
         self.revision = 0
+
+    def hasty(self, silent_seconds: float) -> Transport:
+        """Another one to the same server, with connections of its own, that tries once and waits less: for those who come back
+        by themselves."""
+        made = Transport(self._base, silent_seconds=silent_seconds, attempts=1)
+        self._others.append(made)
+        return made
 
     def call(self, verb: str, arguments: Mapping[str, Any], *, changes: bool = False) -> Any:
         """Ask for something that takes milliseconds; returns its plain values.
@@ -118,7 +126,9 @@ class Transport:
         return found
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, also those of hasty ones."""
+        for other in self._others:
+            other.close()
         with self._lock:
             if self._client is not None and self._client[0] == os.getpid():
                 self._client[1].close()

@@ -31,6 +31,7 @@ from headrace.server.native import (
 )
 from headrace.server.native.tracking import TRACKING
 from headrace.server.native.tracking_artifacts import TRACKING_BYTES
+from headrace.server.native.tracking_journal import TRACKING_JOURNAL
 from headrace.server.native.tracking_models import TRACKING_MODELS
 from headrace.server.openapi import docs_of, openapi_of
 
@@ -106,6 +107,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/store/lineage", "lineage:read", reads.LINEAGE),
     *TRACKING,
     *TRACKING_BYTES,
+    *TRACKING_JOURNAL,
     *TRACKING_MODELS,
 )
 """All routes."""

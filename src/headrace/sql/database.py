@@ -4,6 +4,7 @@ stands in files of their own."""
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -15,7 +16,7 @@ from headrace.errors import InvalidInputError, SettingsError, StorageError
 
 __all__ = ["HEAD", "Database", "Dialect"]
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration. Kept here so that opening an up-to-date catalog doesn't import Alembic."""
 
 
@@ -85,6 +86,7 @@ class Database:
         self.url = _parse_url(url)
         self._dialect = _dialect(self.url)
         self.engine = self._dialect.engine
+        self._local = threading.local()
         _OPEN.add(self)
         try:
             self._migrate()
@@ -94,7 +96,11 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A connection that sees one consistent state; nothing it does is kept."""
+        """A connection that sees one consistent state; nothing it does is kept. Within this thread's `together`, it is that
+        transaction, which sees what it wrote."""
+        if self._joined is not None:
+            yield self._joined
+            return
         options = self._dialect.read_options
         with self._errors(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             self._dialect.begin_read(connection)
@@ -103,11 +109,30 @@ class Database:
     @contextmanager
     def write(self, scope: str = "catalog") -> Iterator[sa.Connection]:
         """A transaction that is alone in writing within a scope from its first statement; committed at the end, undone on an
-        exception. SQLite knows one scope alone."""
+        exception. SQLite knows one scope alone. Within this thread's `together`, it is a part of that transaction."""
+        if self._joined is not None:
+            with self._errors(), self._joined.begin_nested():
+                yield self._joined
+            return
         with self._errors(), self.engine.connect() as connection, connection.begin():
             self._dialect.begin_write(connection, scope)
             yield connection
         self._dialect.committed()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make everything that this thread reads and writes within the block one write transaction: all of it or nothing."""
+        with self.write() as connection:
+            self._local.connection = connection
+            try:
+                yield
+            finally:
+                self._local.connection = None
+
+    @property
+    def _joined(self) -> sa.Connection | None:
+        """The transaction that this thread's `together` is."""
+        return getattr(self._local, "connection", None)
 
     @contextmanager
     def migration(self) -> Iterator[sa.Connection]:
@@ -136,6 +161,7 @@ class Database:
     def forget_connections(self) -> None:
         """Leave a parent process its connections: they can't be used on both sides of a fork."""
         self._dialect.forget()
+        self._local = threading.local()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -11,10 +11,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from headrace.sql.database import Database
 from headrace.sql.tables.tracking import latest_metrics, metric_chunks, model_metrics
-from headrace.tracking.history import Chunk, MetricHistory, Origin, decode, encode, pack
+from headrace.tracking.history import Chunk, MetricHistory, Origin, Series, decode, encode, pack
 from headrace.tracking.run import Metric, MetricSummary
 
-__all__ = ["SqlMetricStore", "add_points", "insert_new", "metric_of", "upsert"]
+__all__ = ["SqlMetricStore", "add_points", "add_series", "insert_new", "metric_of", "upsert"]
 
 FANOUT = 64
 """So many chunks of a level are joined to one of the next: a history of n points is read from about 64 log(n) chunks."""
@@ -57,17 +57,54 @@ def add_points(connection: sa.Connection, run_id: str, points: Sequence[Metric])
     for key, group in by_key.items():
         row = known.get(key) or {"run_id": run_id, "key": key, "chunks": 0, "count": 0, "mixed": False}
         made = _new_chunks(run_id, key, group, row["chunks"])
-        rows.append(_advanced(row, group, made))
+        newest = max(group, key=lambda point: _rank(point.step, point.time, point.value))
+        rows.append(_advanced(row, newest, len(group), made, repeats=_may_repeat(group)))
         chunks += made
+    _keep(connection, run_id, chunks, rows, known)
+    on_models = [_model_row(run_id, point) for point in points if point.model_id]
+    if on_models:
+        connection.execute(insert_new(connection, model_metrics), on_models)
+
+
+def add_series(connection: sa.Connection, run_id: str, series: Sequence[Series]) -> None:
+    """Add points that come as columns, each a chunk as it is; else as `add_points`."""
+    by_key: dict[str, list[Series]] = {}
+    for item in series:
+        by_key.setdefault(item.key, []).append(item)
+    known = _latest(connection, run_id, list(by_key))
+    rows, chunks = [], []
+    for key, group in by_key.items():
+        row = known.get(key) or {"run_id": run_id, "key": key, "chunks": 0, "count": 0, "mixed": False}
+        facts = [item.facts() for item in group]
+        made = [
+            _chunk_row(run_id, key, row["chunks"] + number, fact.figures, item.origin, item.data)
+            for number, (item, fact) in enumerate(zip(group, facts, strict=True), start=1)
+        ]
+        newest = max((fact.newest for fact in facts), key=lambda point: _rank(point.step, point.time, point.value))
+        repeats = len(group) > 1 or facts[0].may_repeat
+        rows.append(_advanced(row, newest, sum(len(item) for item in group), made, repeats=repeats))
+        chunks += made
+    if chunks:
+        _keep(connection, run_id, chunks, rows, known)
+    on_models = [_model_row(run_id, point) for item in series if item.origin[0] for point in item.points()]
+    if on_models:
+        connection.execute(insert_new(connection, model_metrics), on_models)
+
+
+def _keep(
+    connection: sa.Connection,
+    run_id: str,
+    chunks: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    known: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Write new chunks and the latest rows that count them, and join what has become many."""
     connection.execute(metric_chunks.insert(), chunks)
     connection.execute(upsert(connection, latest_metrics, _LATEST), rows)
     for row in rows:
         before = known[row["key"]]["chunks"] if row["key"] in known else 0
         if row["chunks"] // FANOUT > before // FANOUT:
             _join_small(connection, run_id, row["key"])
-    on_models = [_model_row(run_id, point) for point in points if point.model_id]
-    if on_models:
-        connection.execute(insert_new(connection, model_metrics), on_models)
 
 
 def metric_of(row: Mapping[str, Any]) -> Metric:
@@ -106,9 +143,10 @@ def _latest(connection: sa.Connection, run_id: str, keys: Sequence[str]) -> dict
     return found
 
 
-def _advanced(row: Mapping[str, Any], points: Sequence[Metric], chunks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The latest row of a key, with more points in it."""
-    newest = max(points, key=lambda point: _rank(point.step, point.time, point.value))
+def _advanced(
+    row: Mapping[str, Any], newest: Metric, count: int, chunks: Sequence[Mapping[str, Any]], *, repeats: bool
+) -> dict[str, Any]:
+    """The latest row of a key, with `count` more points in it, of which `newest` is the latest."""
     point = _point(newest)
     if row["chunks"]:
         value = math.nan if row["is_nan"] else row["value"]
@@ -123,11 +161,11 @@ def _advanced(row: Mapping[str, Any], points: Sequence[Metric], chunks: Sequence
         "key": row["key"],
         **point,
         "chunks": row["chunks"] + len(chunks),
-        "count": row["count"] + len(points),
+        "count": row["count"] + count,
         "low": min([*low, *old], default=None),
         "high": max([*high, *old], default=None),
         "last_time": max(last, row["last_time"]) if row["chunks"] else last,
-        "mixed": row["mixed"] or _may_repeat(points) or (row["chunks"] > 0 and first <= row["last_time"]),
+        "mixed": row["mixed"] or repeats or (row["chunks"] > 0 and first <= row["last_time"]),
     }
 
 

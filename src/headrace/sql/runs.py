@@ -338,6 +338,7 @@ def _load_chunk(connection: sa.Connection, run_ids: list[str]) -> dict[str, Run]
             status=row["status"],
             start=row["start_time"],
             end=row["end_time"],
+            seen=row["seen"],
             user=row["user_id"],
             artifact_uri=row["artifact_uri"],
             lifecycle_stage=row["lifecycle_stage"],

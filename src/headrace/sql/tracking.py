@@ -7,6 +7,7 @@ from headrace.sql.experiments import SqlExperimentStore
 from headrace.sql.logged_models import SqlLoggedModelStore
 from headrace.sql.metrics import SqlMetricStore
 from headrace.sql.runs import SqlArtifactIndex, SqlRunStore
+from headrace.sql.writers import SqlWriterStore
 from headrace.tracking.store import TrackingStores
 
 __all__ = ["tracking_stores"]
@@ -20,4 +21,5 @@ def tracking_stores(database: Database) -> TrackingStores:
         metrics=SqlMetricStore(database),
         artifacts=SqlArtifactIndex(database),
         models=SqlLoggedModelStore(database),
+        writers=SqlWriterStore(database),
     )

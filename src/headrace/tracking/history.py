@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-__all__ = ["Buckets", "Chunk", "MetricHistory", "Origin", "buckets", "decode", "encode", "pack"]
+__all__ = ["Buckets", "Chunk", "MetricHistory", "Origin", "Series", "SeriesFacts", "buckets", "decode", "encode", "pack"]
 
 Origin = tuple[str, str, str]
 """(model id, dataset name, dataset digest) that a point was measured on; empty texts where nothing was told."""
@@ -69,6 +69,73 @@ class Buckets:
 
     def __len__(self) -> int:
         return len(self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFacts:
+    """What is known of a series without looking at each point.
+
+    Attributes:
+        newest: the point of the highest step, then time, then value.
+        figures: their number, the first and the last time, the lowest and the highest value (None if all are NaN).
+        may_repeat: whether two points have one time and one step.
+    """
+
+    newest: Metric
+    figures: tuple[int, int, int, float | None, float | None]
+    may_repeat: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points of one metric with one origin, as a writer sends them.
+
+    Attributes:
+        data: the bytes of a chunk, as `encode` makes them.
+    """
+
+    key: str
+    origin: Origin
+    data: bytes
+
+    @classmethod
+    def of(cls, key: str, origin: Origin, times: bytes, steps: bytes, values: bytes) -> Series:
+        """A series of three little-endian arrays: int64, int64, float64. Raises InvalidInputError if they don't fit together."""
+        count = len(times) // 8
+        if not count or not len(times) == len(steps) == len(values) == 8 * count:
+            msg = f"the points of metric {key!r} aren't three columns of one length"
+            raise InvalidInputError(msg)
+        return cls(key, origin, _HEAD.pack(PLAIN, count) + times + steps + values)
+
+    def __len__(self) -> int:
+        return (len(self.data) - _HEAD.size) // 24
+
+    def points(self) -> list[Metric]:
+        """Each point."""
+        chunk = decode(self.data, self.origin)
+        columns = (chunk.values.tolist(), chunk.times.tolist(), chunk.steps.tolist())
+        return [Metric(self.key, value, time, step, *self.origin) for value, time, step in zip(*columns, strict=True)]
+
+    def facts(self) -> SeriesFacts:
+        """Its figures. One point, which is what most loops log at a time, costs no array."""
+        if len(self) == 1:
+            time, step, value = struct.unpack_from("<qqd", self.data, _HEAD.size)
+            number = None if value != value else value  # noqa: PLR0124 - NaN differs from itself
+            return SeriesFacts(Metric(self.key, value, time, step, *self.origin), (1, time, time, number, number), False)
+        import numpy as np
+
+        chunk = decode(self.data, self.origin)
+        times, steps, values = chunk.times, chunk.steps, chunk.values
+        numbers = values[~np.isnan(values)]
+        low, high = (float(numbers.min()), float(numbers.max())) if len(numbers) else (None, None)
+        place = np.lexsort((np.nan_to_num(values, nan=-np.inf, posinf=np.inf, neginf=-np.inf), ~np.isnan(values), times, steps))[
+            -1
+        ]
+        newest = Metric(self.key, float(values[place]), int(times[place]), int(steps[place]), *self.origin)
+        repeats = False
+        if not (np.diff(times) > 0).all() and not (np.diff(steps) > 0).all():
+            repeats = len(np.unique(np.stack([times, steps]), axis=1)[0]) < len(times)
+        return SeriesFacts(newest, (len(times), int(times.min()), int(times.max()), low, high), repeats)
 
 
 class MetricHistory(Sequence[Metric]):

@@ -224,16 +224,26 @@ class Recorder:
         Raises:
             InvalidInputError: there is no such file or folder, or its path would lead through a file of the run.
         """
+        paths = self.files_of(source, below)
+        entries = [ArtifactEntry(path, self._artifacts.put_file(file), file.stat().st_size) for path, file in paths.items()]
+        self._stores.artifacts.add(run_id, entries)
+        return entries
+
+    @staticmethod
+    def files_of(source: Path, below: str = "") -> dict[str, Path]:
+        """A file, or every file below a folder, by its path in a run. Raises InvalidInputError: there is nothing, or a path
+        that can't be."""
         if not source.exists():
             msg = f"there is no file or folder {source}; nothing was logged"
             raise InvalidInputError(msg)
         source = source.resolve() if source.name in ("", "..") else source  # `.` has a name only when it's resolved
         base = source.parent
         files = sorted(item for item in source.rglob("*") if item.is_file()) if source.is_dir() else [source]
-        paths = {check_artifact_path("/".join(filter(None, (below, file.relative_to(base).as_posix())))): file for file in files}
-        entries = [ArtifactEntry(path, self._artifacts.put_file(file), file.stat().st_size) for path, file in paths.items()]
-        self._stores.artifacts.add(run_id, entries)
-        return entries
+        return {check_artifact_path("/".join(filter(None, (below, file.relative_to(base).as_posix())))): file for file in files}
+
+    def model(self, model_id: str) -> LoggedModel:
+        """A model that is kept. Raises NotFoundError."""
+        return self._stores.models.get(model_id)
 
     def add_files(self, run_id: str, entries: Sequence[ArtifactEntry]) -> None:
         """Keep files whose bytes are kept already. Raises InvalidInputError for a path."""
@@ -243,16 +253,22 @@ class Recorder:
 
     def add_model(self, model: LoggedModel, folder: Path) -> LoggedModel:
         """Keep the files in the folder and the model that they make, with its lineage; returns it complete, its view pinned."""
-        view, features = self._resolve_view(model.view) if model.view and self._resolve_view else (model.view, {})
+        pinned = self.pinned(model)
         files = sorted(item for item in folder.rglob("*") if item.is_file())
         entries = (
             ArtifactEntry(file.relative_to(folder).as_posix(), self._artifacts.put_file(file), file.stat().st_size)
             for file in files
         )
-        details = {**model.details, **({"features": dict(features)} if features else {})}
-        kept = replace(model, view=view, files=tuple(entries), details=json.loads(json.dumps(details)))
+        kept = replace(pinned, files=tuple(entries))
         self.keep_model(kept)
         return kept
+
+    def pinned(self, model: LoggedModel) -> LoggedModel:
+        """The model with its view pinned and that view's features in its details. Raises NotFoundError for the view."""
+        if "features" in model.details or not model.view or self._resolve_view is None:
+            return replace(model, details=json.loads(json.dumps(dict(model.details))))
+        view, features = self._resolve_view(model.view)
+        return replace(model, view=view, details=json.loads(json.dumps({**model.details, "features": dict(features)})))
 
     def keep_model(self, model: LoggedModel) -> None:
         """Keep a complete model whose bytes are kept already, with its lineage."""

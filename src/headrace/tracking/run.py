@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from headrace.clock import from_micros, isoformat
+from headrace.clock import from_micros, isoformat, system_clock
 from headrace.flavors.signature import Signature
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIVE",
     "DELETED",
+    "LOST_AFTER",
     "STATUSES",
     "ArtifactEntry",
     "DatasetInput",
@@ -35,6 +36,9 @@ STATUSES: tuple[Status, ...] = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "K
 View = Literal["active", "deleted", "all"]
 ACTIVE = "active"
 DELETED = "deleted"
+
+LOST_AFTER = 60_000_000
+"""Microseconds without a word of its writers, which say one every 15 seconds, after which a run is lost."""
 
 PARENT_TAG = "mlflow.parentRunId"
 NAME_TAG = "mlflow.runName"
@@ -146,6 +150,7 @@ class Run:
 
     Attributes:
         start, end: microseconds since 1970; `end` is None while it runs (or was killed without a word).
+        seen: when a process that writes it was last heard of; None if none says so.
         metrics: the latest value by key: that with the highest (step, time, value).
         latest: the same points in full.
         inputs, model_inputs: the data and the logged models (by id) that it read.
@@ -159,6 +164,7 @@ class Run:
     status: Status
     start: int
     end: int | None = None
+    seen: int | None = None
     user: str = ""
     artifact_uri: str = ""
     lifecycle_stage: str = ACTIVE
@@ -178,6 +184,11 @@ class Run:
     def duration(self) -> float | None:
         """Seconds from start to end; None while it runs."""
         return None if self.end is None else (self.end - self.start) / 1e6
+
+    def state(self, now: int | None = None) -> str:
+        """Its status, or LOST while it should be running and nothing was heard of it for a minute. It heals when data comes."""
+        silent = self.seen is not None and (system_clock() if now is None else now) - self.seen > LOST_AFTER
+        return "LOST" if self.status == "RUNNING" and silent else self.status
 
     @property
     def parent(self) -> str | None:
@@ -259,7 +270,7 @@ class RunList(Sequence[Run]):
         return len(self._runs)
 
     def __repr__(self) -> str:
-        lines = [f"{run.id}  {run.status:<9} {isoformat(run.start)}  {run.name}" for run in self._runs[:20]]
+        lines = [f"{run.id}  {run.state():<9} {isoformat(run.start)}  {run.name}" for run in self._runs[:20]]
         more = f"\n… {len(self) - 20} more" if len(self) > 20 else ""
         return f"{len(self)} runs\n" + "\n".join(lines) + more
 

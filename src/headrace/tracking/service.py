@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,35 @@ from headrace.errors import InvalidInputError, NotFoundError
 from headrace.flavors.loaded import LoadedModel
 from headrace.flavors.saving import load_model
 from headrace.lineage.store import LineageStore
+from headrace.tracking.client.delivery import Delivery
 from headrace.tracking.client.origin import PACKAGES_FILE
 from headrace.tracking.client.run import ActiveRun, start_run
 from headrace.tracking.compare import Comparison, compare_runs
 from headrace.tracking.history import MetricHistory
+from headrace.tracking.journal import Journal, Sink
 from headrace.tracking.recorder import Recorder, ResolveView
 from headrace.tracking.run import ACTIVE, DELETED, ArtifactEntry, Experiment, LoggedModel, MetricSummary, Run, RunList, View
 from headrace.tracking.search import parse_filter, parse_order
 from headrace.tracking.store import TrackingStores
 
-__all__ = ["Runs"]
+__all__ = ["Runs", "Synced"]
 
 _MOST_RESULTS = 50_000
 _FEW = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What became of what a writer left.
+
+    Attributes:
+        entries: how many were taken in; None if the writer is still at work, or wrote for another place.
+        refused: why some weren't.
+    """
+
+    folder: Path
+    entries: int | None
+    refused: tuple[str, ...]
 
 
 class Runs:
@@ -37,6 +54,10 @@ class Runs:
         artifacts: where files are.
         lineage: told which data a run used and which models it logged.
         resolve_view: pins a feature view's reference, `"ranking"` → (`"ranking:3"`, features with types).
+        sink: what takes in what runs log. Default: the stores.
+        spool: the folder where it waits until then; None keeps it in memory.
+        server: the address behind the stores; empty if they are here.
+        stages: whether files wait in the spool too.
 
     Attributes:
         stores, recorder: the same by exact ids, for the doors of a server: what they read, and what they write.
@@ -50,10 +71,38 @@ class Runs:
         *,
         clock: Clock = system_clock,
         resolve_view: ResolveView | None = None,
+        sink: Sink | None = None,
+        spool: Path | None = None,
+        server: str = "",
+        stages: bool = False,
     ) -> None:
         self.stores = stores
         self.bytes = self._artifacts = artifacts
         self.recorder = Recorder(stores, artifacts, lineage, clock=clock, resolve_view=resolve_view)
+        self.sink = sink or Journal(stores, self.recorder)
+        self._deliveries = {
+            offline: Delivery(self.sink, artifacts, spool, server, stages=stages, offline=offline) for offline in (False, True)
+        }
+
+    @property
+    def _stores(self) -> TrackingStores:
+        """The stores, with all that the runs of this process have logged in them."""
+        self.settle()
+        return self.stores
+
+    def settle(self) -> None:
+        """Hand over what the runs of this process logged and nobody has taken in yet."""
+        self._deliveries[False].settle()
+
+    def close(self) -> None:
+        """Hand over what can be handed over at once, and end the threads that do so. Runs that are open go on in the spool."""
+        for delivery in self._deliveries.values():
+            delivery.stop()
+
+    def sync(self, folder: Path) -> Synced:
+        """Send what one writer left in its folder of the spool. Raises StorageError: nobody takes it; it stays."""
+        found = self._deliveries[False].send_left(folder)
+        return Synced(folder, None, ()) if found is None else Synced(folder, found[0], tuple(str(error) for error in found[1]))
 
     def start(
         self,
@@ -67,6 +116,8 @@ class Runs:
         parent: str | None = None,
         strict: bool = False,
         capture: bool = True,
+        run_id: str | None = None,
+        offline: bool | None = None,
     ) -> ActiveRun:
         """Start a run; use it with `with`. Code, environment and machine are captured behind it.
 
@@ -77,6 +128,9 @@ class Runs:
             parent: id of the run to nest it in, which may run elsewhere.
             strict: raise what can't be logged instead of warning.
             capture: record code, packages and machine.
+            run_id: write this run too, which another process started: with a rank of its own, or to go on with it. Whoever
+                started it decides how it ends.
+            offline: keep everything in the spool, send nothing: `headrace sync` does. Default: HEADRACE_MODE is "offline".
 
         Raises:
             ConflictError: another run is active here and neither nested nor parent is given, or the experiment is deleted.
@@ -84,8 +138,10 @@ class Runs:
             NotFoundError: no such parent.
             StorageError: the catalog can't be written.
         """
-        inside = None if parent is None else self.resolve(parent)
+        away = os.environ.get("HEADRACE_MODE") == "offline" if offline is None else offline
+        inside = parent if parent is None or away else self.resolve(parent)
         return start_run(
+            self._deliveries[away],
             self.recorder,
             experiment=experiment,
             name=name,
@@ -96,6 +152,7 @@ class Runs:
             parent=inside,
             strict=strict,
             capture=capture,
+            joins=None if run_id is None else _known(run_id) if away else self.get(run_id),
         )
 
     def search(
@@ -130,19 +187,19 @@ class Runs:
         ids = None if names is None else [self.experiment(name).id for name in names]
         order = parse_order(order_by if isinstance(order_by, str) else tuple(order_by))
         return RunList(
-            self.stores.runs.search(parse_filter(filter), order, experiments=ids, view=view, limit=limit, offset=offset)
+            self._stores.runs.search(parse_filter(filter), order, experiments=ids, view=view, limit=limit, offset=offset)
         )
 
     def get(self, run_id: str) -> Run:
         """One run, deleted or not. Raises NotFoundError, or InvalidInputError if several start so."""
-        return self.stores.runs.get([self.resolve(run_id)])[0]
+        return self._stores.runs.get([self.resolve(run_id)])[0]
 
     def resolve(self, run_id: str) -> str:
         """The full id of a run named by the start of its id. Raises NotFoundError, or InvalidInputError if several start so."""
         if not isinstance(run_id, str):
             msg = f"a run is named by its id, 32 hex digits, not by a {type(run_id).__name__}; give for example run.id"
             raise InvalidInputError(msg)
-        found = self.stores.runs.starting_with(run_id, _FEW) if run_id else []
+        found = self._stores.runs.starting_with(run_id, _FEW) if run_id else []
         if run_id in found:
             return run_id
         if not found:
@@ -159,11 +216,11 @@ class Runs:
         run = self.get(run_id)
         if key not in run.latest:
             raise NotFoundError.of("metric", key, run.latest)
-        return self.stores.metrics.history(run.id, key)
+        return self._stores.metrics.history(run.id, key)
 
     def summaries(self, run_id: str) -> dict[str, MetricSummary]:
         """Every metric of a run: how many points, the lowest and the highest value. Raises NotFoundError."""
-        return self.stores.metrics.summaries(self.resolve(run_id))
+        return self._stores.metrics.summaries(self.resolve(run_id))
 
     def compare(self, *run_ids: str) -> Comparison:
         """Put two or more runs side by side; print it to see what differs. Raises NotFoundError, InvalidInputError."""
@@ -172,7 +229,7 @@ class Runs:
             raise InvalidInputError(msg)
         runs = [self.get(run_id) for run_id in run_ids]
         return compare_runs(
-            runs, [self.stores.metrics.summaries(run.id) for run in runs], [self._packages(run.id) for run in runs]
+            runs, [self._stores.metrics.summaries(run.id) for run in runs], [self._packages(run.id) for run in runs]
         )
 
     def set_tag(self, run_id: str, key: str, value: Any) -> None:
@@ -181,25 +238,25 @@ class Runs:
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Remove a tag. Raises NotFoundError for the run or the tag."""
-        self.stores.runs.delete_tag(self.resolve(run_id), key)
+        self._stores.runs.delete_tag(self.resolve(run_id), key)
 
     def delete(self, run_id: str) -> None:
         """Hide a run from searches; it can be restored."""
-        self.stores.runs.set_stage(self.resolve(run_id), DELETED)
+        self._stores.runs.set_stage(self.resolve(run_id), DELETED)
 
     def restore(self, run_id: str) -> None:
         """Bring a deleted run back."""
-        self.stores.runs.set_stage(self.resolve(run_id), ACTIVE)
+        self._stores.runs.set_stage(self.resolve(run_id), ACTIVE)
 
     def experiments(self, view: View = "active") -> list[Experiment]:
         """The experiments, newest first."""
-        return self.stores.experiments.list(view)
+        return self._stores.experiments.list(view)
 
     def experiment(self, name: str) -> Experiment:
         """One by name, deleted or not. Raises NotFoundError."""
-        found = self.stores.experiments.by_name(name)
+        found = self._stores.experiments.by_name(name)
         if found is None:
-            raise NotFoundError.of("experiment", name, [item.name for item in self.stores.experiments.list("all")])
+            raise NotFoundError.of("experiment", name, [item.name for item in self._stores.experiments.list("all")])
         return found
 
     def create_experiment(self, name: str, tags: Mapping[str, Any] | None = None) -> Experiment:
@@ -216,7 +273,7 @@ class Runs:
 
     def artifacts(self, run_id: str, below: str = "") -> list[ArtifactEntry]:
         """The files of a run, or those in its folder `below`, sorted by path."""
-        entries = self.stores.artifacts.list(self.resolve(run_id))
+        entries = self._stores.artifacts.list(self.resolve(run_id))
         folder = below.rstrip("/")
         return [entry for entry in entries if not folder or entry.path == folder or entry.path.startswith(f"{folder}/")]
 
@@ -246,11 +303,11 @@ class Runs:
 
     def models(self, run_id: str) -> list[LoggedModel]:
         """The models that a run logged, oldest first."""
-        return self.stores.models.of_run(self.resolve(run_id))
+        return self._stores.models.of_run(self.resolve(run_id))
 
     def model(self, model_id: str) -> LoggedModel:
         """One logged model by its id, `m-…`. Raises NotFoundError."""
-        return self.stores.models.get(model_id)
+        return self._stores.models.get(model_id)
 
     def load_model(self, model: LoggedModel | str, *, allow_pickle: bool = False) -> LoadedModel:
         """Load a logged model, or the one with this id; every file is checked against its digest first.
@@ -279,8 +336,13 @@ class Runs:
             )
 
     def _packages(self, run_id: str) -> dict[str, str]:
-        digests = {entry.path: entry.digest for entry in self.stores.artifacts.list(run_id)}
+        digests = {entry.path: entry.digest for entry in self._stores.artifacts.list(run_id)}
         if PACKAGES_FILE not in digests:
             return {}
         lines = self._artifacts.get_bytes(digests[PACKAGES_FILE]).decode().splitlines()
         return dict(line.split("==", 1) for line in lines if "==" in line)
+
+
+def _known(run_id: str) -> Run:
+    """A run of which only the id is known here."""
+    return Run(id=run_id, name=run_id, experiment_id="", experiment="", status="RUNNING", start=0)

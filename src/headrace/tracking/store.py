@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from headrace.tracking.history import MetricHistory
+from headrace.tracking.history import MetricHistory, Series
 from headrace.tracking.run import (
     ArtifactEntry,
     DatasetInput,
@@ -22,7 +23,7 @@ from headrace.tracking.run import (
 )
 from headrace.tracking.search import Comparison, ModelOrder, Order
 
-__all__ = ["ArtifactIndex", "ExperimentStore", "LoggedModelStore", "MetricStore", "RunStore", "TrackingStores"]
+__all__ = ["ArtifactIndex", "ExperimentStore", "LoggedModelStore", "MetricStore", "RunStore", "TrackingStores", "WriterStore"]
 
 
 class ExperimentStore(Protocol):
@@ -218,12 +219,37 @@ class LoggedModelStore(Protocol):
         ...
 
 
+class WriterStore(Protocol):
+    """How far each writer of a run has come, and what writers send in bulk."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Make everything that these stores do within the block, in this thread, one transaction: all of it or nothing."""
+        ...
+
+    def reached(self, run_id: str, writer: str) -> int:
+        """The number of the last entry of a writer that is kept; 0 if there is none."""
+        ...
+
+    def advance(self, run_id: str, writer: str, seq: int, time: int) -> None:
+        """Note that a writer has come to this entry and was heard of now. Raises NotFoundError for the run."""
+        ...
+
+    def add_series(self, run_id: str, series: Sequence[Series]) -> None:
+        """Add points to the histories of a run. Raises NotFoundError, ConflictError for a deleted run."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class TrackingStores:
-    """Everything that tracking keeps, as its service takes it."""
+    """Everything that tracking keeps, as its service takes it.
+
+    Attributes:
+        writers: None where a server takes in what writers send.
+    """
 
     experiments: ExperimentStore
     runs: RunStore
     metrics: MetricStore
     artifacts: ArtifactIndex
     models: LoggedModelStore
+    writers: WriterStore | None = None

@@ -18,6 +18,7 @@ import pytest
 from headrace.errors import ConflictError, InvalidInputError, NotFoundError, StorageError
 from headrace.tracking.client.guard import TrackingWarning
 from headrace.tracking.client.run import current_run
+from headrace.tracking.client.spool import Spool
 
 
 @dataclass(frozen=True)
@@ -135,20 +136,36 @@ def test_long_values_are_cut_as_mlflow_cuts_them(runs):
     assert (len(found.params["p"]), len(found.tags["t"])) == (6000, 8000)
 
 
-def test_a_store_that_fails_warns_and_the_loop_goes_on(runs, monkeypatch):
+def test_what_a_store_doesnt_take_now_it_takes_later(runs, monkeypatch):
     def full(*args, **kwargs):
         raise StorageError("disk full")
 
     with runs.start(capture=False) as run:
-        monkeypatch.setattr(runs._stores.runs, "log", full)
-        monkeypatch.setattr(runs._artifacts, "put_bytes", full)
-        with pytest.warns(TrackingWarning, match="disk full"):
-            run.log_metric("m", 0)
+        monkeypatch.setattr(runs.sink, "append", full)
+        run.log_metric("m", 0)
+        run.log_text("t.txt", "x")
+        run.set_tag("k", "v")
+        assert not run.flush(0.3)
+        monkeypatch.undo()
+        assert run.flush()
+    found = runs.get(run.id)
+    assert (found.metrics, found.tags["k"]) == ({"m": 0.0}, "v")
+    assert runs.read_artifact(run.id, "t.txt") == b"x"
+
+
+def test_a_folder_for_files_that_is_full_warns_and_the_loop_goes_on(runs, monkeypatch):
+    def full(*args, **kwargs):
+        raise StorageError("disk full")
+
+    with runs.start(capture=False) as run:
+        monkeypatch.setattr(runs.bytes, "put_bytes", full)
+        monkeypatch.setattr(Spool, "stage", full)
         with pytest.warns(TrackingWarning, match="disk full"):
             run.log_text("t.txt", "x")
-        run.log_metric("m", 1)
         run.log_text("t.txt", "x")
+        run.log_metric("m", 1)
         monkeypatch.undo()
+    assert runs.get(run.id).metrics == {"m": 1.0}
 
 
 def test_nested_runs_know_their_parent_and_share_its_experiment(runs):
@@ -348,7 +365,11 @@ ENDINGS = {
         143,
     ),
     "interrupted": ("with runs.start(capture=False):\n  os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", "KILLED", -2),
-    "killed": ("run = runs.start(capture=False)\nrun.log_metric('m', 1)\nos.kill(os.getpid(), signal.SIGKILL)", "RUNNING", -9),
+    "killed": (
+        "run = runs.start(capture=False)\nrun.log_metric('m', 1)\nrun.flush()\nos.kill(os.getpid(), signal.SIGKILL)",
+        "RUNNING",
+        -9,
+    ),
     "own handler": (
         """signal.signal(signal.SIGTERM, lambda *a: sys.exit(7))
 with runs.start(capture=False):

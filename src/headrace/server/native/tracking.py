@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from headrace.server.endpoint import Endpoint, Operation
 from headrace.server.native.exchange import Task, quick
+from headrace.shapes import plain, shaped
 from headrace.tracking.history import pack
 from headrace.tracking.run import ArtifactEntry, LoggedModel, Run
 from headrace.tracking.store import ArtifactIndex, ExperimentStore, LoggedModelStore, MetricStore, RunStore
-from headrace.wire.shapes import plain, shaped
 
 if TYPE_CHECKING:
     from headrace.store import Store

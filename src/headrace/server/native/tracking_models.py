@@ -11,7 +11,7 @@ from headrace.models.store import AuditStore, ModelStore
 from headrace.server.endpoint import Endpoint
 from headrace.server.native.exchange import Task, quick
 from headrace.server.native.tracking import contract
-from headrace.wire.shapes import plain, shaped
+from headrace.shapes import plain, shaped
 
 __all__ = ["TRACKING_MODELS"]
 

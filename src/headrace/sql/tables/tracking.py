@@ -24,6 +24,7 @@ __all__ = [
     "run_model_inputs",
     "run_outputs",
     "run_tags",
+    "run_writers",
     "runs",
 ]
 
@@ -85,8 +86,18 @@ runs = sa.Table(
     sa.Column("end_time", sa.BigInteger),
     _text("artifact_uri"),
     sa.Column("lifecycle_stage", sa.String(16), nullable=False),
+    sa.Column("seen", sa.BigInteger, comment="When a writer of the run was last heard of."),
     sa.Index("ix_runs_recent", "lifecycle_stage", "experiment_id", "start_time", "run_id"),
     sa.Index("ix_runs_name", "name"),
+)
+
+run_writers = sa.Table(
+    "run_writers",
+    metadata,
+    _run(primary_key=True),
+    sa.Column("writer", sa.String(64), primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    comment="How far each writer of a run has come: what it sends again is known by its number.",
 )
 
 params = sa.Table(

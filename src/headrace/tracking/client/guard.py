@@ -19,11 +19,16 @@ class Guard:
 
     Args:
         strict: raise instead.
+
+    Attributes:
+        strict: whether what can't be logged is raised.
+        waiting: warnings that wait for the thread that logs.
     """
 
     def __init__(self, *, strict: bool) -> None:
-        self._strict = strict
+        self.strict = strict
         self._warned: set[str] = set()
+        self.waiting: list[str] = []
         self._lock = threading.Lock()
 
     @contextmanager
@@ -38,14 +43,31 @@ class Guard:
         except let_through:
             raise
         except Exception as error:
-            if self._strict:
+            if self.strict:
                 raise
             self.warn(f"{kind}: {type(error).__name__}", f"{kind} couldn't be logged: {error or type(error).__name__}")
 
+    def later(self, kind: str, message: str) -> None:
+        """Warn once for each kind, from the thread that logs when it logs the next time: for what happens behind it."""
+        if self._is_new(kind):
+            self.waiting.append(message)
+
+    def speak(self) -> None:
+        """Give the warnings that wait."""
+        while self.waiting:
+            self._say(self.waiting.pop(0), 4)
+
     def warn(self, kind: str, message: str) -> None:
         """Warn once for each kind."""
+        if self._is_new(kind):
+            self._say(message, 3)
+
+    def _is_new(self, kind: str) -> bool:
         with self._lock:
             known = kind in self._warned
             self._warned.add(kind)
-        if not known:
-            warnings.warn(f"{message} (further failures of this kind in this run are silent)", TrackingWarning, stacklevel=2)
+        return not known
+
+    @staticmethod
+    def _say(message: str, depth: int) -> None:
+        warnings.warn(f"{message} (further failures of this kind in this run are silent)", TrackingWarning, stacklevel=depth)

@@ -13,8 +13,8 @@ from headrace.capture.environment import capture_environment
 from headrace.capture.git import GitFacts, capture_git
 from headrace.capture.host import capture_host
 from headrace.capture.process import ProcessFacts
+from headrace.tracking.client.delivery import RunWriter
 from headrace.tracking.client.guard import Guard
-from headrace.tracking.recorder import Recorder
 from headrace.tracking.run import PARENT_TAG
 
 __all__ = ["DIFF_FILE", "ENVIRONMENT_FILE", "PACKAGES_FILE", "REPRODUCES", "REPRODUCES_TAG", "OriginCapture", "process_tags"]
@@ -46,9 +46,9 @@ def process_tags(process: ProcessFacts, user: str) -> dict[str, str]:
 class OriginCapture:
     """One capture in a thread of its own. The run starts without waiting for it and ends with it."""
 
-    def __init__(self, recorder: Recorder, run_id: str, process: ProcessFacts, guard: Guard) -> None:
-        self._recorder = recorder
-        self._run_id = run_id
+    def __init__(self, writer: RunWriter, process: ProcessFacts, guard: Guard) -> None:
+        self._writer = writer
+        self._run_id = run_id = writer.run_id
         self._process = process
         self._guard = guard
         self._thread = threading.Thread(target=self._run, name=f"headrace-capture-{run_id[-6:]}", daemon=True)
@@ -75,17 +75,17 @@ class OriginCapture:
         facts: dict[str, Any] = asdict(environment)
         del facts["packages"]
         facts |= {"process": asdict(self._process), "host": asdict(capture_host())}
-        self._recorder.put_bytes(self._run_id, ENVIRONMENT_FILE, json.dumps(facts, indent=2).encode())
-        self._recorder.put_bytes(self._run_id, PACKAGES_FILE, environment.requirements.encode())
+        text = json.dumps(facts, indent=2)
+        self._writer.put_files({ENVIRONMENT_FILE: text.encode(), PACKAGES_FILE: environment.requirements.encode()})
 
     def _code(self) -> None:
         folder = Path(self._process.source).parent if self._process.entry == "script" else Path(self._process.folder)
         facts = capture_git(folder) or capture_git(Path(self._process.folder))
         if facts is None:
             return
-        self._recorder.log(self._run_id, tags=_git_tags(facts))
+        self._writer.put("tags", _git_tags(facts))
         if facts.diff:
-            self._recorder.put_bytes(self._run_id, DIFF_FILE, facts.diff.encode())
+            self._writer.put_files({DIFF_FILE: facts.diff.encode()})
 
 
 def _git_tags(facts: GitFacts) -> dict[str, str]:

@@ -7,6 +7,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
@@ -16,20 +17,43 @@ from typing import Any, Self
 from headrace.capture.host import user_name
 from headrace.capture.process import capture_process
 from headrace.capture.redact import redact_text
-from headrace.errors import ConflictError, InvalidInputError
+from headrace.errors import ConflictError, InvalidInputError, StorageError
+from headrace.ids import new_id
+from headrace.shapes import plain
 from headrace.tracking.client import values
+from headrace.tracking.client.delivery import (
+    END_SECONDS,
+    HURRIED_SECONDS,
+    MOST_POINTS,
+    READ_SECONDS,
+    START_SECONDS,
+    Delivery,
+    Point,
+    RunWriter,
+)
 from headrace.tracking.client.guard import Guard
 from headrace.tracking.client.model import write_model
 from headrace.tracking.client.origin import OriginCapture, process_tags
 from headrace.tracking.client.termination import Terminated, unwatch, watch
 from headrace.tracking.recorder import DEFAULT_EXPERIMENT, Recorder
-from headrace.tracking.rules import check_artifact_path, check_key, check_pairs, clean_params, clean_tags
-from headrace.tracking.run import NOTE_TAG, STATUSES, DatasetInput, LoggedModel, Metric, Run, Status
+from headrace.tracking.rules import (
+    check_artifact_path,
+    check_experiment_name,
+    check_key,
+    check_pairs,
+    clean_params,
+    clean_tags,
+    random_name,
+)
+from headrace.tracking.run import NAME_TAG, NOTE_TAG, PARENT_TAG, STATUSES, DatasetInput, LoggedModel, Run, Status
 
 __all__ = ["ActiveRun", "current_run", "start_run"]
 
 TRACEBACK_FILE = "traceback.txt"
 ERROR_TAG = "headrace.error"
+
+_NOWHERE = ("", "", "")
+_FAR = 2**63
 
 _stack: ContextVar[tuple[ActiveRun, ...]] = ContextVar("headrace_runs", default=())
 
@@ -41,6 +65,7 @@ def current_run() -> ActiveRun | None:
 
 
 def start_run(
+    delivery: Delivery,
     recorder: Recorder,
     *,
     experiment: str | None = None,
@@ -52,22 +77,56 @@ def start_run(
     parent: str | None = None,
     strict: bool = False,
     capture: bool = True,
+    joins: Run | None = None,
 ) -> ActiveRun:
-    """Start a run; the service's `start` tells the arguments."""
+    """Start a run, or write one that another process started (`joins`); the service's `start` tells the other arguments."""
     outer = current_run()
     if outer is not None and not nested and parent is None:
         msg = f"Run {outer.name!r} ({outer.id}) is already active; end it first, or start this one inside it with nested=True"
         raise ConflictError(msg)
+    if joins is not None:
+        guard = Guard(strict=strict)
+        return ActiveRun(delivery.open(joins.id, guard, owner=False), recorder, joins, guard)
     if parent is None and outer is not None:
         parent = outer.id
     if experiment is None:
         experiment = outer.experiment if outer is not None else DEFAULT_EXPERIMENT
     process, user = capture_process(), user_name()
     labels = {**process_tags(process, user), **({NOTE_TAG: description} if description else {}), **check_pairs("tag", tags or {})}
-    run = recorder.start(experiment, name, params=params, tags=labels, parent=parent, user=user)
+    labels = clean_tags({**labels, **({PARENT_TAG: parent} if parent else {})})
+    run = Run(
+        id=new_id(),
+        name=name or labels.get(NAME_TAG) or random_name(),
+        experiment_id="",  # whoever takes the run in knows it
+        experiment=check_experiment_name(experiment),
+        status="RUNNING",
+        start=recorder.clock(),
+        user=user,
+        params=clean_params(params or {}),
+        tags=labels,
+    )
     guard = Guard(strict=strict)
-    origin = OriginCapture(recorder, run.id, process, guard) if capture else None
-    return ActiveRun(recorder, run, guard, origin)
+    writer = _begin(delivery, run, guard)
+    return ActiveRun(writer, recorder, run, guard, OriginCapture(writer, process, guard) if capture else None)
+
+
+def _begin(delivery: Delivery, run: Run, guard: Guard) -> RunWriter:
+    """Hand over that the run starts. A refusal is raised; a server that isn't there is waited for behind."""
+    writer = delivery.open(run.id, guard, owner=True)
+    number = writer.put("start", plain(run))
+    settled = delivery.wait(writer, number, START_SECONDS, patient=False)
+    error = writer.refused[0] if writer.refused else None
+    if error is None and not settled and not delivery.server:
+        error = delivery.failing
+    if error is not None:
+        if writer.spool is not None:
+            writer.spool.drop()
+        delivery.close(writer)
+        raise error
+    if not settled and not delivery.offline:
+        reason = f" ({delivery.failing})" if delivery.failing else ""
+        guard.warn("start", f"run {run.id} waits in the spool until {delivery.server or 'the catalog'} takes it{reason}")
+    return writer
 
 
 class ActiveRun:
@@ -81,14 +140,20 @@ class ActiveRun:
         name, experiment: their names.
     """
 
-    def __init__(self, recorder: Recorder, run: Run, guard: Guard, origin: OriginCapture | None) -> None:
+    def __init__(
+        self, writer: RunWriter, recorder: Recorder, run: Run, guard: Guard, origin: OriginCapture | None = None
+    ) -> None:
         self.id = run.id
         self.name = run.name
         self.experiment = run.experiment
         self.ended = False
         self._run = run
+        self._writer = writer
         self._recorder = recorder
+        self._clock = recorder.clock
         self._guard = guard
+        self._params = dict(run.params)
+        self._keys: set[str] = set()
         self._origin = origin
         self._owner = os.getpid()
         self._ending = threading.Lock()
@@ -119,9 +184,11 @@ class ActiveRun:
         elif error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
             self.end("FINISHED")
         else:
-            if not self.ended and self._owner == os.getpid():
-                self._keep_traceback(error)
-            self.end("FAILED")
+            try:
+                if not self.ended and self._owner == os.getpid():
+                    self._keep_traceback(error)
+            finally:  # whatever becomes of the traceback
+                self.end("FAILED")
 
     def end(self, status: Status = "FINISHED") -> None:
         """End the run. Ending it again changes nothing; a forked child can't end its parent's run."""
@@ -131,13 +198,23 @@ class ActiveRun:
         with self._ending:
             if self.ended or self._owner != os.getpid():
                 return
+            hurry = status == "KILLED"
             if self._origin is not None:
-                self._origin.wait(hurry=status == "KILLED")
+                self._origin.wait(hurry=hurry)
             with self._guard("the run's end"):
-                self._recorder.finish(self.id, status)
+                self._close(status, HURRIED_SECONDS if hurry else END_SECONDS)
             self.ended = True
         _stack.set(tuple(run for run in _stack.get() if run is not self))
         unwatch(self)
+
+    def flush(self, seconds: float = END_SECONDS) -> bool:
+        """Wait until everything that was logged is kept where it belongs, as long as that goes on or at most so long; whether
+        it is. Reading a run in the process that writes it does so by itself."""
+        with self._guard("what was logged"):
+            done = self._writer.flush(seconds, patient=True)
+            self._guard.speak()
+            return done
+        return False
 
     def log_param(self, key: str, value: Any) -> None:
         """Log one param, as text. A param is written once: the same value again is fine.
@@ -150,14 +227,32 @@ class ActiveRun:
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log several params in one step. Raises InvalidInputError if one has another value already; then none is logged."""
         valid = self._texts("param", params)
+        new: dict[str, str] = {}
         with self._guard("a param", let_through=InvalidInputError):
-            self._recorder.log(self.id, params=valid)
+            for key, value in clean_params(valid).items():
+                held = self._params.get(key, value)
+                if held != value:
+                    msg = (
+                        f"Changing param values is not allowed. Param with key='{key}' was already logged with value='{held}' "
+                        f"for run ID='{self.id}'. Attempted logging new value '{value}'."
+                    )
+                    raise InvalidInputError(msg)
+                new[key] = value
+            self._put("params", new)
+            self._params |= new
 
     def log_metric(
         self, key: str, value: Any, step: int | None = None, *, dataset: Any = None, model: LoggedModel | None = None
     ) -> None:
-        """Log one number. Takes what `log_metrics` takes."""
-        self.log_metrics({key: value}, step, dataset=dataset, model=model)
+        """Log one number: some microseconds, whatever the disk, the network and the server do. Takes what `log_metrics` takes."""
+        plain_step = step is None or (type(step) is int and -_FAR < step < _FAR)
+        if type(value) is float and plain_step and key in self._keys and dataset is None and model is None:
+            points = self._writer.points
+            points.append((key, _NOWHERE, self._clock(), step or 0, value))
+            if len(points) > MOST_POINTS or self._guard.waiting:
+                self._look()
+        else:
+            self.log_metrics({key: value}, step, dataset=dataset, model=model)
 
     def log_metrics(
         self, metrics: Mapping[str, Any], step: int | None = None, *, dataset: Any = None, model: LoggedModel | None = None
@@ -169,18 +264,21 @@ class ActiveRun:
             dataset: what it was measured on: a training set, what `use` returned, or the name of a dataset this run uses.
             model: the logged model that it was measured on.
         """
-        now = self._recorder.clock()
+        now = self._clock()
         data: DatasetInput | None = None
-        with self._guard("a metric's dataset"):
-            data = self._dataset(dataset)
+        if dataset is not None:
+            with self._guard("a metric's dataset"):
+                data = self._dataset(dataset)
         origin = (model.id if model else "", data.name if data else "", data.digest if data else "")
-        points: list[Metric] = []
+        points: list[Point] = []
         for key, value in self._pairs("metric", metrics):
             with self._guard("a metric"):
-                points.append(Metric(check_key("metric", key), values.to_float(value), now, int(step or 0), *origin))
-        if points:
-            with self._guard("a metric"):
-                self._recorder.log(self.id, metrics=points)
+                number = value if type(value) is float else values.to_float(value)
+                points.append((self._metric_key(key), origin, now, _step(step), number))
+        with self._guard("a metric"):
+            self._require_open()
+            self._writer.points.extend(points)
+            self._look()
 
     def set_tag(self, key: str, value: Any) -> None:
         """Set one tag, as text; a tag may change."""
@@ -189,27 +287,27 @@ class ActiveRun:
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set several tags in one step."""
         with self._guard("a tag"):
-            self._recorder.log(self.id, tags=self._texts("tag", tags))
+            self._put("tags", clean_tags(self._texts("tag", tags)))
 
     def log_text(self, path: str, text: str) -> None:
         """Keep text as a file of the run."""
-        self._put(path, lambda: str(text).encode())
+        self._put_file(path, lambda: str(text).encode())
 
     def log_dict(self, path: str, value: Any) -> None:
         """Keep a dict or a list as a JSON file of the run."""
-        self._put(path, lambda: values.dict_bytes(value, path))
+        self._put_file(path, lambda: values.dict_bytes(value, path))
 
     def log_table(self, path: str, frame: Any) -> None:
         """Keep a frame as a .csv, .parquet or .json file of the run."""
-        self._put(path, lambda: values.table_bytes(frame, path))
+        self._put_file(path, lambda: values.table_bytes(frame, path))
 
     def log_figure(self, path: str, figure: Any) -> None:
         """Keep a matplotlib figure in the format of the path's ending, or a plotly figure as .html."""
-        self._put(path, lambda: values.figure_bytes(figure, path))
+        self._put_file(path, lambda: values.figure_bytes(figure, path))
 
     def log_image(self, path: str, image: Any) -> None:
         """Keep a PIL image or an array of shape (height, width[, channels]); floats are in 0..1."""
-        self._put(path, lambda: values.image_bytes(image, path))
+        self._put_file(path, lambda: values.image_bytes(image, path))
 
     def log_artifact(self, source: str | os.PathLike[str], artifact_path: str | None = None) -> None:
         """Keep a file, or a folder with all below it, under its own name.
@@ -218,7 +316,9 @@ class ActiveRun:
             artifact_path: folder of the run to put it in. Default: the top.
         """
         with self._guard("an artifact"):
-            self._recorder.put_path(self.id, Path(source), artifact_path or "")
+            self._require_open()
+            self._writer.put_files(Recorder.files_of(Path(source), artifact_path or ""))
+            self._look()
 
     def use(
         self, data: Any, context: str = "training", *, name: str | None = None, source: str | None = None
@@ -236,7 +336,8 @@ class ActiveRun:
         with self._guard("a dataset"):
             found = values.dataset_input(data, context, name, source)
             self._inputs[found.name] = found
-            self._recorder.add_inputs(self.id, [found])
+            self._put("inputs", [plain(found)])
+            self._writer.flush(START_SECONDS)
             return found
         return None
 
@@ -267,7 +368,67 @@ class ActiveRun:
             now = self._recorder.clock()
             draft = write_model(model, Path(folder), run=self._run, name=name, example=example, serializer=serializer, now=now)
             labelled = replace(draft, view=view or "", params=clean_params(params or {}), tags=clean_tags(tags or {}))
-            return self._recorder.add_model(labelled, Path(folder))
+            return self._keep_model(labelled, Path(folder))
+
+    def _keep_model(self, model: LoggedModel, folder: Path) -> LoggedModel:
+        self._require_open()
+        with suppress(StorageError):  # a server that isn't there pins the view when it takes the model in
+            model = self._recorder.pinned(model)
+        files = {item.relative_to(folder).as_posix(): item for item in sorted(folder.rglob("*")) if item.is_file()}
+        kept = replace(model, files=tuple(self._writer.keep_bytes(files)))
+        refused = len(self._writer.refused)
+        self._writer.put("model", plain(kept))
+        if not self._writer.flush(READ_SECONDS):
+            return kept
+        if len(self._writer.refused) > refused:
+            raise self._writer.refused.pop()
+        return self._recorder.model(kept.id)
+
+    def _put(self, kind: str, body: Any) -> None:
+        if body:
+            self._require_open()
+            self._writer.put(kind, body)
+            self._look()
+
+    def _look(self) -> None:
+        """Keep memory bounded, say what went wrong behind; strict: send it all now, and raise what is refused."""
+        if len(self._writer.points) > MOST_POINTS:
+            self._writer.overflow()
+        if self._guard.strict:
+            self._writer.flush(END_SECONDS, patient=True)
+            self._guard.waiting.clear()
+            if self._writer.refused:
+                raise self._writer.refused.pop()
+        self._guard.speak()
+
+    def _require_open(self) -> None:
+        if self.ended:
+            msg = f"run {self.id} has ended; start another one, or go on with it: start_run(run_id=…)"
+            raise ConflictError(msg)
+
+    def _metric_key(self, key: Any) -> str:
+        if type(key) is str and key in self._keys:
+            return key
+        valid = check_key("metric", key)
+        if not self._guard.strict:
+            self._keys.add(valid)
+        return valid
+
+    def _close(self, status: Status, seconds: float) -> None:
+        writer, delivery = self._writer, self._writer.delivery
+        if writer.owner:
+            writer.put("end", {"status": status, "time": self._clock()})
+        settled = writer.flush(seconds, patient=True)
+        self._keys.clear()  # whoever logs to it now takes the long way, and hears that it has ended
+        where = writer.spool.folder if writer.spool is not None else None
+        delivery.close(writer)
+        self._guard.speak()
+        if not settled and not delivery.offline:
+            reason = f" ({delivery.failing})" if delivery.failing else ""
+            place = (
+                f"waits in {where} for the next run here, or for: headrace sync" if where else "is lost when this process ends"
+            )
+            self._guard.warn("end", f"a part of run {self.id} couldn't be sent yet{reason}; it {place}")
 
     def _texts(self, kind: str, pairs: Mapping[str, Any]) -> dict[str, str]:
         valid: dict[str, str] = {}
@@ -281,10 +442,11 @@ class ActiveRun:
             return list(check_pairs(kind, pairs).items())
         return []
 
-    def _put(self, path: str, make: Callable[[], bytes]) -> None:
+    def _put_file(self, path: str, make: Callable[[], bytes]) -> None:
         with self._guard("an artifact"):
-            check_artifact_path(path)
-            self._recorder.put_bytes(self.id, path, make())
+            self._require_open()
+            self._writer.put_files({check_artifact_path(path): make()})
+            self._look()
 
     def _dataset(self, dataset: Any) -> DatasetInput | None:
         if dataset is None or isinstance(dataset, DatasetInput):
@@ -296,5 +458,13 @@ class ActiveRun:
     def _keep_traceback(self, error: BaseException) -> None:
         text = redact_text("".join(traceback.format_exception(error)))
         with self._guard("the traceback"):
-            self._recorder.put_bytes(self.id, TRACEBACK_FILE, text.encode())
-            self._recorder.log(self.id, tags={ERROR_TAG: redact_text(f"{type(error).__name__}: {error}")})
+            self._writer.put_files({TRACEBACK_FILE: text.encode()})
+            self._writer.put("tags", clean_tags({ERROR_TAG: redact_text(f"{type(error).__name__}: {error}")}))
+
+
+def _step(step: Any) -> int:
+    number = int(step or 0)
+    if not -_FAR <= number < _FAR:
+        msg = f"step {number} has more than 64 bits"
+        raise InvalidInputError(msg)
+    return number
