@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from headrace.sql.database import Database
 
 __all__ = ["configuration", "downgrade", "upgrade"]
+
+
+_ALEMBIC = threading.Lock()
+"""Alembic keeps what it is at in its module: of the threads of a process, one migrates at a time."""
 
 
 def configuration(connection: sa.Connection | None = None) -> Config:
@@ -32,7 +37,7 @@ def upgrade(database: Database, revision: str = "head") -> None:
     """
     from alembic import command
 
-    with database.migration() as connection:
+    with _ALEMBIC, database.migration() as connection:
         command.upgrade(configuration(connection), revision)
 
 
@@ -40,5 +45,5 @@ def downgrade(database: Database, revision: str) -> None:
     """Take the catalog back to a revision, in one transaction."""
     from alembic import command
 
-    with database.migration() as connection:
+    with _ALEMBIC, database.migration() as connection:
         command.downgrade(configuration(connection), revision)

@@ -37,7 +37,9 @@ BEAT_SECONDS = 15.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
 START_SECONDS = 1.0
 """How long a run that starts waits to hear that it may."""
-READ_SECONDS, END_SECONDS, HURRIED_SECONDS, DRAIN_SECONDS, STOP_SECONDS = 5.0, 10.0, 2.0, 2.0, 2.0
+READ_SECONDS, END_SECONDS, HURRIED_SECONDS, DRAIN_SECONDS, STOP_SECONDS = 5.0, 10.0, 2.0, 2.0, 1.0
+TELL_SECONDS = 30.0
+"""A server that isn't there for so long is told of; a shorter while is nobody's concern."""
 MOST_POINTS = 500_000
 """Points that wait in memory, should the disk itself hang."""
 PIECE = 4096
@@ -153,7 +155,7 @@ class RunWriter:
     def _look(self) -> None:
         """Say what went wrong with the disk."""
         spool = self._opened()
-        if spool.fault is not None and self.delivery.folder is not None:
+        if spool.fault is not None and spool.folder is not None:
             self.guard.later("the disk", f"the spool of run {self.run_id} can't be written ({spool.fault}); free some space")
         if spool.thinned > self.told:
             self.told = spool.thinned
@@ -211,6 +213,7 @@ class Delivery:
         self._failures = 0
         self._pause, self._again = FIRST_PAUSE, 0.0
         self.failing: HeadraceError | None = None
+        self._failing_since = 0.0
 
     def open(self, run_id: str, guard: Guard, *, owner: bool) -> RunWriter:
         """A writer of a run, the one that starts it (`owner`) or a further one."""
@@ -227,13 +230,13 @@ class Delivery:
         if spool is None or spool.settled >= spool.last or self.offline:
             self._forget(writer)
 
-    def settle(self) -> None:
+    def settle(self, seconds: float = READ_SECONDS) -> None:
         """Send what the runs of this process logged, so that whoever reads sees it. While nobody takes it, at once."""
         if self.offline:
             return
         for writer in self._snapshot():
             if writer.points or (writer.spool is not None and writer.spool.settled < writer.spool.last):
-                writer.flush(READ_SECONDS)
+                writer.flush(seconds)
 
     def wait(self, writer: RunWriter, seq: int, seconds: float, *, patient: bool) -> bool:
         """Wait until everything up to an entry is settled; if not patient, until an attempt fails."""
@@ -266,13 +269,16 @@ class Delivery:
                     self._threads[name].start()
 
     def stop(self) -> None:
-        """Send what can be sent at once, and end the threads; they come back if somebody logs."""
-        self.settle()
+        """Send what can be sent at once, and end the threads; they come back if somebody logs. What is left is anybody's."""
+        self.settle(STOP_SECONDS)
         with self._changed:
             threads, self._stopping = list(self._threads.values()), True
         self._wake.set()
         for thread in threads:
             thread.join(STOP_SECONDS)
+        for writer in self._snapshot():
+            if writer.closed:
+                self._forget(writer)
         self._stopping = False
 
     def send_left(self, path: Path) -> tuple[int, list[HeadraceError]] | None:
@@ -432,8 +438,12 @@ class Delivery:
 
     def _failed(self, error: HeadraceError) -> None:
         with self._changed:
+            self._failing_since = time.monotonic() if self.failing is None else self._failing_since
             self.failing = error
             self._failures += 1
+            if time.monotonic() - self._failing_since > TELL_SECONDS:
+                for writer in self._writers:
+                    writer.guard.later("delivery", f"what run {writer.run_id} logs waits in the spool: {error}")
             self._again = time.monotonic() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - so that not all come at once
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
             self._changed.notify_all()

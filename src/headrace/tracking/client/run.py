@@ -123,9 +123,8 @@ def _begin(delivery: Delivery, run: Run, guard: Guard) -> RunWriter:
             writer.spool.drop()
         delivery.close(writer)
         raise error
-    if not settled and not delivery.offline:
-        reason = f" ({delivery.failing})" if delivery.failing else ""
-        guard.warn("start", f"run {run.id} waits in the spool until {delivery.server or 'the catalog'} takes it{reason}")
+    if not settled and delivery.failing is not None:
+        guard.warn("start", f"run {run.id} waits in the spool until {delivery.server} takes it ({delivery.failing})")
     return writer
 
 

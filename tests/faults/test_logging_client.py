@@ -1,0 +1,286 @@
+"""The logging client's promises: what a training loop logs is there once, whatever happens to it, the disk and the server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+import headrace as hr
+from headrace.ids import new_id
+from headrace.tracking.client.guard import TrackingWarning
+from headrace.tracking.client.spool import Spool, held_spools
+from servers.headrace import HeadraceServer
+from servers.inside import served
+
+PATIENCE = 60.0
+
+
+def until(condition, what="it"):
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{what} didn't come about"
+        time.sleep(0.02)
+    return found
+
+
+@contextmanager
+def frozen_server():
+    """An address where connections are taken and nothing is ever said."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A project that the client stands in; its spool is there."""
+    folder = tmp_path / "client"
+    folder.mkdir()
+    (folder / "headrace.toml").write_text("")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    (folder / "headrace.toml").write_text("")
+    return folder
+
+
+def spooled(here):
+    return held_spools(here / ".headrace" / "spool")
+
+
+def test_a_frozen_server_holds_up_nobody_and_all_of_it_arrives_later(here, project):
+    with frozen_server() as url, hr.connect(url) as store:
+        run = store.start_run(capture=False)
+        for step in range(1000):
+            run.log_metric("m", step, step=step)
+        run.log_params({"lr": 0.1})
+        run.log_text("note.txt", "kept")
+        assert not run.flush(0.5)
+        with pytest.warns(TrackingWarning, match="headrace sync"):
+            run._close("FINISHED", 0.2)
+        run.ended = True
+    (left,) = spooled(here)
+    with served(project) as url, hr.connect(url) as store:
+        about = json.loads((left / "about.json").read_text())
+        (left / "about.json").write_text(json.dumps({**about, "server": url}))
+        until(lambda: store.runs.sync(left).entries, "the spool")
+        found = store.runs.get(run.id)
+        assert (found.status, found.params) == ("FINISHED", {"lr": "0.1"})
+        assert [point.step for point in store.runs.metric_history(run.id, "m")] == list(range(1000))
+        assert store.runs.read_artifact(run.id, "note.txt") == b"kept"
+    assert spooled(here) == []
+
+
+def test_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing(here, project):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    store = hr.connect(f"http://127.0.0.1:{port}")
+    done = threading.Event()
+    with HeadraceServer(project, "--port", port):
+        run = store.start_run(capture=False)
+
+    def log():
+        step = 0
+        while not done.is_set():
+            run.log_metric("m", step, step=step)
+            step += 1
+            time.sleep(0.001)
+        run.log_metric("last", step)
+
+    logging = threading.Thread(target=log)
+    logging.start()
+    for _ in range(4):
+        with HeadraceServer(project, "--port", port) as server:
+            reached = run._writer.spool.settled
+            until(lambda reached=reached: run._writer.spool.settled > reached, "a batch")
+            server.kill()
+    done.set()
+    logging.join()
+    with HeadraceServer(project, "--port", port):
+        until(lambda: run.flush(1.0), "the rest")
+        run.end()
+        last = int(store.runs.get(run.id).metrics["last"])
+        assert [point.step for point in store.runs.metric_history(run.id, "m")] == list(range(last))
+        store.close()
+    with hr.connect(project) as direct:
+        assert direct.runs.stores.metrics.summaries(run.id)["m"].count == last
+        assert direct.runs.get(run.id).status == "FINISHED"
+
+
+LOOP = """
+import os, signal, sys
+import headrace as hr
+store = hr.connect(sys.argv[1])
+run = store.start_run(capture=False, offline="offline" in sys.argv)
+print(run.id, flush=True)
+for step in range(200):
+    run.log_metric("m", step, step=step)
+run._writer.spill()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def die(place, here, *words):
+    command = [sys.executable, "-c", LOOP, str(place), *words]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return done.stdout.split()[0]
+
+
+@pytest.mark.parametrize("place", ["embedded", "remote"])
+def test_what_a_killed_client_left_goes_along_with_the_next_run(here, project, place):
+    with served(project) as url:
+        target = here if place == "embedded" else url
+        dead = die(target, here, "offline")
+        with hr.connect(target) as store:
+            with pytest.raises(hr.NotFoundError):
+                store.runs.get(dead)
+            with store.start_run(capture=False):
+                until(lambda: not [path for path in spooled(here) if dead in str(path)], "the spool of the dead")
+            assert [point.step for point in store.runs.metric_history(dead, "m")] == list(range(200))
+            assert store.runs.get(dead).status == "RUNNING"
+
+
+def test_a_run_that_is_silent_is_lost_and_heals_when_data_comes(here):
+    now = [1_000_000_000]
+    with hr.connect(here, clock=lambda: now[0]) as store:
+        run = store.start_run(capture=False)
+        assert store.runs.get(run.id).state(now[0]) == "RUNNING"
+        now[0] += 61_000_000
+        assert store.runs.get(run.id).state(now[0]) == "LOST"
+        run.log_metric("m", 1.0)
+        assert store.runs.get(run.id).state(now[0]) == "RUNNING"
+        run.end()
+        now[0] += 61_000_000
+        assert store.runs.get(run.id).state(now[0]) == "FINISHED"
+
+
+WRITER = """
+import sys
+import headrace as hr
+store = hr.connect(sys.argv[1])
+with store.start_run(run_id=sys.argv[2], capture=False) as run:
+    for step in range(100):
+        run.log_metric("loss", step + int(sys.argv[3]) / 10, step=step)
+    run.set_tag(f"rank{sys.argv[3]}", "done")
+"""
+
+
+@pytest.mark.parametrize("place", ["embedded", "remote"])
+def test_several_processes_write_one_run(here, project, place):
+    with served(project) as url:
+        target = str(here if place == "embedded" else url)
+        with hr.connect(target) as store, store.start_run(capture=False) as run:
+            ranks = [
+                subprocess.Popen(
+                    [sys.executable, "-c", WRITER, target, run.id, str(rank)], cwd=here, env={**os.environ, "RANK": str(rank)}
+                )
+                for rank in range(4)
+            ]
+            assert [process.wait(PATIENCE) for process in ranks] == [0] * 4
+            found = store.runs.get(run.id)
+            assert (found.status, len(store.runs.metric_history(run.id, "loss"))) == ("RUNNING", 400)
+            assert {found.tags[f"rank{rank}"] for rank in range(4)} == {"done"}
+
+
+def test_a_forked_child_is_a_writer_of_its_own(here):
+    with hr.connect(here) as store, store.start_run(capture=False) as run:
+        run.log_metric("m", 1.0, step=0)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                for step in range(1, 101):
+                    run.log_metric("m", float(step), step=step)
+                os._exit(0 if run.flush() else 3)
+            finally:
+                os._exit(4)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        run.log_metric("m", 101.0, step=101)
+        assert [point.step for point in store.runs.metric_history(run.id, "m")] == list(range(102))
+    assert store.runs.get(run.id).status == "FINISHED"
+
+
+def test_a_folder_that_takes_no_files_costs_no_data_while_the_catalog_does(here, monkeypatch):
+    with hr.connect(here) as store:
+        (here / ".headrace" / "spool").write_text("a file where the folder should be")
+        with pytest.warns(TrackingWarning, match="can't be used"), store.start_run(capture=False) as run:
+            run.log_metric("m", 1.0)
+        assert store.runs.get(run.id).metrics == {"m": 1.0}
+
+
+def test_a_torn_segment_gives_all_that_is_whole(tmp_path):
+    spool = Spool(tmp_path / "w", "r", "w")
+    for number in range(10):
+        spool.add("tags", {"n": str(number)})
+    (segment,) = (tmp_path / "w").glob("*.seg")
+    spool.abandon()
+    data = segment.read_bytes()
+    for cut in range(len(data), 0, -7):
+        segment.write_bytes(data[:cut])
+        found = Spool.left(tmp_path / "w")
+        batch = found.batch()
+        numbers = [entry[0] for entry in batch.entries] if batch else []
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert len(numbers) >= 10 * cut // len(data) - 1
+        found.abandon()
+
+
+def test_a_disk_that_is_full_thins_the_oldest_points_and_says_how_many(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    columns = [b"\0" * 8 * 1000] * 3
+    spool = Spool(tmp_path / "w", "r", "w")
+    spool.add("tags", {"first": "1"})
+    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr("headrace.tracking.client.spool.MEMORY_BYTES", 1 << 20)
+    for _ in range(100):
+        spool.add("metrics", [["m", "", "", "", *columns]])
+    spool.add("tags", {"last": "1"})
+    assert spool.fault.errno == 28
+    assert spool.thinned > 0
+    monkeypatch.undo()
+    entries, points = [], 0
+    while batch := spool.batch():
+        entries += [entry[2] for entry in batch.entries if entry[1] == "tags"]
+        points += sum(len(series[4]) // 8 for entry in batch.entries if entry[1] == "metrics" for series in entry[2])
+        spool.acknowledge(batch)
+    assert entries == [{"first": "1"}, {"last": "1"}]
+    assert points + spool.thinned == 100_000
+    spool.close()
+    assert not (tmp_path / "w").exists()
+
+
+def test_what_comes_twice_or_is_refused_changes_nothing_else(here):
+    with hr.connect(here) as store, store.start_run(capture=False, params={"p": 1}) as run:
+        run.flush()
+        point = [["m", "", "", "", b"\1" + b"\0" * 7, b"\0" * 8, b"\0" * 8]]
+        entries = [
+            (1, "metrics", point),
+            (2, "params", {"p": "2", "q": "1"}),
+            (3, "nonsense", {}),
+            (4, "metrics", [["m", "", "", "", b"1", b"", b""]]),
+            (5, "files", [{"path": "../x", "digest": "0", "size": 1}]),
+            (6, "tags", {"k": "v"}),
+        ]
+        for _ in range(2):
+            receipt = store.runs.sink.append(run.id, "w", entries)
+            assert receipt.seq == 6
+        assert [seq for seq, _ in store.runs.sink.append(run.id, "other", entries[1:5]).refused] == [2, 3, 4, 5]
+        found = store.runs.get(run.id)
+        assert (found.params, found.metrics, found.tags["k"]) == ({"p": "1"}, {"m": 0.0}, "v")
+        with pytest.raises(hr.NotFoundError):
+            store.runs.sink.append(new_id(), "w", entries)
