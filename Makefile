@@ -52,7 +52,7 @@ $(READY): pyproject.toml
 	@echo "installing into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --editable ".[demo,kafka,polars,postgres,redis,sklearn,spark]" --group dev
+	@$(BIN)/python -m pip install --quiet --editable ".[demo,kafka,polars,postgres,redis,sklearn,spark,tensorboard]" --group dev
 	@touch $@
 
 $(APP): $(READY) $(shell find ui/src ui/build ui/public ui/index.html ui/package-lock.json ui/vite.config.ts -type f 2>/dev/null)

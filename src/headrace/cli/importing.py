@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,7 +45,41 @@ def mlflow(
     return _answer(report)
 
 
-VERBS: tuple[Verb[...], ...] = (mlflow,)
+@verb("neptune", "headrace import neptune exports", "headrace import neptune exports/data --files exports/files --dry-run")
+def neptune(
+    session: Session,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What neptune-exporter wrote: its --data-path, or above.")],
+    files: Annotated[
+        Path | None, typer.Option("--files", metavar="DIR", help="Its --files-path. Default: `files` in the folder or beside it.")
+    ] = None,
+    dry_run: DryRun = False,
+) -> Answer:
+    """Runs, series and files out of an export of Neptune: each project an experiment; again: what is new."""
+    from headrace.importers.neptune import import_neptune
+
+    with bar() as progress:
+        report = import_neptune(folder, session.store.destination, files=files, dry_run=dry_run, progress=progress)
+    return _answer(report)
+
+
+@verb("tensorboard", "headrace import tensorboard logs", "headrace import tensorboard logs --experiment ranker --dry-run")
+def tensorboard(
+    session: Session,
+    folder: Annotated[Path, typer.Argument(metavar="LOGDIR", help="What TensorBoard is given as --logdir.")],
+    experiment: Annotated[
+        str, typer.Option("-e", "--experiment", help="Where to put the runs. Default: the folder's name.")
+    ] = "",
+    dry_run: DryRun = False,
+) -> Answer:
+    """Scalars, hyperparameters, texts and images out of event files: each folder with some a run; again: what is new."""
+    from headrace.importers.tensorboard.carry import import_tensorboard
+
+    with bar() as progress:
+        report = import_tensorboard(folder, session.store.destination, experiment=experiment, dry_run=dry_run, progress=progress)
+    return _answer(report)
+
+
+VERBS: tuple[Verb[...], ...] = (mlflow, neptune, tensorboard)
 
 
 def _answer(report: ImportReport) -> Answer:

@@ -96,7 +96,7 @@ class RunImport:
 
     def _one(self, item: SourceRun, home: Experiment, measured: Sequence[Metric]) -> None:
         run = item.run
-        held, run_id = self._place(run)
+        held, run_id = self._place(item)
         self.ids[run.id] = run_id
         folder, files = self._files(run)
         state = _state(item, files)
@@ -115,7 +115,7 @@ class RunImport:
             self._report.count("artifacts", "new", len(files))
             return None
         if held is None:
-            held = self._create(run, run_id, home)
+            held = self._create(item, run_id, home)
         elif held.lifecycle_stage == DELETED:
             self._to.tracking.runs.set_stage(run_id, ACTIVE)
         whole = self._fill(item, held, folder, files, measured, state)
@@ -124,11 +124,11 @@ class RunImport:
         self._delete(run, held)
         return None
 
-    def _place(self, run: Run) -> tuple[Run | None, str]:
+    def _place(self, item: SourceRun) -> tuple[Run | None, str]:
         """The run as it is here already, if it is, and the id that it has or will have: its own, if that is valid and free."""
+        run, mark = item.run, self._mark(item)
         own = [run.id] if is_run_id(run.id) else []
-        mark = self._mark(run.id)
-        for candidate in (*own, derived_id(self._source.kind, run.id)):
+        for candidate in (*own, derived_id(mark)):
             held = self._held(candidate)
             if held is None or held.tags.get(ID_TAG) == mark:
                 return held, candidate
@@ -139,8 +139,8 @@ class RunImport:
         runs = self._to.tracking.runs
         return runs.get([run_id])[0] if run_id in runs.starting_with(run_id, 1) else None
 
-    def _mark(self, run_id: str) -> str:
-        return f"{self._source.kind}:{run_id}"
+    def _mark(self, item: SourceRun) -> str:
+        return f"{self._source.kind}:{item.origin or item.run.id}"
 
     def _files(self, run: Run) -> tuple[Folder | None, list[SourceFile]]:
         try:
@@ -150,8 +150,9 @@ class RunImport:
             self._report.leave("artifacts", run.id, str(error))
             return None, []
 
-    def _create(self, run: Run, run_id: str, home: Experiment) -> Run:
-        tags = {SOURCE_TAG: self._source.name, ID_TAG: self._mark(run.id)}
+    def _create(self, item: SourceRun, run_id: str, home: Experiment) -> Run:
+        run = item.run
+        tags = {SOURCE_TAG: self._source.name, ID_TAG: self._mark(item)}
         uri = f"{home.artifact_location}/{run_id}/artifacts"
         made = replace(
             run,

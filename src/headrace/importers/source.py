@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,10 +47,12 @@ class SourceRun:
     Attributes:
         run: under the source's id; `experiment` is the name.
         counts: points by metric; a metric whose number isn't known is left out.
+        origin: names the run for good, among all that this kind of source may ever bring. Default: its id.
     """
 
     run: Run
     counts: Mapping[str, int] = field(default_factory=dict)
+    origin: str = ""
 
 
 class RunSource(Protocol):
@@ -69,7 +71,7 @@ class RunSource(Protocol):
         """The runs of an experiment, deleted ones too; parents before their children where the source knows."""
         ...
 
-    def runs(self, experiment: Experiment, run_ids: Sequence[str]) -> list[SourceRun]:
+    def runs(self, experiment: Experiment, run_ids: Sequence[str]) -> Iterable[SourceRun]:
         """These runs, without their histories."""
         ...
 
