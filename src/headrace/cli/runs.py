@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,13 +13,15 @@ from headrace.cli.values import moment, seconds, short_time, size, sparkline
 from headrace.cli.verb import Session, Verb, verb
 from headrace.definitions.plain import plain
 from headrace.errors import StorageError
+from headrace.tracking.run import NOTE_TAG
 
 if TYPE_CHECKING:
-    from headrace.tracking.run import Metric, Run, View
+    from headrace.tracking.run import ArtifactEntry, Metric, Run, View
 
 __all__ = ["VERBS"]
 
 SHOWN_METRICS = 4
+SHOWN_FILES = 20
 SHORT_ID = 12
 """Digits of a run's id in tables: its millisecond. Every command takes the beginning of an id."""
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it that no other run shares.")]
@@ -53,9 +55,20 @@ def list_runs(
 
 @verb("show", "headrace runs show 0190f7c2", "headrace runs show 0190f7c2 --json")
 def show(session: Session, run: RunId) -> Answer:
-    """One run in full: what it was, measured, read and made."""
+    """One run in full: who, when, how long; what it measured, read and made; its code, packages, machine and note."""
+    runs = session.store.runs
+    found = runs.get(run)
+    files, environment = runs.artifacts(found.id), runs.environment(found.id)
+    data = {**run_data(found), "note": found.note, "artifacts": files, "environment": environment}
+    return Answer(data, _run_parts(found, files, environment))
+
+
+@verb("note", 'headrace runs note 0190f7c2 "the first with *all* users"')
+def note(session: Session, run: RunId, text: Annotated[str, typer.Argument(metavar="TEXT", help="Markdown.")]) -> Answer:
+    """Write the note of a run; what stood there is replaced."""
     found = session.store.runs.get(run)
-    return Answer(run_data(found), _run_parts(found))
+    session.store.runs.describe(found.id, text)
+    return Answer({"run_id": found.id, "note": text}, [f"noted on {found.name} ({found.id})"])
 
 
 @verb("compare", "headrace runs compare 0190f7c2 0190f7d8", "headrace runs compare 0190f7c2 0190f7d8 --all")
@@ -125,7 +138,7 @@ def restore(session: Session, runs: Annotated[list[str], typer.Argument(metavar=
     return _each(session, runs, "restore", "restored")
 
 
-VERBS: tuple[Verb[...], ...] = (list_runs, show, compare, metrics, artifacts, delete, restore)
+VERBS: tuple[Verb[...], ...] = (list_runs, show, note, compare, metrics, artifacts, delete, restore)
 
 
 def run_data(run: Run) -> dict[str, Any]:
@@ -193,7 +206,7 @@ def _runs_table(runs: list[Run]) -> Table:
     return Table(columns, rows, empty='no runs; log one in Python: with hr.start_run(experiment="…") as run: …')
 
 
-def _run_parts(run: Run) -> list[Part]:
+def _run_parts(run: Run, files: Sequence[ArtifactEntry], environment: Mapping[str, Any]) -> list[Part]:
     facts = Fields(
         [
             ("run", run.id),
@@ -204,13 +217,41 @@ def _run_parts(run: Run) -> list[Part]:
             ("took", seconds(run.duration)),
             ("data", [f"{data.name} {data.digest[:12]}" for data in run.inputs]),
             ("models", [output.model_id for output in run.outputs]),
+            *_origin(run, environment),
         ]
     )
+    shown = files[:SHOWN_FILES]
+    more = [f"and {len(files) - SHOWN_FILES} more files: headrace runs artifacts {run.id}"] if len(files) > SHOWN_FILES else []
     tables = [
         Table(("METRIC", "VALUE", "STEP"), [(key, point.value, point.step) for key, point in sorted(run.latest.items())]),
         Table(("PARAM", "VALUE"), sorted(run.params.items())),
-        Table(
-            ("TAG", "VALUE"), [(key, value if len(value) <= 100 else f"{value[:99]}…") for key, value in sorted(run.tags.items())]
-        ),
+        Table(("TAG", "VALUE"), [(key, _short(value)) for key, value in sorted(run.tags.items()) if key != NOTE_TAG]),
+        Table(("FILE", "SIZE"), [(file.path, size(file.size)) for file in shown]),
     ]
-    return [facts, *tables]
+    return [facts, *([run.note] if run.note else []), *tables, *more]
+
+
+def _origin(run: Run, environment: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Code, command, packages and machine, as far as the run kept them."""
+    commit = run.tags.get("mlflow.source.git.commit", "")
+    branch = run.tags.get("mlflow.source.git.branch", "")
+    changed = " with changes that weren't committed" if run.tags.get("headrace.git.dirty") == "true" else ""
+    code = [("code", f"{commit[:12]} on {branch or 'no branch'}{changed}")] if commit else []
+    if not environment:
+        return code
+    process, host = environment.get("process", {}), environment.get("host", {})
+    machine = (
+        f"{host.get('host', '-')}, {host.get('cpu', '-')}, {host.get('threads', '-')} processors, {size(host.get('memory', 0))}"
+    )
+    return [
+        *code,
+        ("command", " ".join(process.get("arguments", ()))),
+        ("in", process.get("folder")),
+        ("software", f"Python {environment.get('python', '-')} with {len(environment['packages'])} packages"),
+        ("system", environment.get("platform")),
+        ("machine", machine),
+    ]
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= 100 else f"{value[:99]}…"

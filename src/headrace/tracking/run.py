@@ -191,6 +191,11 @@ class Run:
         return "LOST" if self.status == "RUNNING" and silent else self.status
 
     @property
+    def note(self) -> str:
+        """What people wrote about it, Markdown; empty if nobody did."""
+        return self.tags.get(NOTE_TAG, "")
+
+    @property
     def parent(self) -> str | None:
         """The id of the run that it is nested in."""
         return self.tags.get(PARENT_TAG)

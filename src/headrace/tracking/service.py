@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,13 +17,24 @@ from headrace.flavors.loaded import LoadedModel
 from headrace.flavors.saving import load_model
 from headrace.lineage.store import LineageStore
 from headrace.tracking.client.delivery import Delivery
-from headrace.tracking.client.origin import PACKAGES_FILE
+from headrace.tracking.client.origin import ENVIRONMENT_FILE, PACKAGES_FILE
 from headrace.tracking.client.run import ActiveRun, start_run
 from headrace.tracking.compare import Comparison, compare_runs
 from headrace.tracking.history import MetricHistory
 from headrace.tracking.journal import Journal, Sink
 from headrace.tracking.recorder import Recorder, ResolveView
-from headrace.tracking.run import ACTIVE, DELETED, ArtifactEntry, Experiment, LoggedModel, MetricSummary, Run, RunList, View
+from headrace.tracking.run import (
+    ACTIVE,
+    DELETED,
+    NOTE_TAG,
+    ArtifactEntry,
+    Experiment,
+    LoggedModel,
+    MetricSummary,
+    Run,
+    RunList,
+    View,
+)
 from headrace.tracking.search import parse_filter, parse_order
 from headrace.tracking.store import TrackingStores
 
@@ -334,6 +346,20 @@ class Runs:
                 signature=held.signature,
                 allow_pickle=allow_pickle,
             )
+
+    def environment(self, run_id: str) -> dict[str, Any]:
+        """What a run kept of where it ran: python, platform, variables, process, host, packages; empty if it kept nothing.
+
+        Raises NotFoundError for the run.
+        """
+        found = self.resolve(run_id)
+        if not any(entry.path == ENVIRONMENT_FILE for entry in self._stores.artifacts.list(found)):
+            return {}
+        return {**json.loads(self.read_artifact(found, ENVIRONMENT_FILE)), "packages": self._packages(found)}
+
+    def describe(self, run_id: str, text: str) -> None:
+        """Replace the note of a run, Markdown; also once it has ended. Raises NotFoundError, ConflictError for a deleted one."""
+        self.set_tag(run_id, NOTE_TAG, text)
 
     def _packages(self, run_id: str) -> dict[str, str]:
         digests = {entry.path: entry.digest for entry in self._stores.artifacts.list(run_id)}

@@ -56,6 +56,20 @@ def test_a_run_is_shown_by_the_start_of_its_id(cli, runs):
     assert cli("runs", "show", runs[0], "--json").json["outputs"][0]["model_id"].startswith("m-")
 
 
+def test_a_run_is_shown_with_all_that_it_kept(cli, project):
+    with hr.connect(project) as store, store.start_run(experiment="whole", strict=True) as run:
+        run.log_metric("auc", 0.9)
+    assert cli("runs", "note", run.id, "the *first* one").code == 0
+    shown = cli("runs", "show", run.id)
+    for word in ("the *first* one", "command", "machine", "packages", "capture/environment.json"):
+        assert word in shown.out
+    told = cli("runs", "show", run.id, "--json").json
+    assert told["note"] == "the *first* one"
+    assert told["environment"]["packages"]["numpy"]
+    assert told["environment"]["host"]["memory"] > 0
+    assert {file["path"] for file in told["artifacts"]} >= {"capture/environment.json", "capture/requirements.txt"}
+
+
 def test_runs_are_compared(cli, runs):
     said = cli("runs", "compare", *runs).out
     assert "depth 3" in said
