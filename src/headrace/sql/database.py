@@ -30,6 +30,10 @@ class Dialect(Protocol):
     read_options: ClassVar[Mapping[str, object]]
     """SQLAlchemy's execution options of a connection that reads."""
 
+    def turn(self, scope: str) -> AbstractContextManager[object]:
+        """What a thread holds while it writes within `scope`, from before it has a connection."""
+        ...
+
     def begin_read(self, connection: sa.Connection) -> None:
         """Make the transaction just begun one that sees one state."""
         ...
@@ -114,7 +118,7 @@ class Database:
             with self._errors(), self._joined.begin_nested():
                 yield self._joined
             return
-        with self._errors(), self.engine.connect() as connection, connection.begin():
+        with self._errors(), self._dialect.turn(scope), self.engine.connect() as connection, connection.begin():
             self._dialect.begin_write(connection, scope)
             yield connection
         self._dialect.committed()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -116,12 +117,23 @@ def metric_of(row: Mapping[str, Any]) -> Metric:
 
 def insert_new(connection: sa.Connection, table: sa.Table) -> Any:
     """An INSERT that skips rows whose primary key exists."""
-    return _insert(connection)(table).on_conflict_do_nothing(index_elements=list(table.primary_key))
+    return _insert_new(connection.dialect.name, table)
 
 
 def upsert(connection: sa.Connection, table: sa.Table, columns: Sequence[str]) -> Any:
     """An INSERT that replaces these columns where the primary key exists."""
-    statement = _insert(connection)(table)
+    return _upsert(connection.dialect.name, table, tuple(columns))
+
+
+@cache
+def _insert_new(dialect: str, table: sa.Table) -> Any:
+    return _insert(dialect)(table).on_conflict_do_nothing(index_elements=list(table.primary_key))
+
+
+@cache
+def _upsert(dialect: str, table: sa.Table, columns: tuple[str, ...]) -> Any:
+    """Made once: to make it takes longer than to run it."""
+    statement = _insert(dialect)(table)
     return statement.on_conflict_do_update(
         index_elements=list(table.primary_key), set_={name: statement.excluded[name] for name in columns}
     )
@@ -130,8 +142,8 @@ def upsert(connection: sa.Connection, table: sa.Table, columns: Sequence[str]) -
 _LATEST = [column.name for column in latest_metrics.c if not column.primary_key]
 
 
-def _insert(connection: sa.Connection) -> Any:
-    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+def _insert(dialect: str) -> Any:
+    return postgresql.insert if dialect == "postgresql" else sqlite.insert
 
 
 def _latest(connection: sa.Connection, run_id: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:

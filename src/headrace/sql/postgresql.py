@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import ClassVar
 
 import sqlalchemy as sa
@@ -61,6 +61,10 @@ class PostgreSQL:
         self._stamped = (0, -1.0)
         self._commits = 0
         self._stamp_lock = threading.Lock()
+
+    def turn(self, scope: str) -> AbstractContextManager[object]:  # noqa: ARG002 - the database makes them queue
+        """Nothing to wait for here."""
+        return nullcontext()
 
     def begin_read(self, connection: sa.Connection) -> None:
         """Nothing: `read_options` makes the transaction see one state."""

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,6 +40,11 @@ class SQLite:
         event.listen(self.engine, "connect", _configure)
         self._watch: sqlite3.Connection | None = None
         self._watch_lock = threading.Lock()
+        self._turn = threading.Lock()
+
+    def turn(self, scope: str) -> AbstractContextManager[object]:  # noqa: ARG002 - a file has one writer
+        """Threads of one process take turns here: SQLite would have each look again and again, ever more seldom."""
+        return self._turn
 
     def begin_read(self, connection: sa.Connection) -> None:
         """Begin a transaction that sees one state."""
@@ -100,6 +105,7 @@ class SQLite:
         self.engine.dispose(close=False)
         self._watch = None
         self._watch_lock = threading.Lock()
+        self._turn = threading.Lock()
 
 
 def _make_folder(folder: Path) -> None:
