@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+from array import array
 
 import pytest
 
@@ -14,6 +15,7 @@ from headrace.ids import new_id
 from headrace.remote.tracking import remote_tracking
 from headrace.sql.database import Database
 from headrace.sql.tracking import tracking_stores
+from headrace.tracking.history import Series
 from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Metric, ModelOutput, Run
 from headrace.tracking.search import EXPERIMENTS, LOGGED_MODELS, ModelOrder, Order, parse_filter, parse_order
 
@@ -415,3 +417,45 @@ def test_logged_models_are_searched_and_changed(stores):
         stores.models.update("m-a", stage="deleted", time=3)
     stores.runs.add_outputs(run_id, [ModelOutput("m-b", 7)])
     assert ModelOutput("m-b", 7) in stores.runs.get([run_id])[0].outputs
+
+
+def test_series_and_points_are_kept_alike(stores):
+    """Against the same points logged one by one, whatever their order, repeats and NaN."""
+    points = [(3, 10, 5.0), (1, 99, 9.0), (2, 20, math.nan), (3, 10, 6.0), (3, 10, 6.0), (3, 11, math.nan), (0, 5, -math.inf)]
+    for chosen in (points, points[:1], points[2:3], points * 100):
+        one, other = make_run(stores), make_run(stores)
+        times, steps, values = (
+            array("q", [p[1] for p in chosen]),
+            array("q", [p[0] for p in chosen]),
+            array("d", [p[2] for p in chosen]),
+        )
+        series = Series.of("m", ("", "", ""), times.tobytes(), steps.tobytes(), values.tobytes())
+        stores.runs.log(one, params={"p": "1"}, series=[series])
+        for step, time, value in chosen:
+            stores.runs.log(other, [Metric("m", value, time, step)])
+        assert str(list(stores.metrics.history(one, "m"))) == str(list(stores.metrics.history(other, "m")))
+        assert str(stores.runs.get([one])[0].latest) == str(stores.runs.get([other])[0].latest)
+        assert str(stores.metrics.summaries(one)) == str(stores.metrics.summaries(other))
+
+
+def test_writers_at_once_each_keep_all_or_nothing(stores):
+    """Whatever their writes were committed with."""
+    run_id, told = make_run(stores, params={"fixed": "1"}), []
+
+    def write(number):
+        for step in range(10):
+            params = {"fixed": "2"} if step % 5 == 4 else {f"p{number}.{step}": "1"}
+            try:
+                stores.runs.log(run_id, [Metric(f"m{number}", 1.0, step, step)], params)
+            except InvalidInputError:
+                told.append((number, step))
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(told) == [(number, step) for number in range(6) for step in (4, 9)]
+    assert len(stores.runs.get([run_id])[0].params) == 1 + 6 * 8
+    for number in range(6):
+        assert [point.step for point in stores.metrics.history(run_id, f"m{number}")] == [0, 1, 2, 3, 5, 6, 7, 8]

@@ -9,7 +9,7 @@ from typing import Any
 from headrace.lineage.store import Edge
 from headrace.remote.transport import Transport
 from headrace.shapes import plain, shaped
-from headrace.tracking.history import MetricHistory, decode
+from headrace.tracking.history import MetricHistory, Series, decode
 from headrace.tracking.run import (
     ArtifactEntry,
     DatasetInput,
@@ -161,9 +161,11 @@ class RemoteRunStore(_Remote):
         metrics: Sequence[Metric] = (),
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
+        series: Sequence[Series] = (),
     ) -> None:
         """Add all or nothing."""
-        self._tell("log", run_id=run_id, metrics=list(metrics), params=dict(params or {}), tags=dict(tags or {}))
+        pairs = {"params": dict(params or {}), "tags": dict(tags or {})}
+        self._tell("log", run_id=run_id, metrics=list(metrics), **pairs, series=list(series))
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Remove a tag. Raises NotFoundError for the run or the tag."""

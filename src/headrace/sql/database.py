@@ -102,8 +102,8 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """A connection that sees one consistent state; nothing it does is kept. Within this thread's `together`, it is that
         transaction, which sees what it wrote."""
-        if self._joined is not None:
-            yield self._joined
+        if self.joined is not None:
+            yield self.joined
             return
         options = self._dialect.read_options
         with self._errors(), self.engine.connect().execution_options(**options) as connection, connection.begin():
@@ -114,9 +114,9 @@ class Database:
     def write(self, scope: str = "catalog") -> Iterator[sa.Connection]:
         """A transaction that is alone in writing within a scope from its first statement; committed at the end, undone on an
         exception. SQLite knows one scope alone. Within this thread's `together`, it is a part of that transaction."""
-        if self._joined is not None:
-            with self._errors(), self._joined.begin_nested():
-                yield self._joined
+        if self.joined is not None:
+            with self._errors(), self.joined.begin_nested():
+                yield self.joined
             return
         with self._errors(), self._dialect.turn(scope), self.engine.connect() as connection, connection.begin():
             self._dialect.begin_write(connection, scope)
@@ -134,7 +134,7 @@ class Database:
                 self._local.connection = None
 
     @property
-    def _joined(self) -> sa.Connection | None:
+    def joined(self) -> sa.Connection | None:
         """The transaction that this thread's `together` is."""
         return getattr(self._local, "connection", None)
 

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from headrace.errors import AlreadyExistsError, ConflictError, InvalidInputError, NotFoundError
 from headrace.sql.database import Database
-from headrace.sql.metrics import add_points, insert_new, upsert
+from headrace.sql.groups import GroupCommit
+from headrace.sql.metrics import add_points, add_series, insert_new, upsert
 from headrace.sql.run_search import search_statement
 from headrace.sql.tables.tracking import (
     experiments,
@@ -26,6 +27,7 @@ from headrace.sql.tables.tracking import (
     run_tags,
     runs,
 )
+from headrace.tracking.history import Series
 from headrace.tracking.run import (
     ACTIVE,
     NAME_TAG,
@@ -50,6 +52,7 @@ __all__ = [
 ]
 
 _CHUNK = 500
+_STAGE = sa.select(runs.c.lifecycle_stage).where(runs.c.run_id == sa.bindparam("asked"))
 _INPUT_FIELDS = ("name", "digest", "context", "source_type", "source", "schema", "profile", "urn")
 
 
@@ -58,6 +61,7 @@ class SqlRunStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._group = GroupCommit(database)
 
     def create(self, run: Run) -> None:
         """Keep a new run with its tags and params, its name mirrored in the tag that MLflow's clients read."""
@@ -123,15 +127,20 @@ class SqlRunStore:
         metrics: Sequence[Metric] = (),
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
+        series: Sequence[Series] = (),
     ) -> None:
         """Add all or nothing."""
-        with self._database.write() as connection:
+
+        def write(connection: sa.Connection) -> None:
             require_active_run(connection, run_id)
             _add_params(connection, run_id, params or {})
             add_points(connection, run_id, metrics)
+            add_series(connection, run_id, series)
             _write_pairs(connection, run_tags, run_id, tags or {})
             if tags and NAME_TAG in tags:
                 connection.execute(runs.update().where(runs.c.run_id == run_id).values(name=tags[NAME_TAG]))
+
+        self._group.run(write)
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Remove a tag. Raises NotFoundError for the run or the tag."""
@@ -253,7 +262,7 @@ def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def require_active_run(connection: sa.Connection, run_id: str) -> None:
     """Raise NotFoundError for a run that doesn't exist, ConflictError for a deleted one."""
-    stage = connection.execute(sa.select(runs.c.lifecycle_stage).where(runs.c.run_id == run_id)).scalar()
+    stage = connection.execute(_STAGE, {"asked": run_id}).scalar()
     if stage is None:
         raise _no_run(run_id)
     if stage != ACTIVE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from headrace.errors import StorageError
 __all__ = ["BUSY_SECONDS", "SQLite"]
 
 BUSY_SECONDS = 60
+WAL_PAGES = 8000
+"""The log is brought into the file once it has so many pages, 32 MB: one that many commits changed is brought there once."""
 _ADVICE = {
     "not a database": "it isn't a SQLite file; restore it from a backup, or point 'catalog' at another file",
     "malformed": "it is damaged; restore it from a backup",
@@ -40,10 +43,10 @@ class SQLite:
         event.listen(self.engine, "connect", _configure)
         self._watch: sqlite3.Connection | None = None
         self._watch_lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._turn = _Turns()
 
     def turn(self, scope: str) -> AbstractContextManager[object]:  # noqa: ARG002 - a file has one writer
-        """Threads of one process take turns here: SQLite would have each look again and again, ever more seldom."""
+        """Threads of one process queue here: SQLite would have each look again and again, ever more seldom."""
         return self._turn
 
     def begin_read(self, connection: sa.Connection) -> None:
@@ -105,7 +108,33 @@ class SQLite:
         self.engine.dispose(close=False)
         self._watch = None
         self._watch_lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._turn = _Turns()
+
+
+class _Turns:
+    """A lock that threads get in the order in which they asked."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+        self._held = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._held:
+                self._held = True
+                return
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        mine.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._held = False
 
 
 def _make_folder(folder: Path) -> None:
@@ -122,6 +151,7 @@ def _configure(connection: Any, _record: object) -> None:
         with closing(connection.cursor()) as cursor:
             _enter_wal(cursor)
             cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
             cursor.execute("PRAGMA foreign_keys=ON")
     except BaseException:  # the pool hasn't taken it yet, so nobody else would close it
         connection.close()

@@ -27,6 +27,7 @@ Origin = tuple[str, str, str]
 
 PLAIN, PACKED = 1, 2
 _HEAD = struct.Struct("<BI")
+_FEW = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,25 +118,21 @@ class Series:
         return [Metric(self.key, value, time, step, *self.origin) for value, time, step in zip(*columns, strict=True)]
 
     def facts(self) -> SeriesFacts:
-        """Its figures. One point, which is what most loops log at a time, costs no array."""
-        if len(self) == 1:
-            time, step, value = struct.unpack_from("<qqd", self.data, _HEAD.size)
-            number = None if value != value else value  # noqa: PLR0124 - NaN differs from itself
-            return SeriesFacts(Metric(self.key, value, time, step, *self.origin), (1, time, time, number, number), False)
-        import numpy as np
-
-        chunk = decode(self.data, self.origin)
-        times, steps, values = chunk.times, chunk.steps, chunk.values
-        numbers = values[~np.isnan(values)]
-        low, high = (float(numbers.min()), float(numbers.max())) if len(numbers) else (None, None)
-        place = np.lexsort((np.nan_to_num(values, nan=-np.inf, posinf=np.inf, neginf=-np.inf), ~np.isnan(values), times, steps))[
-            -1
-        ]
-        newest = Metric(self.key, float(values[place]), int(times[place]), int(steps[place]), *self.origin)
-        repeats = False
-        if not (np.diff(times) > 0).all() and not (np.diff(steps) > 0).all():
-            repeats = len(np.unique(np.stack([times, steps]), axis=1)[0]) < len(times)
-        return SeriesFacts(newest, (len(times), int(times.min()), int(times.max()), low, high), repeats)
+        """Its figures. A few points are looked at one by one: an array for them would cost more than they do."""
+        count = len(self)
+        if count > _FEW:
+            return _facts(self.key, decode(self.data, self.origin))
+        found = struct.unpack_from(f"<{2 * count}q{count}d", self.data, _HEAD.size)
+        times, steps, values = found[:count], found[count : 2 * count], found[2 * count :]
+        numbers = [value for value in values if value == value]  # noqa: PLR0124 - NaN differs from itself
+        low, high = (min(numbers), max(numbers)) if numbers else (None, None)
+        last = max(steps)
+        places = [place for place, step in enumerate(steps) if step == last]
+        if len(places) > 1:
+            places.sort(key=lambda place: _rank(times[place], values[place]))
+        newest = Metric(self.key, values[places[-1]], times[places[-1]], last, *self.origin)
+        repeats = len(set(steps)) < count and len(set(zip(times, steps, strict=True))) < count
+        return SeriesFacts(newest, (count, min(times), max(times), low, high), repeats)
 
 
 class MetricHistory(Sequence[Metric]):
@@ -228,6 +225,27 @@ class MetricHistory(Sequence[Metric]):
         same &= (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
         keep = np.concatenate([[True], ~same])
         self.times, self.steps, self.values, self._numbers = times[keep], steps[keep], values[keep], self._numbers[order][keep]
+
+
+def _rank(time: int, value: float) -> tuple[int, bool, float]:
+    """Of one step, the latest point is that of the highest time, then value; a NaN comes before every number."""
+    number = value == value  # noqa: PLR0124 - NaN differs from itself
+    return time, number, value if number else 0.0
+
+
+def _facts(key: str, chunk: Chunk) -> SeriesFacts:
+    import numpy as np
+
+    times, steps, values = chunk.times, chunk.steps, chunk.values
+    is_number = ~np.isnan(values)
+    numbers = values[is_number]
+    low, high = (float(numbers.min()), float(numbers.max())) if len(numbers) else (None, None)
+    place = np.lexsort((np.where(is_number, values, 0.0), is_number, times, steps))[-1]
+    newest = Metric(key, float(values[place]), int(times[place]), int(steps[place]), *chunk.origin)
+    repeats = False
+    if not (np.diff(times) > 0).all() and not (np.diff(steps) > 0).all():
+        repeats = len(np.unique(np.stack([times, steps]), axis=1)[0]) < len(times)
+    return SeriesFacts(newest, (len(times), int(times.min()), int(times.max()), low, high), repeats)
 
 
 def buckets(

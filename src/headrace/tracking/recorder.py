@@ -13,6 +13,7 @@ from headrace.clock import Clock, system_clock
 from headrace.errors import ConflictError, InvalidInputError
 from headrace.ids import new_id
 from headrace.lineage.store import Edge, LineageStore
+from headrace.tracking.history import Series
 from headrace.tracking.rules import (
     check_artifact_path,
     check_experiment_name,
@@ -181,11 +182,12 @@ class Recorder:
         metrics: Sequence[Metric] = (),
         params: Mapping[str, Any] | None = None,
         tags: Mapping[str, Any] | None = None,
+        series: Sequence[Series] = (),
     ) -> None:
         """Keep all of it or nothing. Raises InvalidInputError for a key or for another value of a param."""
-        for point in metrics:
-            check_key("metric", point.key)
-        self._stores.runs.log(run_id, metrics, clean_params(params or {}), clean_tags(tags or {}))
+        for key in [*(point.key for point in metrics), *(item.key for item in series)]:
+            check_key("metric", key)
+        self._stores.runs.log(run_id, metrics, clean_params(params or {}), clean_tags(tags or {}), series)
 
     def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> None:
         """Change what isn't None. Raises NotFoundError, ConflictError for a deleted run."""

@@ -98,8 +98,10 @@ class RunStore(Protocol):
         metrics: Sequence[Metric] = (),
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
+        series: Sequence[Series] = (),
     ) -> None:
-        """Add all or nothing. A repeated point is kept once. A param is written once: the same value again is a no-op.
+        """Add all or nothing, points one by one or as series. A repeated point is kept once. A param is written once: the same
+        value again is a no-op.
 
         Raises:
             InvalidInputError: another value for a param.

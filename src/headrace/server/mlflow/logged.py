@@ -8,6 +8,7 @@ from typing import Any
 
 from headrace.errors import InvalidInputError
 from headrace.server.http import Call, Reply
+from headrace.server.mlflow.columns import plain_series
 from headrace.server.mlflow.runs import RUN_ID
 from headrace.server.mlflow.shapes import CONTEXT_TAG
 from headrace.server.mlflow.wire import DONE, METRIC, member, micros, operation, pairs, read, read_metric, read_record
@@ -89,11 +90,12 @@ def _log_batch(call: Call) -> Reply:
     _require_few("params", counts["params"], MOST_PAIRS)
     _require_few("tags", counts["tags"], MOST_PAIRS)
     _require_few("metrics, params, and tags", sum(counts.values()), MOST_IN_ALL)
-    points = [_point(read_metric(item, f"metrics[{place}]"), f"metrics[{place}].") for place, item in enumerate(asked["metrics"])]
+    series = plain_series(asked["metrics"])
+    points = [] if series is not None else _points(asked["metrics"])
     params = pairs(asked["params"], "params")
     _require_unique([key for key, _ in params])
     tags = dict(pairs(asked["tags"], "tags"))
-    call.store.runs.recorder.log(asked["run_id"], metrics=points, params=dict(params), tags=tags)
+    call.store.runs.recorder.log(asked["run_id"], metrics=points, params=dict(params), tags=tags, series=series or ())
     return DONE
 
 
@@ -136,6 +138,10 @@ def _log_model(call: Call) -> Reply:
         raise InvalidInputError(msg)
     call.store.runs.recorder.append_to_tag(asked["run_id"], HISTORY_TAG, {**model, "run_id": asked["run_id"]})
     return DONE
+
+
+def _points(items: Sequence[Any]) -> list[Metric]:
+    return [_point(read_metric(item, f"metrics[{place}]"), f"metrics[{place}].") for place, item in enumerate(items)]
 
 
 def _point(metric: tuple[str, float, int, int, str, str, str], path: str) -> Metric:

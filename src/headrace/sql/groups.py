@@ -1,0 +1,93 @@
+"""Writes of many threads in one transaction: while one is being committed the next ones gather, and share a commit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+
+from headrace.sql.database import Database
+
+__all__ = ["GroupCommit"]
+
+Work = Callable[[sa.Connection], None]
+
+
+class _Write:
+    """One thread's part of a group.
+
+    Attributes:
+        error: what it raised, or what the commit did.
+        done: whether it is committed, or has failed.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.error: BaseException | None = None
+        self.done = False
+        self.turn = threading.Lock()
+        self.turn.acquire()
+
+
+class GroupCommit:
+    """Runs writes, each all or nothing and durable when `run` returns. Nobody waits for more than two groups."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._waiting: list[_Write] = []
+        self._busy = False
+
+    def run(self, work: Work) -> None:
+        """Run a write in a transaction. Raises what it raises, or StorageError if it couldn't be committed."""
+        if self._database.joined is not None:  # it is a part of this thread's own transaction
+            with self._database.write() as connection:
+                work(connection)
+            return
+        mine = _Write(work)
+        with self._lock:
+            self._waiting.append(mine)
+            leads, self._busy = not self._busy, True
+        if not leads:
+            mine.turn.acquire()
+        if not mine.done:
+            self._lead(mine)
+        if mine.error is not None:
+            raise mine.error
+
+    def _lead(self, mine: _Write) -> None:
+        with self._lock:
+            group, self._waiting = self._waiting, []
+        try:
+            self._commit(group)
+        finally:
+            with self._lock:
+                if self._waiting:
+                    self._waiting[0].turn.release()
+                else:
+                    self._busy = False
+            for write in group:
+                write.done = True
+                if write is not mine:
+                    write.turn.release()
+
+    def _commit(self, group: Sequence[_Write]) -> None:
+        try:
+            with self._database.write() as connection:
+                if len(group) == 1:
+                    group[0].work(connection)
+                else:
+                    for write in group:
+                        self._run_beside(connection, write)
+        except BaseException as error:  # noqa: BLE001 - each of the group's threads is told
+            for write in group:
+                write.error = write.error or error
+
+    def _run_beside(self, connection: sa.Connection, write: _Write) -> None:
+        """Run one of several: if it fails, the others are kept."""
+        try:
+            with connection.begin_nested():
+                write.work(connection)
+        except Exception as error:  # noqa: BLE001 - it is told to its own thread
+            write.error = error
