@@ -97,3 +97,20 @@ def test_a_run_of_ours_is_one_for_the_client(url, project):
         "team": "x",
         "found": ["made here"],
     }
+
+
+def test_scikit_learn_logs_itself(url):
+    told = spoken("autolog.py", url)
+    metrics = told.pop("metrics")
+    assert {"training_accuracy_score", "training_log_loss", "LogisticRegression_score_x"} <= set(metrics)
+    (status, name, measured) = told.pop("model")
+    assert (status, name, "training_accuracy_score" in measured) == ("READY", "model", True)
+    assert told == {
+        "params": {"max_iter": "200", "solver": "lbfgs"},
+        "dataset": ["dataset"],
+        "estimator": "LogisticRegression",
+        "status": "FINISHED",
+        "same": True,
+        "through its run": 150,
+        "children": ["0.1", "1.0"],
+    }
