@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import ClassVar, Protocol
 
@@ -81,6 +81,9 @@ class Database:
     Args:
         url: SQLAlchemy URL, for example `sqlite:////project/.headrace/catalog.db` or `postgresql://headrace@db/headrace`.
 
+    Attributes:
+        after_fork: run in a child, for what its parent's threads were in the middle of.
+
     Raises:
         SettingsError: the URL names neither a SQLite file nor a PostgreSQL database.
         StorageError: it can't be opened or reached, isn't a catalog, or was written by a newer release.
@@ -91,6 +94,7 @@ class Database:
         self._dialect = _dialect(self.url)
         self.engine = self._dialect.engine
         self._local = threading.local()
+        self.after_fork: list[Callable[[], None]] = []
         _OPEN.add(self)
         try:
             self._migrate()
@@ -166,6 +170,8 @@ class Database:
         """Leave a parent process its connections: they can't be used on both sides of a fork."""
         self._dialect.forget()
         self._local = threading.local()
+        for forget in self.after_fork:
+            forget()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -35,6 +35,11 @@ class GroupCommit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._begin()
+        database.after_fork.append(self._begin)
+
+    def _begin(self) -> None:
+        """Nobody writes and nobody waits: so it is in a child, whose parent's threads it doesn't have."""
         self._lock = threading.Lock()
         self._waiting: list[_Write] = []
         self._busy = False

@@ -1,0 +1,151 @@
+"""Writes of many threads share a commit; each is all or nothing, and durable when it returns."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from headrace.errors import InvalidInputError
+from headrace.sql.database import Database
+from headrace.sql.groups import GroupCommit
+
+PATIENCE = 30
+
+
+@pytest.fixture
+def database(tmp_path):
+    opened = Database(f"sqlite:///{tmp_path / 'catalog.db'}")
+    with opened.write() as connection:
+        connection.execute(sa.text("CREATE TABLE kept (name TEXT)"))
+    yield opened
+    opened.close()
+
+
+def keep(name, fail=False):
+    def write(connection):
+        connection.execute(sa.text("INSERT INTO kept VALUES (:name)"), {"name": name})
+        if fail:
+            raise InvalidInputError(name)
+
+    return write
+
+
+def kept(database):
+    with database.read() as connection:
+        return sorted(connection.execute(sa.text("SELECT name FROM kept")).scalars())
+
+
+class Held:
+    """A leader that waits within its write, until those behind it have gathered."""
+
+    def __init__(self, group):
+        self.inside, self.go = threading.Event(), threading.Event()
+        self._group = group
+        self._thread = threading.Thread(target=group.run, args=(self._write,))
+
+    def _write(self, connection):
+        keep("leader")(connection)
+        self.inside.set()
+        assert self.go.wait(PATIENCE)
+
+    def __enter__(self):
+        self._thread.start()
+        assert self.inside.wait(PATIENCE)
+        return self
+
+    def __exit__(self, *_):
+        self.go.set()
+        self._thread.join(PATIENCE)
+
+
+def gathered(group, count):
+    """Return once so many wait."""
+    deadline = threading.Event()
+    for _ in range(PATIENCE * 100):
+        if len(group._waiting) == count:
+            return
+        deadline.wait(0.01)
+    raise AssertionError("nobody came")
+
+
+def test_those_who_came_meanwhile_share_a_transaction_and_one_that_fails_is_undone_alone(database):
+    group, errors, connections = GroupCommit(database), {}, set()
+
+    def run(name, fail):
+        def write(connection):
+            connections.add(id(connection.connection.dbapi_connection))
+            keep(name, fail)(connection)
+
+        try:
+            group.run(write)
+        except InvalidInputError as error:
+            errors[name] = str(error)
+
+    threads = [threading.Thread(target=run, args=(f"w{place}", place == 2)) for place in range(5)]
+    with Held(group):
+        for thread in threads:
+            thread.start()
+        gathered(group, 5)
+        assert kept(database) == []
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert kept(database) == ["leader", "w0", "w1", "w3", "w4"]
+    assert errors == {"w2": "w2"}
+    assert len(connections) == 1
+
+
+def test_a_write_that_fails_alone_is_undone(database):
+    group = GroupCommit(database)
+    with pytest.raises(InvalidInputError):
+        group.run(keep("a", fail=True))
+    group.run(keep("b"))
+    assert kept(database) == ["b"]
+
+
+def test_a_commit_that_fails_is_told_to_all(database):
+    group, told = GroupCommit(database), []
+
+    def run(name):
+        try:
+            group.run(keep(name))
+        except OSError as error:
+            told.append(str(error))
+
+    def committed():
+        raise OSError("the disk is gone")
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in "ab"]
+    with Held(group):
+        for thread in threads:
+            thread.start()
+        gathered(group, 2)
+        commit = sa.event.listens_for(database.engine, "commit")
+        calls = iter([int, committed])
+        commit(lambda _connection: next(calls, int)())
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert told == ["the disk is gone"] * 2
+    assert kept(database) == ["leader"]
+
+
+def test_within_a_threads_own_transaction_a_write_is_a_part_of_it(database):
+    group = GroupCommit(database)
+    with pytest.raises(InvalidInputError), database.together():
+        group.run(keep("a"))
+        raise InvalidInputError("no")
+    assert kept(database) == []
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_forked_in_the_middle_of_a_group_writes(database):
+    group = GroupCommit(database)
+    with Held(group):
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if not group._busy and not group._waiting else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    group.run(keep("after"))
+    assert kept(database) == ["after", "leader"]
