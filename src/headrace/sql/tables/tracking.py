@@ -210,8 +210,6 @@ logged_models = sa.Table(
     sa.Column("flavor", sa.String(100), nullable=False),
     sa.Column("serializer", sa.String(100), nullable=False),
     sa.Column("status", sa.String(32), nullable=False),
-    _text("kind"),
-    _text("artifact_uri"),
     _text("view"),
     _text("signature"),
     _text("requirements"),
@@ -219,6 +217,8 @@ logged_models = sa.Table(
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("updated", sa.BigInteger, nullable=False),
     sa.Column("lifecycle_stage", sa.String(16), nullable=False),
+    _text("kind"),
+    _text("artifact_uri"),
     sa.Index("ix_logged_models_experiment", "experiment_id", "created"),
 )
 
