@@ -41,6 +41,7 @@ from headrace.errors import (
 )
 
 if TYPE_CHECKING:
+    from headrace.flavors.function import predictor
     from headrace.models.gates import Gate
     from headrace.project import connect, start_run
     from headrace.store import Store
@@ -81,6 +82,7 @@ __all__ = [
     "mean",
     "min",
     "on_demand",
+    "predictor",
     "start_run",
     "std",
     "sum",
@@ -90,6 +92,7 @@ _LATER = {
     "Gate": "headrace.models.gates",
     "Store": "headrace.store",
     "connect": "headrace.project",
+    "predictor": "headrace.flavors.function",
     "start_run": "headrace.project",
 }
 

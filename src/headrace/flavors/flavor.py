@@ -43,6 +43,14 @@ class Flavor(Protocol):
         """Whether this flavor saves such a model without being asked to."""
         ...
 
+    def wrap(self, model: Any) -> Any:
+        """What predicts: the model itself, or what gives it a `predict` that takes rows."""
+        ...
+
+    def runs_code(self, details: Mapping[str, Any]) -> bool:
+        """Whether loading runs code that the files' author chose; then callers have to ask for it in a word."""
+        ...
+
     def save(self, model: Any, folder: Path) -> SavedModel:
         """Write the model's files into an empty folder.
 

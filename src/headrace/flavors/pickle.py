@@ -26,6 +26,14 @@ class PickleFlavor:
         """Never: pickle needs an explicit word."""
         return False
 
+    def wrap(self, model: Any) -> Any:
+        """The object itself."""
+        return model
+
+    def runs_code(self, details: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the contract's argument
+        """Always."""
+        return True
+
     def save(self, model: Any, folder: Path) -> SavedModel:
         """Write model.pkl."""
         try:

@@ -8,14 +8,34 @@ from typing import Any
 
 from headrace.errors import InvalidInputError, NotFoundError, UnsafeModelError
 from headrace.flavors.flavor import Flavor, SavedModel
+from headrace.flavors.function import FunctionFlavor
+from headrace.flavors.lightgbm import LightGBMFlavor
 from headrace.flavors.loaded import LoadedModel
+from headrace.flavors.mlflow import MLflowFlavor
+from headrace.flavors.onnx import ONNXFlavor
 from headrace.flavors.pickle import PickleFlavor
 from headrace.flavors.signature import Column, Signature, infer_columns
 from headrace.flavors.sklearn import SklearnFlavor
+from headrace.flavors.torch import TorchFlavor
+from headrace.flavors.xgboost import XGBoostFlavor
 
 __all__ = ["FLAVORS", "infer_signature", "load_model", "save_model"]
 
-FLAVORS: tuple[Flavor, ...] = (SklearnFlavor(), PickleFlavor())
+FLAVORS: tuple[Flavor, ...] = (
+    LightGBMFlavor(),  # before scikit-learn's: its estimators are some of those too
+    XGBoostFlavor(),
+    SklearnFlavor(),
+    ONNXFlavor(),
+    TorchFlavor(),
+    FunctionFlavor(),
+    MLflowFlavor(),
+    PickleFlavor(),
+)
+
+
+_RUNS_CODE = (
+    "this model is saved as {}: loading it runs code that its author chose; if you trust them, load with allow_pickle=True"
+)
 
 
 def save_model(model: Any, folder: Path, serializer: str | None = None) -> SavedModel:
@@ -30,8 +50,9 @@ def save_model(model: Any, folder: Path, serializer: str | None = None) -> Saved
         NotFoundError: no such serializer.
         MissingExtraError: a package that saving needs isn't installed.
     """
-    if not callable(getattr(model, "predict", None)):
-        msg = f"a {type(model).__name__} isn't a model: it has no predict method; wrap it in a class that has one"
+    if not callable(getattr(_predictive(model), "predict", None)):
+        what = "decorate it with hr.predictor" if callable(model) else "wrap it in a class that has one"
+        msg = f"a {type(model).__name__} isn't a model: it has no predict method; {what}"
         raise InvalidInputError(msg)
     return _flavor_for(model, serializer).save(model, folder)
 
@@ -56,11 +77,11 @@ def load_model(
         NotFoundError: no such flavor.
         MissingExtraError: a package that loading needs isn't installed.
     """
-    if serializer == "pickle" and not allow_pickle:
-        msg = "this model is a pickle: loading it runs code that its author chose; if you trust them, load with allow_pickle=True"
-        raise UnsafeModelError(msg)
     for candidate in FLAVORS:
-        if (candidate.name, candidate.serializer) == (flavor, serializer):
+        named = serializer == candidate.serializer and (flavor == candidate.name or serializer == MLflowFlavor.serializer)
+        if named:
+            if candidate.runs_code(details) and not allow_pickle:
+                raise UnsafeModelError(_RUNS_CODE.format(serializer))
             return LoadedModel(candidate.load(folder, details), signature, flavor)
     known = [f"{item.name}/{item.serializer}" for item in FLAVORS]
     wanted = f"{flavor}/{serializer}"
@@ -74,11 +95,16 @@ def infer_signature(model: Any, example: Any) -> Signature:
         InvalidInputError: the example isn't a table, or the model can't predict it.
     """
     inputs, container = infer_columns(example)
-    loaded = LoadedModel(model, Signature(inputs, (), container), "")
+    loaded = LoadedModel(_predictive(model), Signature(inputs, (), container), "")
     outputs, kind = infer_columns(loaded.predict(example))
     if kind == "array" and len(outputs) == 1:
         outputs = (Column("prediction", outputs[0].type),)
     return Signature(inputs, outputs, container)
+
+
+def _predictive(model: Any) -> Any:
+    """What of a model predicts."""
+    return next((flavor.wrap(model) for flavor in FLAVORS if flavor.accepts(model)), model)
 
 
 def _flavor_for(model: Any, serializer: str | None) -> Flavor:

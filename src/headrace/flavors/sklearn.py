@@ -33,6 +33,14 @@ class SklearnFlavor:
         base = sys.modules.get("sklearn.base")
         return base is not None and isinstance(model, base.BaseEstimator)
 
+    def wrap(self, model: Any) -> Any:
+        """The estimator itself."""
+        return model
+
+    def runs_code(self, details: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the contract's argument
+        """Never: its types are checked before anything is built."""
+        return False
+
     def save(self, model: Any, folder: Path) -> SavedModel:
         """Write model.skops. The types that skops doesn't know are recorded; all must be of scikit-learn, NumPy or SciPy."""
         skops = _skops()
