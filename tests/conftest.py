@@ -47,7 +47,7 @@ def _own_modules(tmp_path_factory):
 
     def forget():
         sys.path[:] = [entry for entry in sys.path if not entry.startswith(made)]
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():  # threads of servers import meanwhile
             if (getattr(module, "__file__", None) or "").startswith(made):
                 del sys.modules[name]
 

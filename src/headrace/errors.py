@@ -4,6 +4,7 @@ HeadraceError
 ├── DefinitionError        definitions that can't be accepted; holds every fault found, not the first one
 ├── NotFoundError          a name, version, run or model that doesn't exist; names the nearest that does
 ├── InvalidInputError      a frame, row, argument or expression that can't be used; nothing was changed
+│   └── QueryError         a search text with a fault; holds the place and what may have been meant
 ├── ConflictError          the state changed under the caller, or a name is taken
 │   └── AlreadyExistsError  a name or an id that is taken
 ├── GateError              a promotion that its gates refuse; holds the report
@@ -34,9 +35,11 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "NotFoundError",
+    "QueryError",
     "SettingsError",
     "StorageError",
     "UnsafeModelError",
+    "closest",
     "nearest",
 ]
 
@@ -70,6 +73,28 @@ class NotFoundError(HeadraceError):
 
 class InvalidInputError(HeadraceError):
     """A frame, a row, an argument or an expression that can't be used. Nothing was changed."""
+
+
+class QueryError(InvalidInputError):
+    """A filter or an order of a search with a fault. The message shows the text with a mark under the token.
+
+    Attributes:
+        reason: what is wrong, without the text.
+        text: the whole text.
+        start, length: the token in it, in characters; at the end of the text, the length is 0.
+        suggestion: what to put in the token's place; None if nothing is near.
+    """
+
+    def __init__(self, reason: str, text: str = "", start: int = 0, length: int = 0, suggestion: str | None = None) -> None:
+        self.reason, self.text, self.start, self.length, self.suggestion = reason, text, start, length, suggestion
+        super().__init__(f"{reason}\n{self._marked()}" if text else reason)
+
+    def _marked(self) -> str:
+        width = max(1, self.length)
+        shown = self.text.replace("\n", " ").replace("\t", " ")
+        first = max(0, self.start - 60)
+        line = shown[first : self.start + max(width, 60)]
+        return f"  {line}\n  {' ' * (self.start - first)}{'^' * min(width, 60)}"
 
 
 class ConflictError(HeadraceError):
@@ -121,12 +146,18 @@ class UnsafeModelError(HeadraceError):
     """A model that can't be loaded without running code its author chose; the message says which word allows it."""
 
 
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is nearest to this one, if any is near."""
+    close = difflib.get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A clause to end an error message with: the nearest known name, else the known names, else that there is none."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {close[0]!r}?"
+    close = closest(name, names)
+    if close is not None:
+        return f"; did you mean {close!r}?"
     if not names:
         return "; there is none yet"
     shown = ", ".join(names[:8])

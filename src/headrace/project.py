@@ -85,6 +85,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     from headrace.models.service import Models
     from headrace.sql.artifact_names import named_artifacts
     from headrace.sql.audit import SqlAuditStore
+    from headrace.sql.curves import SqlCurveStore
     from headrace.sql.database import Database
     from headrace.sql.definitions import SqlCatalogStore
     from headrace.sql.files import SqlFileIndex
@@ -93,6 +94,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     from headrace.sql.overview import SqlOverview
     from headrace.sql.tracking import tracking_stores
     from headrace.store import ArtifactServices, Services, Store
+    from headrace.tracking.curves import Curves
     from headrace.tracking.service import Runs
 
     _make_importable(settings)
@@ -139,6 +141,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
             close=_closing(runs, database),
             destination=Destination(tracking, artifacts, edges, registry, Author(clock, author)),
             overview=SqlOverview(database),
+            curves=Curves(SqlCurveStore(database)),
         )
     )
 

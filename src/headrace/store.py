@@ -16,6 +16,7 @@ from headrace.lineage.graph import LineageReads
 from headrace.models.service import Models
 from headrace.progress import bar
 from headrace.settings import Settings
+from headrace.tracking.curves import Curves
 from headrace.tracking.overview import Overview
 from headrace.tracking.service import Runs
 
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
     from headrace.tracking.files import FileIndex
 
 __all__ = ["ArtifactServices", "FeatureServices", "Services", "Store"]
+
+
+_ELSEWHERE = "runs are looked through where the catalog is; open the app of the server that keeps it, or ask its /api/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ class Services:
         features: makes the feature services. It brings pyarrow and an engine, so a store asks only when it needs them.
         destination: where importers write; None for a store that isn't on this machine.
         overview: reads over many runs; None where the catalog is elsewhere.
+        curves: metrics as charts show them; likewise.
     """
 
     settings: Settings
@@ -122,6 +127,7 @@ class Services:
     close: Callable[[], None]
     destination: Destination | None = None
     overview: Overview | None = None
+    curves: Curves | None = None
 
 
 class Store:
@@ -144,6 +150,7 @@ class Store:
         self.artifacts = services.artifacts
         self.lineage = services.lineage
         self._overview = services.overview
+        self._curves = services.curves
         self._made: FeatureServices | None = None
         self._making = threading.Lock()
 
@@ -151,9 +158,15 @@ class Store:
     def overview(self) -> Overview:
         """Reads for looking through many runs; a server's web app asks it."""
         if self._overview is None:
-            msg = "runs are looked through where the catalog is; open the app of the server that keeps it"
-            raise InvalidInputError(msg)
+            raise InvalidInputError(_ELSEWHERE)
         return self._overview
+
+    @property
+    def curves(self) -> Curves:
+        """Metrics at the width of a chart; a server's web app asks it."""
+        if self._curves is None:
+            raise InvalidInputError(_ELSEWHERE)
+        return self._curves
 
     @property
     def topics(self) -> Topics:

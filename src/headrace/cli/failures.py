@@ -21,7 +21,7 @@ import typer
 
 from headrace.cli.output import json_text, note
 from headrace.definitions.plain import plain
-from headrace.errors import GateError, HeadraceError
+from headrace.errors import GateError, HeadraceError, QueryError
 from headrace.settings import STATE_FOLDER
 
 __all__ = ["INTERRUPTED", "REFUSED", "fail", "outcome", "unexpected"]
@@ -70,6 +70,8 @@ def _refusal(error: HeadraceError, *, as_json: bool) -> int:
     more: dict[str, Any] = {}
     if hasattr(error, "faults"):
         more["faults"] = list(error.faults)
+    if isinstance(error, QueryError) and error.text:
+        more["query"] = {name: getattr(error, name) for name in ("reason", "text", "start", "length", "suggestion")}
     report = getattr(error, "report", None)
     if report is not None:
         more["report"] = report.to_dict() if hasattr(report, "to_dict") else plain(report)

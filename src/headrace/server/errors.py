@@ -16,6 +16,7 @@ from headrace.errors import (
     MissingExtraError,
     ModelError,
     NotFoundError,
+    QueryError,
     SettingsError,
     StorageError,
     UnsafeModelError,
@@ -131,6 +132,9 @@ def problem(error: BaseException, request_id: str) -> tuple[int, bytes]:
     }
     if isinstance(error, DefinitionError):
         document["faults"] = list(error.faults)
+    if isinstance(error, QueryError) and error.text:
+        names = ("reason", "text", "start", "length", "suggestion")
+        document["query"] = {name: getattr(error, name) for name in names}
     report = getattr(error, "report", None)
     if report is not None and hasattr(report, "to_dict"):
         document["report"] = report.to_dict()

@@ -29,6 +29,18 @@ _PROBLEM = {
         "detail": {"type": "string", "description": "what was wrong, where, and what to do"},
         "request_id": {"type": "string"},
         "faults": {"type": "array", "items": {"type": "string"}, "description": "every fault of definitions"},
+        "query": {
+            "type": "object",
+            "description": "where a search text has its fault",
+            "required": ["reason", "text", "start", "length", "suggestion"],
+            "properties": {
+                "reason": {"type": "string"},
+                "text": {"type": "string"},
+                "start": {"type": "integer", "description": "the token's first character"},
+                "length": {"type": "integer", "description": "its length; 0 at the end of the text"},
+                "suggestion": {"type": ["string", "null"], "description": "what to put in its place"},
+            },
+        },
     },
 }
 _STYLE = (

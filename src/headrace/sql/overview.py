@@ -9,9 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from headrace.sql.database import Database
-from headrace.sql.run_search import search_statement
-from headrace.sql.tables.tracking import experiment_tags, experiments, latest_metrics, params, run_tags, runs
-from headrace.tracking.overview import Column, ExperimentFigures, Keys, Pulse, RunHead, RunTable
+from headrace.sql.rows import tuples
+from headrace.sql.run_plan import count_runs, search_ids
+from headrace.sql.run_search import indexed
+from headrace.sql.tables.tracking import experiment_tags, experiments, latest_metrics, metric_chunks, params, run_tags, runs
+from headrace.tracking.history import decode
+from headrace.tracking.overview import Column, ExperimentFigures, Extremes, Keys, Pulse, RunHead, RunTable
 from headrace.tracking.run import ACTIVE, DELETED, PARENT_TAG, Experiment, View
 from headrace.tracking.search import Comparison, Order
 
@@ -22,12 +25,15 @@ _HEAD = (
     runs.c.run_id,
     runs.c.name,
     runs.c.experiment_id,
+    experiments.c.name,
     runs.c.status,
     runs.c.start_time,
     runs.c.end_time,
     runs.c.user_id,
     runs.c.lifecycle_stage,
 )
+_HOMES = runs.join(experiments, experiments.c.id == runs.c.experiment_id)
+_TEXTS = {"param": params, "tag": run_tags}
 
 
 class SqlOverview:
@@ -91,28 +97,47 @@ class SqlOverview:
         view: View,
         limit: int,
         offset: int,
+        before: int | None = None,
+        count: bool = True,
     ) -> RunTable:
         """A page of the runs that match, with these columns."""
         with self._database.read() as connection:
-            dialect = connection.dialect.name
-            matching = search_statement(filters, (), experiments, view, dialect).order_by(None).subquery()
-            total = connection.execute(sa.select(sa.func.count()).select_from(matching)).scalar_one()
-            statement = search_statement(filters, order, experiments, view, dialect).limit(limit).offset(offset)
-            ids = list(connection.execute(statement).scalars())
+            total = count_runs(connection, filters, experiments, view, before) if count else -1
+            ids = search_ids(connection, filters, order, experiments, view, limit=limit, offset=offset, before=before)
             heads = {head.id: head for chunk in _chunks(ids) for head in _heads(connection, runs.c.run_id.in_(chunk))}
-            places = {run_id: place for place, run_id in enumerate(ids)}
-            found: dict[str, list[Any]] = {column.name: [None] * len(ids) for column in columns}
-            for entity, read in _READS.items():
-                wanted: dict[str, list[Column]] = {}
-                for column in columns:
-                    if column.entity == entity:
-                        wanted.setdefault(column.key, []).append(column)
-                for keys in _chunks(list(wanted)):
-                    for chunk in _chunks(ids):
-                        for run_id, key, *values in read(connection, chunk, keys):
-                            for column in wanted[key]:
-                                found[column.name][places[run_id]] = _shown(column, values)
+            found = _cells(connection, ids, columns)
         return RunTable(total, tuple(heads[run_id] for run_id in ids), found)
+
+    def values(self, entity: str, key: str, prefix: str, limit: int) -> list[str]:
+        """Values of a param, a tag or an attribute of runs that start with a prefix, sorted."""
+        where: list[sa.ColumnElement[bool]] = []
+        if entity in _TEXTS:
+            value: sa.ColumnElement[str] = indexed(_TEXTS[entity])
+            where = [_TEXTS[entity].c.key == key]
+        elif key in ("run_name", "user_id"):
+            value = runs.c.name if key == "run_name" else runs.c.user_id
+        else:
+            return []
+        if prefix:
+            where += [value >= prefix, value < prefix + "\U0010ffff"]
+        query = sa.select(value.label("value")).where(*where).distinct().order_by("value").limit(limit)
+        with self._database.read() as connection:
+            return [text for (text,) in tuples(connection, query)]
+
+    def extremes(self, run_id: str) -> dict[str, Extremes]:
+        """Every metric of a run, summed up, with the steps of its lowest and its highest value."""
+        latest, chunk = latest_metrics.c, metric_chunks.c
+        figures = sa.select(latest.key, latest.count, latest.low, latest.high, latest.step).where(latest.run_id == run_id)
+        many = metric_chunks.join(latest_metrics, sa.and_(latest.run_id == chunk.run_id, latest.key == chunk.key))
+        outermost = sa.or_(chunk.low == latest.low, chunk.high == latest.high)
+        query = sa.select(chunk.key, chunk.data).select_from(many).order_by(chunk.key, chunk.number)
+        with self._database.read() as connection:
+            rows = tuples(connection, figures)
+            chunks = tuples(connection, query.where(chunk.run_id == run_id, latest.count > 1, outermost))
+        data: dict[str, list[bytes]] = {}
+        for key, found in chunks:
+            data.setdefault(key, []).append(found)
+        return {key: _extremes(count, low, high, step, data.get(key, ())) for key, count, low, high, step in rows}
 
     def children(self, run_id: str) -> list[RunHead]:
         """The runs nested in a run, oldest first."""
@@ -171,21 +196,53 @@ def _counted(connection: sa.Connection, table: sa.Table, own: sa.Select[str]) ->
 
 def _heads(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[RunHead]:
     return [
-        RunHead(run_id, name, str(experiment_id), status, start, end, user, stage)
-        for run_id, name, experiment_id, status, start, end, user, stage in connection.execute(sa.select(*_HEAD).where(*where))
+        RunHead(run_id, name, str(experiment_id), *rest)
+        for run_id, name, experiment_id, *rest in tuples(connection, sa.select(*_HEAD).select_from(_HOMES).where(*where))
     ]
+
+
+def _cells(connection: sa.Connection, ids: Sequence[str], columns: Sequence[Column]) -> dict[str, list[Any]]:
+    """Column name to its values, one a run. Of runs with many keys only those that are asked for are read."""
+    places = {run_id: place for place, run_id in enumerate(ids)}
+    found: dict[str, list[Any]] = {column.name: [None] * len(ids) for column in columns}
+    for entity, read in _READS.items():
+        wanted: dict[str, list[Column]] = {}
+        for column in columns:
+            if column.entity == entity:
+                wanted.setdefault(column.key, []).append(column)
+        for keys in _chunks(list(wanted)):
+            for chunk in _chunks(ids):
+                for run_id, key, *values in read(connection, chunk, keys):
+                    for column in wanted[key]:
+                        found[column.name][places[run_id]] = _shown(column, values)
+    return found
+
+
+def _extremes(count: int, low: float | None, high: float | None, step: int, chunks: Sequence[bytes]) -> Extremes:
+    if low is None or high is None:
+        return Extremes(count, math.nan, None, math.nan, None)
+    if count == 1:
+        return Extremes(count, low, step, high, step)
+    steps: list[int | None] = [None, None]
+    for data in chunks:
+        chunk = decode(data)
+        for place, value in enumerate((low, high)):
+            if steps[place] is None:
+                at = (chunk.values == value).nonzero()[0]
+                steps[place] = int(chunk.steps[at[0]]) if len(at) else None
+    return Extremes(count, low, steps[0], high, steps[1])
 
 
 def _read_metrics(connection: sa.Connection, run_ids: Sequence[str], keys: Sequence[str]) -> Iterable[Any]:
     c = latest_metrics.c
     columns = (c.run_id, c.key, c.value, c.is_nan, c.low, c.high, c.step)
-    return connection.execute(sa.select(*columns).where(c.run_id.in_(run_ids), c.key.in_(keys)))
+    return tuples(connection, sa.select(*columns).where(c.run_id.in_(run_ids), c.key.in_(keys)))
 
 
 def _read_texts(table: sa.Table) -> Callable[[sa.Connection, Sequence[str], Sequence[str]], Iterable[Any]]:
     def read(connection: sa.Connection, run_ids: Sequence[str], keys: Sequence[str]) -> Iterable[Any]:
         query = sa.select(table.c.run_id, table.c.key, table.c.value)
-        return connection.execute(query.where(table.c.run_id.in_(run_ids), table.c.key.in_(keys)))
+        return tuples(connection, query.where(table.c.run_id.in_(run_ids), table.c.key.in_(keys)))
 
     return read
 

@@ -11,7 +11,9 @@ from headrace.sql.tables.tracking import INDEXED_TEXT, experiments, is_id, lates
 from headrace.tracking.run import ACTIVE, DELETED, View
 from headrace.tracking.search import Comparison, Order
 
-__all__ = ["OPERATORS", "compare", "search_statement"]
+__all__ = ["OPERATORS", "candidates", "compare", "condition", "indexed", "scope", "search_statement", "with_value"]
+
+Rows = sa.FromClause
 
 _MILLI = 1000
 _ATTRIBUTE_COLUMNS: dict[str, sa.Column[Any]] = {
@@ -28,65 +30,119 @@ _TEXT_TABLES = {"param": params, "tag": run_tags}
 
 
 def search_statement(
-    filters: Sequence[Comparison], order: Sequence[Order], experiment_ids: Sequence[str] | None, view: View, dialect: str
+    filters: Sequence[Comparison],
+    order: Sequence[Order],
+    experiment_ids: Sequence[str] | None,
+    view: View,
+    dialect: str,
+    *,
+    driver: Comparison | None = None,
+    before: int | None = None,
 ) -> sa.Select[str]:
-    """The ids of the runs that match, in order. The caller adds limit and offset."""
-    statement = sa.select(runs.c.run_id).where(*_scope(experiment_ids, view), *(_condition(item, dialect) for item in filters))
+    """The ids of the runs that match, in order. The caller adds limit and offset.
+
+    Args:
+        driver: the filter that few runs match: they are found first, and the other filters are asked for each.
+        before: leave out runs that started after this, microseconds since 1970.
+    """
+    found = None if driver is None else candidates(driver, dialect)
+    others = [item for item in filters if found is None or item is not driver]
+    where = [*scope(experiment_ids, view, before), *(condition(item, dialect) for item in others)]
+    if found is not None:  # what no index can be used for leaves the driver as the only way in
+        where = [runs.c.run_id.in_(found), sa.case((sa.and_(*where), 1)) == 1]
     keys: list[sa.ColumnElement[Any]] = []
     source: sa.FromClause = runs
     for index, item in enumerate(order):
-        source, columns = _ordered(source, item, index)
+        source, columns = with_value(source, item, index)
         keys.extend(columns)
     if not any(item.entity == "attribute" and item.key == "start_time" for item in order):
         keys.append(runs.c.start_time.desc())
-    return statement.select_from(source).order_by(*keys, runs.c.run_id)
+    return sa.select(runs.c.run_id).where(*where).select_from(source).order_by(*keys, runs.c.run_id)
 
 
-def _scope(experiment_ids: Sequence[str] | None, view: View) -> list[sa.ColumnElement[bool]]:
+def scope(experiment_ids: Sequence[str] | None, view: View, before: int | None = None) -> list[sa.ColumnElement[bool]]:
+    """Where a search looks."""
     stages = {"active": [ACTIVE], "deleted": [DELETED], "all": [ACTIVE, DELETED]}[view]
-    scope: list[sa.ColumnElement[bool]] = [runs.c.lifecycle_stage.in_(stages)]
+    found: list[sa.ColumnElement[bool]] = [runs.c.lifecycle_stage.in_(stages)]
     if experiment_ids is not None:
-        scope.append(runs.c.experiment_id.in_([int(item) for item in experiment_ids if is_id(item)]))
+        found.append(runs.c.experiment_id.in_([int(item) for item in experiment_ids if is_id(item)]))
     elif view == "active":
-        scope.append(runs.c.experiment_id.in_(sa.select(experiments.c.id).where(experiments.c.lifecycle_stage == ACTIVE)))
-    return scope
+        found.append(runs.c.experiment_id.in_(sa.select(experiments.c.id).where(experiments.c.lifecycle_stage == ACTIVE)))
+    if before is not None:
+        found.append(runs.c.start_time <= before)
+    return found
 
 
-def _condition(item: Comparison, dialect: str) -> sa.ColumnElement[bool]:
+def condition(item: Comparison, dialect: str) -> sa.ColumnElement[bool]:
+    """A filter, asked for one run after the other."""
     if item.entity == "attribute":
-        return compare(_attribute(item.key), item, dialect)
-    if item.entity == "metric":
-        return runs.c.run_id.in_(_metric_ids(item))
-    if item.entity == "dataset":
-        column = run_inputs.c[item.key]
-        has_context = [column != ""] if item.key == "context" else []  # a dataset without a context has none to compare
-        return runs.c.run_id.in_(sa.select(run_inputs.c.run_id).where(compare(column, item, dialect), *has_context))
-    return _text_condition(_TEXT_TABLES[item.entity], item, dialect)
-
-
-def _text_condition(table: sa.Table, item: Comparison, dialect: str) -> sa.ColumnElement[bool]:
-    ids = sa.select(table.c.run_id).where(table.c.key == item.key)
+        return _attribute(item, dialect)
     if item.operator == "IS NULL":
-        return runs.c.run_id.not_in(ids)
-    if item.operator == "IS NOT NULL":
-        return runs.c.run_id.in_(ids)
+        return sa.not_(_has(item, dialect))
+    return _has(item, dialect)
+
+
+def candidates(item: Comparison, dialect: str) -> sa.Select[str] | None:
+    """The ids of the runs that match a filter, all at once from an index; None where there is none for it."""
+    if item.entity == "metric" and item.operator != "!=":
+        return sa.select(latest_metrics.c.run_id).where(*_metric_is(latest_metrics, item))
+    if item.entity in _TEXT_TABLES and item.operator in ("=", "LIKE", "ILIKE", "IS NOT NULL"):
+        table = _TEXT_TABLES[item.entity]
+        return sa.select(table.c.run_id).where(*_text_is(table, item, dialect))
+    if item.entity == "dataset" and item.key == "name" and item.operator == "=":
+        return sa.select(run_inputs.c.run_id).where(*_dataset_is(run_inputs, item, dialect))
+    return None
+
+
+def _has(item: Comparison, dialect: str) -> sa.ColumnElement[bool]:
+    if item.entity == "metric":
+        table = latest_metrics.alias()
+        where = _metric_is(table, item)
+    elif item.entity == "dataset":
+        table = run_inputs.alias()
+        where = _dataset_is(table, item, dialect)
+    else:
+        table = _TEXT_TABLES[item.entity].alias()
+        where = _text_is(table, item, dialect)
+    return sa.exists().where(table.c.run_id == runs.c.run_id, *where)
+
+
+def _dataset_is(table: Rows, item: Comparison, dialect: str) -> list[sa.ColumnElement[bool]]:
+    column = table.c[item.key]
+    has_context = [column != ""] if item.key == "context" else []  # a dataset without a context has none to compare
+    return [compare(column, item, dialect), *has_context]
+
+
+def _text_is(table: Rows, item: Comparison, dialect: str) -> list[sa.ColumnElement[bool]]:
+    where: list[sa.ColumnElement[bool]] = [table.c.key == item.key]
+    if item.operator in ("IS NULL", "IS NOT NULL"):
+        return where
     if item.operator == "=":
-        indexed = sa.func.substr(table.c.value, 1, INDEXED_TEXT)
-        ids = ids.where(indexed == str(item.value)[:INDEXED_TEXT])
-    return runs.c.run_id.in_(ids.where(compare(table.c.value, item, dialect)))
+        where.append(indexed(table) == str(item.value)[:INDEXED_TEXT])
+        if len(str(item.value)) < INDEXED_TEXT:
+            return where  # all of the value was compared; once more, and SQLite forgets the index
+    return [*where, compare(table.c.value, item, dialect)]
 
 
-def _metric_ids(item: Comparison) -> sa.Select[str]:
+def indexed(table: Rows) -> sa.ColumnElement[str]:
+    """The value as its index has it, word for word: a bound number in it isn't the index's."""
+    return sa.func.substr(table.c.value, sa.literal_column("1"), sa.literal_column(str(INDEXED_TEXT)))
+
+
+def _metric_is(table: Rows, item: Comparison) -> list[sa.ColumnElement[bool]]:
     """NaN is stored as 0 beside a flag: it satisfies `!=` and nothing else."""
-    named = sa.select(latest_metrics.c.run_id).where(latest_metrics.c.key == item.key)
-    matches = OPERATORS[item.operator](latest_metrics.c.value, item.value)
-    is_nan = latest_metrics.c.is_nan
-    return named.where(sa.or_(matches, is_nan.is_(True))) if item.operator == "!=" else named.where(is_nan == sa.false(), matches)
+    matches = OPERATORS[item.operator](table.c.value, item.value)
+    named = table.c.key == item.key
+    if item.operator == "!=":
+        return [named, sa.or_(matches, table.c.is_nan.is_(True))]
+    return [named, table.c.is_nan == sa.false(), matches]
 
 
-def _attribute(key: str) -> sa.ColumnElement[Any]:
-    column = _ATTRIBUTE_COLUMNS[key]
-    return column // _MILLI if key in _TIMES else column
+def _attribute(item: Comparison, dialect: str) -> sa.ColumnElement[bool]:
+    column = _ATTRIBUTE_COLUMNS[item.key]
+    if item.key not in _TIMES:
+        return compare(column, item, dialect)
+    return compare(column // _MILLI, item, dialect)
 
 
 def compare(column: sa.ColumnElement[Any], item: Comparison, dialect: str) -> sa.ColumnElement[bool]:
@@ -114,7 +170,7 @@ OPERATORS: dict[str, Callable[[sa.ColumnElement[Any], Any], sa.ColumnElement[boo
 }
 
 
-def _ordered(source: sa.FromClause, item: Order, index: int) -> tuple[sa.FromClause, list[sa.ColumnElement[Any]]]:
+def with_value(source: sa.FromClause, item: Order, index: int) -> tuple[sa.FromClause, list[sa.ColumnElement[Any]]]:
     """The source joined with what it is ordered by, and the sort keys: numbers, then NaN, then runs without a value."""
     if item.entity == "attribute":
         column: sa.ColumnElement[Any] = _ATTRIBUTE_COLUMNS[item.key]

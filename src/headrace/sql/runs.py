@@ -14,7 +14,8 @@ from headrace.errors import AlreadyExistsError, ConflictError, InvalidInputError
 from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
 from headrace.sql.metrics import add_points, add_series, insert_new, upsert
-from headrace.sql.run_search import search_statement
+from headrace.sql.rows import tuples
+from headrace.sql.run_plan import search_ids
 from headrace.sql.tables.tracking import (
     experiments,
     is_id,
@@ -214,8 +215,7 @@ class SqlRunStore:
     ) -> list[Run]:
         """The runs that match every comparison, ordered; then newest first, then by id."""
         with self._database.read() as connection:
-            statement = search_statement(filters, order, experiments, view, connection.dialect.name).limit(limit).offset(offset)
-            ids = list(connection.execute(statement).scalars())
+            ids = search_ids(connection, filters, order, experiments, view, limit=limit, offset=offset)
             found = _load(connection, ids)
         return [found[run_id] for run_id in ids]
 
@@ -379,7 +379,7 @@ def _grouped(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, A
 def _pairs(connection: sa.Connection, table: sa.Table, run_ids: list[str]) -> dict[str, dict[str, str]]:
     query = sa.select(table.c.run_id, table.c.key, table.c.value).where(table.c.run_id.in_(run_ids))
     groups: dict[str, dict[str, str]] = {}
-    for run_id, key, value in connection.execute(query):
+    for run_id, key, value in tuples(connection, query):
         groups.setdefault(run_id, {})[key] = value
     return groups
 
@@ -388,7 +388,7 @@ def _latest(connection: sa.Connection, run_ids: list[str]) -> dict[str, dict[str
     c = latest_metrics.c
     columns = (c.run_id, c.key, c.value, c.is_nan, c.time, c.step, c.model_id, c.dataset_name, c.dataset_digest)
     groups: dict[str, dict[str, Metric]] = {}
-    for run_id, key, value, is_nan, *rest in connection.execute(sa.select(*columns).where(c.run_id.in_(run_ids))):
+    for run_id, key, value, is_nan, *rest in tuples(connection, sa.select(*columns).where(c.run_id.in_(run_ids))):
         groups.setdefault(run_id, {})[key] = Metric(key, math.nan if is_nan else value, *rest)
     return groups
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
+    import pyarrow as pa
 
 __all__ = ["Buckets", "Chunk", "MetricHistory", "Origin", "Series", "SeriesFacts", "buckets", "decode", "encode", "pack"]
 
@@ -183,6 +184,22 @@ class MetricHistory(Sequence[Metric]):
                 "dataset": pd.Series([names[number] for number in self._numbers.tolist()], dtype="str"),
             }
         )
+
+    def to_arrow(self) -> pa.Table:
+        """Columns step, time (UTC), value, dataset, by (step, time)."""
+        import numpy as np
+        import pyarrow as pa
+
+        order = np.lexsort((self.values, self.times, self.steps))
+        names = pa.array([name for _, name, _ in self._origins], pa.string())
+        numbers = pa.array(self._numbers[order])
+        columns = {
+            "step": pa.array(self.steps[order]),
+            "time": pa.array(self.times[order], pa.timestamp("us", "UTC")),
+            "value": pa.array(self.values[order]),
+            "dataset": names.take(numbers) if len(numbers) else pa.array([], pa.string()),
+        }
+        return pa.table(columns)
 
     def buckets(self, count: int, axis: str = "step", start: int | None = None, end: int | None = None) -> Buckets:
         """What a chart of `count` pixels shows; see `buckets`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,9 +11,58 @@ from headrace.errors import InvalidInputError
 from headrace.tracking.run import Experiment, View
 from headrace.tracking.search import Comparison, Order
 
-__all__ = ["Column", "ExperimentFigures", "Keys", "Overview", "Pulse", "RunHead", "RunTable", "parse_column"]
+__all__ = [
+    "ARCHIVED_TAG",
+    "Column",
+    "ExperimentFigures",
+    "Extremes",
+    "Keys",
+    "Overview",
+    "Pulse",
+    "RunHead",
+    "RunTable",
+    "goal_of",
+    "parse_column",
+]
 
 _PREFIXES = {"metrics": "metric", "params": "param", "tags": "tag"}
+ARCHIVED_TAG = "headrace.archived"
+"""A run with this tag was put away: it is there, and out of sight."""
+_WORDS = re.compile(r"[a-z]+")
+_LOWER_IS_BETTER = frozenset(
+    [
+        "bias",
+        "brier",
+        "cer",
+        "cost",
+        "deviance",
+        "distance",
+        "divergence",
+        "err",
+        "error",
+        "fid",
+        "fnr",
+        "fpr",
+        "kl",
+        "latency",
+        "logloss",
+        "loss",
+        "losses",
+        "mae",
+        "mape",
+        "mse",
+        "nll",
+        "perplexity",
+        "ppl",
+        "regret",
+        "residual",
+        "rmse",
+        "rmsle",
+        "smape",
+        "time",
+        "wer",
+    ]
+)
 COLUMN_FIGURES = ("last", "low", "high", "step")
 
 
@@ -58,6 +108,7 @@ class RunHead:
     id: str
     name: str
     experiment_id: str
+    experiment: str
     status: str
     start: int
     end: int | None
@@ -70,13 +121,28 @@ class RunTable:
     """A page of a table of runs.
 
     Attributes:
-        total: how many runs match in all.
+        total: how many runs match in all; -1 if that wasn't asked.
         columns: column name to its values, one a run of the page; None where a run has none.
     """
 
     total: int
     runs: tuple[RunHead, ...]
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Extremes:
+    """All points of one metric of one run: their number, and the lowest and the highest value with the first step of each.
+
+    Attributes:
+        low, high: NaN if every point is.
+    """
+
+    count: int
+    low: float
+    low_step: int | None
+    high: float
+    high_step: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +174,23 @@ class Overview(Protocol):
         view: View,
         limit: int,
         offset: int,
+        before: int | None = None,
+        count: bool = True,
     ) -> RunTable:
-        """A page of the runs that match, with these columns."""
+        """A page of the runs that match, with these columns.
+
+        Args:
+            before: leave out runs that started after this, microseconds since 1970: pages stay whole while runs come.
+            count: tell how many match in all.
+        """
+        ...
+
+    def values(self, entity: str, key: str, prefix: str, limit: int) -> list[str]:
+        """Values of a param, a tag or an attribute of runs that start with a prefix, sorted."""
+        ...
+
+    def extremes(self, run_id: str) -> dict[str, Extremes]:
+        """Every metric of a run, summed up, with the steps of its lowest and its highest value."""
         ...
 
     def children(self, run_id: str) -> list[RunHead]:
@@ -140,3 +221,9 @@ def parse_column(name: str) -> Column:
     if entity == "metric" and colon and figure in COLUMN_FIGURES:
         return Column(name, entity, stem, figure)
     return Column(name, entity, key)
+
+
+def goal_of(key: str) -> str:
+    """Whether a metric of this name is better the lower (`min`) or the higher (`max`) it is: a guess, by what such names mean."""
+    words = set(_WORDS.findall(key.lower()))
+    return "min" if words & _LOWER_IS_BETTER or any(word.endswith("loss") for word in words) else "max"

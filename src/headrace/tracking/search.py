@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
-from headrace.errors import InvalidInputError, nearest
+from headrace.errors import InvalidInputError, QueryError, closest, nearest
 
 __all__ = [
     "EXPERIMENTS",
@@ -24,10 +24,12 @@ __all__ = [
     "RUNS",
     "Comparison",
     "Entity",
+    "Expected",
     "Grammar",
     "ModelOrder",
     "Order",
     "Value",
+    "expected",
     "parse_filter",
     "parse_order",
 ]
@@ -39,6 +41,7 @@ _NUMERIC = ("=", "!=", ">", ">=", "<", "<=")
 _TEXT = ("=", "!=", "LIKE", "ILIKE")
 _NULLS = ("IS NULL", "IS NOT NULL")
 _LISTS = ("IN", "NOT IN")
+_EQUAL_SIGNS = {"==": "=", "<>": "!="}
 _LONGEST_TEXT = 100_000
 """A filter of a megabyte is a mistake, or an attack on the parser."""
 
@@ -209,7 +212,7 @@ def parse_filter(text: str, grammar: Grammar = RUNS) -> tuple[Comparison, ...]:
     """The comparisons of a filter, all of which must hold; none for an empty text.
 
     Raises:
-        InvalidInputError: a fault in the text; the message shows the text with a mark under the token.
+        QueryError: a fault in the text; the message shows the text with a mark under the token.
     """
     return _Parser(text, grammar).filter()
 
@@ -218,7 +221,8 @@ def parse_order(clauses: str | Sequence[str], grammar: Grammar = RUNS) -> tuple[
     """The order of `"metrics.auc DESC"` or several of them.
 
     Raises:
-        InvalidInputError: a fault in a clause, or a key that comes twice.
+        QueryError: a fault in a clause.
+        InvalidInputError: a key that comes twice.
     """
     orders = tuple(_Parser(clause, grammar).order() for clause in ([clauses] if isinstance(clauses, str) else clauses))
     seen: set[tuple[Entity, str]] = set()
@@ -230,8 +234,46 @@ def parse_order(clauses: str | Sequence[str], grammar: Grammar = RUNS) -> tuple[
     return orders
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What must come next in a text that was begun.
+
+    Attributes:
+        kind: key, comparison, value, number, direction, a word such as AND, or nothing.
+        entity, key: what was named last.
+        operators: those that it takes.
+    """
+
+    kind: str
+    entity: Entity
+    key: str
+    operators: tuple[str, ...] = ()
+
+
+def expected(text: str, grammar: Grammar = RUNS, *, order: bool = False) -> Expected:
+    """What must come next after the beginning of a filter, or of a clause of an order. Never raises for a fault."""
+    parser = _Parser(text[:_LONGEST_TEXT], grammar)
+    kind = "key"
+    try:
+        if parser.tokens and order:
+            parser.order()
+            kind = "direction" if len(parser.tokens) == 1 else "nothing"
+        elif parser.tokens:
+            parser.filter()
+            kind = "AND"
+    except QueryError as fault:
+        kind = parser.wanted if fault.start == len(parser.text) and not fault.length else "nothing"
+    operators = parser.allowed(*parser.named) if kind == "comparison" else ()
+    return Expected(kind, *parser.named, operators)
+
+
 class _Parser:
-    """Recursive descent over one text. The parser holds the position; every fault points at a token."""
+    """Recursive descent over one text. The parser holds the position; every fault points at a token.
+
+    Attributes:
+        wanted: what was looked for last: key, comparison, value, number, or the word itself. A completion offers that.
+        named: the entity and the key that were read last.
+    """
 
     def __init__(self, text: str, grammar: Grammar) -> None:
         if len(text) > _LONGEST_TEXT:
@@ -244,6 +286,8 @@ class _Parser:
             _Token(str(m.lastgroup), m.group(str(m.lastgroup)), m.start(str(m.lastgroup))) for m in _TOKEN.finditer(text)
         ]
         self.at = 0
+        self.wanted = "key"
+        self.named: tuple[Entity, str] = ("attribute", "")
 
     def filter(self) -> tuple[Comparison, ...]:
         found: list[Comparison] = []
@@ -259,7 +303,7 @@ class _Parser:
             self.fail(f"{self.grammar.things} can't be ordered by a {entity}", self.tokens[0])
         if entity == "attribute" and self.grammar.sortable:
             self.known(key, self.grammar.sortable, "attribute", self.tokens[0])
-        direction = self.take("ASC or DESC").text.upper() if self.at < len(self.tokens) else "ASC"
+        direction = self.take("ASC or DESC", "direction").text.upper() if self.at < len(self.tokens) else "ASC"
         if direction not in ("ASC", "DESC"):
             self.fail("Invalid ordering key; a key is followed by ASC or DESC", self.tokens[self.at - 1])
         if self.at < len(self.tokens):
@@ -272,18 +316,19 @@ class _Parser:
             self.fail(
                 "Invalid clause(s) in filter string: there is no OR, NOT or parenthesis; conditions are joined by AND", token
             )
-        entity, key = self.key()
+        entity, key = self.named = self.key()
         operator_token = self.peek()
         operator = self.operator()
         allowed = self.allowed(entity, key)
         if operator not in allowed:
             if entity == "metric" and operator == "LIKE":
                 self.fail("Expected numeric value type for metric: a metric is compared with a number", operator_token)
-            self.fail(f"Invalid comparator {operator!r} for {entity} {key!r}; use one of: {', '.join(allowed)}", operator_token)
+            said = f"Invalid comparator {operator!r} for {entity} {key!r}; use one of: {', '.join(allowed)}"
+            self.fail(said, operator_token, _EQUAL_SIGNS.get(operator))
         return Comparison(entity, key, operator, self.value(entity, key, operator))
 
     def key(self) -> tuple[Entity, str]:
-        token = self.take("a key such as metrics.auc, params.depth, tags.team or status")
+        token = self.take("a key such as metrics.auc, params.depth, tags.team or status", "key")
         if token.kind == "string":
             prefix, name = "attribute", token.text[1:-1]
         elif token.kind == "key" and token.text.startswith("`") and "." not in token.text.split("`")[2]:
@@ -294,7 +339,9 @@ class _Parser:
             self.fail("Invalid clause(s) in filter string: expected a key such as metrics.auc or status", token)
         if prefix not in self.entities:
             valid = ", ".join(f"{entity}s" for entity in (*self.grammar.operators, "attribute"))
-            self.fail(f"Invalid entity type {prefix!r}; valid are {valid}", token)
+            meant = closest(prefix, [_PREFIXES[entity][-1] for entity in (*self.grammar.operators, "attribute")])
+            suggestion = None if meant is None else token.text.replace(prefix, meant, 1)
+            self.fail(f"Invalid entity type {prefix!r}; valid are {valid}", token, suggestion)
         entity = self.entities[prefix]
         if entity == "attribute":
             name = self.grammar.aliases.get(name, name)
@@ -307,7 +354,12 @@ class _Parser:
         if name not in names:
             prefixed = kind == "attribute" and self.grammar.operators
             hint = f"; a {' or '.join(self.grammar.operators)} needs its prefix, for example {self.example()}" if prefixed else ""
-            self.fail(f"Invalid {kind} key {name!r} specified{nearest(name, names)}{hint}", token)
+            meant = closest(name, names)
+            if meant is None and "metric" in self.grammar.operators and token.kind == "word" and "." not in name:
+                meant = f"metrics.{name}"
+            elif meant is not None and kind == "dataset":
+                meant = f"dataset.{meant}"
+            self.fail(f"Invalid {kind} key {name!r} specified{nearest(name, names)}{hint}", token, meant)
 
     def example(self) -> str:
         return "metrics.auc" if "metric" in self.grammar.operators else "tags.team"
@@ -316,7 +368,7 @@ class _Parser:
         return self.grammar.attributes[key] if entity == "attribute" else self.grammar.operators[entity]
 
     def operator(self) -> str:
-        token = self.take("a comparison such as = or >")
+        token = self.take("a comparison such as = or >", "comparison")
         text = token.text.upper()
         if text == "IS":
             negated = self.skip("NOT")
@@ -335,21 +387,22 @@ class _Parser:
         if operator in _LISTS:
             return self.strings()
         number = ">" in self.allowed(entity, key)
-        token = self.take("a number" if number else "a quoted string")
+        token = self.take("a number", "number") if number else self.take("a quoted string", "value")
         if number:
             what = "metric" if entity == "metric" else f"numeric attribute: {key}"
             if token.kind != "number" or token.text.startswith("+"):
                 self.fail(f"Expected numeric value type for {what}", token)
             return float(token.text)
         if token.kind != "string":
-            self.fail(f"Expected a quoted string value for {entity} {key!r}, for example '{token.text}'", token)
+            said = f"Expected a quoted string value for {entity} {key!r}, for example '{token.text}'"
+            self.fail(said, token, None if token.kind not in ("number", "word") else f"'{token.text}'")
         return token.text[1:-1]
 
     def strings(self) -> tuple[str, ...]:
         self.punctuation("(")
         found: list[str] = []
         while True:
-            token = self.take("a quoted string")
+            token = self.take("a quoted string", "value")
             if token.text == ")" and found:
                 return tuple(found)
             if token.kind != "string":
@@ -362,7 +415,8 @@ class _Parser:
     def peek(self) -> _Token | None:
         return self.tokens[self.at] if self.at < len(self.tokens) else None
 
-    def take(self, expected: str) -> _Token:
+    def take(self, expected: str, kind: str) -> _Token:
+        self.wanted = kind
         if self.at >= len(self.tokens):
             self.fail(f"the text ends where {expected} is expected", None)
         self.at += 1
@@ -376,25 +430,20 @@ class _Parser:
         return True
 
     def keyword(self, word: str) -> None:
-        token = self.take(word)
+        token = self.take(word, word)
         if token.text.upper() != word:
             hint = "; there is no OR, NOT, parenthesis or semicolon" if word == "AND" else ""
             self.fail(f"Invalid clause(s) in filter string: {token.text!r}, expected {word}{hint}", token)
 
     def punctuation(self, mark: str) -> None:
-        token = self.take(repr(mark))
+        token = self.take(repr(mark), "nothing")
         if token.text != mark:
             self.fail(f"expected {mark!r} around a list of quoted strings", token)
 
-    def fail(self, message: str, token: _Token | None) -> NoReturn:
-        """The fault with a mark under its token."""
-        start = len(self.text) if token is None else token.start
-        width = 1 if token is None else len(token.text)
-        shown = self.text.replace("\n", " ").replace("\t", " ")
-        first = max(0, start - 60)
-        line = shown[first : start + max(width, 60)]
-        msg = f"{message}\n  {line}\n  {' ' * (start - first)}{'^' * min(width, 60)}"
-        raise InvalidInputError(msg)
+    def fail(self, message: str, token: _Token | None, suggestion: str | None = None) -> NoReturn:
+        """The fault at its token, or at the end of the text."""
+        start, length = (len(self.text), 0) if token is None else (token.start, len(token.text))
+        raise QueryError(message, self.text, start, length, suggestion)
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -241,7 +241,7 @@ class Runs:
             raise InvalidInputError(msg)
         runs = [self.get(run_id) for run_id in run_ids]
         return compare_runs(
-            runs, [self._stores.metrics.summaries(run.id) for run in runs], [self._packages(run.id) for run in runs]
+            runs, [self.stores.metrics.summaries(run.id) for run in runs], [self.packages(run.id) for run in runs]
         )
 
     def set_tag(self, run_id: str, key: str, value: Any) -> None:
@@ -355,14 +355,15 @@ class Runs:
         found = self.resolve(run_id)
         if not any(entry.path == ENVIRONMENT_FILE for entry in self._stores.artifacts.list(found)):
             return {}
-        return {**json.loads(self.read_artifact(found, ENVIRONMENT_FILE)), "packages": self._packages(found)}
+        return {**json.loads(self.read_artifact(found, ENVIRONMENT_FILE)), "packages": self.packages(found)}
 
     def describe(self, run_id: str, text: str) -> None:
         """Replace the note of a run, Markdown; also once it has ended. Raises NotFoundError, ConflictError for a deleted one."""
         self.set_tag(run_id, NOTE_TAG, text)
 
-    def _packages(self, run_id: str) -> dict[str, str]:
-        digests = {entry.path: entry.digest for entry in self._stores.artifacts.list(run_id)}
+    def packages(self, run_id: str) -> dict[str, str]:
+        """The packages that were installed where a run ran, with their versions; none if they weren't captured."""
+        digests = {entry.path: entry.digest for entry in self.stores.artifacts.list(run_id)}
         if PACKAGES_FILE not in digests:
             return {}
         lines = self._artifacts.get_bytes(digests[PACKAGES_FILE]).decode().splitlines()

@@ -1,138 +1,118 @@
-"""Curves of metrics at the width of a chart, as little-endian arrays.
-
-A reply is the length of a header (uint32), the header (JSON, filled up with spaces to a multiple of 8), then for each curve of
-the header its arrays one after the other: position, last, low, high, NaNs, each `points` float64. Positions are those of each
-bucket's last point: steps, microseconds since 1970, or values of another metric.
-"""
+"""Curves of metrics at the width of a chart, as little-endian arrays; all points, as CSV or Arrow."""
 
 from __future__ import annotations
 
-import math
+import io
 import struct
-import threading
-from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from headrace.errors import InvalidInputError
 from headrace.server.endpoint import Operation
-from headrace.server.http import Call, Reply
-from headrace.server.schema import Content, Field, Record
-from headrace.tracking.history import MetricHistory, buckets
+from headrace.server.http import Call, Reply, arrow_reply
+from headrace.server.schema import ARROW_STREAM, Content, Field, Record, read_query
+from headrace.tracking.curves import AXES, Curve
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    import pyarrow as pa
 
-__all__ = ["SERIES"]
+__all__ = ["CURVES", "POINTS", "SERIES"]
 
-SERIES_TYPE = "application/vnd.headrace.curves"
+SERIES_TYPE = "application/vnd.headrace.series"
+CURVES_TYPE = "application/vnd.headrace.curves"
+CSV = "text/csv; charset=utf-8"
 MOST_CURVES = 2000
 MOST_WIDTH = 10_000
-KEPT_BYTES = 128 << 20
+COLUMNS = ("start", "end", "low", "high", "last", "points", "marks")
+_OLD_COLUMNS = ("end", "last", "low", "high", "marks")
 
-_ASKED = Record(
-    "CurvesQuery",
-    {
-        "runs": Field("Ids of runs.", ("array",), required=True, of=Field("An id.")),
-        "keys": Field("Keys of metrics; a run that lacks one has no curve of it.", ("array",), required=True, of=Field("A key.")),
-        "width": Field("Buckets at most: the width of the chart in pixels.", ("integer",), default=600),
-        "axis": Field("`step`, `time`, or the key of a metric as `metric:KEY`.", default="step"),
-        "start": Field("Where the axis begins, both ends included. Default: at the first point.", ("number",), nullable=True),
-        "end": Field("Where it ends. Default: at the last point.", ("number",), nullable=True),
-    },
-)
-
-
-class _Kept:
-    """Curves as they were sent, the least recently asked for forgotten first. A curve with more points has another name."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._size = 0
-        self._held: OrderedDict[Any, bytes] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, name: Any) -> bytes | None:
-        with self._lock:
-            found = self._held.get(name)
-            if found is not None:
-                self._held.move_to_end(name)
-            return found
-
-    def put(self, name: Any, data: bytes) -> None:
-        with self._lock:
-            self._size += len(data) - len(self._held.pop(name, b""))
-            self._held[name] = data
-            while self._size > self._most and self._held:
-                self._size -= len(self._held.popitem(last=False)[1])
-
-
-_kept = _Kept(KEPT_BYTES)
+_FIELDS = {
+    "runs": Field("Ids of runs.", ("array",), required=True, of=Field("An id.")),
+    "keys": Field("Keys of metrics; a run that lacks one has no curve of it.", ("array",), required=True, of=Field("A key.")),
+    "width": Field("Buckets at most: the width of the chart in pixels.", ("integer",), default=600),
+    "axis": Field(
+        "`step`; `time`, seconds since 1970; `relative`, seconds since the run's start; `metric:KEY`, what another metric had at "
+        "the same step.",
+        default="step",
+    ),
+    "start": Field("Where the axis begins, both ends included. Default: at the first point of all.", ("number",), nullable=True),
+    "end": Field("Where it ends. Default: at the last point of all.", ("number",), nullable=True),
+}
+_ASKED = Record("SeriesQuery", _FIELDS)
+_OLD_ASKED = Record("CurvesQuery", _FIELDS)
+_POINTS = {
+    "key": Field("The metric.", required=True),
+    "format": Field("How: `csv`, or `arrow` for an Arrow IPC stream.", default="csv", choices=("csv", "arrow")),
+}
 
 
 def _series(call: Call) -> Reply:
-    """Curves at the width of a chart: of each bucket the last, the lowest and the highest value. Nothing is interpolated."""
-    asked = _ASKED.read(call.json())
-    runs, keys = _texts(asked["runs"]), _texts(asked["keys"])
-    if len(runs) * len(keys) > MOST_CURVES or not 0 < asked["width"] <= MOST_WIDTH:
-        msg = f"ask for at most {MOST_CURVES} curves, 1 to {MOST_WIDTH} wide"
+    """Curves of many runs and metrics at once, at the width of a chart: no spike is lost, and nothing is made up.
+
+    The answer is the length of a header (uint32), the header (JSON, filled up with spaces so that what follows starts at a
+    multiple of 8), then the curves one after the other. The header is `{"axis": "step", "columns": ["start", "end", "low",
+    "high", "last", "points", "marks"], "series": [{"run": "…", "key": "loss", "count": 1000000, "buckets": 600}, …]}`. A curve
+    is its columns one after the other, each `buckets` float64; all numbers are little-endian.
+
+    A bucket has its points' first and last place on the axis (`start`, `end`), their lowest and highest finite value (NaN if
+    there is none), the last value as it was logged, their number, and its marks: 1 if there is a NaN, plus 2 for an infinity,
+    plus 4 for a negative one. Buckets without points aren't there. `count` is the number of all points of the metric.
+    """
+    asked = _read(_ASKED, call)
+    curves = call.store.curves.read(**asked)
+    told = [{"run": curve.run_id, "key": curve.key, "count": curve.count, "buckets": len(curve)} for curve in curves]
+    return Reply(_packed({"axis": asked["axis"], "columns": COLUMNS, "series": told}, curves, COLUMNS), media_type=SERIES_TYPE)
+
+
+def _curves(call: Call) -> Reply:
+    """Curves, as the web app of the last release reads them: place of the last point, last, low, high, whether there are NaNs."""
+    asked = _read(_OLD_ASKED, call)
+    curves = call.store.curves.read(**asked)
+    told = [{"run": curve.run_id, "key": curve.key, "points": len(curve), "count": curve.count} for curve in curves]
+    return Reply(_packed({"axis": asked["axis"], "curves": told}, curves, _OLD_COLUMNS), media_type=CURVES_TYPE)
+
+
+def _points(call: Call) -> Reply:
+    """Every point of a metric of a run by (step, time), as CSV or as an Arrow stream: columns step, time, value, dataset."""
+    asked = read_query(call.query, _POINTS)
+    history = call.store.runs.metric_history(call.path["run"], asked["key"])
+    if asked["format"] not in ("csv", "arrow"):
+        msg = f"format must be csv or arrow, not {asked['format']!r}"
         raise InvalidInputError(msg)
-    across = str(asked["axis"]).removeprefix("metric:") if str(asked["axis"]).startswith("metric:") else None
-    marks = call.store.overview.marks(runs, keys if across is None else [*keys, across])
-    told, bodies = [], []
-    for run_id in runs:
-        for key in keys:
-            mark = marks.get((run_id, key))
-            if mark is None or (across is not None and (run_id, across) not in marks):
-                continue
-            body = _curve(call, asked, run_id, key, mark)
-            told.append({"run": run_id, "key": key, "points": len(body) // 40, "count": mark[0]})
-            bodies.append(body)
-    header = orjson.dumps({"axis": asked["axis"], "curves": told})
-    header += b" " * (-(4 + len(header)) % 8)
-    return Reply(b"".join([struct.pack("<I", len(header)), header, *bodies]), media_type=SERIES_TYPE)
+    table = history.to_arrow()
+    return arrow_reply(table) if asked["format"] == "arrow" else Reply(_csv(table), media_type=CSV, headers=_DOWNLOAD)
 
 
-def _curve(call: Call, asked: dict[str, Any], run_id: str, key: str, mark: tuple[int, int]) -> bytes:
-    name = (call.store.settings.catalog, run_id, key, mark, asked["width"], asked["axis"], asked["start"], asked["end"])
-    body = _kept.get(name)
-    if body is None:
-        history = call.store.runs.metric_history(run_id, key)
-        axis = str(asked["axis"])
-        if axis.startswith("metric:"):
-            body = _against(history, call.store.runs.metric_history(run_id, axis.removeprefix("metric:")), asked["width"])
-        else:
-            start, end = (None if asked[side] is None else int(asked[side]) for side in ("start", "end"))
-            body = _along(history, asked["width"], axis, start, end)
-            _kept.put(name, body)
-    return body
+def _csv(table: pa.Table) -> Iterator[bytes]:
+    from pyarrow import csv
+
+    for first, batch in enumerate(table.to_batches(max_chunksize=65_536) or [table.slice(0, 0)]):
+        sink = io.BytesIO()
+        csv.write_csv(batch, sink, csv.WriteOptions(include_header=first == 0))
+        yield sink.getvalue()
 
 
-def _along(history: MetricHistory, width: int, axis: str, start: int | None, end: int | None) -> bytes:
-    import numpy as np
+def _read(record: Record, call: Call) -> dict[str, Any]:
+    asked = record.read(call.json())
+    runs, keys = _texts(asked.pop("runs")), _texts(asked.pop("keys"))
+    if len(runs) * len(keys) > MOST_CURVES or not 0 < asked["width"] <= MOST_WIDTH:
+        msg = f"ask for at most {MOST_CURVES:,} curves, 1 to {MOST_WIDTH:,} wide; axes are {', '.join(AXES)} and metric:KEY"
+        raise InvalidInputError(msg)
+    return {"run_ids": runs, "keys": keys, **asked}
 
-    found = history.buckets(width, axis, start, end)
-    columns = (found.end, found.last, found.low, found.high, found.nans)
-    return b"".join(np.asarray(column).astype("<f8").tobytes() for column in columns)
+
+def _packed(header: dict[str, Any], curves: Sequence[Curve], columns: Sequence[str]) -> bytes:
+    told = orjson.dumps(header)
+    told += b" " * (-(4 + len(told)) % 8)
+    arrays = [_column(curve, name) for curve in curves for name in columns]
+    return b"".join([struct.pack("<I", len(told)), told, *arrays])
 
 
-def _against(history: MetricHistory, other: MetricHistory, width: int) -> bytes:
-    """A metric along another one: the points that both have at a step, in the order of the other's values."""
-    import numpy as np
-
-    at: dict[int, float] = dict(zip(other.steps.tolist(), other.values.tolist(), strict=True))
-    pairs = [(at[step], value) for step, value in zip(history.steps.tolist(), history.values.tolist(), strict=True) if step in at]
-    pairs = sorted(pair for pair in pairs if math.isfinite(pair[0]))
-    if not pairs:
-        return b""
-    position: npt.NDArray[np.float64] = np.array([x for x, _ in pairs])
-    value = np.array([y for _, y in pairs])
-    ranks = np.arange(len(pairs))
-    found = buckets(ranks, ranks, value, width)
-    columns = (position[found.end], found.last, found.low, found.high, found.nans)
-    return b"".join(np.asarray(column).astype("<f8").tobytes() for column in columns)
+def _column(curve: Curve, name: str) -> bytes:
+    values = getattr(curve, name)
+    return bytes(values.astype("<f8", copy=False).tobytes())
 
 
 def _texts(given: Any) -> list[str]:
@@ -141,4 +121,7 @@ def _texts(given: Any) -> list[str]:
     return list(dict.fromkeys(given))
 
 
+_DOWNLOAD = {"content-disposition": 'attachment; filename="points.csv"'}
 SERIES = Operation(_series, takes=(Content(record=_ASKED),), gives=(Content(SERIES_TYPE),))
+CURVES = Operation(_curves, takes=(Content(record=_OLD_ASKED),), gives=(Content(CURVES_TYPE),))
+POINTS = Operation(_points, gives=(Content("text/csv"), ARROW_STREAM), query=_POINTS)

@@ -5,27 +5,45 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.clock import isoformat
-from headrace.errors import InvalidInputError
+from headrace.errors import InvalidInputError, NotFoundError
 from headrace.server.columns import dumps, json_column
 from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply, json_reply
 from headrace.server.schema import Content, Field, Record, read_query
 from headrace.tracking.overview import ExperimentFigures, RunHead, parse_column
+from headrace.tracking.rules import clean_tags
+from headrace.tracking.run import ACTIVE, DELETED, NOTE_TAG
 from headrace.tracking.search import parse_filter, parse_order
 
-__all__ = ["CHILDREN", "EXPERIMENTS", "KEYS", "RUN_HEAD", "TABLE", "told_head"]
+__all__ = [
+    "CHILDREN",
+    "CREATE",
+    "EXPERIMENT",
+    "EXPERIMENTS",
+    "KEYS",
+    "RUN_HEAD",
+    "TABLE",
+    "UPDATE",
+    "VIEW",
+    "checked_id",
+    "checked_view",
+    "told_head",
+]
 
 MOST_ROWS = 10_000
 _VIEWS = ("active", "deleted", "all")
-_VIEW = Field("active, deleted or all.", default="active", choices=_VIEWS)
+VIEW = Field("active, deleted or all.", default="active", choices=_VIEWS)
 
-EXPERIMENT = Record(
+_EXPERIMENT = Record(
     "Experiment",
     {
         "id": Field("Its id."),
         "name": Field("Its name."),
         "lifecycle_stage": Field("active or deleted."),
         "created": Field("When it was made, RFC 3339."),
+        "updated": Field("When it was renamed, deleted or restored, RFC 3339."),
+        "artifact_location": Field("Where its runs' files are."),
+        "note": Field("What it is about, Markdown."),
         "tags": Field("Its tags.", ("object",), of=Field("A value."), keyed=True),
         "runs": Field("How many active runs it has.", ("integer",)),
         "running": Field("How many of them run now.", ("integer",)),
@@ -34,7 +52,25 @@ EXPERIMENT = Record(
     },
     whole=True,
 )
-_EXPERIMENTS = Record("Experiments", {"experiments": Field("Newest run first.", ("array",), of=EXPERIMENT)}, whole=True)
+_NEW = Record(
+    "ExperimentNew",
+    {
+        "name": Field("Its name, which no other has.", required=True),
+        "note": Field("What it is about, Markdown.", nullable=True),
+        "tags": Field("Its tags.", ("object",), nullable=True, of=Field("A value."), keyed=True),
+    },
+)
+_CHANGE = Record(
+    "ExperimentUpdate",
+    {
+        "name": Field("A new name.", nullable=True),
+        "note": Field("A new note, Markdown; empty to remove it.", nullable=True),
+        "set": Field("Tags to set.", ("object",), nullable=True, of=Field("A value."), keyed=True),
+        "remove": Field("Tags to remove; one that it lacks is passed over.", ("array",), nullable=True, of=Field("A key.")),
+        "stage": Field("`deleted` hides it with its runs, `active` restores them.", nullable=True, choices=("active", "deleted")),
+    },
+)
+_EXPERIMENTS = Record("Experiments", {"experiments": Field("Newest run first.", ("array",), of=_EXPERIMENT)}, whole=True)
 _COUNTS = Field("How many runs have it.", ("integer",))
 _KEYS = Record(
     "RunKeys",
@@ -51,6 +87,7 @@ RUN_HEAD = Record(
         "id": Field("Its id."),
         "name": Field("Its name."),
         "experiment_id": Field("The experiment it is in."),
+        "experiment": Field("That experiment's name."),
         "status": Field("How it stands.", choices=("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")),
         "start": Field("When it started, RFC 3339."),
         "end": Field("When it ended, RFC 3339.", nullable=True),
@@ -71,7 +108,7 @@ _ASKED = Record(
             nullable=True,
             of=Field("A column."),
         ),
-        "view": _VIEW,
+        "view": VIEW,
         "limit": Field(f"At most so many, up to {MOST_ROWS}.", ("integer",), default=200),
         "offset": Field("How many to leave out at the start.", ("integer",), default=0),
     },
@@ -95,13 +132,61 @@ _CHILDREN = Record("RunChildren", {"runs": Field("Oldest first.", ("array",), of
 
 def _experiments(call: Call) -> Reply:
     """Every experiment with its runs in figures, the newest run first."""
-    view = read_query(call.query, {"view": _VIEW})["view"]
-    return json_reply({"experiments": [_told(item) for item in call.store.overview.experiments(_viewed(view))]})
+    view = read_query(call.query, {"view": VIEW})["view"]
+    return json_reply({"experiments": [_told(item) for item in call.store.overview.experiments(checked_view(view))]})
+
+
+def _experiment(call: Call) -> Reply:
+    """One experiment, deleted or not, with its runs in figures."""
+    return json_reply(_one(call, call.path["experiment"]))
+
+
+def _create(call: Call) -> Reply:
+    """Make an experiment. 409 if the name is taken, by a deleted one too."""
+    asked = _NEW.read(call.json())
+    tags = {**(asked["tags"] or {}), **({NOTE_TAG: asked["note"]} if asked["note"] else {})}
+    made = call.store.runs.create_experiment(asked["name"], tags)
+    return json_reply(_one(call, made.id), 201)
+
+
+def _update(call: Call) -> Reply:
+    """Change an experiment: name, note, tags; delete or restore it together with its runs. A deleted one is restored first."""
+    asked, runs = _CHANGE.read(call.json()), call.store.runs
+    if asked["stage"] not in (None, ACTIVE, DELETED):
+        msg = f"stage must be active or deleted, not {asked['stage']!r}"
+        raise InvalidInputError(msg)
+    held = runs.stores.experiments.get(checked_id(call.path["experiment"]))
+    tags, gone = clean_tags(asked["set"] or {}), [str(key) for key in asked["remove"] or ()]
+    if asked["note"]:
+        tags |= clean_tags({NOTE_TAG: asked["note"]})
+    elif asked["note"] is not None:
+        gone.append(NOTE_TAG)
+    if asked["stage"] == ACTIVE != held.lifecycle_stage:
+        runs.recorder.set_experiment_stage(held.id, ACTIVE)
+    if asked["name"] and asked["name"] != held.name:
+        runs.recorder.rename_experiment(held.id, asked["name"])
+    for key, value in tags.items():
+        runs.recorder.tag_experiment(held.id, key, value)
+    for key in gone:
+        if key in held.tags:
+            runs.stores.experiments.delete_tag(held.id, key)
+    if asked["stage"] == DELETED != held.lifecycle_stage:
+        runs.recorder.set_experiment_stage(held.id, DELETED)
+    return json_reply(_one(call, held.id))
+
+
+def _one(call: Call, experiment: str) -> dict[str, Any]:
+    number = checked_id(experiment)
+    for item in call.store.overview.experiments("all"):
+        if item.experiment.id == number:
+            return _told(item)
+    msg = f"No experiment with id={number} exists; /api/v1/experiments lists them"
+    raise NotFoundError(msg)
 
 
 def _keys(call: Call) -> Reply:
     """What the active runs of an experiment have logged: keys of metrics, params and tags. Several ids are joined by commas."""
-    found = call.store.overview.keys([_id(item) for item in call.path["experiments"].split(",")])
+    found = call.store.overview.keys([checked_id(item) for item in call.path["experiments"].split(",")])
     return json_reply({"metrics": dict(found.metrics), "params": dict(found.params), "tags": dict(found.tags)})
 
 
@@ -115,8 +200,8 @@ def _table(call: Call) -> Reply:
         parse_filter(asked["filter"]),
         parse_order([str(item) for item in asked["order_by"] or ()]),
         [parse_column(str(name)) for name in asked["columns"] or ()],
-        experiments=None if asked["experiments"] is None else [_id(item) for item in asked["experiments"]],
-        view=_viewed(asked["view"]),
+        experiments=None if asked["experiments"] is None else [checked_id(item) for item in asked["experiments"]],
+        view=checked_view(asked["view"]),
         limit=asked["limit"],
         offset=asked["offset"],
     )
@@ -141,6 +226,7 @@ def told_head(run: RunHead) -> dict[str, Any]:
         "id": run.id,
         "name": run.name,
         "experiment_id": run.experiment_id,
+        "experiment": run.experiment,
         "status": run.status,
         "start": isoformat(run.start),
         "end": None if run.end is None else isoformat(run.end),
@@ -156,6 +242,9 @@ def _told(item: ExperimentFigures) -> dict[str, Any]:
         "name": experiment.name,
         "lifecycle_stage": experiment.lifecycle_stage,
         "created": isoformat(experiment.created),
+        "updated": isoformat(experiment.updated),
+        "artifact_location": experiment.artifact_location,
+        "note": experiment.tags.get(NOTE_TAG, ""),
         "tags": dict(experiment.tags),
         "runs": item.runs,
         "running": item.running,
@@ -164,14 +253,15 @@ def _told(item: ExperimentFigures) -> dict[str, Any]:
     }
 
 
-def _viewed(view: str) -> Any:
+def checked_view(view: str) -> Any:
+    """The view itself. Raises InvalidInputError if there is none of that name."""
     if view not in _VIEWS:
         msg = f"view must be {', '.join(_VIEWS)}, not {view!r}"
         raise InvalidInputError(msg)
     return view
 
 
-def _id(text: Any) -> str:
+def checked_id(text: Any) -> str:
     """An experiment's id. Raises InvalidInputError for what can't be one."""
     if not isinstance(text, str) or not text.isdecimal() or len(text) > 18:
         msg = f"an experiment's id is a number, not {text!r}"
@@ -179,7 +269,10 @@ def _id(text: Any) -> str:
     return text
 
 
-EXPERIMENTS = Operation(_experiments, gives=(Content(record=_EXPERIMENTS),), query={"view": _VIEW})
+EXPERIMENTS = Operation(_experiments, gives=(Content(record=_EXPERIMENTS),), query={"view": VIEW})
 KEYS = Operation(_keys, gives=(Content(record=_KEYS),))
 TABLE = Operation(_table, takes=(Content(record=_ASKED),), gives=(Content(record=_TABLE),))
 CHILDREN = Operation(_children, gives=(Content(record=_CHILDREN),))
+EXPERIMENT = Operation(_experiment, gives=(Content(record=_EXPERIMENT),))
+CREATE = Operation(_create, takes=(Content(record=_NEW),), gives=(Content(record=_EXPERIMENT),))
+UPDATE = Operation(_update, takes=(Content(record=_CHANGE),), gives=(Content(record=_EXPERIMENT),))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headrace.clock import isoformat
 from headrace.definitions.plain import plain
-from headrace.errors import InvalidInputError
+from headrace.errors import ConflictError, InvalidInputError, NotFoundError
 from headrace.server.columns import dumps
 from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply, json_reply
 from headrace.server.schema import Content, Field, Record
-from headrace.tracking.run import DatasetInput, LoggedModel, MetricSummary, Run
+from headrace.tracking.client.origin import DIFF_FILE, ENVIRONMENT_FILE
+from headrace.tracking.overview import ARCHIVED_TAG, Extremes, goal_of
+from headrace.tracking.rules import clean_tags
+from headrace.tracking.run import ACTIVE, DELETED, NOTE_TAG, ArtifactEntry, DatasetInput, LoggedModel, Run
 
-__all__ = ["GET", "MANY", "STAGE", "TAGS"]
+__all__ = ["GET", "MANY", "STAGE", "TAGS", "UPDATE", "config_tree"]
 
 MOST_RUNS = 1000
+LARGEST_ENVIRONMENT = 1 << 20
 
 _METRIC = Record(
     "RunMetric",
@@ -26,7 +31,10 @@ _METRIC = Record(
         "time": Field("When it was measured, RFC 3339."),
         "count": Field("How many points there are.", ("integer",)),
         "low": Field("The lowest value.", ("number", "string")),
+        "low_step": Field("The first step that had it.", ("integer",), nullable=True),
         "high": Field("The highest value.", ("number", "string")),
+        "high_step": Field("The first step that had it.", ("integer",), nullable=True),
+        "goal": Field("Which of them is best, guessed by its name.", choices=("min", "max")),
     },
     whole=True,
 )
@@ -57,6 +65,23 @@ _MODEL = Record(
     },
     whole=True,
 )
+_CODE = Record(
+    "RunCode",
+    {
+        "commit": Field("The commit it ran on.", nullable=True),
+        "branch": Field("The branch.", nullable=True),
+        "repository": Field("Where the repository is.", nullable=True),
+        "source": Field("The script, notebook or module.", nullable=True),
+        "dirty": Field("Whether there were changes that weren't committed.", ("boolean",)),
+        "diff": Field("The file of the run that has those changes.", nullable=True),
+    },
+    whole=True,
+)
+_FILES = Record(
+    "RunFileTotals",
+    {"count": Field("How many files it has.", ("integer",)), "bytes": Field("Their size.", ("integer",))},
+    whole=True,
+)
 _RUN = Record(
     "Run",
     {
@@ -76,6 +101,19 @@ _RUN = Record(
         "metrics": Field("Its metrics: the latest point and the extent of each.", ("object",), of=_METRIC, keyed=True),
         "inputs": Field("The data that it read.", ("array",), of=_INPUT),
         "models": Field("The models that it logged.", ("array",), of=_MODEL),
+        "note": Field("What somebody wrote about it, Markdown."),
+        "archived": Field("Whether it was put away.", ("boolean",)),
+        "duration": Field("Seconds from start to end; null while it runs.", ("number",), nullable=True),
+        "config": Field("Its params as a tree: `model.depth` and `model/depth` are depth in model.", ("object",)),
+        "code": Field("The code it ran.", ("object",), of=_CODE),
+        "environment": Field(
+            "Python, platform, variables, process and host, as they were captured.",
+            ("object",),
+            nullable=True,
+        ),
+        "packages": Field("Package to version.", ("object",), of=Field("A version."), keyed=True),
+        "files": Field("Its files in figures.", ("object",), of=_FILES),
+        "children": Field("How many active runs are nested in it.", ("integer",)),
     },
     whole=True,
 )
@@ -93,6 +131,18 @@ _TAGS = Record(
 _STAGE = Record(
     "RunStage",
     {"runs": _IDS, "stage": Field("`deleted` hides them, `active` restores them.", required=True, choices=("active", "deleted"))},
+)
+_UPDATE = Record(
+    "RunsUpdate",
+    {
+        "runs": _IDS,
+        "name": Field("A new name.", nullable=True),
+        "note": Field("A new note, Markdown; empty to remove it.", nullable=True),
+        "set": Field("Tags to set.", ("object",), nullable=True, of=Field("A value."), keyed=True),
+        "remove": Field("Tags to remove; a run that lacks one is left as it is.", ("array",), nullable=True, of=Field("A key.")),
+        "archived": Field("Put them away, or bring them back.", ("boolean",), nullable=True),
+        "stage": Field("`deleted` hides them, `active` restores them.", nullable=True, choices=("active", "deleted")),
+    },
 )
 _CHANGED = Record("RunsChanged", {"runs": Field("How many.", ("integer",))}, whole=True)
 
@@ -122,6 +172,47 @@ def _tags(call: Call) -> Reply:
     return json_reply({"runs": len(held)})
 
 
+def _update(call: Call) -> Reply:
+    """Change several runs: name, note, tags, put away, deleted. Every run is looked at before the first is changed.
+
+    Deleted runs can only be restored; that comes first. What was done can be undone with another update.
+    """
+    asked, runs = _UPDATE.read(call.json()), call.store.runs
+    if asked["stage"] not in (None, "active", "deleted"):
+        msg = f"stage must be active or deleted, not {asked['stage']!r}"
+        raise InvalidInputError(msg)
+    held = [runs.get(run_id) for run_id in _ids(asked["runs"])]
+    tags, gone = clean_tags(asked["set"] or {}), [str(key) for key in asked["remove"] or ()]
+    for value, key in ((asked["note"], NOTE_TAG), ({True: "true", False: ""}.get(asked["archived"]), ARCHIVED_TAG)):
+        if value:
+            tags |= clean_tags({key: value})
+        elif value is not None:
+            gone.append(key)
+    changes = bool(asked["name"] or tags or gone)
+    for run in held:
+        if run.lifecycle_stage != ACTIVE and changes and asked["stage"] != ACTIVE:
+            msg = f"the run {run.id} is deleted; restore it first, with stage: active"
+            raise ConflictError(msg)
+    for run in held:
+        _change(call, run, asked["name"], tags, gone, asked["stage"])
+    return json_reply({"runs": len(held)})
+
+
+def _change(call: Call, run: Run, name: str | None, tags: Mapping[str, str], gone: Sequence[str], stage: str | None) -> None:
+    runs = call.store.runs
+    if stage == ACTIVE:
+        runs.restore(run.id)
+    if name:
+        runs.recorder.update(run.id, name=name)
+    if tags:
+        runs.recorder.log(run.id, tags=tags)
+    for key in gone:
+        if key in run.tags:
+            runs.delete_tag(run.id, key)
+    if stage == DELETED:
+        runs.delete(run.id)
+
+
 def _stage(call: Call) -> Reply:
     """Delete several runs, or restore them. Every run is looked at before the first is changed."""
     asked, runs = _STAGE.read(call.json()), call.store.runs
@@ -142,7 +233,8 @@ def _ids(given: Sequence[Any]) -> list[str]:
 
 
 def _told(call: Call, run: Run) -> dict[str, Any]:
-    summaries = call.store.runs.summaries(run.id)
+    extremes = call.store.overview.extremes(run.id)
+    files = call.store.runs.artifacts(run.id)
     return {
         "id": run.id,
         "name": run.name,
@@ -157,22 +249,76 @@ def _told(call: Call, run: Run) -> dict[str, Any]:
         "urn": run.urn,
         "params": dict(run.params),
         "tags": dict(run.tags),
-        "metrics": {key: _metric(run, key, summaries.get(key)) for key in sorted(run.latest)},
+        "metrics": {key: _metric(run, key, extremes.get(key)) for key in sorted(run.latest)},
         "inputs": [_input(item) for item in run.inputs],
         "models": [_model(item) for item in call.store.runs.models(run.id)],
+        "note": run.tags.get(NOTE_TAG, ""),
+        "archived": ARCHIVED_TAG in run.tags,
+        "duration": run.duration,
+        "config": config_tree(run.params),
+        "code": _code(run, {file.path for file in files}),
+        "environment": _environment(call, run, files),
+        "packages": call.store.runs.packages(run.id),
+        "files": {"count": len(files), "bytes": sum(file.size for file in files)},
+        "children": len(call.store.overview.children(run.id)),
     }
 
 
-def _metric(run: Run, key: str, summary: MetricSummary | None) -> dict[str, Any]:
+def config_tree(params: Mapping[str, str]) -> dict[str, Any]:
+    """Params as a tree: dots and slashes lead inwards. A param that others are in stands among them under an empty name."""
+    tree: dict[str, Any] = {}
+    for key, value in sorted(params.items()):
+        *folders, name = key.replace("/", ".").split(".")
+        place: Any = tree
+        for folder in folders:
+            inner = place.setdefault(folder, {})
+            if not isinstance(inner, dict):
+                inner = place[folder] = {"": inner}
+            place = inner
+        if isinstance(place.get(name), dict):
+            place[name][""] = value
+        else:
+            place[name] = value
+    return tree
+
+
+def _code(run: Run, files: set[str]) -> dict[str, Any]:
+    tags = run.tags
+    return {
+        "commit": tags.get("mlflow.source.git.commit"),
+        "branch": tags.get("mlflow.source.git.branch"),
+        "repository": tags.get("mlflow.source.git.repoURL"),
+        "source": tags.get("mlflow.source.name"),
+        "dirty": tags.get("headrace.git.dirty") == "true",
+        "diff": DIFF_FILE if DIFF_FILE in files else None,
+    }
+
+
+def _environment(call: Call, run: Run, files: Sequence[ArtifactEntry]) -> Any:
+    """What was captured of the environment; None if nothing was, or if somebody put something else there."""
+    entry = next((file for file in files if file.path == ENVIRONMENT_FILE), None)
+    if entry is None or entry.size > LARGEST_ENVIRONMENT:
+        return None
+    try:
+        found = json.loads(call.store.runs.read_artifact(run.id, ENVIRONMENT_FILE))
+    except (ValueError, NotFoundError):
+        return None
+    return plain(found) if isinstance(found, dict) else None
+
+
+def _metric(run: Run, key: str, found: Extremes | None) -> dict[str, Any]:
     point = run.latest[key]
-    extent = (1, point.value, point.value) if summary is None else (summary.count, summary.low, summary.high)
+    extremes = found or Extremes(1, point.value, point.step, point.value, point.step)  # logged between two reads
     return {
         "value": plain(point.value),
         "step": point.step,
         "time": isoformat(point.time),
-        "count": extent[0],
-        "low": plain(extent[1]),
-        "high": plain(extent[2]),
+        "count": extremes.count,
+        "low": plain(extremes.low),
+        "low_step": extremes.low_step,
+        "high": plain(extremes.high),
+        "high_step": extremes.high_step,
+        "goal": goal_of(key),
     }
 
 
@@ -196,4 +342,5 @@ def _model(model: LoggedModel) -> dict[str, Any]:
 GET = Operation(_get, gives=(Content(record=_RUN),))
 MANY = Operation(_many, takes=(Content(record=_ASKED),), gives=(Content(record=_MANY),))
 TAGS = Operation(_tags, takes=(Content(record=_TAGS),), gives=(Content(record=_CHANGED),))
+UPDATE = Operation(_update, takes=(Content(record=_UPDATE),), gives=(Content(record=_CHANGED),))
 STAGE = Operation(_stage, takes=(Content(record=_STAGE),), gives=(Content(record=_CHANGED),))

@@ -1,0 +1,242 @@
+"""Runs searched for: a page of the columns that are asked for, what columns there are, and what may come next in a query."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from headrace.errors import InvalidInputError
+from headrace.server.columns import dumps, json_column
+from headrace.server.endpoint import Operation
+from headrace.server.http import JSON, Call, Reply, json_reply
+from headrace.server.native.experiments import RUN_HEAD, VIEW, checked_id, checked_view, told_head
+from headrace.server.schema import Content, Field, Record, read_query
+from headrace.tracking.completion import complete
+from headrace.tracking.overview import ARCHIVED_TAG, Keys, parse_column
+from headrace.tracking.search import Comparison, Entity, parse_filter, parse_order
+
+if TYPE_CHECKING:
+    from headrace.store import Store
+
+__all__ = ["COLUMNS", "COMPLETE", "SEARCH"]
+
+MOST_ROWS = 10_000
+MOST_COLUMNS = 5000
+MOST_VALUES = 50
+
+_WHERE = Field("Ids of experiments. Default: all active ones.", ("array",), nullable=True, of=Field("An id."))
+_ASKED = Record(
+    "RunSearch",
+    {
+        "query": Field("The search grammar, `metrics.auc > 0.8 and params.depth = '6'`.", default=""),
+        "experiments": _WHERE,
+        "order": Field("Keys to order by, `metrics.auc desc`; then newest first.", ("array",), nullable=True, of=Field("A key.")),
+        "columns": Field(
+            f"At most {MOST_COLUMNS:,} of `metrics.KEY`, `metrics.KEY:low`, `:high`, `:step`, `params.KEY`, `tags.KEY`.",
+            ("array",),
+            nullable=True,
+            of=Field("A column."),
+        ),
+        "view": VIEW,
+        "archived": Field("Whether runs that were archived are among them.", default="show", choices=("show", "hide", "only")),
+        "limit": Field(f"At most so many, up to {MOST_ROWS:,}.", ("integer",), default=100),
+        "cursor": Field("`next` of the page before; the rest of the search must be the same.", nullable=True),
+    },
+)
+_FOUND = Record(
+    "RunsFound",
+    {
+        "total": Field("How many runs matched when the first page was read.", ("integer",)),
+        "runs": Field("The page's runs, in order.", ("array",), of=RUN_HEAD),
+        "columns": Field(
+            "Column to its values, one a run; null where a run has none. NaN, Infinity and -Infinity are texts.",
+            ("object",),
+            of=Field("The values.", ("array",), of=Field("A text or a number.", ("string", "number"), nullable=True)),
+            keyed=True,
+        ),
+        "next": Field("Where the next page begins; null on the last one.", nullable=True),
+    },
+    whole=True,
+)
+_COLUMN = Record(
+    "RunColumn",
+    {
+        "name": Field("What to ask for, `metrics.auc`."),
+        "kind": Field("What it is.", choices=("metrics", "params", "tags")),
+        "key": Field("Its key."),
+        "runs": Field("How many runs have it.", ("integer",)),
+    },
+    whole=True,
+)
+_COLUMNS = Record(
+    "RunColumns",
+    {
+        "total": Field("How many there are.", ("integer",)),
+        "columns": Field("Those that most runs have first.", ("array",), of=_COLUMN),
+    },
+    whole=True,
+)
+_SOUGHT = {
+    "search": Field("Only keys that have this text in them.", default=""),
+    "kind": Field("Only metrics, params or tags.", default="", choices=("", "metrics", "params", "tags")),
+    "limit": Field("At most so many.", ("integer",), default=200),
+    "offset": Field("How many to leave out at the start.", ("integer",), default=0),
+}
+_BEGUN = Record(
+    "QueryBegun",
+    {
+        "text": Field("The query, or a key to order by, as far as it is.", required=True),
+        "position": Field("Where the cursor is, in characters. Default: at the end.", ("integer",), nullable=True),
+        "field": Field("What the text is.", default="query", choices=("query", "order")),
+        "experiments": _WHERE,
+    },
+)
+_OPTION = Record(
+    "QueryOption",
+    {
+        "text": Field("What to put there."),
+        "kind": Field("metric, param, tag, attribute, dataset, comparison, value or keyword."),
+        "runs": Field("How many runs have it.", ("integer",), nullable=True),
+    },
+    whole=True,
+)
+_COMPLETED = Record(
+    "QueryCompletion",
+    {
+        "start": Field("Where the part begins that an option replaces.", ("integer",)),
+        "end": Field("Where it ends.", ("integer",)),
+        "expects": Field("key, comparison, value, number, direction, AND, NULL, IN or nothing."),
+        "options": Field("The best first.", ("array",), of=_OPTION),
+    },
+    whole=True,
+)
+
+
+def _search(call: Call) -> Reply:
+    """Runs that match a query, a page at a time, with the columns that are asked for. Runs that start meanwhile move nothing.
+
+    A query with a fault is answered with 422 and `query`: the text, the token's `start` and `length`, and a `suggestion`.
+    """
+    asked = _ASKED.read(call.json())
+    if not 0 < asked["limit"] <= MOST_ROWS or len(asked["columns"] or ()) > MOST_COLUMNS:
+        msg = f"limit must be 1 to {MOST_ROWS}, not {asked['limit']}, with at most {MOST_COLUMNS} columns"
+        raise InvalidInputError(msg)
+    offset, before, total = _cursor(asked["cursor"]) if asked["cursor"] else (0, call.store.runs.recorder.clock(), None)
+    filters = [*parse_filter(asked["query"]), *_archived(asked["archived"])]
+    found = call.store.overview.table(
+        filters,
+        parse_order([str(item) for item in asked["order"] or ()]),
+        [parse_column(str(name)) for name in dict.fromkeys(asked["columns"] or ())],
+        experiments=_experiments(asked["experiments"]),
+        view=checked_view(asked["view"]),
+        limit=asked["limit"] + 1,
+        offset=offset,
+        before=before,
+        count=total is None,
+    )
+    more, total = len(found.runs) > asked["limit"], found.total if total is None else total
+    columns = {
+        name: json_column(values[: asked["limit"]], "float64" if name.startswith("metrics.") else "string")
+        for name, values in found.columns.items()
+    }
+    answer = {
+        "total": total,
+        "runs": [told_head(run) for run in found.runs[: asked["limit"]]],
+        "columns": columns,
+        "next": _token(offset + asked["limit"], before, total) if more else None,
+    }
+    return Reply(dumps(answer), media_type=JSON)
+
+
+def _columns(call: Call) -> Reply:
+    """What the active runs of some experiments have logged: metrics, params and tags. Several ids are joined by commas."""
+    asked = read_query(call.query, _SOUGHT)
+    found = call.store.overview.keys([checked_id(item) for item in call.path["experiments"].split(",")])
+    sought = asked["search"].lower()
+    kinds: dict[str, Mapping[str, int]] = {"metrics": found.metrics, "params": found.params, "tags": found.tags}
+    matching = [
+        (-runs, kind, key)
+        for kind, keys in kinds.items()
+        if asked["kind"] in ("", kind)
+        for key, runs in keys.items()
+        if sought in f"{kind}.{key}".lower()
+    ]
+    page = sorted(matching)[asked["offset"] : asked["offset"] + asked["limit"]]
+    shown = [{"name": f"{kind}.{key}", "kind": kind, "key": key, "runs": -runs} for runs, kind, key in page]
+    return json_reply({"total": len(matching), "columns": shown})
+
+
+def _complete(call: Call) -> Reply:
+    """What may come next in a query: keys, comparisons, values that runs have. For a query bar, at each key stroke."""
+    asked = _BEGUN.read(call.json())
+    if asked["field"] not in ("query", "order"):
+        msg = f"field must be query or order, not {asked['field']!r}"
+        raise InvalidInputError(msg)
+    text = asked["text"]
+    position = len(text) if asked["position"] is None else asked["position"]
+    found = complete(text, position, _Known(call.store, _experiments(asked["experiments"])), asked["field"])
+    return json_reply({**asdict(found), "options": [asdict(option) for option in found.options]})
+
+
+class _Known:
+    """What the runs of some experiments have."""
+
+    def __init__(self, store: Store, experiments: list[str] | None) -> None:
+        self._store = store
+        self._experiments = experiments
+        self._found: Keys | None = None
+
+    def keys(self, entity: Entity) -> Mapping[str, int]:
+        """Keys of metrics, params or tags."""
+        if self._found is None:
+            ids = self._experiments
+            if ids is None:
+                ids = [item.id for item in self._store.runs.experiments()]
+            self._found = self._store.overview.keys(ids)
+        return {"metric": self._found.metrics, "param": self._found.params, "tag": self._found.tags}.get(entity, {})
+
+    def values(self, entity: Entity, key: str, prefix: str) -> list[str]:
+        """Values that start so."""
+        return self._store.overview.values(entity, key, prefix, MOST_VALUES)
+
+
+def _archived(asked: str) -> list[Comparison]:
+    if asked not in ("show", "hide", "only"):
+        msg = f"archived must be show, hide or only, not {asked!r}"
+        raise InvalidInputError(msg)
+    operators = {"hide": "IS NULL", "only": "IS NOT NULL"}
+    return [Comparison("tag", ARCHIVED_TAG, operators[asked], None)] if asked in operators else []
+
+
+def _experiments(asked: list[Any] | None) -> list[str] | None:
+    return None if asked is None else [checked_id(item) for item in asked]
+
+
+def _token(offset: int, before: int, total: int) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([offset, before, total])).decode()
+
+
+def _cursor(token: str) -> tuple[int, int, int]:
+    try:
+        found = orjson.loads(base64.urlsafe_b64decode(token))
+    except (ValueError, binascii.Error):
+        found = None
+    if (
+        not isinstance(found, list)
+        or [type(item) for item in found] != [int] * 3
+        or not all(0 <= item < 1 << 62 for item in found)
+    ):
+        msg = "the cursor isn't one; give `next` of the page before as it is"
+        raise InvalidInputError(msg)
+    offset, before, total = found
+    return offset, before, total
+
+
+SEARCH = Operation(_search, takes=(Content(record=_ASKED),), gives=(Content(record=_FOUND),))
+COLUMNS = Operation(_columns, gives=(Content(record=_COLUMNS),), query=_SOUGHT)
+COMPLETE = Operation(_complete, takes=(Content(record=_BEGUN),), gives=(Content(record=_COMPLETED),))

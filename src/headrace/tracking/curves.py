@@ -1,0 +1,410 @@
+"""Curves of many metrics at the width of a chart, from what is kept of their chunks.
+
+A long history is kept as groups of 64 points that follow each other along an axis: where they begin and end, the lowest, the
+highest and the last value. A chart's buckets are made of whole groups, so no point is left out; one that lies within a group's
+length of a bucket's edge may count to its neighbour. Where a chart is so near that groups would show, the points themselves are
+read. A short history is its points.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from headrace.errors import InvalidInputError
+from headrace.tracking.history import Chunk, decode
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.int64]
+    Floats = npt.NDArray[np.float64]
+
+__all__ = ["AXES", "Curve", "CurveStore", "Curves", "Piece", "Size"]
+
+AXES = ("step", "time", "relative")
+METRIC_AXIS = "metric:"
+GROUP = 64
+EXACT = 16_384
+"""Up to so many points, a history is kept as it is."""
+LARGE = 4096
+"""Chunks of so many points and more stay as they are for long: what sums them up is kept."""
+FINE = 4
+"""Groups that a bucket must have for its edges to be sharp; else the points are read."""
+KEPT_BYTES = 256 << 20
+IS_NAN, IS_INFINITE, IS_MINUS_INFINITE = 1, 2, 4
+
+Size = tuple[int, int]
+"""(chunks, points) that a metric of a run has had: a number that grows with every point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A chunk of a metric: its number and its points, which together name it for ever. `data` is None where it is known."""
+
+    number: int
+    count: int
+    data: bytes | None
+
+
+class CurveStore(Protocol):
+    """What curves are made of."""
+
+    def sizes(self, run_ids: Sequence[str], keys: Sequence[str]) -> dict[tuple[str, str], Size]:
+        """How much there is of each metric; what a run lacks is left out."""
+        ...
+
+    def pieces(self, run_id: str, key: str, known: Container[tuple[int, int]]) -> list[Piece]:
+        """The chunks of a metric from one state of the catalog, by number; those whose (number, count) is known without data."""
+        ...
+
+    def starts(self, run_ids: Sequence[str]) -> dict[str, int]:
+        """When runs started, microseconds since 1970; what isn't there is left out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What a chart shows of one metric of one run: for each stretch of its axis that has points, what they are.
+
+    Attributes:
+        count: how many points the metric has, in and out of the chart.
+        start, end: float64, where the points of each bucket begin and end on the axis: steps; seconds since 1970, or since the
+            run's start; values of another metric.
+        low, high: float64, over the finite values; NaN if there is none.
+        last: float64, the value of the last point, as it was logged.
+        points: float64, how many there are.
+        marks: float64, 1 if there is a NaN, plus 2 if there is an infinity, plus 4 if there is a negative one.
+    """
+
+    run_id: str
+    key: str
+    count: int
+    start: Floats
+    end: Floats
+    low: Floats
+    high: Floats
+    last: Floats
+    points: Floats
+    marks: Floats
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Points that follow each other along an axis, some at a time."""
+
+    first: Any
+    final: Any
+    low: Floats
+    high: Floats
+    last: Floats
+    points: Ints
+    marks: npt.NDArray[np.uint8]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(getattr(self, name).nbytes for name in self.__slots__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A metric as it was at one size: its groups, and which chunk has which stretch of the axis."""
+
+    size: Size
+    groups: _Groups
+    exact: bool
+    stretches: tuple[tuple[int, int, int, int], ...]
+    """(number, count, first, final) of each chunk."""
+
+    @property
+    def nbytes(self) -> int:
+        return self.groups.nbytes + 64 * len(self.stretches)
+
+
+class Curves:
+    """Reads curves. What it has read, it keeps, up to a size; the least recently asked for goes first. Safe for many threads."""
+
+    def __init__(self, store: CurveStore, most_bytes: int = KEPT_BYTES) -> None:
+        self._store = store
+        self._cache = _Cache(most_bytes)
+
+    def read(
+        self,
+        run_ids: Sequence[str],
+        keys: Sequence[str],
+        *,
+        width: int,
+        axis: str = "step",
+        start: float | None = None,
+        end: float | None = None,
+    ) -> list[Curve]:
+        """The curves of every run and key that there are, in this order, on one axis of `width` buckets.
+
+        Args:
+            axis: step; time, in seconds since 1970; relative, in seconds since each run's start; or `metric:KEY`, the value that
+                another metric had at the same step.
+            start, end: the stretch that is shown, both ends included. Default: all of it.
+
+        Raises:
+            InvalidInputError: there is no such axis, or the width isn't positive.
+        """
+        across = axis.removeprefix(METRIC_AXIS) if axis.startswith(METRIC_AXIS) else None
+        if width < 1 or (across is None and axis not in AXES) or across == "":
+            msg = f"a curve has one or more buckets along {', '.join(AXES)} or {METRIC_AXIS}KEY, not {width} along {axis!r}"
+            raise InvalidInputError(msg)
+        sizes = self._store.sizes(run_ids, keys if across is None else [*keys, across])
+        found = [(run_id, key) for run_id in run_ids for key in keys if (run_id, key) in sizes]
+        if across is not None:
+            found = [(run_id, key) for run_id, key in found if (run_id, across) in sizes]
+            kept = [self._against(run_id, key, across, sizes) for run_id, key in found]
+        else:
+            kept = [self._along(run_id, key, "step" if axis == "step" else "time", sizes[run_id, key]) for run_id, key in found]
+        return self._drawn(found, kept, width, axis, start, end)
+
+    def _drawn(
+        self,
+        found: Sequence[tuple[str, str]],
+        kept: Sequence[_Kept],
+        width: int,
+        axis: str,
+        start: float | None,
+        end: float | None,
+    ) -> list[Curve]:
+        scale = 1_000_000 if axis in ("time", "relative") else 1
+        begun = self._store.starts([run_id for run_id, _ in found]) if axis == "relative" else {}
+        shifts = [begun.get(run_id, 0) for run_id, _ in found]
+        full = [(item, shift) for item, shift in zip(kept, shifts, strict=True) if len(item.groups.first)]
+        low = min((item.groups.first[0] - shift for item, shift in full), default=0) if start is None else start * scale
+        high = max((item.groups.final.max() - shift for item, shift in full), default=0) if end is None else end * scale
+        curves = []
+        for (run_id, key), item, shift in zip(found, kept, shifts, strict=True):
+            groups = self._within(run_id, key, item, width, axis, low + shift, high + shift)
+            curves.append(Curve(run_id, key, item.size[1], *_bucketed(groups, low + shift, high + shift, width, shift, scale)))
+        return curves
+
+    def _within(self, run_id: str, key: str, item: _Kept, width: int, axis: str, low: float, high: float) -> _Groups:
+        """The groups in a stretch of the axis, or its points, if the groups would show."""
+        groups = item.groups
+        inside = (groups.final >= low) & (groups.first <= high)
+        seen = int(inside.sum())
+        if item.exact or seen >= FINE * width:
+            return groups if seen == len(inside) else _picked(groups, inside)
+        wanted = {(number, count) for number, count, first, final in item.stretches if final >= low and first <= high}
+        others = {(number, count) for number, count, *_ in item.stretches} - wanted
+        points = _points(self._chunks(run_id, key, others), "step" if axis == "step" else "time")
+        return _picked(points, (points.first >= low) & (points.first <= high))
+
+    def _chunks(self, run_id: str, key: str, without: Container[tuple[int, int]]) -> list[Chunk]:
+        return [decode(piece.data) for piece in self._store.pieces(run_id, key, without) if piece.data is not None]
+
+    def _along(self, run_id: str, key: str, axis: str, size: Size) -> _Kept:
+        def make() -> _Kept:
+            parts = self._cache.parts(run_id, key, axis)
+            pieces = self._store.pieces(run_id, key, parts)
+            return _assembled(size, pieces, parts, axis, lambda name, part: self._cache.keep_part(run_id, key, axis, name, part))
+
+        return self._cache.get((run_id, key, axis), size, make)
+
+    def _against(self, run_id: str, key: str, other: str, sizes: Mapping[tuple[str, str], Size]) -> _Kept:
+        mine, theirs = sizes[run_id, key], sizes[run_id, other]
+
+        def make() -> _Kept:
+            points, places = (self._chunks(run_id, name, ()) for name in (key, other))
+            return _Kept((mine[0] + theirs[0], mine[1]), _joined(points, places), True, ())
+
+        return self._cache.get((run_id, key, METRIC_AXIS + other), (mine[0] + theirs[0], mine[1]), make)
+
+
+class _Cache:
+    """Kept metrics, and kept chunks of those that grow."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._bytes = 0
+        self._held: OrderedDict[Any, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, name: Any, size: Size, make: Callable[[], _Kept]) -> _Kept:
+        with self._lock:
+            found: _Kept | None = self._held.get(name)
+            if found is not None and found.size == size:
+                self._held.move_to_end(name)
+                return found
+        made = make()
+        self._put(name, made)
+        return made
+
+    def parts(self, run_id: str, key: str, axis: str) -> dict[tuple[int, int], _Groups]:
+        """What is kept of the chunks of a metric."""
+        with self._lock:
+            return dict(self._held.get(("parts", run_id, key, axis), _Parts({})).groups)
+
+    def keep_part(self, run_id: str, key: str, axis: str, name: tuple[int, int], part: _Groups) -> None:
+        known = self.parts(run_id, key, axis)
+        self._put(("parts", run_id, key, axis), _Parts({**known, name: part}))
+
+    def _put(self, name: Any, made: Any) -> None:
+        with self._lock:
+            before = self._held.pop(name, None)
+            self._bytes += made.nbytes - (before.nbytes if before is not None else 0)
+            self._held[name] = made
+            while self._bytes > self._most and len(self._held) > 1:
+                self._bytes -= self._held.popitem(last=False)[1].nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    groups: Mapping[tuple[int, int], _Groups]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(groups.nbytes for groups in self.groups.values())
+
+
+def _assembled(
+    size: Size,
+    pieces: Sequence[Piece],
+    parts: Mapping[tuple[int, int], _Groups],
+    axis: str,
+    keep: Callable[[tuple[int, int], _Groups], None],
+) -> _Kept:
+    """The groups of a metric, from those of its large chunks and the points of the others."""
+    exact = sum(piece.count for piece in pieces) <= EXACT
+    found, small, stretches = [], [], []
+    for piece in pieces:
+        name = (piece.number, piece.count)
+        groups = parts.get(name)
+        if groups is None:
+            chunk = decode(piece.data or b"")
+            if exact or piece.count < LARGE:
+                small.append(chunk)
+                places = chunk.steps if axis == "step" else chunk.times
+                stretches.append((*name, int(places.min()), int(places.max())))
+                continue
+            groups = _grouped(_points([chunk], axis))
+            keep(name, groups)
+        found.append(groups)
+        stretches.append((*name, int(groups.first.min()), int(groups.final.max())))
+    if small or not found:
+        points = _points(small, axis)
+        found.append(points if exact else _grouped(points))
+    return _Kept(size, _sorted(_chained(found)), exact, tuple(stretches))
+
+
+def _points(chunks: Sequence[Chunk], axis: str) -> _Groups:
+    """Points in order along an axis, each a group of its own; exact repeats are there once."""
+    import numpy as np
+
+    times = np.concatenate([np.empty(0, np.int64), *[chunk.times for chunk in chunks]])
+    steps = np.concatenate([np.empty(0, np.int64), *[chunk.steps for chunk in chunks]])
+    values = np.concatenate([np.empty(0, np.float64), *[chunk.values for chunk in chunks]])
+    first, second = (steps, times) if axis == "step" else (times, steps)
+    if not _rises(first, second):
+        order = np.lexsort((values, second, first))
+        first, second, values = first[order], second[order], values[order]
+        if len(values) > 1:
+            same = (first[1:] == first[:-1]) & (second[1:] == second[:-1])
+            same &= (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+            kept = np.concatenate([[True], ~same])
+            first, values = first[kept], values[kept]
+    return _each(first, values)
+
+
+def _rises(first: Ints, second: Ints) -> bool:
+    """Whether points are in order already, none at the place of another."""
+    return bool(((first[1:] > first[:-1]) | ((first[1:] == first[:-1]) & (second[1:] > second[:-1]))).all())
+
+
+def _each(places: Any, values: Floats) -> _Groups:
+    import numpy as np
+
+    finite = np.isfinite(values)
+    marks = np.zeros(len(values), np.uint8)
+    plain = values
+    if not finite.all():
+        marks[np.isnan(values)] |= IS_NAN
+        marks[values == np.inf] |= IS_INFINITE
+        marks[values == -np.inf] |= IS_MINUS_INFINITE
+        plain = np.where(finite, values, np.nan)
+    return _Groups(places, places, plain, plain, values, np.ones(len(values), np.int64), marks)
+
+
+def _grouped(points: _Groups) -> _Groups:
+    import numpy as np
+
+    begins = np.arange(0, len(points.first), GROUP)
+    return _summed(points, begins)
+
+
+def _summed(groups: _Groups, begins: npt.NDArray[np.intp]) -> _Groups:
+    import numpy as np
+
+    ends = np.append(begins[1:], len(groups.first)) - 1
+    return _Groups(
+        groups.first[begins],
+        np.maximum.reduceat(groups.final, begins),
+        np.fmin.reduceat(groups.low, begins),
+        np.fmax.reduceat(groups.high, begins),
+        groups.last[ends],
+        np.add.reduceat(groups.points, begins),
+        np.bitwise_or.reduceat(groups.marks, begins),
+    )
+
+
+def _chained(found: Sequence[_Groups]) -> _Groups:
+    import numpy as np
+
+    if len(found) == 1:
+        return found[0]
+    return _Groups(*(np.concatenate([getattr(groups, name) for groups in found]) for name in _Groups.__slots__))
+
+
+def _sorted(groups: _Groups) -> _Groups:
+    import numpy as np
+
+    if (groups.first[1:] >= groups.first[:-1]).all():
+        return groups
+    return _picked(groups, np.argsort(groups.first, kind="stable"))
+
+
+def _picked(groups: _Groups, places: Any) -> _Groups:
+    return _Groups(*(getattr(groups, name)[places] for name in _Groups.__slots__))
+
+
+def _joined(chunks: Sequence[Chunk], others: Sequence[Chunk]) -> _Groups:
+    """Points along the values that another metric had at their steps; those where it has no finite one are left out."""
+    import numpy as np
+
+    mine, theirs = _points(chunks, "step"), _points(others, "step")
+    if not len(mine.first) or not len(theirs.first):
+        return _each(np.empty(0), np.empty(0))
+    at = np.searchsorted(theirs.first, mine.first, "right") - 1  # the last one at the step
+    places = theirs.last[np.maximum(at, 0)]
+    there = (at >= 0) & (theirs.first[np.maximum(at, 0)] == mine.first) & np.isfinite(places)
+    places, values = places[there], mine.last[there]
+    order = np.argsort(places, kind="stable")
+    return _each(places[order], values[order])
+
+
+def _bucketed(groups: _Groups, low: float, high: float, width: int, shift: int, scale: int) -> tuple[Floats, ...]:
+    """The columns of a curve: groups in `width` buckets of equal length; those without points are left out."""
+    import numpy as np
+
+    if len(groups.first):
+        if groups.first.dtype == np.int64:
+            low = int(low)
+            number = np.maximum((groups.first - low) // max(1, -(-(int(high) - low + 1) // width)), 0)
+        else:
+            number = np.minimum(((groups.first - low) * (width / ((high - low) or 1.0))).astype(np.int64), width - 1)
+        begins = np.flatnonzero(np.concatenate([[True], number[1:] != number[:-1]]))
+        groups = groups if len(begins) == len(number) else _summed(groups, begins)
+    first, final = ((places - shift) / scale for places in (groups.first, groups.final))
+    columns = (first, final, groups.low, groups.high, groups.last, groups.points, groups.marks)
+    return tuple(np.asarray(column, np.float64) for column in columns)

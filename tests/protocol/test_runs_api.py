@@ -1,0 +1,258 @@
+"""What the web app reads and changes of runs, over HTTP."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import struct
+
+import httpx
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import headrace as hr
+from servers.inside import served
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project of twelve runs: curves, params, tags, files, a child, a deleted one."""
+    folder = tmp_path_factory.mktemp("runs")
+    with hr.connect(folder) as store:
+        for number in range(12):
+            with store.start_run(
+                experiment="ranker", name=f"run-{number:02}", params={"depth": number % 3, "model.lr": 0.1}, capture=number == 11
+            ) as run:
+                for step in range(5):
+                    run.log_metrics({"loss": 1 / (1 + step) + number, "auc": step / 10}, step=step)
+                if number == 11:
+                    run.log_metrics({"odd": math.nan}, step=0)
+                    run.set_tags({"team": "search"})
+                    with store.start_run(experiment="ranker", name="child", nested=True, capture=False):
+                        pass
+        gone = store.runs.search("run_name = 'run-00'")[0]
+        store.runs.delete(gone.id)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(project):
+    with served(project) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def ranker(url):
+    found = httpx.get(f"{url}/api/v1/experiments").json()["experiments"]
+    return next(item["id"] for item in found if item["name"] == "ranker")
+
+
+def search(url, status=200, **asked):
+    answer = httpx.post(f"{url}/api/v1/runs/search", json=asked)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def run_named(url, name):
+    return search(url, query=f"run_name = '{name}'")["runs"][0]["id"]
+
+
+def test_a_page_has_the_columns_that_are_asked_for(url, ranker):
+    found = search(
+        url,
+        query="params.depth = '2'",
+        experiments=[ranker],
+        order=["metrics.loss asc"],
+        columns=["metrics.loss", "metrics.loss:high", "params.depth", "tags.team", "metrics.odd"],
+        limit=3,
+    )
+    assert [run["name"] for run in found["runs"]] == ["run-02", "run-05", "run-08"]
+    assert found["columns"]["metrics.loss"] == [2.2, 5.2, 8.2]
+    assert found["columns"]["metrics.loss:high"] == [3.0, 6.0, 9.0]
+    assert (found["columns"]["params.depth"], found["columns"]["tags.team"]) == (["2"] * 3, [None] * 3)
+    assert found["total"] == 4
+    assert found["runs"][0]["experiment"] == "ranker"
+
+
+def test_a_value_that_is_not_finite_is_a_text(url, ranker):
+    found = search(url, query="run_name = 'run-11'", columns=["metrics.odd"])
+    assert found["columns"]["metrics.odd"] == ["NaN"]
+
+
+def test_pages_follow_each_other_while_runs_start(url, ranker, project):
+    first = search(url, experiments=[ranker], limit=5)
+    with hr.connect(project) as store, store.start_run(experiment="ranker", name="late", capture=False) as late:
+        pass
+    names, cursor = [run["name"] for run in first["runs"]], first["next"]
+    while cursor:
+        page = search(url, experiments=[ranker], limit=5, cursor=cursor)
+        assert page["total"] == first["total"] == 12
+        names, cursor = names + [run["name"] for run in page["runs"]], page["next"]
+    assert names == ["child", *(f"run-{number:02}" for number in range(11, 0, -1))]
+    httpx.post(f"{url}/api/v1/runs/update", json={"runs": [late.id], "stage": "deleted"})
+
+
+@pytest.mark.parametrize("cursor", ["x", "W10=", "WzEsMiwtM10=", "é"])
+def test_a_made_up_cursor_is_refused(url, cursor):
+    assert "cursor" in search(url, 422, cursor=cursor)["detail"]
+
+
+def test_a_fault_in_a_query_is_told_with_its_place_and_what_may_be_meant(url):
+    problem = search(url, 422, query="params.depth = '2' and auc > 0.5")
+    assert problem["type"] == "urn:headrace:error:QueryError"
+    assert problem["query"] == {
+        "reason": problem["query"]["reason"],
+        "text": "params.depth = '2' and auc > 0.5",
+        "start": 23,
+        "length": 3,
+        "suggestion": "metrics.auc",
+    }
+    assert search(url, 422, query="metricz.auc > 1")["query"]["suggestion"] == "metrics.auc"
+    assert search(url, 422, order=["metrics.auc upwards"])["query"]["start"] == 12
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"limit": 0},
+        {"limit": 10_001},
+        {"view": "x"},
+        {"experiments": ["x"]},
+        {"columns": ["auc"]},
+        {"archived": "x"},
+        {"columns": [1]},
+    ],
+)
+def test_what_cannot_be_searched_for_is_refused(url, asked):
+    search(url, 422, **asked)
+
+
+def test_columns_are_found_by_text_and_counted(url, ranker):
+    def columns(**query):
+        return httpx.get(f"{url}/api/v1/experiments/{ranker}/columns", params=query).json()
+
+    assert columns(search="LOSS")["columns"] == [{"name": "metrics.loss", "kind": "metrics", "key": "loss", "runs": 11}]
+    found = columns(kind="params", limit=1)
+    assert (found["total"], found["columns"][0]["name"]) == (2, "params.depth")
+
+
+def test_a_query_is_completed(url, ranker):
+    def completed(text, **more):
+        answer = httpx.post(f"{url}/api/v1/runs/complete", json={"text": text, "experiments": [ranker], **more})
+        return [option["text"] for option in answer.json()["options"]]
+
+    assert completed("lo")[0] == "metrics.loss"
+    assert completed("params.depth = '") == ["'0'", "'1'", "'2'"]
+    assert completed("metrics.loss ", field="order") == ["ASC", "DESC"]
+    assert httpx.post(f"{url}/api/v1/runs/complete", json={"text": "", "field": "x"}).status_code == 422
+
+
+def test_a_run_tells_everything_that_its_page_shows(url):
+    run = httpx.get(f"{url}/api/v1/runs/{run_named(url, 'run-11')}").json()
+    assert run["config"] == {"depth": "2", "model": {"lr": "0.1"}}
+    loss = run["metrics"]["loss"]
+    assert (loss["low"], loss["low_step"], loss["high"], loss["high_step"], loss["goal"], loss["count"]) == (
+        11.2,
+        4,
+        12,
+        0,
+        "min",
+        5,
+    )
+    assert run["metrics"]["auc"]["goal"] == "max"
+    assert (run["metrics"]["odd"]["value"], run["metrics"]["odd"]["low_step"]) == ("NaN", None)
+    assert run["environment"]["python"].startswith("3.")
+    assert "numpy" in run["packages"]
+    assert run["children"] == 1
+    assert run["files"]["count"] >= 2
+    assert run["duration"] > 0
+
+
+def test_a_run_is_renamed_noted_tagged_put_away_and_all_of_it_undone(url, ranker):
+    ids = [run_named(url, "run-03"), run_named(url, "run-04")]
+
+    def update(status=200, **change):
+        answer = httpx.post(f"{url}/api/v1/runs/update", json={"runs": ids, **change})
+        assert answer.status_code == status, answer.text
+
+    update(note="**good**", set={"team": "ads"}, archived=True)
+    first = httpx.get(f"{url}/api/v1/runs/{ids[0]}").json()
+    assert (first["note"], first["tags"]["team"], first["archived"]) == ("**good**", "ads", True)
+    assert search(url, experiments=[ranker], archived="only")["total"] == 2
+    assert search(url, experiments=[ranker], archived="hide")["total"] == 10
+    update(stage="deleted")
+    update(409, note="x")
+    update(stage="active", note="", remove=["team", "none"], archived=False)
+    first = httpx.get(f"{url}/api/v1/runs/{ids[0]}").json()
+    assert (first["note"], first["archived"], first["lifecycle_stage"]) == ("", False, "active")
+    assert "team" not in first["tags"]
+    update(422, stage="gone")
+    update(422, set={"": "x"})
+
+
+def test_an_experiment_is_made_changed_deleted_and_restored(url):
+    made = httpx.post(f"{url}/api/v1/experiments", json={"name": "fresh", "note": "why", "tags": {"a": "1"}})
+    assert (made.status_code, made.json()["note"], made.json()["runs"]) == (201, "why", 0)
+    where = f"{url}/api/v1/experiments/{made.json()['id']}"
+    assert httpx.post(f"{url}/api/v1/experiments", json={"name": "fresh"}).status_code == 409
+    changed = httpx.patch(where, json={"name": "older", "note": "", "set": {"b": "2"}, "remove": ["a"]}).json()
+    assert (changed["name"], changed["note"], changed["tags"]) == ("older", "", {"b": "2"})
+    assert httpx.patch(where, json={"stage": "deleted"}).json()["lifecycle_stage"] == "deleted"
+    assert httpx.patch(where, json={"stage": "deleted"}).status_code == 200
+    assert httpx.patch(where, json={"stage": "active"}).json()["lifecycle_stage"] == "active"
+    assert httpx.get(where).json()["name"] == "older"
+    assert httpx.get(f"{url}/api/v1/experiments/999").status_code == 404
+    assert httpx.get(f"{url}/api/v1/experiments/x").status_code == 422
+
+
+def read_series(body):
+    (length,) = struct.unpack_from("<I", body)
+    header, place = json.loads(body[4 : 4 + length]), 4 + length
+    assert place % 8 == 0
+    found = []
+    for curve in header["series"]:
+        columns = {}
+        for name in header["columns"]:
+            columns[name] = np.frombuffer(body, "<f8", curve["buckets"], place)
+            place += 8 * curve["buckets"]
+        found.append((curve, columns))
+    assert place == len(body)
+    return found
+
+
+def test_series_of_many_runs_come_in_one_answer(url):
+    runs = [run_named(url, "run-01"), run_named(url, "run-11")]
+    asked = {"runs": runs, "keys": ["loss", "odd", "none"], "width": 100}
+    answer = httpx.post(f"{url}/api/v1/metrics/series", json=asked)
+    assert answer.headers["content-type"] == "application/vnd.headrace.series"
+    first, second, odd = read_series(answer.content)
+    assert (first[0]["run"], first[0]["key"], first[0]["count"]) == (runs[0], "loss", 5)
+    assert first[1]["start"].tolist() == [0, 1, 2, 3, 4]
+    assert first[1]["last"].tolist() == [2.0, 1.5, 1 / 3 + 1, 1.25, 1.2]
+    assert second[1]["last"][-1] == 11.2
+    assert odd[1]["marks"].tolist() == [1]
+    relative = read_series(httpx.post(f"{url}/api/v1/metrics/series", json={**asked, "axis": "relative"}).content)
+    assert 0 <= relative[0][1]["start"][0] < 60
+    zoomed = read_series(httpx.post(f"{url}/api/v1/metrics/series", json={**asked, "start": 1, "end": 2}).content)
+    assert zoomed[0][1]["start"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "change", [{"width": 0}, {"width": 10_001}, {"axis": "x"}, {"runs": [1]}, {"keys": ["k"] * 1, "runs": ["r"] * 1, "axis": ""}]
+)
+def test_what_is_no_chart_is_refused(url, change):
+    asked = {"runs": ["r"], "keys": ["k"], **change}
+    assert httpx.post(f"{url}/api/v1/metrics/series", json=asked).status_code == 422
+
+
+def test_every_point_comes_as_csv_or_arrow(url):
+    where = f"{url}/api/v1/runs/{run_named(url, 'run-01')}/points"
+    lines = httpx.get(where, params={"key": "loss"}).text.splitlines()
+    assert lines[0] == '"step","time","value","dataset"'
+    assert len(lines) == 6
+    table = pa.ipc.open_stream(io.BytesIO(httpx.get(where, params={"key": "auc", "format": "arrow"}).content)).read_all()
+    assert table.column("value").to_pylist() == [0.0, 0.1, 0.2, 0.3, 0.4]
+    assert httpx.get(where, params={"key": "none"}).status_code == 404
+    assert httpx.get(where, params={"key": "auc", "format": "x"}).status_code == 422
