@@ -8,5 +8,7 @@ from headrace.server.app import ENDPOINTS
 from headrace.server.columns import dumps
 from headrace.server.openapi import document
 
+__all__ = []
+
 if __name__ == "__main__":
     sys.stdout.buffer.write(dumps(document(ENDPOINTS)))
