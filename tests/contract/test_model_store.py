@@ -72,7 +72,7 @@ def test_versions_count_from_one_and_keep_everything(store):
     assert store.add_version(DRAFT, ENTRY).version == 1
     assert store.add_version(DRAFT, ENTRY).version == 2
     first, second = store.versions("ranker")
-    assert first == replace(DRAFT, version=1)
+    assert first == replace(DRAFT, version=1, updated=7)
     assert (second.version, second.uri) == (2, "models:/ranker/2")
 
 
@@ -147,8 +147,8 @@ def test_texts_and_tags_of_a_model_and_of_a_version_are_edited_apart(store):
     store.edit("ranker", None, Edit(tags={"a": None}), ENTRY)
     store.edit("ranker", 1, Edit(tags={"team": "ads"}), replace(ENTRY, time=9))
     model, (version,) = store.model("ranker"), store.versions("ranker")
-    assert (model.description, model.tags, model.updated) == ("all", {"b": "2"}, 9)
-    assert (version.description, version.tags) == ("first", {"team": "ads"})
+    assert (model.description, model.tags, model.updated) == ("all", {"b": "2"}, 7)
+    assert (version.description, version.tags, version.updated) == ("first", {"team": "ads"}, 9)
 
 
 def test_editing_what_is_not_there_is_an_error(store):

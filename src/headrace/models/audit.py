@@ -14,12 +14,17 @@ from headrace.models.lifecycle import Lifecycle
 __all__ = ["AuditEntry", "Author", "difference", "seal", "verify", "verify_state"]
 
 
+CLOSING = ("renamed away", "delete")
+"""After these nothing is left under the name; what comes then is another model's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """Something somebody did to a registered model. Entries are only ever added.
 
     Attributes:
-        action: a transition's name (promote, rollback, archive, …), or register, refuse, alias, tag, describe, gates.
+        action: a transition's name (promote, rollback, archive, …), or create, register, refuse, alias, tag, describe, gates,
+            rename, renamed away, forget (a version) or delete (the model).
         version: the version it was done to; None if to the model.
         before, after: what changed: `stages` and `aliases` of what moved, `tags`, `description` or `gates`.
         reason: in the words of who did it.
@@ -130,14 +135,17 @@ def verify_state(entries: Sequence[AuditEntry], state: Lifecycle) -> None:
     Raises:
         IntegrityError: a version was added or moved, or an alias, past the registry; or the newest entries are missing.
     """
-    stages: dict[str, str] = {}
-    aliases: dict[str, int] = {}
+    stages: dict[str, str | None] = {}
+    aliases: dict[str, int | None] = {}
     for entry in entries:
+        if entry.action in CLOSING:
+            stages, aliases = {}, {}
         if entry.action == "register":
             stages[str(entry.version)] = "None"
         stages.update(entry.after.get("stages", {}))
         aliases.update(entry.after.get("aliases", {}))
     now = {str(version): state.stage_of(version) for version in state.versions}
+    stages = {version: stage for version, stage in stages.items() if stage is not None}
     if stages != now or {alias: version for alias, version in aliases.items() if version is not None} != state.aliases:
         subject = entries[-1].subject if entries else ""
         msg = (

@@ -19,6 +19,7 @@ __all__ = [
     "Transition",
     "add",
     "drop_alias",
+    "forget",
     "move",
     "parse_stage",
     "point_alias",
@@ -209,6 +210,26 @@ def drop_alias(state: Lifecycle, alias: str) -> Lifecycle:
         return state
     rest = {name: version for name, version in state.pointers.items() if name != alias}
     return replace(state, pointers=rest, revision=state.revision + 1)
+
+
+def forget(state: Lifecycle, version: int) -> Lifecycle:
+    """The state without a version and the aliases that named it.
+
+    Raises:
+        NotFoundError: there is no such version.
+        ConflictError: it is in Production.
+    """
+    if state.stage_of(version) == "Production":
+        msg = f"version {version} is in Production; promote another one, or archive it, and delete it then"
+        raise ConflictError(msg)
+    rest = _take(state, version)
+    return replace(
+        rest,
+        predecessors=tuple(other for other in rest.predecessors if other != version),
+        reigned=rest.reigned - {version},
+        pointers={alias: target for alias, target in rest.pointers.items() if target != version},
+        revision=state.revision + 1,
+    )
 
 
 def _refuse_protected(alias: str) -> None:

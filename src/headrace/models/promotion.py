@@ -89,6 +89,22 @@ class Promotions:
             model = self._model(name)
         raise self._overtaken(name, first, model)
 
+    def forget(self, name: str, version: int) -> None:
+        """Delete a version. See Models.delete_version."""
+        while True:
+            before = self._model(name).lifecycle
+            after = lifecycle.forget(before, version)
+            stages = {str(version): before.stage_of(version)}
+            gone = {alias: number for alias, number in before.aliases.items() if after.aliases.get(alias) != number}
+            entry = self._author.entry(
+                "forget",
+                version,
+                before={"stages": stages, "aliases": gone},
+                after={"stages": {str(version): None}, "aliases": {alias: after.aliases.get(alias) for alias in gone}},
+            )
+            if self._store.remove_version(name, version, before, after, entry):
+                return
+
     def _move(self, name: str, version: int, to: Stage, reason: str) -> GateReport:
         while True:
             model = self._model(name)

@@ -16,8 +16,9 @@ from headrace.models.comparison import Comparison, compare
 from headrace.models.gates import Evaluation, Gate, GateReport, check_gates
 from headrace.models.lifecycle import STAGES, parse_stage
 from headrace.models.promotion import Promotions
+from headrace.models.registering import Registering
 from headrace.models.store import AuditStore, Edit, ModelStore
-from headrace.models.version import ModelVersion, Origin, RegisteredModel, check_alias, check_name, check_tags, parse_uri
+from headrace.models.version import ModelVersion, RegisteredModel, check_alias, check_name, check_tags, parse_uri
 from headrace.tracking.run import LoggedModel
 from headrace.tracking.store import LoggedModelStore, RunStore
 
@@ -62,11 +63,59 @@ class Models:
         self._author = Author(clock, author)
         self._settle = settle
         self.store, self.audit = store, audit
+        self.registering = Registering(store, runs, self._author, settle)
         self._promotions = Promotions(store, audit, artifacts, self._author)
 
     def by(self, user: str) -> Models:
         """The same registry, its trail written in another name: for a server that does what a client asks of it."""
         return Models(self.store, self.audit, self._runs, self._logged, self._artifacts, self._author.clock, user)
+
+    def create(self, name: str, description: str = "", tags: Mapping[str, Any] | None = None) -> RegisteredModel:
+        """Make a registered model that has no versions yet; `register` makes one by itself.
+
+        Raises:
+            AlreadyExistsError: the name is taken.
+            InvalidInputError: the name or a tag can't be used.
+        """
+        check_name(name)
+        entry = self._author.entry("create", after={"description": description, "tags": check_tags(tags or {})})
+        draft = RegisteredModel(
+            name=name, description=description, tags=check_tags(tags or {}), created=entry.time, updated=entry.time
+        )
+        return self._store.add_model(draft, entry)
+
+    def rename(self, name: str, new: str) -> RegisteredModel:
+        """Give a model another name; its versions and its history go with it.
+
+        Raises:
+            NotFoundError: there is no such model.
+            AlreadyExistsError, InvalidInputError: the new name is taken, or can't be used.
+        """
+        check_name(new)
+        self.model(name)
+        self._store.rename(name, new, self._author.entry("rename", before={"name": name}, after={"name": new}))
+        return self.model(new)
+
+    def delete(self, name: str) -> None:
+        """Delete a model with all its versions. Its history stays, and its versions' numbers aren't given again.
+
+        Raises:
+            NotFoundError: there is no such model.
+            ConflictError: a version is in Production.
+        """
+        model = self.model(name)
+        stages = {str(number): model.lifecycle.stage_of(number) for number in model.lifecycle.versions}
+        self._store.remove(name, self._author.entry("delete", before={"stages": stages, "aliases": model.aliases}))
+
+    def delete_version(self, name: str, version: Selector) -> None:
+        """Delete a version and the aliases that name it. Its number isn't given again.
+
+        Raises:
+            NotFoundError: there is no such version.
+            ConflictError: it is in Production.
+        """
+        found = self.get(name, version).version
+        self._promotions.forget(name, found)
 
     def register(
         self, model: LoggedModel | str, name: str, description: str = "", tags: Mapping[str, Any] | None = None
@@ -80,31 +129,10 @@ class Models:
             model: what `run.log_model` returned, or its id, `m-…`.
 
         Raises:
-            InvalidInputError: the name or a tag can't be used, or the model isn't a logged one.
+            InvalidInputError: the name or a tag can't be used, the model isn't a logged one, or its files haven't all come.
             NotFoundError: the model or its run isn't there.
         """
-        check_name(name)
-        model = self._logged_model(model)
-        entry = self._author.entry("register", after={"model_id": model.id, "run_id": model.run_id})
-        draft = ModelVersion(
-            name=name,
-            version=0,
-            model_id=model.id,
-            run_id=model.run_id,
-            flavor=model.flavor,
-            serializer=model.serializer,
-            details=model.details,
-            view=model.view,
-            signature=model.signature,
-            files=model.files,
-            requirements=model.requirements,
-            user=entry.user,
-            created=entry.time,
-            description=description,
-            tags=check_tags(tags or {}),
-            origin=self._origin(model),
-        )
-        return self._store.add_version(draft, entry)
+        return self.registering.logged(self._logged_model(model), name, description, tags)
 
     def get(self, name: str, version: Selector = "latest") -> ModelVersion:
         """One version: by number, `"@alias"`, stage (`"Staging"` means its newest) or `"latest"`.
@@ -399,11 +427,6 @@ class Models:
         thing = self.model(name) if version is None else self.get(name, version)
         number = thing.version if isinstance(thing, ModelVersion) else None
         self._store.edit(name, number, edit, self._author.entry(action, number, before=before(thing), after=after))
-
-    def _origin(self, model: LoggedModel) -> Origin:
-        self._settle()
-        (run,) = self._runs.get([model.run_id])
-        return Origin(metrics=run.metrics, params=run.params, datasets=run.inputs, tags=run.tags)
 
 
 def _select(model: RegisteredModel, version: Selector | None) -> int:

@@ -55,6 +55,27 @@ class ModelStore(Protocol):
         """
         ...
 
+    def add_model(self, draft: RegisteredModel, entry: AuditEntry) -> RegisteredModel:
+        """Keep a model that has no versions yet. Raises AlreadyExistsError."""
+        ...
+
+    def rename(self, name: str, new: str, entry: AuditEntry) -> None:
+        """Give a model with all its versions another name; the trail goes on under that one.
+
+        Raises:
+            NotFoundError: there is no such model.
+            AlreadyExistsError: the name is taken.
+        """
+        ...
+
+    def remove(self, name: str, entry: AuditEntry) -> None:
+        """Remove a model with its versions; the trail stays. Raises NotFoundError, and ConflictError for one in Production."""
+        ...
+
+    def remove_version(self, name: str, version: int, before: Lifecycle, after: Lifecycle, entry: AuditEntry) -> bool:
+        """Remove a version and replace the lifecycle, as `commit` does. Its number isn't given to another one."""
+        ...
+
     def commit(self, name: str, before: Lifecycle, after: Lifecycle, entry: AuditEntry) -> bool:
         """Replace the lifecycle if it is still at `before.revision`; False, and nothing changed, if it moved on meanwhile."""
         ...

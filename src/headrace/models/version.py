@@ -54,16 +54,18 @@ class ModelVersion:
         version: counts from 1 within the model; never reused.
         stage: None, Staging, Production or Archived, as text.
         aliases: every alias that names it, `champion` and `challenger` among them.
-        model_id, run_id: the logged model and the run it came from.
+        model_id, run_id: the logged model and the run it came from; each may be empty.
         flavor, serializer, details: how it is stored, as the logged model says.
         view: the feature view version it reads, `ranking:3`; empty if none.
         signature: the columns it takes and gives; None if unknown.
         files: path, SHA-256 and size of each file.
         requirements: packages needed to load it, as pip names them.
         user: who registered it.
-        created: microseconds since 1970.
+        created, updated: microseconds since 1970.
         description, tags: free text, may change later.
         origin: metrics, parameters, data and tags of the source run.
+        source: where the files came from, in MLflow's words: `models:/m-…`, `mlflow-artifacts:/0/RUN/artifacts/model`, `s3://…`.
+        link: an address of the run, for people, if one was told.
     """
 
     name: str
@@ -81,8 +83,11 @@ class ModelVersion:
     requirements: tuple[str, ...] = ()
     user: str = ""
     created: int = 0
+    updated: int = 0
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    link: str = ""
     origin: Origin = field(default_factory=Origin)
 
     @property
@@ -112,7 +117,8 @@ class ModelVersion:
 
     def to_dict(self) -> dict[str, Any]:
         """The version as plain JSON values."""
-        return {**asdict(self), "uri": self.uri, "size": self.size, "created": isoformat(self.created)}
+        times = {"created": isoformat(self.created), "updated": isoformat(self.updated)}
+        return {**asdict(self), "uri": self.uri, "size": self.size, **times}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,6 +148,26 @@ class RemoteModelStore:
         del draft, entry
         raise HeadraceError(_THERE)
 
+    def add_model(self, draft: RegisteredModel, entry: AuditEntry) -> NoReturn:
+        """Refused."""
+        del draft, entry
+        raise HeadraceError(_THERE)
+
+    def rename(self, name: str, new: str, entry: AuditEntry) -> NoReturn:
+        """Refused."""
+        del name, new, entry
+        raise HeadraceError(_THERE)
+
+    def remove(self, name: str, entry: AuditEntry) -> NoReturn:
+        """Refused."""
+        del name, entry
+        raise HeadraceError(_THERE)
+
+    def remove_version(self, name: str, version: int, before: Lifecycle, after: Lifecycle, entry: AuditEntry) -> NoReturn:
+        """Refused."""
+        del name, version, before, after, entry
+        raise HeadraceError(_THERE)
+
     def commit(self, name: str, before: Lifecycle, after: Lifecycle, entry: AuditEntry) -> NoReturn:
         """Refused."""
         del name, before, after, entry

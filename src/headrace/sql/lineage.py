@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from headrace.lineage.store import Edge
 from headrace.sql.database import Database
 from headrace.sql.tables import registry as t
 
-__all__ = ["SqlLineageStore", "add_edges"]
+__all__ = ["SqlLineageStore", "add_edges", "rename_nodes"]
 
 _PER_QUERY = 500
 """URNs in one query: SQLite of old builds takes 999 parameters."""
@@ -64,6 +64,16 @@ def add_edges(connection: sa.Connection, edges: Sequence[Edge]) -> None:
         row = sa.select(*(sa.literal(value) for value in (edge.source, edge.target, edge.kind, edge.time)))
         query = row.where(~sa.exists().where(key))
         connection.execute(t.edges.insert().from_select(["source", "target", "kind", "time"], query))
+
+
+def rename_nodes(connection: sa.Connection, names: Mapping[str, str]) -> None:
+    """Give URNs other names in every edge, within the caller's transaction."""
+    for old, new in names.items():
+        touching = (t.edges.c.source == old) | (t.edges.c.target == old)
+        rows = connection.execute(sa.select(t.edges).where(touching)).all()
+        connection.execute(t.edges.delete().where(touching))
+        turned = [(new if row.source == old else row.source, new if row.target == old else row.target) for row in rows]
+        add_edges(connection, [Edge(*ends, row.kind, row.time) for ends, row in zip(turned, rows, strict=True)])
 
 
 def _parts(urns: Sequence[str]) -> list[Sequence[str]]:

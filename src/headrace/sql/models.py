@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from headrace.errors import ConflictError, NotFoundError
+from headrace.errors import AlreadyExistsError, ConflictError, NotFoundError
 from headrace.flavors.signature import Signature
 from headrace.lineage.store import Edge
 from headrace.models.audit import AuditEntry
@@ -18,7 +18,7 @@ from headrace.models.store import Edit
 from headrace.models.version import ModelVersion, Origin, RegisteredModel
 from headrace.sql.audit import append
 from headrace.sql.database import Database
-from headrace.sql.lineage import add_edges
+from headrace.sql.lineage import add_edges, rename_nodes
 from headrace.sql.tables import registry as t
 from headrace.tracking.run import ArtifactEntry, DatasetInput
 
@@ -62,18 +62,70 @@ class SqlModelStore:
         with self._database.write() as connection:
             model = next(iter(_models(connection, draft.name)), None)
             state = model.lifecycle if model else Lifecycle()
-            number = draft.version or max(state.versions, default=0) + 1
+            number = draft.version or max(*state.versions, _last_number(connection, draft.name), 0) + 1
             if number in state.versions:
                 msg = f"the model {draft.name!r} has a version {number} already"
                 raise ConflictError(msg)
-            version = replace(draft, version=number, stage="None", aliases=())
+            version = replace(draft, version=number, stage="None", aliases=(), updated=draft.updated or draft.created)
             if model is None:
-                _insert_model(connection, draft)
+                fresh = RegisteredModel(name=draft.name, created=draft.created, updated=draft.created)
+                connection.execute(t.models.insert().values(_model_row(fresh)))
             connection.execute(t.versions.insert().values(_version_row(version)))
             _save(connection, draft.name, state, add(state, version.version), draft.created)
             append(connection, draft.name, replace(entry, version=version.version))
-            add_edges(connection, [Edge(f"logged_model:{draft.model_id}", version.urn, "registers", draft.created)])
+            source = f"logged_model:{draft.model_id}" if draft.model_id else f"run:{draft.run_id}" if draft.run_id else ""
+            add_edges(connection, [Edge(source, version.urn, "registers", draft.created)] if source else [])
             return version
+
+    def add_model(self, draft: RegisteredModel, entry: AuditEntry) -> RegisteredModel:
+        """Keep a model that has no versions yet. Raises AlreadyExistsError."""
+        with self._database.write() as connection:
+            _require_free(connection, draft.name)
+            connection.execute(t.models.insert().values(_model_row(draft)))
+            append(connection, draft.name, entry)
+        return draft
+
+    def rename(self, name: str, new: str, entry: AuditEntry) -> None:
+        """Give a model with all its versions another name; the trail goes on under that one."""
+        with self._database.write() as connection:
+            model = _locked(connection, name)
+            _require_free(connection, new)
+            row = connection.execute(sa.select(t.models).where(t.models.c.name == name)).mappings().one()
+            connection.execute(t.models.insert().values({**row, "name": new, "updated": entry.time}))
+            held = connection.execute(sa.select(t.versions).where(t.versions.c.name == name)).mappings().all()
+            for version in held:
+                connection.execute(t.versions.insert().values({**version, "name": new}))
+            for table in (t.aliases, t.evaluations):
+                connection.execute(table.update().where(table.c.name == name).values(name=new))
+            for table in (t.versions, t.models):
+                connection.execute(table.delete().where(table.c.name == name))
+            rename_nodes(connection, {f"models:/{name}/{row['version']}": f"models:/{new}/{row['version']}" for row in held})
+            state = model.lifecycle
+            stages = {str(number): state.stage_of(number) for number in state.versions}
+            append(connection, name, replace(entry, action="renamed away", after={"name": new}))
+            append(connection, new, replace(entry, after={"name": new, "stages": stages, "aliases": state.aliases}))
+
+    def remove(self, name: str, entry: AuditEntry) -> None:
+        """Remove a model with its versions; the trail stays."""
+        with self._database.write() as connection:
+            champion = _locked(connection, name).champion
+            if champion is not None:
+                msg = f"version {champion} of {name!r} is in Production; archive it, and delete the model then"
+                raise ConflictError(msg)
+            for table in (t.evaluations, t.aliases, t.versions, t.models):
+                connection.execute(table.delete().where(table.c.name == name))
+            append(connection, name, entry)
+
+    def remove_version(self, name: str, version: int, before: Lifecycle, after: Lifecycle, entry: AuditEntry) -> bool:
+        """Remove a version and replace the lifecycle, as `commit` does. Its number isn't given to another one."""
+        with self._database.write() as connection:
+            if _locked(connection, name).lifecycle.revision != before.revision:
+                return False
+            for table in (t.evaluations, t.aliases, t.versions):
+                connection.execute(table.delete().where(table.c.name == name, table.c.version == version))
+            _save_model(connection, name, after, entry.time)
+            append(connection, name, entry)
+            return True
 
     def commit(self, name: str, before: Lifecycle, after: Lifecycle, entry: AuditEntry) -> bool:
         """Replace the lifecycle if it is still at `before.revision`; False, and nothing changed, if it moved on meanwhile."""
@@ -94,10 +146,12 @@ class SqlModelStore:
             if row is None:
                 msg = f"no model {name!r}" if version is None else f"no version {version} of the model {name!r}"
                 raise NotFoundError(msg)
-            connection.execute(table.update().where(key).values(_edited(row.tags, edit)))
+            changed = _edited(row.tags, edit) | ({} if version is None else {"updated": entry.time})
+            connection.execute(table.update().where(key).values(changed))
             # New gates count as a change of state: a promotion that was judged by the old ones has to be judged again.
             revision = t.models.c.revision + (0 if edit.gates is None else 1)
-            connection.execute(t.models.update().where(t.models.c.name == name).values(updated=entry.time, revision=revision))
+            touched: dict[str, Any] = {"updated": entry.time} if version is None else {}
+            connection.execute(t.models.update().where(t.models.c.name == name).values(**touched, revision=revision))
             append(connection, name, entry)
 
     def add_evaluation(self, evaluation: Evaluation) -> None:
@@ -178,6 +232,9 @@ def _version(row: Row, lifecycle: Lifecycle) -> ModelVersion:
         created=row.created,
         description=row.description,
         tags=row.tags,
+        updated=row.updated,
+        source=row.source,
+        link=row.link,
         origin=origin,
     )
 
@@ -192,20 +249,46 @@ def _evaluation(row: Row) -> Evaluation:
     return Evaluation(**{name: value for name, value in row._mapping.items() if name != "id"})  # noqa: SLF001 - SQLAlchemy's public name
 
 
-def _insert_model(connection: sa.Connection, draft: ModelVersion) -> None:
-    values = {"name": draft.name, "description": "", "created": draft.created, "updated": draft.created, "revision": 0}
-    lists: dict[str, Any] = {"tags": {}, "gates": [], "staging": [], "predecessors": []}
-    connection.execute(t.models.insert().values({**values, **lists}))
+def _model_row(model: RegisteredModel) -> dict[str, Any]:
+    texts = {"name": model.name, "description": model.description, "tags": dict(model.tags)}
+    empty: dict[str, Any] = {"gates": [], "staging": [], "predecessors": [], "revision": 0}
+    return {**texts, **empty, "created": model.created, "updated": model.updated}
+
+
+def _locked(connection: sa.Connection, name: str) -> RegisteredModel:
+    """The model, which nobody else changes until the transaction ends. Raises NotFoundError."""
+    connection.execute(sa.select(t.models.c.name).where(t.models.c.name == name).with_for_update())
+    found = _models(connection, name)
+    if not found:
+        msg = f"Registered Model with name={name} not found"
+        raise NotFoundError(msg)
+    return found[0]
+
+
+def _require_free(connection: sa.Connection, name: str) -> None:
+    if connection.execute(sa.select(t.models.c.name).where(t.models.c.name == name)).first() is not None:
+        msg = f"Registered Model (name={name}) already exists."
+        raise AlreadyExistsError(msg)
+
+
+def _last_number(connection: sa.Connection, name: str) -> int:
+    """The highest number that a version of this name ever had: the trail remembers those that are gone."""
+    query = sa.select(sa.func.max(t.audit.c.version)).where(t.audit.c.subject == name)
+    return connection.execute(query).scalar() or 0
+
+
+def _save_model(connection: sa.Connection, name: str, after: Lifecycle, time: int) -> None:
+    values = {"revision": after.revision, "staging": after.staging, "predecessors": after.predecessors, "updated": time}
+    connection.execute(t.models.update().where(t.models.c.name == name).values(values))
 
 
 def _save(connection: sa.Connection, name: str, before: Lifecycle, after: Lifecycle, time: int) -> None:
-    values = {"revision": after.revision, "staging": after.staging, "predecessors": after.predecessors, "updated": time}
-    connection.execute(t.models.update().where(t.models.c.name == name).values(values))
+    _save_model(connection, name, after, time)
     moved = [number for number in before.versions if before.stage_of(number) != after.stage_of(number)]
     # Production last: the index that allows one of them must see the old one gone.
     for number in sorted(moved, key=lambda number: number == after.production):
         key = (t.versions.c.name == name) & (t.versions.c.version == number)
-        values = {"stage": after.stage_of(number), "reigned": number in after.reigned}
+        values = {"stage": after.stage_of(number), "reigned": number in after.reigned, "updated": time}
         connection.execute(t.versions.update().where(key).values(values))
     if before.pointers != after.pointers:
         _save_pointers(connection, name, before.pointers, after.pointers)

@@ -16,11 +16,11 @@ class Home:
     """Whose files they are.
 
     Attributes:
-        id: of the run or of the logged model.
+        id: of the run or of the logged model; of a registered version, its address: its files are kept with it, and never change.
         uri: where MLflow's clients find the files, for example `mlflow-artifacts:/0/RUN/artifacts`.
     """
 
-    kind: Literal["run", "model"]
+    kind: Literal["run", "model", "version"]
     id: str
     uri: str
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Any, Literal
 from urllib.parse import quote
 
-from headrace.errors import InvalidInputError, NotFoundError
+from headrace.errors import ConflictError, InvalidInputError, NotFoundError
 from headrace.server.endpoint import Endpoint, Handler, Operation
 from headrace.server.errors import BodyTooLargeError
 from headrace.server.http import JSON, Call, Reply
 from headrace.server.mlflow.artifacts_files import send
-from headrace.server.mlflow.artifacts_paths import children, clean_path, file_at, find, owner
+from headrace.server.mlflow.artifacts_paths import children, clean_path, file_at, owner
 from headrace.server.mlflow.errors import CodedError
+from headrace.server.mlflow.registry_places import below, find_place
 from headrace.server.mlflow.wire import DONE, filled, member, missing, read, read_record, reply
 from headrace.server.schema import Content, Field, Record
 from headrace.tracking.files import Home
@@ -66,21 +67,21 @@ def _list_below(call: Call) -> Reply:
     if not path:
         return DONE
     try:
-        home, folder = find(call.store.artifacts.index, path)
+        home, folder = find_place(call.store, path)
     except NotFoundError:
         return DONE
-    return reply(filled({"files": children(call.store.artifacts.index.below(home, folder), folder)}))
+    return reply(filled({"files": children(below(call.store, home, folder), folder)}))
 
 
 def _get(call: Call) -> Reply:
     """A file, or a range of it."""
-    home, path = find(call.store.artifacts.index, call.path["path"])
+    home, path = find_place(call.store, call.path["path"])
     return _send(call, home, path)
 
 
 def _put(call: Call) -> Reply:
     """Keep the body as a file of a run, or of a logged model that isn't ready."""
-    home, path = find(call.store.artifacts.index, call.path["path"])
+    home, path = find_place(call.store, call.path["path"])
     _keep(call, home, path, call.pieces)
     return Reply(b"")
 
@@ -88,9 +89,10 @@ def _put(call: Call) -> Reply:
 def _delete(call: Call) -> Reply:
     """Remove a file, or a folder with all that is in it. What isn't there is fine."""
     try:
-        home, path = find(call.store.artifacts.index, call.path["path"].removesuffix("/"))
+        home, path = find_place(call.store, call.path["path"].removesuffix("/"))
     except NotFoundError:
         return DONE
+    _require_open(home)
     call.store.artifacts.index.remove(home, path)
     return DONE
 
@@ -148,6 +150,7 @@ def _create_upload(call: Call) -> Reply:
     """Begin an upload in parts, which go straight to the bucket if artifacts are kept in one."""
     asked = read(call, _CREATE)
     home, path = _target(call, asked["path"])
+    _require_open(home)
     call.store.artifacts.index.add(home, [])
     count = 1 if asked["num_parts"] is None else asked["num_parts"]
     if not 1 <= count <= 10_000:
@@ -178,6 +181,7 @@ def _complete_upload(call: Call) -> Reply:
     asked = read(call, _COMPLETE)
     home, path = _target(call, asked["path"])
     parts = [read_record(member(item, f"parts[{place}]"), _PART, f"parts[{place}].") for place, item in enumerate(asked["parts"])]
+    _require_open(home)
     call.store.artifacts.index.add(home, [])
     told = [(item["part_number"], item["etag"]) for item in parts]
     stored = call.store.artifacts.uploads.complete(asked["upload_id"], _about(home, path), told)
@@ -195,7 +199,7 @@ def _abort_upload(call: Call) -> Reply:
 
 def _sign_path(call: Call) -> Reply:
     """A URL at which a client can fetch a file from the bucket itself; 501 if artifacts are in a folder."""
-    home, path = find(call.store.artifacts.index, call.path["path"])
+    home, path = find_place(call.store, call.path["path"])
     return reply(_signed(call, home, path, "url", SIGNED_SECONDS))
 
 
@@ -219,7 +223,7 @@ def _sign_upload(call: Call) -> Reply:  # noqa: ARG001 - it says the same to all
 
 
 def _send(call: Call, home: Home, path: str) -> Reply:
-    return send(call, file_at(call.store.artifacts.index.below(home, path), path))
+    return send(call, file_at(below(call.store, home, path), path))
 
 
 def _keep(call: Call, home: Home, path: str, pieces: Iterator[bytes]) -> None:
@@ -227,23 +231,30 @@ def _keep(call: Call, home: Home, path: str, pieces: Iterator[bytes]) -> None:
         msg = "the path names a folder of files, not a file; add the file's name"
         raise InvalidInputError(msg)
     artifacts = call.store.artifacts
+    _require_open(home)
     artifacts.index.add(home, [])  # a run that is deleted refuses before the body is taken
     stored = artifacts.files.put_stream(pieces)
     artifacts.index.add(home, [ArtifactEntry(path, stored.digest, stored.size)])
+
+
+def _require_open(home: Home) -> None:
+    if home.kind == "version":
+        msg = f"the files of {home.id} are those that were registered, and never change; register another version"
+        raise ConflictError(msg)
 
 
 def _listed(call: Call, home: Home, path: str) -> Reply:
     folder = path.strip("/")
     if folder:
         clean_path(path.removesuffix("/"))
-    found = children(call.store.artifacts.index.below(home, folder), folder)
+    found = children(below(call.store, home, folder), folder)
     files = [{**item, "path": f"{folder}/{item['path']}" if folder else item["path"]} for item in found]
     return reply(filled({"root_uri": home.uri, "files": files}))
 
 
 def _target(call: Call, name: str) -> tuple[Home, str]:
     """Where an upload goes: the folder in the URL, and the name of the file that the client has on its disk."""
-    home, folder = find(call.store.artifacts.index, call.path["path"].removesuffix("/"))
+    home, folder = find_place(call.store, call.path["path"].removesuffix("/"))
     name = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return home, clean_path(f"{folder}/{name}" if folder else name)
 
@@ -253,7 +264,7 @@ def _about(home: Home, path: str) -> str:
 
 
 def _signed(call: Call, home: Home, path: str, name: str, seconds: int) -> dict[str, Any]:
-    entry = file_at(call.store.artifacts.index.below(home, path), path)
+    entry = file_at(below(call.store, home, path), path)
     signed = call.store.artifacts.files.sign(entry.digest, seconds)
     if signed is None:
         raise CodedError("NOT_IMPLEMENTED", 501, "Presigned downloads are not supported: artifacts are in a folder of the server")

@@ -64,6 +64,9 @@ versions = sa.Table(
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("tags", Json, nullable=False),
+    sa.Column("updated", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("source", sa.Text, nullable=False, server_default=""),
+    sa.Column("link", sa.Text, nullable=False, server_default=""),
 )
 
 sa.Index(

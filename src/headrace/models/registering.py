@@ -1,0 +1,148 @@
+"""How a version comes to be: from a logged model, from files that no logged model stands for, or from another version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from headrace.errors import InvalidInputError
+from headrace.models.audit import Author
+from headrace.models.store import ModelStore
+from headrace.models.version import ModelVersion, Origin, check_name, check_tags
+from headrace.tracking.run import ArtifactEntry, LoggedModel
+from headrace.tracking.store import RunStore
+
+__all__ = ["Registering"]
+
+
+class Registering:
+    """Makes versions, each with what its run knew, and the entry in the trail.
+
+    Every method takes the registered model's name, which is made at first use, texts of the version, and an address of the run
+    for people (`link`). It raises InvalidInputError for a name or a tag that can't be used.
+
+    Args:
+        settle: called before a run is read: what this process has logged is kept then.
+    """
+
+    def __init__(self, store: ModelStore, runs: RunStore, author: Author, settle: Callable[[], None]) -> None:
+        self._store = store
+        self._settle = settle
+        self._runs = runs
+        self._author = author
+
+    def logged(
+        self,
+        model: LoggedModel,
+        name: str,
+        description: str = "",
+        tags: Mapping[str, Any] | None = None,
+        *,
+        source: str = "",
+        link: str = "",
+    ) -> ModelVersion:
+        """A version from a logged model.
+
+        Args:
+            source: what to call the place that it came from. Default: `models:/m-…`.
+
+        Raises:
+            InvalidInputError: its files haven't all come.
+            NotFoundError: its run isn't there.
+        """
+        check_name(name)
+        if model.status != "READY":
+            msg = f"the logged model {model.id} is {model.status}: its files haven't all come; finish it, then register it"
+            raise InvalidInputError(msg)
+        entry = self._author.entry("register", after={"model_id": model.id, "run_id": model.run_id})
+        draft = ModelVersion(
+            name=name,
+            version=0,
+            model_id=model.id,
+            run_id=model.run_id,
+            flavor=model.flavor,
+            serializer=model.serializer,
+            details=model.details,
+            view=model.view,
+            signature=model.signature,
+            files=model.files,
+            requirements=model.requirements,
+            user=entry.user,
+            created=entry.time,
+            description=description,
+            tags=check_tags(tags or {}),
+            source=source or f"models:/{model.id}",
+            link=link,
+            origin=self._origin(model.run_id),
+        )
+        return self._store.add_version(draft, entry)
+
+    def files(
+        self,
+        files: Sequence[ArtifactEntry],
+        name: str,
+        description: str = "",
+        tags: Mapping[str, Any] | None = None,
+        *,
+        source: str,
+        run_id: str = "",
+        link: str = "",
+    ) -> ModelVersion:
+        """A version from files though no model was logged: those of a run, or none for a place that isn't ours.
+
+        Args:
+            files: what is kept with the version, by paths within the model.
+            source: the place that they came from, `mlflow-artifacts:/0/RUN/artifacts/model` or `s3://…`.
+            run_id: the run that made them; empty if none is known.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        check_name(name)
+        entry = self._author.entry("register", after={"source": source, "run_id": run_id})
+        draft = ModelVersion(
+            name=name,
+            version=0,
+            model_id="",
+            run_id=run_id,
+            flavor="mlflow",
+            files=tuple(files),
+            user=entry.user,
+            created=entry.time,
+            description=description,
+            tags=check_tags(tags or {}),
+            source=source,
+            link=link,
+            origin=self._origin(run_id),
+        )
+        return self._store.add_version(draft, entry)
+
+    def copy(
+        self, version: ModelVersion, name: str, description: str = "", tags: Mapping[str, Any] | None = None, *, link: str = ""
+    ) -> ModelVersion:
+        """A version from one of another model, in no stage."""
+        check_name(name)
+        entry = self._author.entry("register", after={"copied": version.uri, "model_id": version.model_id})
+        draft = replace(
+            version,
+            name=name,
+            version=0,
+            stage="None",
+            aliases=(),
+            user=entry.user,
+            created=entry.time,
+            updated=entry.time,
+            description=description,
+            tags=check_tags(tags or {}),
+            source=version.uri,
+            link=link,
+        )
+        return self._store.add_version(draft, entry)
+
+    def _origin(self, run_id: str) -> Origin:
+        if not run_id:
+            return Origin()
+        self._settle()
+        (run,) = self._runs.get([run_id])
+        return Origin(metrics=run.metrics, params=run.params, datasets=run.inputs, tags=run.tags)
