@@ -90,7 +90,7 @@ def work(folder: str, reports, profile: bool) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     worker.TELL = 0.5
-    with hr.connect(folder) as store, worker.calm_collector():
+    with hr.connect(folder) as store, worker.tuned_process():
         member = store.topics.worker(
             ["ratings"],
             WorkerOptions("headrace-bench"),

@@ -75,7 +75,7 @@ def run(
     that can't be used goes to the topic's dead letters with the reason. It runs until Ctrl-C or SIGTERM, then finishes what it
     has begun and leaves. `headrace ingest` alone means the same.
     """
-    from headrace.features.worker import WorkerOptions, calm_collector
+    from headrace.features.worker import WorkerOptions, tuned_process
 
     topics = session.store.topics
     names = topics.sources(sources or ())
@@ -102,7 +102,7 @@ def run(
             else:
                 note(json.dumps({"ingest": group, **plain(done)}))
 
-        with calm_collector():
+        with tuned_process():
             done = topics.worker(names, options, tell).run(stop)
     return Answer(done, [f"took in {done.rows:,} rows, set {done.refused:,} messages aside"])
 
