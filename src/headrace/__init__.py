@@ -44,7 +44,7 @@ from headrace.errors import (
 if TYPE_CHECKING:
     from headrace.flavors.function import predictor
     from headrace.models.gates import Gate
-    from headrace.project import connect, start_run
+    from headrace.project import connect, start_run, track
     from headrace.store import Store
 
     __version__: str
@@ -88,6 +88,7 @@ __all__ = [
     "start_run",
     "std",
     "sum",
+    "track",
 ]
 
 _LATER = {
@@ -96,6 +97,7 @@ _LATER = {
     "connect": "headrace.project",
     "predictor": "headrace.flavors.function",
     "start_run": "headrace.project",
+    "track": "headrace.project",
 }
 
 

@@ -6,7 +6,7 @@ import functools
 import getpass
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from headrace.sql.database import Database
     from headrace.store import ArtifactServices, FeatureServices, Store
     from headrace.tracking.client.run import ActiveRun
-    from headrace.tracking.service import Runs
+    from headrace.tracking.service import Runs, Synced
 
-__all__ = ["connect", "open_remote", "open_store", "start_run"]
+__all__ = ["connect", "open_remote", "open_store", "start_run", "sync_spool", "track"]
 
 SPOOL_FOLDER = "spool"
 
@@ -71,6 +71,41 @@ def start_run(**options: Any) -> ActiveRun:
     if store is None:
         store = _default[place] = connect(place)
     return store.start_run(**options)
+
+
+def track(function: Any = None, **options: Any) -> Any:
+    """A decorator: each call of the function is a run. Its plain arguments become params, the numbers of a mapping that it
+    returns metrics.
+
+    Args:
+        options: what `start_run` takes, for example `@hr.track(experiment="ranker")`.
+    """
+    from headrace.tracking.client.decorator import tracked
+
+    if function is None:
+        return lambda found: tracked(found, start_run, **options)
+    return tracked(function, start_run, **options)
+
+
+def sync_spool(folder: Path, target: str | None = None) -> Iterator[tuple[Path, Callable[[], Synced]]]:
+    """What writers of runs left in a project's folder: where each is, and what sends it to where it was logged for, or to
+    `target`. What is called raises StorageError if nobody takes it; it stays then."""
+    from headrace.tracking.client.spool import held_spools, server_of
+
+    stores: dict[str, Store] = {}
+    try:
+        for path in held_spools(folder / STATE_FOLDER / SPOOL_FOLDER):
+            place = target or server_of(path) or str(folder)
+
+            def send(path: Path = path, place: str = place) -> Synced:
+                if place not in stores:
+                    stores[place] = connect(place)
+                return stores[place].runs.sync(path, anywhere=target is not None)
+
+            yield path, send
+    finally:
+        for store in stores.values():
+            store.close()
 
 
 def open_store(settings: Settings, clock: Clock = system_clock) -> Store:

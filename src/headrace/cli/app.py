@@ -23,6 +23,7 @@ from headrace.cli import (
     runs,
     serve,
     server,
+    sync,
     verify,
 )
 from headrace.cli.verb import HELP, ProjectOption, Verb, noun
@@ -58,6 +59,7 @@ def _build() -> typer.Typer:
         root.add_typer(noun(text, verbs), name=name, rich_help_panel="Features, runs, models")
     verify.verify.add_to(root, panel="Features, runs, models")
     reproduce.reproduce.add_to(root, panel="Features, runs, models")
+    sync.sync.add_to(root, panel="Features, runs, models")
     lineage.lineage.add_to(root, panel="Features, runs, models")
     return root
 

@@ -93,7 +93,8 @@ class Runs:
         self.recorder = Recorder(stores, artifacts, lineage, clock=clock, resolve_view=resolve_view)
         self.sink = sink or Journal(stores, self.recorder)
         self._deliveries = {
-            offline: Delivery(self.sink, artifacts, spool, server, stages=stages, offline=offline) for offline in (False, True)
+            offline: Delivery(self.sink, artifacts, spool, server, stages=stages or offline, offline=offline)
+            for offline in (False, True)
         }
 
     @property
@@ -111,9 +112,13 @@ class Runs:
         for delivery in self._deliveries.values():
             delivery.stop()
 
-    def sync(self, folder: Path) -> Synced:
-        """Send what one writer left in its folder of the spool. Raises StorageError: nobody takes it; it stays."""
-        found = self._deliveries[False].send_left(folder)
+    def sync(self, folder: Path, *, anywhere: bool = False) -> Synced:
+        """Send what one writer left in its folder of the spool, `anywhere`: though it was logged for another place.
+
+        Raises:
+            StorageError: nobody takes it; it stays.
+        """
+        found = self._deliveries[False].send_left(folder, anywhere=anywhere)
         return Synced(folder, None, ()) if found is None else Synced(folder, found[0], tuple(str(error) for error in found[1]))
 
     def start(
@@ -139,7 +144,7 @@ class Runs:
             nested: start it inside the run that is active here.
             parent: id of the run to nest it in, which may run elsewhere.
             strict: raise what can't be logged instead of warning.
-            capture: record code, packages and machine.
+            capture: record code, packages and machine, what the machine does meanwhile, and what is printed.
             run_id: write this run too, which another process started: with a rank of its own, or to go on with it. Whoever
                 started it decides how it ends.
             offline: keep everything in the spool, send nothing: `headrace sync` does. Default: HEADRACE_MODE is "offline".

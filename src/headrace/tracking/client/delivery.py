@@ -281,7 +281,7 @@ class Delivery:
                 self._forget(writer)
         self._stopping = False
 
-    def send_left(self, path: Path) -> tuple[int, list[HeadraceError]] | None:
+    def send_left(self, path: Path, *, anywhere: bool = False) -> tuple[int, list[HeadraceError]] | None:
         """Send what a writer left, now: how many entries, and what was refused. None if it is still at work, or empty.
 
         Raises:
@@ -290,7 +290,7 @@ class Delivery:
         spool = Spool.left(path)
         if spool is None:
             return None
-        if spool.server != self.server:
+        if spool.server != self.server and not anywhere:
             spool.abandon()
             return None
         count, refused = 0, list[HeadraceError]()

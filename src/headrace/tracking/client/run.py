@@ -34,6 +34,8 @@ from headrace.tracking.client.delivery import (
 from headrace.tracking.client.guard import Guard
 from headrace.tracking.client.model import write_model
 from headrace.tracking.client.origin import OriginCapture, process_tags
+from headrace.tracking.client.output import OutputCapture
+from headrace.tracking.client.system_metrics import SystemMetrics
 from headrace.tracking.client.termination import Terminated, unwatch, watch
 from headrace.tracking.recorder import DEFAULT_EXPERIMENT, Recorder
 from headrace.tracking.rules import (
@@ -159,8 +161,12 @@ class ActiveRun:
         self._inputs: dict[str, DatasetInput] = {}
         _stack.set((*_stack.get(), self))
         watch(self)
+        self._watchers: tuple[SystemMetrics | OutputCapture, ...] = ()
         if origin is not None:
             origin.start()
+            self._watchers = (SystemMetrics(writer, self._clock), OutputCapture(writer))
+            for watcher in self._watchers:
+                watcher.start()
 
     def __repr__(self) -> str:
         return f"ActiveRun({self.name!r}, {self.id}, {'ended' if self.ended else 'running'})"
@@ -198,6 +204,8 @@ class ActiveRun:
             if self.ended or self._owner != os.getpid():
                 return
             hurry = status == "KILLED"
+            for watcher in self._watchers:
+                watcher.stop()
             if self._origin is not None:
                 self._origin.wait(hurry=hurry)
             with self._guard("the run's end"):

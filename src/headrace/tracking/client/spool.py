@@ -22,7 +22,7 @@ from typing import Any
 
 from headrace.tracking.journal import Entry
 
-__all__ = ["Batch", "Spool", "held_spools"]
+__all__ = ["Batch", "Spool", "held_spools", "server_of"]
 
 SEGMENT_BYTES = 4 << 20
 BATCH_BYTES = 1 << 20
@@ -266,6 +266,14 @@ class Spool:
             if path is not None:
                 with suppress(OSError):
                     path.unlink()
+
+
+def server_of(folder: Path) -> str:
+    """The address that a writer logs for; empty for the project's own catalog, or if that can't be read."""
+    try:
+        return str(json.loads((folder / _ABOUT).read_text(encoding="utf-8"))["server"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def held_spools(root: Path) -> list[Path]:
