@@ -120,6 +120,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     from headrace.models.service import Models
     from headrace.sql.artifact_names import named_artifacts
     from headrace.sql.audit import SqlAuditStore
+    from headrace.sql.changes import SqlChanges
     from headrace.sql.curves import SqlCurveStore
     from headrace.sql.database import Database
     from headrace.sql.definitions import SqlCatalogStore
@@ -177,6 +178,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
             destination=Destination(tracking, artifacts, edges, registry, Author(clock, author)),
             overview=SqlOverview(database),
             curves=Curves(SqlCurveStore(database)),
+            changes=SqlChanges(database),
         )
     )
 

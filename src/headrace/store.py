@@ -16,6 +16,7 @@ from headrace.lineage.graph import LineageReads
 from headrace.models.service import Models
 from headrace.progress import bar
 from headrace.settings import Settings
+from headrace.tracking.changes import Changes
 from headrace.tracking.curves import Curves
 from headrace.tracking.overview import Overview
 from headrace.tracking.service import Runs
@@ -114,6 +115,7 @@ class Services:
         destination: where importers write; None for a store that isn't on this machine.
         overview: reads over many runs; None where the catalog is elsewhere.
         curves: metrics as charts show them; likewise.
+        changes: what changes while somebody watches; likewise.
     """
 
     settings: Settings
@@ -128,6 +130,7 @@ class Services:
     destination: Destination | None = None
     overview: Overview | None = None
     curves: Curves | None = None
+    changes: Changes | None = None
 
 
 class Store:
@@ -151,6 +154,7 @@ class Store:
         self.lineage = services.lineage
         self._overview = services.overview
         self._curves = services.curves
+        self._changes = services.changes
         self._made: FeatureServices | None = None
         self._making = threading.Lock()
 
@@ -160,6 +164,13 @@ class Store:
         if self._overview is None:
             raise InvalidInputError(_ELSEWHERE)
         return self._overview
+
+    @property
+    def changes(self) -> Changes:
+        """What changes while somebody watches."""
+        if self._changes is None:
+            raise InvalidInputError(_ELSEWHERE)
+        return self._changes
 
     @property
     def curves(self) -> Curves:

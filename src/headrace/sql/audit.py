@@ -7,6 +7,7 @@ from dataclasses import asdict
 import sqlalchemy as sa
 
 from headrace.models.audit import AuditEntry, seal
+from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.tables import registry as t
 
@@ -37,6 +38,7 @@ def append(connection: sa.Connection, subject: str, entry: AuditEntry) -> AuditE
     last = connection.execute(query).first()
     sealed = seal(entry, subject, None if last is None else _entry(last))
     connection.execute(t.audit.insert().values(asdict(sealed)))
+    note(connection, "model", subject)
     return sealed
 
 

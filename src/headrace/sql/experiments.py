@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from headrace.errors import AlreadyExistsError, ConflictError, NotFoundError
+from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.metrics import upsert
 from headrace.sql.run_search import compare
@@ -49,6 +50,7 @@ class SqlExperimentStore:
                 connection.execute(experiments.update().where(experiments.c.id == number).values(artifact_location=default))
             for key, value in tags.items():
                 connection.execute(experiment_tags.insert(), {"experiment_id": number, "key": key, "value": value})
+            note(connection, "experiment", str(number))
             return _one(connection, experiments.c.id == number)
 
     def get(self, experiment_id: str) -> Experiment:
@@ -172,6 +174,7 @@ def _require_free(connection: sa.Connection, name: str) -> None:
 
 
 def _update(connection: sa.Connection, experiment_id: str, **values: Any) -> None:
+    note(connection, "experiment", experiment_id)
     connection.execute(experiments.update().where(experiments.c.id == int(experiment_id)).values(values))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.prepared import Prepared
 from headrace.sql.tables.tracking import latest_metrics, metric_chunks, model_metrics
@@ -105,6 +106,7 @@ def _keep(
     """Write new chunks and the latest rows that count them, and join what has become many."""
     _ADD_CHUNKS.run(connection, chunks)
     _SET_LATEST.run(connection, rows)
+    note(connection, "points", run_id, [row["key"] for row in rows])
     for row in rows:
         before = known[row["key"]]["chunks"] if row["key"] in known else 0
         turn = zlib.crc32(row["key"].encode())  # keys that are logged together aren't joined together: it takes milliseconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -14,13 +15,15 @@ from headrace.sql.run_plan import count_runs, search_ids
 from headrace.sql.run_search import indexed
 from headrace.sql.tables.tracking import experiment_tags, experiments, latest_metrics, metric_chunks, params, run_tags, runs
 from headrace.tracking.history import decode
-from headrace.tracking.overview import Column, ExperimentFigures, Extremes, Keys, Pulse, RunHead, RunTable
+from headrace.tracking.overview import Column, ExperimentFigures, Extremes, Keys, RunHead, RunTable
 from headrace.tracking.run import ACTIVE, DELETED, PARENT_TAG, Experiment, View
 from headrace.tracking.search import Comparison, Order
 
 __all__ = ["SqlOverview"]
 
 _CHUNK = 500
+SLOW_SECONDS, PATIENCE, MOST_KEPT = 0.2, 20, 64
+"""Keys whose counting takes longer are counted again only after so many times as long."""
 _HEAD = (
     runs.c.run_id,
     runs.c.name,
@@ -41,7 +44,7 @@ class SqlOverview:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._keys: dict[tuple[str, ...], tuple[int, Keys]] = {}
+        self._keys: dict[tuple[str, ...], tuple[float, Keys]] = {}
 
     def experiments(self, view: View = "active") -> list[ExperimentFigures]:
         """All experiments, newest run first."""
@@ -71,20 +74,23 @@ class SqlOverview:
             return [_figures(row, tags.get(row["id"], {})) for row in connection.execute(query).mappings()]
 
     def keys(self, experiments: Sequence[str]) -> Keys:
-        """What the active runs of these experiments have logged."""
-        stamp, asked = self._database.stamp(), tuple(sorted(set(experiments)))
+        """What the active runs of these experiments have logged. Where counting takes long, what was counted shortly before."""
+        asked = tuple(sorted(set(experiments)))
         known = self._keys.get(asked)
-        if known is not None and known[0] == stamp:
+        if known is not None and time.monotonic() < known[0]:
             return known[1]
+        began = time.monotonic()
         own = sa.select(runs.c.run_id).where(
             runs.c.experiment_id.in_([int(item) for item in asked]), runs.c.lifecycle_stage == ACTIVE
         )
         with self._database.read() as connection:
             counts = [_counted(connection, table, own) for table in (latest_metrics, params, run_tags)]
-        found = Keys(*counts)
-        if len(self._keys) > 64:
-            self._keys.clear()
-        self._keys[asked] = (stamp, found)
+        found, took = Keys(*counts), time.monotonic() - began
+        self._keys.pop(asked, None)
+        if took > SLOW_SECONDS:
+            while len(self._keys) >= MOST_KEPT:
+                self._keys.pop(next(iter(self._keys)), None)
+            self._keys[asked] = (time.monotonic() + PATIENCE * took, found)
         return found
 
     def table(
@@ -149,31 +155,11 @@ class SqlOverview:
             found = _heads(connection, runs.c.run_id.in_(nested), runs.c.lifecycle_stage == ACTIVE)
         return sorted(found, key=lambda head: (head.start, head.id))
 
-    def marks(self, run_ids: Sequence[str], keys: Sequence[str]) -> dict[tuple[str, str], tuple[int, int]]:
-        """(run, key) to the number of its points and the time of the last."""
-        c = latest_metrics.c
-        found: dict[tuple[str, str], tuple[int, int]] = {}
+    def running(self) -> int:
+        """How many active runs run now."""
+        query = sa.select(sa.func.count()).where(runs.c.status == "RUNNING", runs.c.lifecycle_stage == ACTIVE)
         with self._database.read() as connection:
-            for some in _chunks(keys):
-                for chunk in _chunks(run_ids):
-                    query = sa.select(c.run_id, c.key, c.count, c.last_time).where(c.run_id.in_(chunk), c.key.in_(some))
-                    found |= {(run_id, key): (count, last) for run_id, key, count, last in connection.execute(query)}
-        return found
-
-    def stamp(self) -> int:
-        """A number that differs after any commit."""
-        return self._database.stamp()
-
-    def pulse(self, since: int) -> Pulse:
-        """Runs that run, or that started or ended after `since`."""
-        stamp = self._database.stamp()
-        c = latest_metrics.c
-        points = sa.select(sa.func.coalesce(sa.func.sum(c.count), 0)).where(c.run_id == runs.c.run_id).scalar_subquery()
-        recent = sa.or_(runs.c.status == "RUNNING", runs.c.start_time > since, runs.c.end_time > since)
-        query = sa.select(runs.c.run_id, runs.c.status, runs.c.lifecycle_stage, runs.c.name, points).where(recent)
-        with self._database.read() as connection:
-            rows = connection.execute(query.order_by(runs.c.start_time.desc()).limit(2000)).all()
-        return Pulse(stamp, {run_id: f"{status} {stage} {count} {name}" for run_id, status, stage, name, count in rows})
+            return connection.execute(query.select_from(runs)).scalar_one()
 
 
 def _figures(row: Any, tags: dict[str, str]) -> ExperimentFigures:

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from headrace.errors import AlreadyExistsError, ConflictError, InvalidInputError, NotFoundError
+from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
 from headrace.sql.metrics import add_points, add_series, insert_new, upsert
@@ -86,6 +87,7 @@ class SqlRunStore:
             connection.execute(runs.insert(), row)
             _write_pairs(connection, run_tags, run.id, {**run.tags, NAME_TAG: run.name})
             _write_pairs(connection, params, run.id, run.params)
+            note(connection, "created", run.id)
 
     def get(self, run_ids: Sequence[str]) -> list[Run]:
         """The runs with these ids, in their order, deleted or not. Raises NotFoundError."""
@@ -114,6 +116,7 @@ class SqlRunStore:
                 connection.execute(runs.update().where(runs.c.run_id == run_id).values(values))
             if name is not None:
                 _write_pairs(connection, run_tags, run_id, {NAME_TAG: name})
+            note(connection, "changed" if end is None else "ended", run_id)
 
     def set_stage(self, run_id: str, stage: str) -> None:
         """Delete or restore; again is a no-op. Raises NotFoundError."""
@@ -121,6 +124,7 @@ class SqlRunStore:
             done = connection.execute(runs.update().where(runs.c.run_id == run_id).values(lifecycle_stage=stage))
             if done.rowcount == 0:
                 raise _no_run(run_id)
+            note(connection, "changed", run_id)
 
     def log(
         self,
@@ -140,6 +144,8 @@ class SqlRunStore:
             _write_pairs(connection, run_tags, run_id, tags or {})
             if tags and NAME_TAG in tags:
                 connection.execute(runs.update().where(runs.c.run_id == run_id).values(name=tags[NAME_TAG]))
+            if params or tags:
+                note(connection, "changed", run_id)
 
         self._group.run(write)
 
@@ -151,6 +157,7 @@ class SqlRunStore:
             if done.rowcount == 0:
                 msg = f"No tag with name: {key} in run with id {run_id}"
                 raise NotFoundError(msg)
+            note(connection, "changed", run_id)
 
     def append_to_tag(self, run_id: str, key: str, item: str) -> None:
         """Append a JSON value to the JSON list that the tag holds; a tag that holds none begins one. Raises NotFoundError."""
@@ -177,6 +184,7 @@ class SqlRunStore:
             ]
             if rows:
                 connection.execute(insert_new(connection, run_inputs), rows)
+                note(connection, "changed", run_id)
 
     def datasets(self, experiment_ids: Sequence[str], limit: int) -> list[DatasetUse]:
         """The data that active runs of these experiments read, each once."""
@@ -202,6 +210,7 @@ class SqlRunStore:
             rows = [{"run_id": run_id, "model_id": item.model_id, "step": item.step} for item in outputs]
             if rows:
                 connection.execute(upsert(connection, run_outputs, ["step"]), rows)
+                note(connection, "changed", run_id)
 
     def search(
         self,
@@ -233,6 +242,7 @@ class SqlArtifactIndex:
             require_active_run(connection, run_id)
             if rows:
                 connection.execute(upsert(connection, run_artifacts, ["digest", "size"]), rows)
+                note(connection, "changed", run_id)
                 require_a_tree(connection, run_artifacts, run_artifacts.c.run_id == run_id, [entry.path for entry in entries])
 
     def list(self, run_id: str) -> list[ArtifactEntry]:

@@ -18,7 +18,6 @@ __all__ = [
     "Extremes",
     "Keys",
     "Overview",
-    "Pulse",
     "RunHead",
     "RunTable",
     "goal_of",
@@ -145,14 +144,6 @@ class Extremes:
     high_step: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """What changes while runs go on: run id to a mark that differs after any change that a table or a chart would show."""
-
-    stamp: int
-    runs: Mapping[str, str]
-
-
 class Overview(Protocol):
     """Reads for looking through many runs. Each answers from one state of the catalog."""
 
@@ -197,16 +188,8 @@ class Overview(Protocol):
         """The runs nested in a run, oldest first."""
         ...
 
-    def marks(self, run_ids: Sequence[str], keys: Sequence[str]) -> dict[tuple[str, str], tuple[int, int]]:
-        """(run, key) to the number of its points and the time of the last: what a kept curve is told from a newer one by."""
-        ...
-
-    def stamp(self) -> int:
-        """A number that differs after any commit."""
-        ...
-
-    def pulse(self, since: int) -> Pulse:
-        """Runs that run, or that started or ended after `since`, microseconds since 1970."""
+    def running(self) -> int:
+        """How many active runs run now."""
         ...
 
 

@@ -3,60 +3,122 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 
 from headrace.server.endpoint import Operation
 from headrace.server.http import Call, Reply
 from headrace.server.schema import Content
-from headrace.tracking.overview import Overview, Pulse
+from headrace.store import Store
+from headrace.tracking.changes import Change, Cursor
 
 __all__ = ["LIVE"]
 
 LOOK_SECONDS = 0.5
+"""So often is looked for changes while somebody listens: what a run logs meanwhile is one event."""
 BEAT_SECONDS = 15.0
-_RECENT_MICROS = 15 * 60 * 1_000_000
+AT_ONCE = 5000
+_CURSOR = re.compile(r"(\d{1,18})\.(\d{1,18})")
+_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 def _live(call: Call) -> Reply:
-    """Server-sent events: `hello` at the start, `runs` with the ids of runs that changed, `catalog` for any other change, `beat`
-    while there is nothing to say. The id of an event is a cursor: a client that comes back with it is told whether it missed
-    anything (`hello` has `missed`)."""
+    """What changes, as server-sent events, at most two a second.
+
+    - `hello` at the start: `{"missed": false, "running": 3}`. A client that comes back sends the id of the last event that it saw
+      (`Last-Event-ID`; browsers do so by themselves) and is told what came since. If that is forgotten, `missed` is true, and
+      everything has to be read again.
+    - `runs`: `{"changed": [ids], "created": [ids], "ended": [ids], "points": {id: [keys]}, "running": 3}`. `changed` names every
+      run of the event; no keys stands for many.
+    - `catalog`: `{"experiments": [ids], "models": [names]}`.
+    - `beat` while there is nothing to say.
+    """
     cursor = call.headers.get("last-event-id", "")
-    return Reply(_events(call.store.overview, cursor), media_type="text/event-stream", headers=_HEADERS, live=True)
+    return Reply(_events(call.store, cursor), media_type="text/event-stream", headers=_HEADERS, live=True)
 
 
-async def _events(overview: Overview, cursor: str) -> AsyncIterator[bytes]:
-    known = await _pulse(overview)
-    missed = bool(cursor) and cursor != str(known.stamp)
-    yield _event("hello", known.stamp, {"missed": missed, "running": _running(known)})
+async def _events(store: Store, given: str) -> AsyncIterator[bytes]:
+    tail = _tails.setdefault(store.changes, _Tail())
+    end = await tail.look(store, 0.0)
+    cursor, missed = _parsed(given) or end, bool(given) and _parsed(given) is None
+    if not missed and await asyncio.to_thread(store.changes.since, cursor, 1) is None:
+        cursor, missed = end, True
+    yield _event("hello", cursor, {"missed": missed, "running": await asyncio.to_thread(store.overview.running)})
     spoken = time.monotonic()
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
-        if await asyncio.to_thread(overview.stamp) != known.stamp:
-            now = await _pulse(overview)
-            changed = [run for run, mark in now.runs.items() if known.runs.get(run) != mark]
-            yield _event("runs" if changed else "catalog", now.stamp, {"changed": changed, "running": _running(now)})
-            known, spoken = now, time.monotonic()
-        elif time.monotonic() - spoken > BEAT_SECONDS:
-            yield _event("beat", known.stamp, {})
+        if await tail.look(store, LOOK_SECONDS) != cursor:
+            found = await asyncio.to_thread(store.changes.since, cursor, AT_ONCE)
+            if found is None:  # so much came at once that it was forgotten before it was read
+                cursor = await tail.look(store, 0.0)
+                yield _event("hello", cursor, {"missed": True, "running": await asyncio.to_thread(store.overview.running)})
+                continue
+            changes, cursor = found
+            for kind, told in _told(changes):
+                if kind == "runs":
+                    told["running"] = await asyncio.to_thread(store.overview.running)
+                yield _event(kind, cursor, told)
+                spoken = time.monotonic()
+        if time.monotonic() - spoken > BEAT_SECONDS:
+            yield _event("beat", cursor, {})
             spoken = time.monotonic()
+        await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _pulse(overview: Overview) -> Pulse:
-    since = time.time_ns() // 1000 - _RECENT_MICROS
-    return await asyncio.to_thread(overview.pulse, since)
+class _Tail:
+    """Where the sequence ends, asked once for all who listen."""
+
+    def __init__(self) -> None:
+        self._known: Cursor = (0, 0)
+        self._asked = float("-inf")
+
+    async def look(self, store: Store, age: float) -> Cursor:
+        """The end, as it was at most so many seconds ago."""
+        if time.monotonic() - self._asked >= age:
+            self._asked = time.monotonic()
+            self._known = await asyncio.to_thread(store.changes.end)
+        return self._known
 
 
-def _running(pulse: Pulse) -> int:
-    return sum(mark.startswith("RUNNING active") for mark in pulse.runs.values())
+_tails: WeakKeyDictionary[Any, _Tail] = WeakKeyDictionary()
 
 
-def _event(kind: str, stamp: int, data: object) -> bytes:
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (stamp, kind.encode(), orjson.dumps(data))
+def _told(changes: Sequence[Change]) -> list[tuple[str, dict[str, Any]]]:
+    """The events that tell some changes."""
+    runs: dict[str, dict[str, None]] = {"changed": {}, "created": {}, "ended": {}}
+    points: dict[str, dict[str, None] | None] = {}
+    catalog: dict[str, dict[str, None]] = {"experiment": {}, "model": {}}
+    for change in changes:
+        if change.kind in catalog:
+            catalog[change.kind][change.subject] = None
+            continue
+        runs["changed"][change.subject] = None
+        if change.kind == "points":
+            held = points.setdefault(change.subject, {})
+            if held is not None:
+                points[change.subject] = {**held, **dict.fromkeys(change.keys)} if change.keys else None
+        elif change.kind != "changed":
+            runs[change.kind][change.subject] = None
+    events: list[tuple[str, dict[str, Any]]] = []
+    if runs["changed"]:
+        keys = {run: list(held or ()) for run, held in points.items()}
+        events.append(("runs", {**{name: list(held) for name, held in runs.items()}, "points": keys}))
+    if any(catalog.values()):
+        events.append(("catalog", {"experiments": list(catalog["experiment"]), "models": list(catalog["model"])}))
+    return events
 
 
-_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+def _parsed(cursor: str) -> Cursor | None:
+    found = _CURSOR.fullmatch(cursor)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _event(kind: str, cursor: Cursor, data: object) -> bytes:
+    return b"id: %d.%d\nevent: %s\ndata: %s\n\n" % (*cursor, kind.encode(), orjson.dumps(data))
+
+
 LIVE = Operation(_live, gives=(Content("text/event-stream"),))

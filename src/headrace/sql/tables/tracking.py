@@ -8,6 +8,7 @@ from headrace.sql.tables import metadata
 
 __all__ = [
     "INDEXED_TEXT",
+    "changes",
     "experiment_tags",
     "experiments",
     "is_id",
@@ -88,6 +89,7 @@ runs = sa.Table(
     sa.Column("lifecycle_stage", sa.String(16), nullable=False),
     sa.Column("seen", sa.BigInteger, comment="When a writer of the run was last heard of."),
     sa.Index("ix_runs_recent", "lifecycle_stage", "experiment_id", "start_time", "run_id"),
+    sa.Index("ix_runs_start", "lifecycle_stage", "start_time", "run_id"),
     sa.Index("ix_runs_name", "name"),
 )
 
@@ -247,4 +249,16 @@ model_metrics = sa.Table(
     sa.Column("is_nan", sa.Boolean, nullable=False),
     _text("dataset_name"),
     _text("dataset_digest"),
+)
+
+changes = sa.Table(
+    "changes",
+    metadata,
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("part", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("subject", sa.String(500), nullable=False),
+    _text("metric_keys"),
+    sqlite_with_rowid=False,
+    comment="What changed, in the order of commits; the last ones only.",
 )
