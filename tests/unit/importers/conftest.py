@@ -46,7 +46,12 @@ def mlflow_history(tmp_path_factory):
         pytest.skip("MLflow isn't installed beside: make .venv-mlflow/.ready, or HEADRACE_MLFLOW_PYTHON=…")
     folder = tmp_path_factory.mktemp("mlflow")
     script = ROOT / "tests" / "servers" / "mlflow_history.py"
-    command = [str(MLFLOW), str(script), f"sqlite:///{folder / 'mlflow.db'}"]
+    command = [
+        str(MLFLOW),
+        "-P",
+        str(script),
+        f"sqlite:///{folder / 'mlflow.db'}",
+    ]  # -P: a module beside the script is called mlflow too
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MLFLOW"))}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
