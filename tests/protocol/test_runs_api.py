@@ -256,3 +256,18 @@ def test_every_point_comes_as_csv_or_arrow(url):
     assert table.column("value").to_pylist() == [0.0, 0.1, 0.2, 0.3, 0.4]
     assert httpx.get(where, params={"key": "none"}).status_code == 404
     assert httpx.get(where, params={"key": "auc", "format": "x"}).status_code == 422
+
+
+def test_runs_are_compared_side_by_side_and_where_one_metric_was_best(url):
+    runs = [run_named(url, "run-01"), run_named(url, "run-02")]
+    found = httpx.post(f"{url}/api/v1/runs/compare", json={"runs": runs, "best_of": "loss"}).json()
+    rows = {(row["section"], row["key"]): row for row in found["rows"]}
+    assert (found["runs"], found["names"]) == (runs, ["run-01", "run-02"])
+    assert rows["params", "depth"] == {"section": "params", "key": "depth", "values": ["1", "2"], "differs": True}
+    assert rows["params", "model.lr"]["differs"] is False
+    assert rows["metrics", "auc (at best loss)"]["values"] == ["0.4", "0.4"]
+    other = httpx.post(f"{url}/api/v1/runs/compare", json={"runs": runs, "best_of": "loss:max"}).json()
+    assert ["0", "0"] in [row["values"] for row in other["rows"] if row["key"] == "auc (at best loss)"]
+    for asked in ({"runs": runs[:1]}, {"runs": [1, 2]}):
+        assert httpx.post(f"{url}/api/v1/runs/compare", json=asked).status_code == 422
+    assert httpx.post(f"{url}/api/v1/runs/compare", json={"runs": runs, "best_of": "acc"}).status_code == 404

@@ -13,7 +13,7 @@ from headrace.cli.values import moment, seconds, short_time, size, sparkline
 from headrace.cli.verb import Session, Verb, verb
 from headrace.definitions.plain import plain
 from headrace.errors import StorageError
-from headrace.tracking.run import NOTE_TAG
+from headrace.tracking.run import NOTE_TAG, write_table
 
 if TYPE_CHECKING:
     from headrace.tracking.run import ArtifactEntry, Metric, Run, View
@@ -76,9 +76,13 @@ def compare(
     session: Session,
     runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Two runs or more.")],
     everything: Annotated[bool, typer.Option("--all", help="Also what is the same in all of them.")] = False,
+    best_of: Annotated[
+        str,
+        typer.Option("--best-of", metavar="METRIC", help="Also what all were where this was best; auc:max says which way."),
+    ] = "",
 ) -> Answer:
-    """Runs side by side: metrics, parameters, data and code; without --all, only what differs."""
-    found = session.store.runs.compare(*runs)
+    """Runs side by side: metrics, parameters, data, code and packages; without --all, only what differs."""
+    found = session.store.runs.compare(*runs, best_of=best_of)
     rows = [row for row in found.rows if everything or row.differs or row.section in ("run", "metrics")]
     table = Table(("", "", *[run.name for run in found.runs]), [(row.section, row.key, *row.values) for row in rows])
     hidden = f"{len(found.rows) - len(rows)} further facts are the same in all; --all shows them"
@@ -87,6 +91,35 @@ def compare(
         "rows": [{"section": row.section, "key": row.key, "values": row.values, "differs": row.differs} for row in found.rows],
     }
     return Answer(data, [table, *([hidden] if len(rows) < len(found.rows) else [])])
+
+
+@verb(
+    "export",
+    "headrace runs export runs.parquet -e ranker",
+    """headrace runs export best.csv -q "metrics.auc > 0.8" --order-by "metrics.auc desc" """.strip(),
+    "headrace runs export curves.parquet -e ranker --points loss --points auc",
+)
+def export(
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; .csv or .parquet.", dir_okay=False)],
+    query: Annotated[str, typer.Option("-q", "--query", metavar="FILTER", help="Only runs that match.")] = "",
+    experiment: Annotated[
+        list[str] | None, typer.Option("-e", "--experiment", help="Of this experiment; may be repeated.")
+    ] = None,
+    order_by: Annotated[
+        list[str] | None, typer.Option("--order-by", help="For example 'metrics.auc desc'; may be repeated.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many runs.")] = 50_000,
+    points: Annotated[
+        list[str] | None, typer.Option("--points", metavar="METRIC", help="Every point of it instead; may be repeated.")
+    ] = None,
+) -> Answer:
+    """Write runs to a file: a row each with params, metrics and tags; with --points, a row for each point of some metrics."""
+    found = session.store.runs.search(query, experiment or None, order_by or (), limit)
+    table = session.store.runs.points([run.id for run in found], points) if points else found.to_arrow()
+    where = write_table(table, file)
+    data = {"path": str(where), "runs": len(found), "rows": table.num_rows}
+    return Answer(data, [f"{table.num_rows:,} rows of {len(found):,} runs are in {where}"])
 
 
 @verb("metrics", "headrace runs metrics 0190f7c2 auc", "headrace runs metrics 0190f7c2 loss --json")
@@ -138,7 +171,7 @@ def restore(session: Session, runs: Annotated[list[str], typer.Argument(metavar=
     return _each(session, runs, "restore", "restored")
 
 
-VERBS: tuple[Verb[...], ...] = (list_runs, show, note, compare, metrics, artifacts, delete, restore)
+VERBS: tuple[Verb[...], ...] = (list_runs, show, note, compare, export, metrics, artifacts, delete, restore)
 
 
 def run_data(run: Run) -> dict[str, Any]:

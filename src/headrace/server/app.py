@@ -27,6 +27,7 @@ from headrace.server.native import (
     online,
     reads,
     runs,
+    runs_compare,
     runs_search,
     upkeep,
 )
@@ -55,6 +56,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("PATCH", "/api/v1/experiments/{experiment}", "runs:write", experiments.UPDATE),
     Endpoint("GET", "/api/v1/experiments/{experiments}/columns", "runs:read", runs_search.COLUMNS),
     Endpoint("POST", "/api/v1/runs/search", "runs:read", runs_search.SEARCH),
+    Endpoint("POST", "/api/v1/runs/compare", "runs:read", runs_compare.COMPARE),
     Endpoint("POST", "/api/v1/runs/complete", "runs:read", runs_search.COMPLETE),
     Endpoint("POST", "/api/v1/runs/table", "runs:read", experiments.TABLE),
     Endpoint("POST", "/api/v1/runs/get", "runs:read", runs.MANY),

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.prepared import Prepared
+from headrace.sql.rows import tuples
 from headrace.sql.tables.tracking import latest_metrics, metric_chunks, model_metrics
 from headrace.tracking.history import Chunk, MetricHistory, Origin, Series, decode, encode, pack
 from headrace.tracking.run import Metric, MetricSummary
@@ -22,6 +23,8 @@ __all__ = ["SqlMetricStore", "add_points", "add_series", "insert_new", "metric_o
 
 FANOUT = 64
 """So many chunks of a level are joined to one of the next: a history of n points is read from about 64 log(n) chunks."""
+SHORT, LONG, MOST_LONG = 20_000, 2_000_000, 4
+"""Histories of so many points are kept, and so many of them: less than 200 MB in all."""
 KEYS = 500
 """Keys in one query: SQLite of old builds takes 999 parameters."""
 
@@ -31,11 +34,23 @@ class SqlMetricStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._long: dict[tuple[str, str], tuple[tuple[int, int], MetricHistory]] = {}
 
     def history(self, run_id: str, key: str) -> MetricHistory:
-        """All points ordered by (time, step, value); none for an unknown key."""
+        """All points ordered by (time, step, value); none for an unknown key. A few long ones are kept: pages come."""
+        c = latest_metrics.c
+        size = sa.select(c.chunks, c.count).where(c.run_id == run_id, c.key == key)
         with self._database.read() as connection:
-            return MetricHistory(key, _chunks(connection, run_id, key))
+            found = [(chunks, count) for chunks, count in tuples(connection, size)]
+            held = self._long.get((run_id, key))
+            if held is not None and [held[0]] == found:
+                return held[1]
+            history = MetricHistory(key, _chunks(connection, run_id, key))
+        if found and SHORT < len(history) <= LONG:
+            while len(self._long) >= MOST_LONG:
+                self._long.pop(next(iter(self._long), (run_id, key)), None)
+            self._long[run_id, key] = found[0], history
+        return history
 
     def summaries(self, run_id: str) -> dict[str, MetricSummary]:
         """Every metric of the run, summed up. Where points may be repeats of others, they are looked at."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.clock import isoformat
+from headrace.tracking.history import MetricHistory
 from headrace.tracking.run import DatasetInput, MetricSummary, Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Comparison", "ComparisonRow", "compare_runs"]
+__all__ = ["Comparison", "ComparisonRow", "best_step", "compare_runs", "environment_facts", "value_at"]
 
 _HIDDEN_TAGS = ("mlflow.runName", "mlflow.source.git.commit", "mlflow.source.git.branch", "mlflow.user", "headrace.git.dirty")
 _WIDEST_CELL = 40
@@ -44,7 +45,7 @@ class Comparison:
         return tuple(row for row in self.rows if row.differs)
 
     def section(self, name: str) -> dict[str, tuple[str | None, ...]]:
-        """The rows of one section: run, params, metrics, tags, code, packages, datasets."""
+        """The rows of one section: run, params, metrics, tags, code, datasets, environment, packages."""
         return {row.key: row.values for row in self.rows if row.section == name}
 
     def to_pandas(self) -> pd.DataFrame:
@@ -69,23 +70,61 @@ class Comparison:
 
 
 def compare_runs(
-    runs: Sequence[Run], summaries: Sequence[Mapping[str, MetricSummary]], packages: Sequence[Mapping[str, str]]
+    runs: Sequence[Run],
+    summaries: Sequence[Mapping[str, MetricSummary]],
+    packages: Sequence[Mapping[str, str]],
+    environments: Sequence[Mapping[str, str]] = (),
+    at_best: Sequence[Mapping[str, str]] = (),
 ) -> Comparison:
     """Put runs side by side.
 
     Args:
-        summaries, packages: of each run, in the same order.
+        summaries, packages, environments: of each run, in the same order.
+        at_best: what the metrics of each run were where one of them was best.
     """
     rows = [
         *_facts("run", runs, _run_facts),
         *_rows("params", [run.params for run in runs]),
         *_rows("metrics", [_metric_facts(run, summary) for run, summary in zip(runs, summaries, strict=True)]),
+        *_rows("metrics", at_best),
         *_rows("tags", [{key: value for key, value in run.tags.items() if key not in _HIDDEN_TAGS} for run in runs]),
         *_facts("code", runs, _code_facts),
         *_facts("datasets", runs, _dataset_facts),
+        *_rows("environment", environments),
         *_rows("packages", packages),
     ]
     return Comparison(tuple(runs), tuple(rows))
+
+
+def best_step(history: MetricHistory, goal: str) -> int | None:
+    """The first step at which a metric was best, `min` or `max`; None if no point is a number."""
+    import numpy as np
+
+    found = np.flatnonzero(~np.isnan(history.values))
+    if not len(found):
+        return None
+    values = history.values[found]
+    best = values == (values.min() if goal == "min" else values.max())
+    return int(history.steps[found][best].min())
+
+
+def value_at(history: MetricHistory, step: int) -> float | None:
+    """What a metric was at a step: its last value up to there; None if it had none."""
+    import numpy as np
+
+    order = np.lexsort((history.times, history.steps))
+    place = int(np.searchsorted(history.steps[order], step, "right")) - 1
+    return float(history.values[order][place]) if place >= 0 else None
+
+
+def environment_facts(environment: Mapping[str, Any]) -> dict[str, str]:
+    """What of a captured environment is compared."""
+    host, process = (environment.get(name) or {} for name in ("host", "process"))
+    facts = {name: environment.get(name) for name in ("python", "implementation", "platform")}
+    facts |= {name: host.get(name) for name in host if isinstance(host.get(name), str | int | float)}
+    facts |= {name: process.get(name) for name in ("command", "entry") if name in process}
+    facts |= {f"${name}": value for name, value in (environment.get("variables") or {}).items()}
+    return {name: value if isinstance(value, str) else str(value) for name, value in facts.items() if value not in (None, "")}
 
 
 def _facts(section: str, runs: Sequence[Run], facts: Callable[[Run], Mapping[str, str]]) -> Iterator[ComparisonRow]:

@@ -190,7 +190,8 @@ class MetricHistory(Sequence[Metric]):
         import numpy as np
         import pyarrow as pa
 
-        order = np.lexsort((self.values, self.times, self.steps))
+        rises = (np.diff(self.steps) > 0).all()
+        order = np.arange(len(self)) if rises else np.lexsort((self.values, self.times, self.steps))
         names = pa.array([name for _, name, _ in self._origins], pa.string())
         numbers = pa.array(self._numbers[order])
         columns = {
@@ -235,6 +236,8 @@ class MetricHistory(Sequence[Metric]):
         import numpy as np
 
         if len(self.times) < 2:
+            return
+        if (np.diff(self.times) > 0).all():  # as nearly every run logs
             return
         order = np.lexsort((self.values, self.steps, self.times))  # stable, and NaN sorts last
         times, steps, values = self.times[order], self.steps[order], self.values[order]
@@ -338,4 +341,6 @@ def decode(data: bytes, origin: Origin = ("", "", "")) -> Chunk:
         raise IntegrityError(msg) from error
     if form == PACKED:
         times, steps = np.cumsum(times), np.cumsum(steps)
-    return Chunk(times.astype(np.int64), steps.astype(np.int64), values.astype(np.float64), origin)
+    return Chunk(
+        times.astype(np.int64, copy=False), steps.astype(np.int64, copy=False), values.astype(np.float64, copy=False), origin
+    )

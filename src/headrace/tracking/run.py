@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from headrace.clock import from_micros, isoformat, system_clock
+from headrace.errors import InvalidInputError, StorageError
 from headrace.flavors.signature import Signature
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 __all__ = [
     "ACTIVE",
@@ -29,6 +33,7 @@ __all__ = [
     "RunList",
     "Status",
     "View",
+    "write_table",
 ]
 
 Status = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
@@ -287,6 +292,55 @@ class RunList(Sequence[Run]):
         rows = [_row(run) for run in self._runs]
         extra = sorted({key for row in rows for key in row} - set(facts))
         return pd.DataFrame(rows, columns=[*facts, *extra])
+
+    def to_arrow(self) -> pa.Table:
+        """The same as an Arrow table: times in UTC, metrics as float64, all else as text."""
+        import pyarrow as pa
+
+        facts = ("run_id", "name", "experiment", "status", "start", "end", "user")
+        rows = [_row(run) for run in self._runs]
+        names = [*facts, *sorted({key for row in rows for key in row} - set(facts))]
+        kinds = {"start": pa.timestamp("us", "UTC"), "end": pa.timestamp("us", "UTC")}
+        return pa.table(
+            {
+                name: pa.array(
+                    [row.get(name) for row in rows],
+                    kinds.get(name, pa.float64() if name.startswith("metrics.") else pa.string()),
+                )
+                for name in names
+            }
+        )
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Write them to a file, .csv or .parquet, one row a run; returns where.
+
+        Raises:
+            InvalidInputError: the file's name ends otherwise.
+        """
+        return write_table(self.to_arrow(), path)
+
+
+def write_table(table: pa.Table, path: str | os.PathLike[str]) -> Path:
+    """Write a table as the file's name says: .csv or .parquet. A file that exists is replaced once the new one is whole."""
+    where = Path(path)
+    if where.suffix.lower() not in (".csv", ".parquet"):
+        msg = f"{where.name!r} says no format that is written; let it end in .csv or .parquet"
+        raise InvalidInputError(msg)
+    from pyarrow import csv, parquet
+
+    partial = where.with_name(f".{where.name}.{os.getpid()}.partial")
+    try:
+        if where.suffix.lower() == ".csv":
+            csv.write_csv(table, partial)
+        else:
+            parquet.write_table(table, partial, compression="zstd")
+        partial.replace(where)
+    except OSError as error:
+        msg = f"{where} can't be written: {error.strerror or error}; check the folder, its permissions and the disk"
+        raise StorageError(msg) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return where
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.artifacts.store import ArtifactStore
 from headrace.clock import Clock, system_clock
@@ -19,9 +19,10 @@ from headrace.lineage.store import LineageStore
 from headrace.tracking.client.delivery import Delivery
 from headrace.tracking.client.origin import ENVIRONMENT_FILE, PACKAGES_FILE
 from headrace.tracking.client.run import ActiveRun, start_run
-from headrace.tracking.compare import Comparison, compare_runs
+from headrace.tracking.compare import Comparison, best_step, compare_runs, environment_facts, value_at
 from headrace.tracking.history import MetricHistory
 from headrace.tracking.journal import Journal, Sink
+from headrace.tracking.overview import goal_of
 from headrace.tracking.recorder import Recorder, ResolveView
 from headrace.tracking.run import (
     ACTIVE,
@@ -37,6 +38,9 @@ from headrace.tracking.run import (
 )
 from headrace.tracking.search import parse_filter, parse_order
 from headrace.tracking.store import TrackingStores
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Runs", "Synced"]
 
@@ -235,19 +239,62 @@ class Runs:
             raise NotFoundError.of("metric", key, run.latest)
         return self._stores.metrics.history(run.id, key)
 
+    def points(self, run_ids: Sequence[str], keys: Sequence[str]) -> pa.Table:
+        """Every point of some metrics of some runs, as an Arrow table: run_id, metric, step, time (UTC), value, dataset.
+
+        A run that lacks a metric has no rows of it. Raises NotFoundError for a run.
+        """
+        import pyarrow as pa
+
+        tables: list[pa.Table] = []
+        for run in self.stores.runs.get([self.resolve(run_id) for run_id in run_ids]):
+            for key in keys:
+                found = self.stores.metrics.history(run.id, key).to_arrow() if key in run.latest else None
+                if found is not None:
+                    named = [pa.array([name] * len(found), pa.string()) for name in (run.id, key)]
+                    tables.append(found.add_column(0, "metric", named[1]).add_column(0, "run_id", named[0]))
+        return pa.concat_tables(tables) if tables else _no_points()
+
     def summaries(self, run_id: str) -> dict[str, MetricSummary]:
         """Every metric of a run: how many points, the lowest and the highest value. Raises NotFoundError."""
         return self._stores.metrics.summaries(self.resolve(run_id))
 
-    def compare(self, *run_ids: str) -> Comparison:
-        """Put two or more runs side by side; print it to see what differs. Raises NotFoundError, InvalidInputError."""
+    def compare(self, *run_ids: str, best_of: str = "") -> Comparison:
+        """Put two or more runs side by side; print it to see what differs.
+
+        Args:
+            best_of: a metric: tell also what every metric was at the step where this one was best. Which way is best is guessed
+                by its name; say it as `auc:max` or `score:min`.
+
+        Raises:
+            NotFoundError: no such run, or none of them has that metric.
+            InvalidInputError: fewer than two runs, or several that start so.
+        """
         if len(run_ids) < 2:
             msg = "give the ids of two or more runs to compare"
             raise InvalidInputError(msg)
         runs = [self.get(run_id) for run_id in run_ids]
         return compare_runs(
-            runs, [self.stores.metrics.summaries(run.id) for run in runs], [self.packages(run.id) for run in runs]
+            runs,
+            [self.stores.metrics.summaries(run.id) for run in runs],
+            [self.packages(run.id) for run in runs],
+            [environment_facts(self.environment(run.id)) for run in runs],
+            self._at_best(runs, best_of) if best_of else (),
         )
+
+    def _at_best(self, runs: Sequence[Run], best_of: str) -> list[dict[str, str]]:
+        key, _, goal = best_of.rpartition(":") if best_of.endswith((":min", ":max")) else (best_of, "", goal_of(best_of))
+        if not any(key in run.latest for run in runs):
+            raise NotFoundError.of("metric", key, {name for run in runs for name in run.latest})
+        found: list[dict[str, str]] = []
+        for run in runs:
+            step = best_step(self.stores.metrics.history(run.id, key), goal) if key in run.latest else None
+            found.append({} if step is None else {f"step of the best {key}": str(step), **self._values_at(run, key, step)})
+        return found
+
+    def _values_at(self, run: Run, best_of: str, step: int) -> dict[str, str]:
+        values = {key: value_at(self.stores.metrics.history(run.id, key), step) for key in sorted(run.latest)}
+        return {f"{key} (at best {best_of})": f"{value:.6g}" for key, value in values.items() if value is not None}
 
     def set_tag(self, run_id: str, key: str, value: Any) -> None:
         """Set a tag, of a run that has ended too. Raises NotFoundError, ConflictError for a deleted run."""
@@ -378,3 +425,10 @@ class Runs:
 def _known(run_id: str) -> Run:
     """A run of which only the id is known here."""
     return Run(id=run_id, name=run_id, experiment_id="", experiment="", status="RUNNING", start=0)
+
+
+def _no_points() -> pa.Table:
+    import pyarrow as pa
+
+    none = pa.array([], pa.string())
+    return MetricHistory("").to_arrow().add_column(0, "metric", none).add_column(0, "run_id", none)

@@ -174,3 +174,21 @@ def test_doctor_misses_the_file_of_a_model(cli, ranker, project):
     next(path for path in (project / ".headrace" / "artifacts").rglob(digest)).unlink()
     checks = {check["name"]: check for check in cli("doctor", "--json", code=1).json["checks"]}
     assert "is gone in the artifact store" in checks["model ranker"]["found"]
+
+
+def test_runs_are_exported_to_a_file(cli, runs, tmp_path):
+    said = cli("runs", "export", tmp_path / "runs.csv", "--json").json
+    assert said["rows"] == said["runs"] >= 2
+    assert (tmp_path / "runs.csv").read_text().startswith('"run_id","name"')
+    assert cli("runs", "export", tmp_path / "points.parquet", "--points", "auc", "--json").json["rows"] >= 2
+
+
+def test_runs_are_compared_where_a_metric_was_best(cli, runs):
+    rows = cli("runs", "compare", *runs, "--best-of", "auc", "--all", "--json").json["rows"]
+    assert "auc (at best auc)" in {row["key"] for row in rows}
+
+
+def test_a_fault_in_a_query_is_marked_and_told_as_a_place(cli, runs):
+    del runs
+    found = cli("runs", "list", "-q", "auc > 0.5", "--json", code=2).json["error"]
+    assert found["query"] == {**found["query"], "start": 0, "length": 3, "suggestion": "metrics.auc"}
