@@ -79,7 +79,34 @@ def tensorboard(
     return _answer(report)
 
 
-VERBS: tuple[Verb[...], ...] = (mlflow, neptune, tensorboard)
+@verb(
+    "feast",
+    "headrace import feast feature_repo",
+    "headrace import feast feature_repo/data/registry.db --python .venv-feast/bin/python",
+)
+def feast(
+    session: Session,
+    source: Annotated[str, typer.Argument(metavar="REPO|REGISTRY", help="A Feast repository's folder, or a registry.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="The module to write. Default: feast_definitions.py here.")
+    ] = None,
+    python: Annotated[
+        str | None, typer.Option("--python", help="A Python that has Feast. Default: the one that runs this.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a module that says something else.")] = False,
+    dry_run: DryRun = False,
+) -> Answer:
+    """Entities, feature views and services of Feast as a module of definitions, ready for `headrace plan`; nothing is applied."""
+    from headrace.importers.feast.carry import import_feast
+
+    target = output or session.folder / "feast_definitions.py"
+    report, text = import_feast(source, target, python=python, overwrite=overwrite, dry_run=dry_run)
+    answer = _answer(report)
+    said = text if dry_run else f"the definitions are in {target}; see what they would change: headrace plan {target}"
+    return Answer({**answer.data, "module": str(target)}, [*answer.parts, said])
+
+
+VERBS: tuple[Verb[...], ...] = (mlflow, neptune, tensorboard, feast)
 
 
 def _answer(report: ImportReport) -> Answer:
