@@ -1,6 +1,6 @@
 /** What pages ask for, each with the key under which it is kept. A live event makes stale what it names. */
 import { keepPreviousData, queryOptions, type QueryClient } from '@tanstack/react-query';
-import { get, post, type Schemas } from './client';
+import { address, get, getText, post, type Schemas } from './client';
 import { readCurves } from './curves';
 import type { LiveEvent } from './live';
 
@@ -58,3 +58,47 @@ export function apply(client: QueryClient, event: LiveEvent): void {
     },
   });
 }
+
+export const filesQuery = (run: string) =>
+  queryOptions({ queryKey: ['run', run, 'files'], queryFn: ({ signal }) => get('/api/v1/runs/{run}/files', { path: { run }, signal }) });
+
+export const childrenQuery = (run: string) =>
+  queryOptions({ queryKey: ['run', run, 'children'], queryFn: ({ signal }) => get('/api/v1/runs/{run}/children', { path: { run }, signal }) });
+
+export const fileTextQuery = (run: string, path: string) =>
+  queryOptions({
+    queryKey: ['run', run, 'text', path],
+    queryFn: ({ signal }) => getText(address('/api/v1/runs/{run}/files/{path}', { path: { run, path } }), signal),
+  });
+
+export const pageQuery = (run: string, path: string, offset: number, limit: number) =>
+  queryOptions({
+    queryKey: ['run', run, 'page', path, offset],
+    queryFn: ({ signal }) => get('/api/v1/runs/{run}/tables/{path}', { path: { run, path }, query: { offset, limit }, signal }),
+    placeholderData: keepPreviousData,
+  });
+
+export const lineageQuery = (urn: string, up: number, down: number) =>
+  queryOptions({
+    queryKey: ['lineage', urn, up, down],
+    queryFn: ({ signal }) => get('/api/v1/lineage/{urn}', { path: { urn }, query: { up, down }, signal }),
+    placeholderData: keepPreviousData,
+  });
+
+export interface Definition {
+  kind: string;
+  name: string;
+  version: number;
+  id: string;
+  hash: string;
+  created: string;
+  author: string;
+  spec: Record<string, unknown>;
+}
+
+/** The latest version of every definition. */
+export const catalogQuery = () =>
+  queryOptions({
+    queryKey: ['catalog'],
+    queryFn: ({ signal }) => get('/api/v1/catalog', { signal }) as Promise<Record<'entity' | 'source' | 'group' | 'view', Definition[]>>,
+  });

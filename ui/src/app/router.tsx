@@ -1,6 +1,8 @@
 /** Every address of the app. Pages come when they are opened; what their addresses may say is known from the start. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
+import { readCompareSearch } from '@/pages/compare/search';
 import { readExperimentSearch } from '@/pages/experiments/search';
+import { readRunSearch } from '@/pages/run/search';
 import { Failed, NotFound } from './shell/lost';
 import { Shell } from './shell/shell';
 
@@ -19,9 +21,26 @@ const experiment = createRoute({
   component: lazyRouteComponent(() => import('@/pages/experiments/experiment'), 'ExperimentPage'),
 });
 
+const run = createRoute({
+  getParentRoute: () => root,
+  path: '/runs/$run',
+  validateSearch: readRunSearch,
+  component: lazyRouteComponent(() => import('@/pages/run/run'), 'RunPage'),
+});
+
+const compare = createRoute({
+  getParentRoute: () => root,
+  path: '/compare',
+  validateSearch: readCompareSearch,
+  component: lazyRouteComponent(() => import('@/pages/compare/compare'), 'ComparePage'),
+});
+
+const lineage = createRoute({ getParentRoute: () => root, path: '/lineage/$', component: lazyRouteComponent(() => import('@/pages/lineage/lineage'), 'LineagePage') });
+const lineageStart = createRoute({ getParentRoute: () => root, path: '/lineage', component: lazyRouteComponent(() => import('@/pages/lineage/start'), 'LineageStart') });
+
 const home = createRoute({ getParentRoute: () => root, path: '/', component: lazyRouteComponent(() => import('@/pages/experiments/list'), 'ExperimentList') });
 
-const tree = root.addChildren([home, experiments, experiment]);
+const tree = root.addChildren([home, experiments, experiment, run, compare, lineage, lineageStart]);
 
 export function makeRouter() {
   return createRouter({

@@ -33,6 +33,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
             <Command.List>
               <Command.Empty>Nothing of that name.</Command.Empty>
               <Command.Group heading="Pages">
+                <Item icon="graph" text="Lineage" onSelect={go(() => navigate({ to: '/lineage' }))} />
                 <Item icon="flask" text="Experiments" onSelect={go(() => navigate({ to: '/experiments' }))} />
               </Command.Group>
               <Command.Group heading="Experiments">
@@ -43,7 +44,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
               {found.length > 0 && (
                 <Command.Group heading="Runs">
                   {found.map((run) => (
-                    <Command.Item key={run.id} value={`run ${run.name} ${run.id} ${text}`} onSelect={go(() => navigate({ to: '/experiments/$experiments', params: { experiments: run.experiment_id } }))}>
+                    <Command.Item key={run.id} value={`run ${run.name} ${run.id} ${text}`} onSelect={go(() => navigate({ to: '/runs/$run', params: { run: run.id } }))}>
                       <State state={run.status} bare />
                       <span className="cut">{run.name}</span>
                       <span className="quiet mono">{run.id.slice(-8)}</span>

@@ -10,7 +10,7 @@ import type { Change } from './experiment';
 import type { ExperimentSearch } from './search';
 import type { Selection } from './selection';
 
-export function Actions({ selection, search, change, compare }: { selection: Selection; search: ExperimentSearch; change: Change; compare: ((ids: readonly string[]) => void) | null }) {
+export function Actions({ selection, search, change, compare }: { selection: Selection; search: ExperimentSearch; change: Change; compare: (ids: readonly string[]) => void }) {
   const [tagging, setTagging] = useState(false);
   const stage = useStage();
   const ids = [...selection.ids];
@@ -32,11 +32,9 @@ export function Actions({ selection, search, change, compare }: { selection: Sel
       <span className="quiet">{selection.size === 0 ? 'None shown' : `${selection.size} shown${selection.chosen ? '' : ', the newest'}`}</span>
       {selection.chosen && <IconButton icon="undo" label="Show the first ten again" size={14} onClick={selection.reset} />}
       <span className="grow" />
-      {compare !== null && (
-        <Button tone="quiet" icon="compare" disabled={selection.size < 2} onClick={() => compare(ids)}>
-          Compare
-        </Button>
-      )}
+      <Button tone="quiet" icon="compare" disabled={selection.size < 2} onClick={() => compare(ids)}>
+        Compare
+      </Button>
       {selection.chosen && selection.size > 0 && !deleted && (
         <>
           <Button tone="quiet" icon="tag" onClick={() => setTagging(true)}>

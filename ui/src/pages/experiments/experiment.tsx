@@ -13,10 +13,10 @@ import { Boundary, Empty, Failure, Skeleton } from '@/shared/ui/feedback';
 import { plural, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Actions } from './actions';
-import { ChartOptions } from './chart-options';
-import { Charts, type ChartSettings, type RunLabel } from './charts';
+import { ChartOptions } from '@/shared/charts/chart-options';
+import { Charts, type ChartSettings, type RunLabel } from '@/shared/charts/charts';
 import { ColumnChooser, GroupChooser } from './choosers';
-import type { Grouping } from './lines';
+import type { Grouping } from '@/shared/charts/lines';
 import { tableOf, useRows, type Rows } from './rows';
 import { RunsTable } from './runs-table';
 import type { ExperimentSearch, Mode } from './search';
@@ -59,8 +59,9 @@ export function ExperimentPage() {
   const mode = search.mode ?? 'both';
   const settings: ChartSettings = { axis: search.x ?? 'step', smoothing: search.smooth ?? 0, xLog: search.xlog === true, yLog: search.ylog === true };
   const compare = useCompare();
+  const open = useOpen();
   const focus = useCallback(() => query.current?.focus(), []);
-  useKeys({ '/': focus, ...pageKeys({ change, rows, cursor, setCursor, selection, compare }) });
+  useKeys({ '/': focus, ...pageKeys({ change, rows, cursor, setCursor, selection, compare, open }) });
 
   const problem = rows.error instanceof Problem && (rows.error.status === 422 || rows.error.status === 400) ? rows.error.message : '';
   if (keys.isError && keys.data === undefined) return <Failure error={keys.error} retry={() => void keys.refetch()} />;
@@ -217,8 +218,14 @@ function clean(search: ExperimentSearch): ExperimentSearch {
   return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined));
 }
 
-function useCompare(): ((ids: readonly string[]) => void) | null {
-  return null;
+function useCompare(): (ids: readonly string[]) => void {
+  const navigate = useNavigate();
+  return useCallback((ids) => void navigate({ to: '/compare', search: { runs: ids.slice(0, 20) } }), [navigate]);
+}
+
+function useOpen(): (run: string) => void {
+  const navigate = useNavigate();
+  return useCallback((run) => void navigate({ to: '/runs/$run', params: { run } }), [navigate]);
 }
 
 interface KeyParts {
@@ -227,22 +234,24 @@ interface KeyParts {
   cursor: number;
   setCursor: (index: number) => void;
   selection: Selection;
-  compare: ((ids: readonly string[]) => void) | null;
+  compare: (ids: readonly string[]) => void;
+  open: (run: string) => void;
 }
 
-function pageKeys({ change, rows, cursor, setCursor, selection, compare }: KeyParts) {
+function pageKeys({ change, rows, cursor, setCursor, selection, compare, open }: KeyParts) {
   const id = rows.row(cursor)?.run.id;
   return {
     '0': () => change({ mode: undefined }),
     '1': () => change({ mode: 'table' as const }),
     '2': () => change({ mode: 'charts' as const }),
-    '3': () => compare?.(selection.ids),
+    '3': () => compare(selection.ids),
     '4': () => change({ mode: 'scatter' as const }),
     '5': () => change({ mode: 'parallel' as const }),
     '6': () => change({ mode: 'importance' as const }),
-    c: () => compare?.(selection.ids),
+    c: () => compare(selection.ids),
     j: () => setCursor(Math.min(rows.total - 1, cursor + 1)),
     k: () => setCursor(Math.max(0, cursor - 1)),
+    e: () => id !== undefined && open(id),
     x: () => id !== undefined && selection.toggle(cursor, id, false),
   };
 }

@@ -185,7 +185,7 @@ const RunRow = memo(function RunRow({ index, top, width, row, across, shown, loo
           {look === undefined ? <i /> : <Swatch look={look} />}
         </button>
         <State state={run.status} bare />
-        <Link to="/experiments/$experiments" params={{ experiments: run.experiment_id }} className="cut run-link" title={run.name}>
+        <Link to="/runs/$run" params={{ run: run.id }} className="cut run-link" title={run.name}>
           {run.name}
         </Link>
       </div>

@@ -55,3 +55,11 @@ export function colour(property: string): string {
   resolved.set(property, found);
   return found;
 }
+
+/** Which of the two themes is shown now. */
+export function useTheme(): 'light' | 'dark' {
+  return useSyncExternalStore(watch, () => {
+    const chosen = chosenTheme();
+    return chosen === 'system' ? (dark.matches ? 'dark' : 'light') : chosen;
+  });
+}

@@ -2,9 +2,8 @@
 import { Input, Segmented, Select } from '@/shared/ui/controls';
 import { Tip } from '@/shared/ui/overlays';
 import type { ChartSettings } from './charts';
-import type { Change } from './experiment';
 
-export function ChartOptions({ settings, metrics, find, onFind, change }: { settings: ChartSettings; metrics: readonly string[]; find: string; onFind: (text: string) => void; change: Change }) {
+export function ChartOptions({ settings, metrics, find, onFind, change }: { settings: ChartSettings; metrics: readonly string[]; find: string; onFind: (text: string) => void; change: (change: { x?: string | undefined; smooth?: number | undefined; ylog?: boolean | undefined }) => void }) {
   const axes = [
     { value: 'step', label: 'Step' },
     { value: 'time', label: 'Time' },

@@ -1,4 +1,5 @@
-/** The charts of the runs that are shown: one for every metric, each alive only while in sight. */
+/** The charts of some runs: one for every metric, each alive only while in sight. */
+import './charts.css';
 import { useQuery } from '@tanstack/react-query';
 import { memo, useCallback, useEffect, useMemo, useState } from 'react';
 import { decodeLines, groupLines, type Grouping } from './lines';

@@ -1,0 +1,59 @@
+/** Where to begin: name a thing, or take one of what there is. */
+import './lineage.css';
+import { useQuery } from '@tanstack/react-query';
+import { Link, useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
+import { catalogQuery } from '@/api/queries';
+import { Button, Input } from '@/shared/ui/controls';
+import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
+
+const PLURALS = { source: 'Sources', group: 'Feature groups', view: 'Feature views' } as const;
+
+export function LineageStart() {
+  const [text, setText] = useState('');
+  const navigate = useNavigate();
+  const catalog = useQuery(catalogQuery());
+  return (
+    <div className="page">
+      <header className="page-head">
+        <h1 className="grow">Lineage</h1>
+      </header>
+      <div className="page-body lineage-start">
+        <form
+          className="row"
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (text.trim() !== '') void navigate({ to: '/lineage/$', params: { _splat: text.trim() } });
+          }}
+        >
+          <Input className="grow" icon="graph" placeholder="models:/name@champion, run:0123…, view:ranking, source:ratings.stars" aria-label="Name of a thing" value={text} onChange={(event) => setText(event.target.value)} autoFocus />
+          <Button tone="primary" type="submit" disabled={text.trim() === ''}>
+            Show
+          </Button>
+        </form>
+        {catalog.isPending && <Skeleton lines={5} />}
+        {catalog.isError && <Failure error={catalog.error} retry={() => void catalog.refetch()} />}
+        {catalog.data !== undefined && catalog.data.source.length === 0 && (
+          <Empty icon="graph" title="From the source to the prediction">
+            Sources, features, training sets, runs and models are connected here by themselves, as they are defined, used and logged.
+          </Empty>
+        )}
+        {catalog.data !== undefined &&
+          (Object.keys(PLURALS) as (keyof typeof PLURALS)[]).map((kind) => (
+            <section key={kind}>
+              {catalog.data[kind].length > 0 && <h2>{PLURALS[kind]}</h2>}
+              <ul className="lineage-choices">
+                {catalog.data[kind].map((item) => (
+                  <li key={item.name}>
+                    <Link to="/lineage/$" params={{ _splat: `${kind}:${kind === 'source' ? item.name : item.id}` }} className="button">
+                      {item.name}
+                    </Link>
+                  </li>
+                ))}
+              </ul>
+            </section>
+          ))}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,270 @@
+/** What a run was given and what came out. */
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { lazy, Suspense, useMemo, useState } from 'react';
+import { childrenQuery, fileTextQuery, filesQuery } from '@/api/queries';
+import { Input } from '@/shared/ui/controls';
+import { bytes, number, whole } from '@/shared/ui/format';
+import { Icon } from '@/shared/ui/icon';
+import { Ago, Chip, Count, Facts, Lasted, State } from '@/shared/ui/marks';
+import type { Run } from './run';
+import { treeOf, type Branch } from './tree';
+
+const Markdown = lazy(() => import('@/shared/ui/markdown').then((module) => ({ default: module.Markdown })));
+
+export function Overview({ run }: { run: Run }) {
+  const note = run.tags['mlflow.note.content'];
+  const error = run.tags['headrace.error'];
+  const tags = Object.entries(run.tags).filter(([key]) => !key.startsWith('mlflow.') && !key.startsWith('headrace.'));
+  return (
+    <div className="page-body overview">
+      {error !== undefined && (
+        <div className="run-error" role="alert">
+          <Icon name="alert" />
+          <pre>{error}</pre>
+        </div>
+      )}
+      {note !== undefined && note !== '' && (
+        <section className="panel panel-body prose">
+          <Suspense>
+            <Markdown text={note} />
+          </Suspense>
+        </section>
+      )}
+      <div className="overview-columns">
+        <div className="overview-column">
+          <Summary run={run} />
+          <Inputs run={run} />
+          <Children run={run} />
+        </div>
+        <div className="overview-column">
+          <Config run={run} />
+          {tags.length > 0 && (
+            <section className="panel">
+              <header>
+                <h2>Tags</h2>
+              </header>
+              <div className="panel-body tag-list">
+                {tags.map(([key, value]) => (
+                  <Chip key={key} title={`${key}: ${value}`}>
+                    {key}: {value}
+                  </Chip>
+                ))}
+              </div>
+            </section>
+          )}
+          <Models run={run} />
+          <Environment run={run} />
+        </div>
+      </div>
+    </div>
+  );
+}
+
+const MOST = 400;
+
+function Summary({ run }: { run: Run }) {
+  const [text, setText] = useState('');
+  const wanted = text.toLowerCase();
+  const all = Object.entries(run.metrics);
+  const shown = all.filter(([key]) => key.toLowerCase().includes(wanted));
+  return (
+    <section className="panel">
+      <header>
+        <h2 className="grow">
+          Metrics <Count value={all.length} />
+        </h2>
+        {all.length > 12 && <Input icon="search" placeholder="Find" aria-label="Find a metric" value={text} onChange={(event) => setText(event.target.value)} />}
+      </header>
+      {all.length === 0 ? (
+        <p className="panel-body quiet">None were logged.</p>
+      ) : (
+        <div className="summary">
+          <table className="grid-table">
+            <thead>
+              <tr>
+                <th>Metric</th>
+                <th className="num">Last</th>
+                <th className="num">Min</th>
+                <th className="num">Max</th>
+                <th className="num">Step</th>
+                <th className="num">Points</th>
+              </tr>
+            </thead>
+            <tbody>
+              {shown.slice(0, MOST).map(([key, metric]) => (
+                <tr key={key}>
+                  <td className="summary-key">{key}</td>
+                  <td className="num" title={String(metric.value)}>
+                    <b>{number(metric.value)}</b>
+                  </td>
+                  <td className="num">{number(metric.low)}</td>
+                  <td className="num">{number(metric.high)}</td>
+                  <td className="num quiet">{whole(metric.step)}</td>
+                  <td className="num quiet">{whole(metric.count)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+          {shown.length > MOST && <p className="panel-body quiet">{whole(shown.length - MOST)} more; find them by name.</p>}
+        </div>
+      )}
+    </section>
+  );
+}
+
+function Config({ run }: { run: Run }) {
+  const tree = useMemo(() => treeOf(run.params), [run.params]);
+  const size = Object.keys(run.params).length;
+  return (
+    <section className="panel">
+      <header>
+        <h2>
+          Params <Count value={size} />
+        </h2>
+      </header>
+      {size === 0 ? <p className="panel-body quiet">None were logged.</p> : <ul className="config panel-body">{tree.map((branch) => <ConfigBranch key={branch.name} branch={branch} />)}</ul>}
+    </section>
+  );
+}
+
+function ConfigBranch({ branch }: { branch: Branch }) {
+  if (branch.children.length === 0) {
+    return (
+      <li className="config-leaf">
+        <span className="config-key">{branch.name}</span>
+        <code>{branch.value}</code>
+      </li>
+    );
+  }
+  return (
+    <li>
+      <details open>
+        <summary>
+          {branch.name} <Count value={branch.children.length} />
+        </summary>
+        <ul>
+          {branch.children.map((child) => (
+            <ConfigBranch key={child.name} branch={child} />
+          ))}
+        </ul>
+      </details>
+    </li>
+  );
+}
+
+function Inputs({ run }: { run: Run }) {
+  if (run.inputs.length === 0) return null;
+  return (
+    <section className="panel">
+      <header>
+        <h2>Data that was read</h2>
+      </header>
+      <ul className="lines">
+        {run.inputs.map((input) => (
+          <li key={`${input.name} ${input.digest} ${input.context}`}>
+            <Icon name="layers" size={15} />
+            <span className="grow">
+              <b>{input.name}</b> {input.context !== '' && <Chip>{input.context}</Chip>}
+              <span className="quiet lines-more">
+                {input.source === '' ? input.source_type : input.source} · <span className="mono">{input.digest.slice(0, 12)}</span>
+              </span>
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Models({ run }: { run: Run }) {
+  if (run.models.length === 0) return null;
+  return (
+    <section className="panel">
+      <header>
+        <h2>Logged models</h2>
+      </header>
+      <ul className="lines">
+        {run.models.map((model) => (
+          <li key={model.id}>
+            <Icon name="box" size={15} />
+            <span className="grow">
+              <b>{model.name}</b> <Chip>{model.flavor}</Chip>
+              <span className="quiet lines-more">
+                {bytes(model.size)}
+                {model.view !== '' && ` · reads ${model.view}`} · <span className="mono">{model.id}</span>
+              </span>
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Children({ run }: { run: Run }) {
+  const { data } = useQuery(childrenQuery(run.id));
+  if (data === undefined || data.runs.length === 0) return null;
+  return (
+    <section className="panel">
+      <header>
+        <h2>
+          Nested runs <Count value={data.runs.length} />
+        </h2>
+      </header>
+      <ul className="lines">
+        {data.runs.map((child) => (
+          <li key={child.id}>
+            <State state={child.status} bare />
+            <Link to="/runs/$run" params={{ run: child.id }} className="grow cut link">
+              {child.name}
+            </Link>
+            <span className="quiet">
+              <Lasted run={child} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+const CAPTURED = 'capture/environment.json';
+
+interface Captured {
+  python?: string;
+  platform?: string;
+  process?: { argv?: string[]; command?: string; folder?: string };
+  host?: Record<string, unknown>;
+}
+
+/** What was captured of the machine and the process, where it was. */
+function Environment({ run }: { run: Run }) {
+  const files = useQuery(filesQuery(run.id));
+  const kept = files.data?.files.some((file) => file.path === CAPTURED) === true;
+  const { data } = useQuery({ ...fileTextQuery(run.id, CAPTURED), enabled: kept });
+  const captured = useMemo((): Captured => {
+    try {
+      return JSON.parse(data?.text ?? '{}') as Captured;
+    } catch {
+      return {};
+    }
+  }, [data]);
+  const plain = Object.entries<unknown>({ ...captured, ...captured.host, ...captured.process }).filter((entry): entry is [string, string | number | boolean] => ['string', 'number', 'boolean'].includes(typeof entry[1]) && entry[1] !== '');
+  const items: [string, React.ReactNode][] = [
+    ['Started', <Ago key="start" time={run.start} />],
+    ['Run id', <code key="id">{run.id}</code>],
+    ...(run.tags['mlflow.source.name'] === undefined ? [] : [['Source', run.tags['mlflow.source.name']] as [string, React.ReactNode]]),
+    ...plain.map(([key, value]): [string, React.ReactNode] => [key.replaceAll('_', ' '), String(value)]),
+  ];
+  return (
+    <section className="panel">
+      <header>
+        <h2>Environment</h2>
+      </header>
+      <div className="panel-body">
+        <Facts items={items} />
+      </div>
+    </section>
+  );
+}
