@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from headrace.features.verify import ViewVerification
     from headrace.importers.destination import Destination
     from headrace.lake.table import Optimized, TableState, Vacuumed
+    from headrace.serving.batch import Scored
     from headrace.serving.predictions import Predictions
     from headrace.tracking.client.run import ActiveRun
     from headrace.tracking.files import FileIndex
@@ -211,6 +214,33 @@ class Store:
     def predictions(self) -> Predictions:
         """What services predicted: `read`, `labels`, `quality`, `find`."""
         return self._features.predictions
+
+    def score(
+        self,
+        uri: str,
+        source: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        method: str = "predict",
+        timestamp: str = "",
+        allow_pickle: bool = False,
+    ) -> Scored:
+        """Score a Parquet file with a model; the rows come back with `prediction` beside. Goes on where it was cut off.
+
+        Args:
+            uri: the model, `models:/video-ranker@champion`.
+            source: the model's columns, or the join keys of its view: then history gives the features.
+            target: where the rows go.
+            method: `predict` or `predict_proba`.
+            timestamp: the column with each row's moment. Default: the moment when the work began.
+            allow_pickle: load the model although that runs its author's code, in a process of its own.
+        """
+        from headrace.serving.batch import BatchScorer
+
+        scorer = BatchScorer(self.models, self.catalog, lambda: self._features.history)
+        options: dict[str, Any] = {"method": method, "timestamp": timestamp, "allow_pickle": allow_pickle}
+        with bar() as progress:
+            return scorer.run(uri, Path(source), Path(target), progress=progress, **options)
 
     def record_outcomes(self, frame: Any) -> int:
         """Keep what came of predictions: columns `request`, `outcome`, perhaps `row` and `timestamp`. Returns how many rows.

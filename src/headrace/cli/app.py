@@ -21,6 +21,7 @@ from headrace.cli import (
     quality,
     reproduce,
     runs,
+    score,
     serve,
     server,
     sync,
@@ -57,6 +58,7 @@ def _build() -> typer.Typer:
     root.add_typer(streams, name="ingest", rich_help_panel="Definitions and data")
     for name, text, verbs in _NOUNS:
         root.add_typer(noun(text, verbs), name=name, rich_help_panel="Features, runs, models")
+    score.score.add_to(root, panel="Features, runs, models")
     verify.verify.add_to(root, panel="Features, runs, models")
     reproduce.reproduce.add_to(root, panel="Features, runs, models")
     sync.sync.add_to(root, panel="Features, runs, models")

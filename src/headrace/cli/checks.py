@@ -306,12 +306,15 @@ def _needs_online(session: Session) -> Iterator[Check]:
     streams = [source.name for source in sources if source.stream is not None]
     if streams:
         yield Check("online store", "ok", f"needed: {', '.join(streams)} come in real time")
+    elif any(name.startswith("__predictions__") for name in _tables(session)):
+        yield Check("online store", "ok", "needed: a service answers from it")
     elif sources:
-        yield Check(
-            "online store",
-            "ok",
-            "no source has a stream: if you only score in batch you need no online store; leave out materialize",
-        )
+        found = "you need no online store: no source has a stream, and no service has answered from it"
+        yield Check("online store", "ok", found, "score files with 'headrace score', which reads history; leave out materialize")
+
+
+def _tables(session: Session) -> list[str]:
+    return [state.table for state in session.store.tables()]
 
 
 def _models(session: Session) -> Iterator[Check]:

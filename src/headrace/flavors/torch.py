@@ -35,7 +35,7 @@ class TorchModel:
         torch = sys.modules["torch"]
         values = data.to_numpy() if hasattr(data, "to_numpy") else np.asarray(data)
         with torch.no_grad():
-            found = self.module(torch.from_numpy(np.ascontiguousarray(values, np.float32))).cpu().numpy()
+            found = self.module(torch.tensor(np.asarray(values, np.float32))).cpu().numpy()
         return found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
 
 

@@ -11,11 +11,11 @@ from typing import Any
 from headrace.catalog.service import Catalog
 from headrace.clock import Clock, isoformat, system_clock
 from headrace.definitions.plain import read_entities, readers_of
-from headrace.definitions.version import ViewVersion
-from headrace.errors import InvalidInputError, ModelError, nearest
+from headrace.errors import InvalidInputError, ModelError
 from headrace.features.services import OnlineReads
 from headrace.ids import new_id
 from headrace.models.service import Models
+from headrace.serving.columns import Columns, selected, takes_keys
 from headrace.serving.follower import Follower
 from headrace.serving.loader import Loader
 from headrace.serving.predictions import Made, Role
@@ -25,7 +25,6 @@ from headrace.serving.slot import Bounds, Slot
 
 __all__ = ["METHODS", "Columns", "Prediction", "Service", "ServingOptions"]
 
-Columns = dict[str, list[Any]]
 METHODS = ("predict", "predict_proba")
 """What may be asked of a model: never what else its object can do."""
 
@@ -183,7 +182,7 @@ class Service:
             raise InvalidInputError("the input has no columns; send rows, each with the columns that the model takes")
         place = tuple(column[0] if column else None for column in columns.values())
         role, slot = self._route(place)
-        if _takes_keys(slot, columns):
+        if takes_keys(slot, columns):
             return await self.predict(columns, method, request)
         with slot.held():
             asked = _Asked(request or new_id(), self._method(method), self._kept(place), began, columns=columns)
@@ -271,37 +270,14 @@ class Service:
     async def _columns(self, role: Role, slot: Slot, asked: _Asked) -> tuple[Columns, Columns, Source, float | None]:
         """What the model is given, the keys behind it, where it comes from, and how old it is."""
         if asked.entities is None:
-            return _selected(slot, asked.columns or {}), {}, "request", None
+            return selected(slot, asked.columns or {}), {}, "request", None
         if slot.view is None:
             msg = f"{slot.version.uri} reads no feature view, and the request has keys alone"
             raise InvalidInputError(msg)
         sample = 1.0 if asked.kept and role != "shadow" else 0.0
         found = await self._reader.read(slot.view, asked.entities, sample, asked.request)
         keys = {name: found.answer.keys[name] for name in (*slot.view.view.request_keys, *slot.view.view.request_inputs)}
-        return _selected(slot, found.answer.to_dict()), keys, found.source, found.age
-
-
-def _selected(slot: Slot, columns: Columns) -> Columns:
-    """The columns that the model takes, in its order. Raises InvalidInputError."""
-    if slot.version.signature is None:
-        return columns
-    names = slot.version.signature.names
-    missing = [name for name in names if name not in columns]
-    if missing:
-        keys = f"; or the keys of its view: {', '.join(slot.view.view.request_keys)}" if slot.view is not None else ""
-        lacking, hint = ", ".join(map(repr, missing)), nearest(missing[0], columns)
-        msg = f"the input lacks {lacking}{hint}. The model takes {', '.join(names)}{keys}"
-        raise InvalidInputError(msg)
-    return {name: columns[name] for name in names}
-
-
-def _takes_keys(slot: Slot, columns: Columns) -> bool:
-    """Whether rows are keys of the slot's view and not what its model takes."""
-    if slot.view is None:
-        return False
-    signature = slot.version.signature
-    whole = signature is not None and all(name in columns for name in signature.names)
-    return not whole and _are_keys(slot.view, columns)
+        return selected(slot, found.answer.to_dict()), keys, found.source, found.age
 
 
 def _first(entities: Mapping[str, Any]) -> Any:
@@ -313,12 +289,6 @@ def _first(entities: Mapping[str, Any]) -> Any:
 def _share_of(salt: bytes, place: Any) -> float:
     """Where a key lies between 0 and 1; always at the same place, in every process."""
     return int.from_bytes(blake2b(repr(place).encode(), digest_size=8, salt=salt).digest()) / 2**64
-
-
-def _are_keys(view: ViewVersion, columns: Columns) -> bool:
-    """Whether columns are those of a request to a view."""
-    asked = {*view.view.request_keys, *view.view.request_inputs}
-    return asked <= columns.keys() and not columns.keys() & {*view.view.feature_names} - asked
 
 
 def _told(follower: Follower) -> dict[str, Any]:

@@ -174,7 +174,7 @@ def test_pytorch_modules_come_back_by_their_weights(tmp_path, monkeypatch):
     assert (saved.flavor, saved.serializer) == ("torch", "safetensors")
     import torch
 
-    expected = model(torch.from_numpy(FRAME.to_numpy(np.float32))).detach().numpy()[:, 0]
+    expected = model(torch.tensor(FRAME.to_numpy(np.float32))).detach().numpy()[:, 0]
     assert np.allclose(loaded.predict(FRAME), expected)
     with pytest.raises(UnsafeModelError, match="isn't a module"):
         load_model(tmp_path / "saved", flavor="torch", serializer="safetensors", details={"class": "os:system"})

@@ -1,0 +1,241 @@
+"""Whatever a model does, or becomes of its files, its view, its alias or the online store: the service goes on and says so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import headrace as hr
+from servers.headrace import HeadraceServer
+from servers.models import CHAMPION, Client, constant, definitions, fill, register, service
+
+FOLDER = str(Path(__file__).resolve().parent)
+QUICK = ("--predict-seconds", "1.5", "--load-seconds", "5", "--memory-mb", "3000")
+
+
+class Exploding:
+    """Runs code where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def predict(self, data):
+        return [1.0] * len(data)
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A project with a model that predicts 1, the champion."""
+    folder = tmp_path_factory.mktemp("faults")
+    with hr.connect(folder) as store:
+        store.apply(definitions())
+        fill(store)
+        register(store, constant(1.0))
+        store.models.promote("ranker", 1)
+    return folder
+
+
+@pytest.fixture
+def project(base, tmp_path):
+    folder = tmp_path / "project"
+    shutil.copytree(base, folder)
+    return folder
+
+
+@pytest.fixture
+def obedient(project, monkeypatch):
+    """A client of a service whose model does what it is told."""
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([FOLDER, os.environ.get("PYTHONPATH", "")]))
+    import faulty_models
+
+    with hr.connect(project) as store:
+        register(store, faulty_models.obeys, example=pd.DataFrame({"likes": [7, 8], "stars_avg": [1.0, 2.0]}))
+        store.models.promote("ranker", 2)
+    with service(project, CHAMPION, *QUICK) as client:
+        yield client
+
+
+def told(client, order):
+    return client.ask("/invocations", {"dataframe_records": [{"likes": order, "stars_avg": 1.0}]})
+
+
+def wait_for(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it didn't come true"
+        time.sleep(0.02)
+    return found
+
+
+def trouble(client):
+    return client.ask("/api/v1/serving")[1]["serving"]["main"]["trouble"] or ""
+
+
+@pytest.mark.parametrize(
+    ("order", "status", "words"),
+    [
+        (1, 502, "told to"),
+        (2, 504, "1.5 s"),
+        (3, 502, "memory"),
+        (4, 502, "ended while it predicted"),
+        (5, 502, "SystemExit"),
+    ],
+    ids=["raises", "hangs", "eats memory", "crashes", "exits"],
+)
+def test_a_model_that_fails_is_told_and_answers_the_next_request(obedient, order, status, words):
+    assert told(obedient, 7)[1] == {"predictions": [7.0]}
+    found, answer, _ = told(obedient, order)
+    assert (found, words in answer["message"]) == (status, True), answer
+    assert told(obedient, 8)[1] == {"predictions": [8.0]}
+
+
+def test_one_request_s_crash_fails_nobody_else_s(obedient):
+    answers = {}
+
+    def ask(order):
+        client = Client(obedient.server.url)
+        answers[order] = told(client, order)
+        client.close()
+
+    threads = [threading.Thread(target=ask, args=(order,)) for order in [4, *range(10, 40)]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers[4][0] == 502
+    assert {order: answers[order][0] for order in range(10, 40)} == dict.fromkeys(range(10, 40), 200)
+
+
+def test_versions_that_hang_or_die_at_load_leave_the_old_one(project, monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([FOLDER, os.environ.get("PYTHONPATH", "")]))
+    import faulty_models
+
+    with service(project, CHAMPION, *QUICK, "--load-seconds", "2") as client, hr.connect(project) as store:
+        for version, (name, words) in enumerate({"dies": "process ended", "hangs": "2 s"}.items(), 2):
+            monkeypatch.setattr(getattr(faulty_models, name), "predict", lambda frame: [0.0] * len(frame))
+            register(store, getattr(faulty_models, name))
+            store.models.promote("ranker", version)
+            wait_for(lambda words=words: words in trouble(client))
+            status, answer, headers = told(client, 3)
+            assert (status, answer, headers["x-headrace-model"]) == (200, {"predictions": [1.0]}, "models:/ranker/1")
+
+
+def largest_file(project, version):
+    digest = max(version.files, key=lambda file: file.size).digest
+    return project / ".headrace" / "artifacts" / digest[:2] / digest
+
+
+def test_a_version_whose_file_is_damaged_leaves_the_old_one(project):
+    with service(project, CHAMPION, *QUICK) as client, hr.connect(project) as store:
+        for version, spoil in enumerate((lambda _: None, lambda whole: whole[:-9], lambda whole: whole[:-1] + b"!"), 2):
+            path = largest_file(project, register(store, constant(float(version))))
+            spoilt = spoil(path.read_bytes())
+            path.unlink()
+            if spoilt is not None:
+                path.write_bytes(spoilt)
+            crown(store, version)
+            wait_for(lambda version=version: f"models:/ranker/{version}" in trouble(client) or "hash to" in trouble(client))
+            assert told(client, 3)[2]["x-headrace-model"] == "models:/ranker/1"
+
+
+def crown(store, version):
+    """Make a version the champion although its files are damaged: promote itself refuses that."""
+    from unittest import mock
+
+    with mock.patch.object(type(store.models._promotions), "require_files"):
+        store.models.promote("ranker", version)
+
+
+def test_a_pickle_is_not_loaded_without_the_word(project, tmp_path):
+    bomb = tmp_path / "bomb"
+    with service(project, CHAMPION, *QUICK) as client, hr.connect(project) as store:
+        register(store, Exploding(str(bomb)), serializer="pickle")
+        store.models.promote("ranker", 2)
+        assert "allow_pickle" in wait_for(lambda: trouble(client))
+        assert told(client, 3)[0] == 200
+    assert not bomb.exists()
+
+
+def test_an_alias_that_goes_leaves_the_version_serving(project):
+    with hr.connect(project) as store:
+        store.models.set_alias("ranker", "blue", 1)
+        with service(project, "models:/ranker@blue", *QUICK) as client:
+            store.models.delete_alias("ranker", "blue")
+            assert "blue" in wait_for(lambda: trouble(client))
+            assert told(client, 3)[0] == 200
+            register(store, constant(2.0))
+            store.models.set_alias("ranker", "blue", 2)
+            wait_for(lambda: told(client, 3)[2]["x-headrace-model"] == "models:/ranker/2")
+            assert trouble(client) == ""
+
+
+def test_what_can_t_be_served_is_told_in_a_line(project):
+    server = HeadraceServer(project, "models:/ranker@blue", verb="serve")
+    with pytest.raises(RuntimeError, match="no alias of 'ranker' named 'blue'"), server:
+        pass
+    assert "Traceback" not in server.said
+
+
+@pytest.mark.parametrize(("policy", "status", "source"), [("fail", 503, None), ("last-good", 200, "last_good")])
+def test_the_answer_says_what_was_served_while_the_online_store_was_down(
+    base, tmp_path, redis_url, monkeypatch, policy, status, source
+):
+    from servers.redis import redis_server
+
+    with redis_server() as url:
+        folder = tmp_path / "on-redis"
+        folder.mkdir()
+        (folder / "headrace.toml").write_text(f'online = "{url}"\n')
+        with hr.connect(folder) as store:
+            store.apply(definitions())
+            fill(store)
+            register(store, constant(1.0))
+            store.models.promote("ranker", 1)
+        with service(folder, CHAMPION, "--online-down", policy) as client:
+            assert client.ask("/api/v1/predict", {"entities": {"user_id": 1}})[1]["features"] == "online"
+            stop_redis(url)
+            found, answer, _ = client.ask("/api/v1/predict", {"entities": {"user_id": [1, 2]}})
+            assert found == status
+            assert answer.get("features") == source
+            if policy == "last-good":
+                assert answer["age_s"] > 0
+
+
+def stop_redis(url):
+    import redis
+
+    with suppress(redis.exceptions.ConnectionError):
+        redis.Redis.from_url(url).shutdown(nosave=True)
+
+
+def test_a_body_that_is_too_large_or_too_wide_is_refused(project):
+    with service(project, CHAMPION, *QUICK, "--max-body-mb", "1") as client:
+        assert client.ask("/invocations", {"instances": [[1, 2]] * 200_000})[0] == 413
+        assert client.ask("/invocations", {"instances": [[1, 2]] * 50_000})[0] == 200
+        deep = b'{"instances": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+        assert client.ask("/invocations", deep)[0] == 400
+        frame = pd.DataFrame({f"c{place}": [1] for place in range(5000)})
+        assert client.ask("/invocations", {"dataframe_split": frame.to_dict(orient="split")})[0] == 400
+
+
+def test_a_service_that_is_killed_leaves_no_process_behind(project):
+    import psutil
+
+    with HeadraceServer(project, CHAMPION, verb="serve") as server:
+        children = psutil.Process(server.process.pid).children(recursive=True)
+        assert len(children) >= 2
+        server.kill()
+        _, alive = psutil.wait_procs(children, timeout=20)
+        assert alive == []
