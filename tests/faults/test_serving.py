@@ -17,7 +17,7 @@ from servers.headrace import HeadraceServer
 from servers.models import CHAMPION, Client, constant, definitions, fill, register, service
 
 FOLDER = str(Path(__file__).resolve().parent)
-QUICK = ("--predict-seconds", "1.5", "--load-seconds", "5", "--memory-mb", "3000")
+QUICK = ("--predict-seconds", "1.5", "--load-seconds", "30", "--memory-mb", "3000")
 
 
 class Exploding:
@@ -122,8 +122,8 @@ def test_versions_that_hang_or_die_at_load_leave_the_old_one(project, monkeypatc
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([FOLDER, os.environ.get("PYTHONPATH", "")]))
     import faulty_models
 
-    with service(project, CHAMPION, *QUICK, "--load-seconds", "2") as client, hr.connect(project) as store:
-        for version, (name, words) in enumerate({"dies": "process ended", "hangs": "2 s"}.items(), 2):
+    with service(project, CHAMPION, *QUICK, "--load-seconds", "8") as client, hr.connect(project) as store:
+        for version, (name, words) in enumerate({"dies": "process ended", "hangs": "8 s"}.items(), 2):
             monkeypatch.setattr(getattr(faulty_models, name), "predict", lambda frame: [0.0] * len(frame))
             register(store, getattr(faulty_models, name))
             store.models.promote("ranker", version)

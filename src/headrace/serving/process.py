@@ -50,7 +50,16 @@ class ModelProcess(asyncio.Protocol):
 
     async def load(self, load: Mapping[str, Any], seconds: float) -> Loaded:
         """Load a model into it. Raises as `start` does."""
-        found: Loaded = await self.ask(framed([pack([LOAD, load])]), seconds)
+        try:
+            found: Loaded = await self.ask(framed([pack([LOAD, load])]), seconds)
+        except TimedOutError:
+            msg = f"the model wasn't loaded, and its example predicted, within {seconds:g} s; give it longer with --load-seconds"
+            raise TimedOutError(msg) from None
+        except DiedError:
+            msg = (
+                "the model's process ended while it loaded it and predicted its example: out of memory, or a crash in native code"
+            )
+            raise DiedError(msg) from None
         if "error" in found:
             raise told(*found["error"])
         return found
