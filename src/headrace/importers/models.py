@@ -68,8 +68,8 @@ class ModelImport:
             if added and not self._report.dry_run:
                 self._to.tracking.models.set_tags(model.id, added)
             return
-        if model.run_id not in self._runs.ids:
-            self._report.leave("logged model", model.id, "no run that was carried has logged it")
+        if model.run_id and model.run_id not in self._runs.ids:
+            self._report.leave("logged model", model.id, "the run that logged it isn't carried")
         elif model.status == "PENDING":
             self._report.leave("logged model", model.id, "it is still being uploaded; import again when it is done")
         else:
@@ -80,13 +80,13 @@ class ModelImport:
         self._report.count("logged models", "new")
         if self._report.dry_run:
             return model
-        run_id = self._runs.ids[model.run_id]
-        (run,) = self._to.tracking.runs.get([run_id])
+        home, run_id = self._home(model)
         facts, entries = self._files(folder)
         kept = replace(
             model,
             run_id=run_id,
-            experiment_id=run.experiment_id,
+            experiment_id=home.id,
+            artifact_uri=f"{home.artifact_location}/models/{model.id}/artifacts",
             flavor=facts.flavor,
             serializer=facts.serializer,
             signature=facts.signature,
@@ -94,9 +94,17 @@ class ModelImport:
             details=facts.details,
             files=entries,
         )
-        self._to.lineage.add([Edge(f"run:{run_id}", kept.urn, "logs", model.created)])
+        if run_id:
+            self._to.lineage.add([Edge(f"run:{run_id}", kept.urn, "logs", model.created)])
         self._to.tracking.models.create(kept)
         return kept
+
+    def _home(self, model: LoggedModel) -> tuple[Experiment, str]:
+        """The experiment here of a model, and its run; of a model without one that of the source's experiment."""
+        if not model.run_id:
+            return self._runs.homes[model.experiment_id], ""
+        (run,) = self._to.tracking.runs.get([self._runs.ids[model.run_id]])
+        return self._to.tracking.experiments.get(run.experiment_id), run.id
 
     def _files(self, folder: Folder) -> tuple[ModelFacts, tuple[ArtifactEntry, ...]]:
         """Keep a model's files; what they say, and what was kept."""
@@ -120,10 +128,10 @@ class ModelImport:
 
     def _one_registered(self, model: SourceModel) -> None:
         here = self._to.models.model(model.name)
-        if not model.versions and here is None:
-            self._report.leave("registered model", model.name, "it has no versions; it is made here with its first one")
-            return
         self._report.count("registered models", "new" if here is None else "same")
+        if not model.versions and here is None and not self._report.dry_run:
+            entry = self._to.author.entry("create", reason=self._reason)
+            self._to.models.add_model(RegisteredModel(name=model.name, created=entry.time, updated=entry.time), entry)
         known = {version.tags.get(ID_TAG): version for version in self._to.models.versions(model.name)} if here else {}
         foreign = any(mark is None for mark in known)
         numbers: dict[int, int] = {}
@@ -167,6 +175,8 @@ class ModelImport:
             requirements=logged.requirements,
             user=author.user,
             created=version.created,
+            updated=version.updated,
+            source=f"models:/{logged.id}" if logged.files else version.source,
             description=version.description,
             tags={**version.tags, ID_TAG: self._mark(model, version), SOURCE_TAG: self._source.name},
             origin=self._origin(logged.run_id),

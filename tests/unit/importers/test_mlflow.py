@@ -131,9 +131,10 @@ def test_the_champion_predicts_without_running_foreign_code(carried):
     assert store.models.load("models:/video-ranker@challenger", allow_pickle=True).predict(frame).tolist() == [0, 1]
 
 
-def test_what_has_no_place_is_reported(carried):
-    _, report, _ = carried
-    assert [(item.kind, item.name) for item in report.left] == [("registered model", "empty model")]
+def test_all_of_it_has_a_place(carried):
+    store, report, _ = carried
+    assert not report.left
+    assert store.models.versions("empty model") == []
 
 
 def test_again_is_nothing_new(carried):
@@ -253,6 +254,22 @@ def test_a_version_from_before_logged_models_brings_its_files(store, mlflow_hist
     assert store.models.load("models:/video-ranker/1").predict(pd.DataFrame({"a": [3.0], "b": [0.0]})).tolist() == [1]
     assert store.models.load("models:/video-ranker/3").predict(pd.DataFrame({"a": [3.0], "b": [0.0]})).tolist() == [1]
     assert store.models.get("video-ranker", 3).run_id == ""
+
+
+def test_what_has_no_place_is_counted_and_a_model_without_a_run_is_carried(store, mlflow_history, tmp_path):
+    source = mlflow_history.copy(tmp_path)
+    (first, second) = (mlflow_history.made["versions"][run] for run in mlflow_history.made["trained"])
+    change(
+        source.path,
+        f"UPDATE logged_models SET source_run_id = NULL WHERE model_id = '{first}'",
+        f"UPDATE logged_models SET status = 1 WHERE model_id = '{second}'",
+        "DELETE FROM model_versions WHERE version = 4",
+        "INSERT INTO scorers (experiment_id, scorer_name, scorer_id) VALUES (1, 'judge', 'x')",
+    )
+    report = carry(store, source.url)
+    assert {(item.kind, item.name, item.count) for item in report.left} == {("logged model", second, 1), ("scorers", "all", 1)}
+    assert store.runs.model(first).run_id == ""
+    assert store.runs.model(first).artifact_uri.endswith(f"/models/{first}/artifacts")
 
 
 def test_a_postgresql_database_reads_the_same(store, mlflow_history, postgres):

@@ -150,7 +150,8 @@ class MlflowDatabase:
                 created=micros(row["creation_timestamp_ms"]) or 0,
                 updated=micros(row["last_updated_timestamp_ms"]) or 0,
                 status=STATUSES.get(row["status"], "UNSPECIFIED"),
-                details={"artifact_uri": row["artifact_location"], "model_type": row["model_type"] or ""},
+                kind=row["model_type"] or "",
+                artifact_uri=row["artifact_location"],
                 params=params.get(row["model_id"], {}),
                 tags=tags.get(row["model_id"], {}),
             )
@@ -177,7 +178,7 @@ class MlflowDatabase:
 
     def model_folder(self, model: LoggedModel) -> Folder:
         """The model's files."""
-        return self.open_folder(model.details["artifact_uri"])
+        return self.open_folder(model.artifact_uri)
 
     def registered_models(self) -> list[SourceModel]:
         """The registry, by name."""

@@ -397,8 +397,9 @@ def _logged(item: Mapping[str, Any]) -> LoggedModel:
         serializer="",
         created=micros(int(info["creation_timestamp_ms"])) or 0,
         updated=micros(int(info["last_updated_timestamp_ms"])) or 0,
-        status=str(info.get("status", "")).removeprefix("LOGGED_MODEL_").replace("UPLOAD_FAILED", "FAILED"),
-        details={"artifact_uri": info.get("artifact_uri", ""), "model_type": info.get("model_type", "")},
+        status=str(info.get("status", "")).removeprefix("LOGGED_MODEL_"),
+        kind=info.get("model_type", ""),
+        artifact_uri=info.get("artifact_uri", ""),
         params=_pairs(item.get("data", {}).get("params")),
         tags=_pairs(info.get("tags")),
     )

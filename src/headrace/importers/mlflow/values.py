@@ -9,7 +9,7 @@ from headrace.tracking.run import ACTIVE, DELETED, Metric
 
 __all__ = ["STATUSES", "finite_or_infinite", "metric", "micros", "stage_of"]
 
-STATUSES = {0: "UNSPECIFIED", 1: "PENDING", 2: "READY", 3: "FAILED"}
+STATUSES = {0: "UNSPECIFIED", 1: "PENDING", 2: "READY", 3: "UPLOAD_FAILED"}
 """A logged model's status, by the number that the database holds."""
 
 
