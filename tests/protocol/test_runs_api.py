@@ -271,3 +271,15 @@ def test_runs_are_compared_side_by_side_and_where_one_metric_was_best(url):
     for asked in ({"runs": runs[:1]}, {"runs": [1, 2]}):
         assert httpx.post(f"{url}/api/v1/runs/compare", json=asked).status_code == 422
     assert httpx.post(f"{url}/api/v1/runs/compare", json={"runs": runs, "best_of": "acc"}).status_code == 404
+
+
+def test_runs_and_points_are_counted_for_prometheus(url):
+    def value(name):
+        lines = httpx.get(f"{url}/metrics").text.splitlines()
+        return float(next(line for line in lines if line.startswith(name)).split()[-1])
+
+    before, run = value("headrace_points_logged_total"), run_named(url, "run-05")
+    now = {"run_id": run, "key": "late", "value": 1.0, "timestamp": 1, "step": 1}
+    assert httpx.post(f"{url}/api/2.0/mlflow/runs/log-metric", json=now).status_code == 200
+    assert value("headrace_points_logged_total") == before + 1
+    assert value('headrace_runs{status="FINISHED"}') >= 11

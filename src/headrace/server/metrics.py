@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
@@ -14,6 +15,7 @@ from headrace.features.gauges import gauges
 
 if TYPE_CHECKING:
     from headrace.store import Store
+    from headrace.tracking.overview import Overview
 
 __all__ = ["FOLDER", "MEDIA_TYPE", "Metrics"]
 
@@ -42,6 +44,9 @@ class Metrics:
         self._rows_pushed = Counter("headrace_rows_pushed", "Rows pushed.", ("source",), registry=self._registry)
         self._predictions = Counter("headrace_predictions", "Rows predicted.", ("model", "role"), registry=self._registry)
         self._models: dict[tuple[str, str], Any] = {}
+        self._points = Counter("headrace_points_logged", "Points of metrics taken in.", registry=self._registry)
+        self._overview: Overview | None = None
+        self._counted = 0
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self._views: dict[str, Any] = {}
         self._features: _Features | None = None
@@ -54,6 +59,11 @@ class Metrics:
             self._children[route, method, status] = found
         found[0].inc()
         found[1].observe(seconds)
+        if self._overview is not None:
+            taken = self._overview.taken_in()
+            if taken > self._counted:
+                self._points.inc(taken - self._counted)
+                self._counted = taken
 
     def read(self, view: str, rows: int) -> None:
         """Count rows of online features."""
@@ -74,8 +84,11 @@ class Metrics:
         found.inc(rows)
 
     def watch(self, store: Store) -> None:
-        """Show the freshness and quality of a store's features as well."""
-        self._features = _Features(store)
+        """Show the freshness and quality of a store's features as well, its runs, and the points that it takes in."""
+        with suppress(HeadraceError):  # a store whose runs are kept elsewhere
+            self._overview = store.overview
+            self._counted = self._overview.taken_in()
+        self._features = _Features(store, self._overview)
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""
@@ -94,13 +107,15 @@ class Metrics:
 class _Features:
     """Reads freshness and quality when it is asked."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, overview: Overview | None) -> None:
         self._store = store
+        self._overview = overview
 
     def collect(self) -> Iterable[Any]:
         up = GaugeMetricFamily("headrace_stores_up", "Whether catalog, lake and online store answer.")
         try:
             found = list(gauges(self._store.freshness(), self._store.quality()))
+            statuses = {} if self._overview is None else self._overview.statuses()
         except HeadraceError:
             up.add_metric([], 0)
             return [up]
@@ -111,4 +126,7 @@ class _Features:
                 kind = CounterMetricFamily if item.kind == "counter" else GaugeMetricFamily
                 families[item.name] = kind(item.name, item.help, labels=list(item.labels))
             families[item.name].add_metric(list(item.labels.values()), item.value)
-        return [up, *families.values()]
+        runs = GaugeMetricFamily("headrace_runs", "Active runs.", labels=["status"])
+        for status, number in statuses.items():
+            runs.add_metric([status], number)
+        return [up, runs, *families.values()]

@@ -19,7 +19,7 @@ from headrace.sql.tables.tracking import latest_metrics, metric_chunks, model_me
 from headrace.tracking.history import Chunk, MetricHistory, Origin, Series, decode, encode, pack
 from headrace.tracking.run import Metric, MetricSummary
 
-__all__ = ["SqlMetricStore", "add_points", "add_series", "insert_new", "metric_of", "upsert"]
+__all__ = ["TAKEN_IN", "SqlMetricStore", "add_points", "add_series", "insert_new", "metric_of", "upsert"]
 
 FANOUT = 64
 """So many chunks of a level are joined to one of the next: a history of n points is read from about 64 log(n) chunks."""
@@ -27,6 +27,15 @@ SHORT, LONG, MOST_LONG = 20_000, 2_000_000, 4
 """Histories of so many points are kept, and so many of them: less than 200 MB in all."""
 KEYS = 500
 """Keys in one query: SQLite of old builds takes 999 parameters."""
+
+
+class _Tally:
+    """What this process has written. Writers are one at a time, so plain numbers do."""
+
+    points = 0
+
+
+TAKEN_IN = _Tally()
 
 
 class SqlMetricStore:
@@ -80,6 +89,7 @@ def add_points(connection: sa.Connection, run_id: str, points: Sequence[Metric])
         rows.append(_advanced(row, newest, len(group), made, repeats=_may_repeat(group)))
         chunks += made
     _keep(connection, run_id, chunks, rows, known)
+    TAKEN_IN.points += len(points)
     on_models = [_model_row(run_id, point) for point in points if point.model_id]
     if on_models:
         connection.execute(insert_new(connection, model_metrics), on_models)
@@ -106,6 +116,7 @@ def add_series(connection: sa.Connection, run_id: str, series: Sequence[Series])
         rows.append(_advanced(row, newest, sum(len(item) for item in group), made, repeats=repeats))
         chunks += made
     _keep(connection, run_id, chunks, rows, known)
+    TAKEN_IN.points += sum(map(len, series))
     on_models = [_model_row(run_id, point) for item in series if item.origin[0] for point in item.points()]
     if on_models:
         connection.execute(insert_new(connection, model_metrics), on_models)

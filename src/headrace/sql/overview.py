@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from headrace.sql.database import Database
+from headrace.sql.metrics import TAKEN_IN
 from headrace.sql.rows import tuples
 from headrace.sql.run_plan import count_runs, search_ids
 from headrace.sql.run_search import indexed
@@ -160,6 +161,16 @@ class SqlOverview:
         query = sa.select(sa.func.count()).where(runs.c.status == "RUNNING", runs.c.lifecycle_stage == ACTIVE)
         with self._database.read() as connection:
             return connection.execute(query.select_from(runs)).scalar_one()
+
+    def statuses(self) -> dict[str, int]:
+        """How many active runs there are of each status."""
+        query = sa.select(runs.c.status, sa.func.count()).where(runs.c.lifecycle_stage == ACTIVE).group_by(runs.c.status)
+        with self._database.read() as connection:
+            return {status: number for status, number in tuples(connection, query)}  # noqa: C416 - tuples of any length
+
+    def taken_in(self) -> int:
+        """How many points of metrics this process has written since it started."""
+        return TAKEN_IN.points
 
 
 def _figures(row: Any, tags: dict[str, str]) -> ExperimentFigures:

@@ -192,6 +192,14 @@ class Overview(Protocol):
         """How many active runs run now."""
         ...
 
+    def statuses(self) -> dict[str, int]:
+        """How many active runs there are of each status."""
+        ...
+
+    def taken_in(self) -> int:
+        """How many points of metrics this process has written since it started."""
+        ...
+
 
 def parse_column(name: str) -> Column:
     """`metrics.auc`, `metrics.auc:high`, `params.depth` or `tags.team` as a column. Raises InvalidInputError."""
