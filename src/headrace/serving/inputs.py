@@ -64,7 +64,6 @@ def _loose(column: Sequence[Any], dtype: str) -> Any:
     """A column of a request as its signature's type, as far as its values are of it: what is left the model judges."""
     import pandas as pd
 
-    series = pd.Series(column, dtype="object" if dtype in ("object", "string") else None)
-    if dtype == "timestamp" and series.dtype == object:
-        return pd.to_datetime(series)
-    return series
+    if dtype == "timestamp":
+        return pd.to_datetime(pd.Series(column))
+    return pd.Series(column, dtype="object" if dtype in ("object", "string") else None)
