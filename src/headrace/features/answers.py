@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from secrets import randbits
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from headrace.clock import Clock
 from headrace.errors import HeadraceError
@@ -17,7 +18,7 @@ from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, Lake
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["DROPPED", "AnswerLog"]
+__all__ = ["DROPPED", "AnswerLog", "Together"]
 
 DROPPED = "dropped"
 """The column that says how many rows its writer lost right before this one."""
@@ -28,6 +29,22 @@ PAUSE_SECONDS = 30.0
 """How long rows are gathered for one commit."""
 
 _log = logging.getLogger("headrace")
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Rows that are made together with those of others: of a thousand answers in one go, not table by table.
+
+    Attributes:
+        build: makes one table of many items.
+        item: an answer.
+    """
+
+    build: Callable[[Sequence[Any]], pa.Table]
+    item: Any
+
+    def __call__(self) -> pa.Table:
+        return self.build([self.item])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +88,8 @@ class AnswerLog:
         Args:
             table: its name.
             count: how many rows they are.
-            rows: makes them, later and in another thread: columns of the table's own, and EVENT_TIME.
+            rows: makes them, later and in another thread: columns of the table's own, and EVENT_TIME. `Together` for many small
+                ones.
         """
         with self._changed:
             if self._closed or self._waiting + count > self._room:
@@ -176,7 +194,11 @@ class AnswerLog:
     def _rows(self, items: list[_Offered], lost: int) -> pa.Table:
         import pyarrow as pa
 
-        return self._stamped(pa.concat_tables([item.rows() for item in items]).combine_chunks(), lost, self._offset)
+        made: list[pa.Table] = []
+        for build, group in groupby((item.rows for item in items), lambda rows: getattr(rows, "build", None)):
+            several = list(group)
+            made += [rows() for rows in several] if build is None else [build([cast("Together", rows).item for rows in several])]
+        return self._stamped(pa.concat_tables(made).combine_chunks(), lost, self._offset)
 
     def _stamped(self, rows: pa.Table, lost: int, offset: int) -> pa.Table:
         import numpy as np

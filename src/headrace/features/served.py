@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 
 from headrace.definitions.schema import arrow_type
 from headrace.definitions.version import ViewVersion
 from headrace.errors import InvalidInputError
-from headrace.features.answers import AnswerLog
+from headrace.features.answers import AnswerLog, Together
 from headrace.features.on_demand import input_types
 from headrace.features.values import columns_of, to_arrow
 from headrace.ids import new_id
@@ -136,7 +135,7 @@ class Served:
             rows,
             positions,
         )
-        self.log.offer(_table(view), len(rows), partial(_rows, taken))
+        self.log.offer(_table(view), len(rows), Together(_rows, taken))
 
     def read(self, view: ViewVersion, since: int | None = None) -> pa.Table:
         """The kept answers of a view version; everything that this process served included.
@@ -192,24 +191,38 @@ def _reflected(names: Sequence[str], positions: Sequence[Position], row: int) ->
     return json.dumps([{"group": name, "generation": made, "through": dict(limits[row])} for name, (limits, made) in found])
 
 
-def _rows(taken: _Taken) -> pa.Table:
-    """The rows as the table's columns."""
+def _rows(taken: Sequence[_Taken]) -> pa.Table:
+    """Answers of one view version as the table's columns."""
     import pyarrow as pa
 
-    count, types = len(taken.rows), input_types(taken.view)
-    groups = [columns.version.id for columns in columns_of(taken.view)]
-    reflected = [_reflected(groups, taken.positions, row) for row in taken.rows]
-    columns: dict[str, Any] = {REQUEST: [taken.request] * count, LIVE: [taken.live] * count}
-    columns[COMPLETE] = [all(item.name in taken.values for item in taken.view.view.on_demand)] * count
-    columns |= {KEY + name: to_arrow(taken.keys[name], kind) for name, kind in taken.view.view.request_keys.items()}
-    inputs = pa.table({name: pa.array(column) for name, column in taken.inputs.items()})
-    columns[INPUTS] = [_bytes(inputs.slice(row, 1)) if taken.inputs else None for row in range(count)]
-    columns |= {
-        VALUE + name: to_arrow(taken.values.get(name, [None] * count), types[name][0]) for name in taken.view.view.feature_names
+    view = taken[0].view
+    types, groups = input_types(view), [columns.version.id for columns in columns_of(view)]
+    computed = [all(name in item.values for name in [each.name for each in view.view.on_demand]) for item in taken]
+    columns: dict[str, Any] = {
+        REQUEST: [item.request for item in taken for _ in item.rows],
+        LIVE: [item.live for item in taken for _ in item.rows],
+        COMPLETE: [whole for item, whole in zip(taken, computed, strict=True) for _ in item.rows],
+        INPUTS: [packed for item in taken for packed in _inputs(item)],
+        STATUSES: [statuses for item in taken for statuses in item.statuses],
+        REFLECTED: [_reflected(groups, item.positions, row) for item in taken for row in item.rows],
     }
-    columns |= {STATUSES: taken.statuses, REFLECTED: reflected}
-    rows = pa.table(columns, schema=_schema(taken.view))
-    return rows.append_column(EVENT_TIME, to_arrow([taken.at] * count, "timestamp"))
+    for name, kind in view.view.request_keys.items():
+        columns[KEY + name] = to_arrow([value for item in taken for value in item.keys[name]], kind)
+    for name in view.view.feature_names:
+        values = [value for item in taken for value in item.values.get(name, [None] * len(item.rows))]
+        columns[VALUE + name] = to_arrow(values, types[name][0])
+    rows = pa.table({name: columns[name] for name in _schema(view).names}, schema=_schema(view))
+    return rows.append_column(EVENT_TIME, to_arrow([item.at for item in taken for _ in item.rows], "timestamp"))
+
+
+def _inputs(taken: _Taken) -> list[bytes | None]:
+    """The inputs of each row as Arrow bytes."""
+    import pyarrow as pa
+
+    if not taken.inputs:
+        return [None] * len(taken.rows)
+    inputs = pa.table({name: pa.array(column) for name, column in taken.inputs.items()})
+    return [_bytes(inputs.slice(row, 1)) for row in range(len(taken.rows))]
 
 
 def _bytes(rows: pa.Table) -> bytes:

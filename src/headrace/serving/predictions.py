@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +12,7 @@ import orjson
 
 from headrace.clock import Clock, to_micros
 from headrace.errors import InvalidInputError, NotFoundError
-from headrace.features.answers import AnswerLog
+from headrace.features.answers import AnswerLog, Together
 from headrace.features.frames import queries_of
 from headrace.features.values import to_arrow
 from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, LakeUpkeep
@@ -117,7 +116,7 @@ class Predictions:
 
     def keep(self, made: Made) -> None:
         """Take predictions to be written soon. Never waits."""
-        self._log.offer(_table(made.model), made.rows, partial(_rows, made))
+        self._log.offer(_table(made.model), made.rows, Together(_rows, made))
 
     @property
     def dropped(self) -> int:
@@ -273,25 +272,24 @@ def _outcome_schema() -> pa.Schema:
     return pa.schema([("request", pa.string()), ("row", pa.int32()), ("outcome", pa.string())])
 
 
-def _rows(made: Made) -> pa.Table:
+def _rows(many: Sequence[Made]) -> pa.Table:
     import pyarrow as pa
 
-    count = made.rows
-    said = orjson.loads(made.json)
-    columns: dict[str, Sequence[Any]] = {
-        "model": [made.model] * count,
-        "version": [made.version] * count,
-        "row": range(count),
-        **{name: [getattr(made, name)] * count for name in ("request", "role", "view", "source", "method")},
-        "keys": _objects(made.keys, count),
-        "features": _objects(made.features, count),
-        "prediction": [
-            _text(said[row]) if isinstance(said, list) and len(said) == count else _text(said) for row in range(count)
-        ],
-        "latency_ms": [made.seconds * 1000] * count,
-    }
-    table = pa.table({name: pa.array(list(column), _schema().field(name).type) for name, column in columns.items()})
-    return table.select(_schema().names).append_column(EVENT_TIME, to_arrow([made.at] * count, "timestamp"))
+    schema = _schema()
+    columns: dict[str, list[Any]] = {name: [] for name in (*schema.names, EVENT_TIME)}
+    for made in many:
+        count, said = made.rows, orjson.loads(made.json)
+        each = said if isinstance(said, list) and len(said) == count else [said] * count
+        for name in ("model", "version", "request", "role", "view", "source", "method"):
+            columns[name] += [getattr(made, name)] * count
+        columns["row"] += range(count)
+        columns["keys"] += _objects(made.keys, count)
+        columns["features"] += _objects(made.features, count)
+        columns["prediction"] += map(_text, each)
+        columns["latency_ms"] += [made.seconds * 1000] * count
+        columns[EVENT_TIME] += [made.at] * count
+    times = to_arrow(columns.pop(EVENT_TIME), "timestamp")
+    return pa.table(columns, schema=schema).append_column(EVENT_TIME, times)
 
 
 def _objects(columns: Mapping[str, Sequence[Any]], count: int) -> list[str]:
