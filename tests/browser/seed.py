@@ -33,6 +33,7 @@ def seed(folder: Path, runs: int = 120, steps: int = 300) -> None:
         for number in range(runs):
             _training(store, chance, number, steps)
         _odd_ones(store)
+        _models(store)
 
 
 def _training(store: hr.Store, chance: random.Random, number: int, steps: int) -> None:
@@ -85,6 +86,26 @@ def _odd_ones(store: hr.Store) -> None:
     going = Run(id=run_id, name="still going", experiment_id=kept.id, experiment=kept.name, status="RUNNING", start=began)
     store.runs.recorder.create(going)
     store.runs.recorder.log(run_id, metrics=[Metric("loss", 1 / (step + 1), began + step * SECOND, step) for step in range(60)])
+
+
+def _models(store: hr.Store) -> None:
+    """A model with a champion, one that its gate lets pass and one that it refuses."""
+    import numpy as np
+    import pandas as pd
+    from sklearn.linear_model import LogisticRegression
+
+    numbers = np.random.default_rng(3)
+    rows = pd.DataFrame(numbers.normal(size=(400, 3)), columns=["age", "income", "visits"])
+    bought = (rows["age"] + rows["visits"] + numbers.normal(size=400) > 0).astype(int)
+    for columns in (["age"], ["age", "visits"], ["income"]):
+        with store.start_run(experiment="buyers", params={"columns": ",".join(columns)}, capture=False) as run:
+            taken = rows.assign(**{name: 0.0 for name in rows if name not in columns})
+            logged = run.log_model(LogisticRegression().fit(taken, bought), "buyers", example=taken[:3])
+        version = store.models.register(logged, "buyers")
+        store.models.evaluate("buyers", version.version, taken.assign(bought=bought), label="bought", metrics=["auc"])
+        if version.version == 1:
+            store.models.promote("buyers", 1, reason="the first")
+            store.models.set_gates("buyers", [hr.Gate("auc", at_least=0.7, min_improvement=None)])
 
 
 def _files(run: hr.ActiveRun) -> None:

@@ -35,12 +35,16 @@ const compare = createRoute({
   component: lazyRouteComponent(() => import('@/pages/compare/compare'), 'ComparePage'),
 });
 
+const models = createRoute({ getParentRoute: () => root, path: '/models', component: lazyRouteComponent(() => import('@/pages/models/board'), 'ModelBoard') });
+const model = createRoute({ getParentRoute: () => root, path: '/models/$name', component: lazyRouteComponent(() => import('@/pages/models/model'), 'ModelPage') });
+const modelVersion = createRoute({ getParentRoute: () => root, path: '/models/$name/$version', component: lazyRouteComponent(() => import('@/pages/models/version'), 'VersionPage') });
+
 const lineage = createRoute({ getParentRoute: () => root, path: '/lineage/$', component: lazyRouteComponent(() => import('@/pages/lineage/lineage'), 'LineagePage') });
 const lineageStart = createRoute({ getParentRoute: () => root, path: '/lineage', component: lazyRouteComponent(() => import('@/pages/lineage/start'), 'LineageStart') });
 
 const home = createRoute({ getParentRoute: () => root, path: '/', component: lazyRouteComponent(() => import('@/pages/experiments/list'), 'ExperimentList') });
 
-const tree = root.addChildren([home, experiments, experiment, run, compare, lineage, lineageStart]);
+const tree = root.addChildren([home, experiments, experiment, run, compare, models, model, modelVersion, lineage, lineageStart]);
 
 export function makeRouter() {
   return createRouter({

@@ -33,6 +33,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
             <Command.List>
               <Command.Empty>Nothing of that name.</Command.Empty>
               <Command.Group heading="Pages">
+                <Item icon="box" text="Models" onSelect={go(() => navigate({ to: '/models' }))} />
                 <Item icon="graph" text="Lineage" onSelect={go(() => navigate({ to: '/lineage' }))} />
                 <Item icon="flask" text="Experiments" onSelect={go(() => navigate({ to: '/experiments' }))} />
               </Command.Group>

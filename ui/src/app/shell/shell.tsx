@@ -15,6 +15,7 @@ const KeyHelp = lazy(() => import('./key-help').then((module) => ({ default: mod
 
 const PLACES = [
   { to: '/experiments', label: 'Experiments', icon: 'flask' },
+  { to: '/models', label: 'Models', icon: 'box' },
   { to: '/lineage', label: 'Lineage', icon: 'graph' },
 ] as const satisfies readonly { to: string; label: string; icon: IconName }[];
 

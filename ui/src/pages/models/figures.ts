@@ -1,0 +1,22 @@
+/** The figure that says most of a version: that of its first gate, else of its first evaluation or metric. */
+import type { Model, Version } from '@/api/models';
+
+export interface KeyMetric {
+  key: string;
+  value: number;
+  less: boolean;
+}
+
+export function figuresOf(version: Version): Record<string, number> {
+  const measured = version.evaluations.at(-1)?.figures ?? {};
+  const all = Object.entries({ ...version.metrics, ...measured }).map(([key, value]): [string, number] => [key, Number(value)]);
+  return Object.fromEntries(all.filter(([, value]) => Number.isFinite(value)));
+}
+
+export function keyMetric(model: Model, version: Version): KeyMetric | null {
+  const figures = figuresOf(version);
+  const wanted = [...model.gates.map((gate) => gate.metric), ...Object.keys(version.evaluations.at(-1)?.figures ?? {}), ...Object.keys(figures).sort()];
+  const key = wanted.find((name) => figures[name] !== undefined);
+  const value = key === undefined ? undefined : figures[key];
+  return key === undefined || value === undefined ? null : { key, value, less: /loss|error|rmse|mae|mse|brier/i.test(key) };
+}

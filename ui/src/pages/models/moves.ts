@@ -1,0 +1,24 @@
+/** Which moves there are between stages, and what each is called. */
+import type { Stage, Version } from '@/api/models';
+
+const MOVES: Partial<Record<Stage, Partial<Record<Stage, string>>>> = {
+  None: { Staging: 'Stage', Production: 'Promote', Archived: 'Archive' },
+  Staging: { None: 'Withdraw', Production: 'Promote', Archived: 'Archive' },
+  Production: { Staging: 'Demote', Archived: 'Retire' },
+  Archived: { Staging: 'Restore', Production: 'Roll back to' },
+};
+
+export function moveName(from: Stage, to: Stage): string | null {
+  return MOVES[from]?.[to] ?? null;
+}
+
+/** Why a version can't be moved to a stage; null if it can. */
+export function whyNot(version: Version, to: Stage): string | null {
+  if (version.stage === to) return `It is in ${to} already.`;
+  if (moveName(version.stage, to) === null) {
+    const ways = Object.keys(MOVES[version.stage] ?? {}).join(' or ');
+    return `No way leads from ${version.stage} to ${to}; from there it goes to ${ways}.`;
+  }
+  if (version.stage === 'Archived' && to === 'Production' && !version.reigned) return 'Only a version that was in Production before goes back there; restore it to Staging first.';
+  return null;
+}

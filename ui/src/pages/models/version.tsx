@@ -1,0 +1,225 @@
+/** One version of a model: its card, its gates against the champion, what it takes and gives, its files, how to use it. */
+import './models.css';
+import { useQuery } from '@tanstack/react-query';
+import { Link, useParams } from '@tanstack/react-router';
+import { lazy, Suspense, useState } from 'react';
+import { gatesQuery, modelQuery, STAGES, type Stage } from '@/api/models';
+import { Button } from '@/shared/ui/controls';
+import { Boundary, Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
+import { bytes, number, whole } from '@/shared/ui/format';
+import { Icon } from '@/shared/ui/icon';
+import { Ago, Facts } from '@/shared/ui/marks';
+import { Menu } from '@/shared/ui/overlays';
+import { StageChip } from './model';
+import { moveName, whyNot } from './moves';
+import { GateTable, MoveDialog, RollbackDialog } from './promote';
+
+const Lineage = lazy(() => import('@/shared/lineage/lineage-map').then((module) => ({ default: module.LineageMap })));
+const Markdown = lazy(() => import('@/shared/ui/markdown').then((module) => ({ default: module.Markdown })));
+
+export function VersionPage() {
+  const { name, version: given } = useParams({ from: '/models/$name/$version' });
+  const query = useQuery(modelQuery(name));
+  const [to, setTo] = useState<Stage | null>(null);
+  const [back, setBack] = useState(false);
+  if (query.data === undefined) return query.isError ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
+  const model = query.data;
+  const version = model.versions.find((item) => String(item.version) === given);
+  if (version === undefined) return <Empty icon="box" title={`${name} has no version ${given}`} />;
+  const uri = `models:/${model.name}/${version.version}`;
+  const open = STAGES.filter((stage) => whyNot(version, stage) === null && !(version.stage === 'Archived' && stage === 'Production'));
+  return (
+    <div className="page">
+      <header className="page-head">
+        <nav className="crumbs" aria-label="Where">
+          <Link to="/models">Models</Link>
+          <Icon name="right" size={12} />
+          <Link to="/models/$name" params={{ name: model.name }} className="cut">
+            {model.name}
+          </Link>
+          <Icon name="right" size={12} />
+          <h1>v{version.version}</h1>
+        </nav>
+        <StageChip stage={version.stage} />
+        <span className="grow row">
+          {version.aliases.map((alias) => (
+            <span key={alias} className="alias" data-champion={alias === 'champion' || undefined}>
+              @{alias}
+            </span>
+          ))}
+        </span>
+        {version.stage === 'Production' && model.previous !== null && (
+          <Button icon="undo" onClick={() => setBack(true)}>
+            Roll back to v{model.previous}
+          </Button>
+        )}
+        {open.includes('Production') && (
+          <Button tone="primary" onClick={() => setTo('Production')}>
+            Promote
+          </Button>
+        )}
+        {version.reigned && version.stage === 'Archived' && (
+          <Button icon="undo" onClick={() => setTo('Production')}>
+            Put back
+          </Button>
+        )}
+        <Menu
+          trigger={<Button icon="dots" aria-label="Move" />}
+          items={open.filter((stage) => stage !== 'Production').map((stage) => ({ label: `${moveName(version.stage, stage) ?? ''} → ${stage}`, onSelect: () => setTo(stage) }))}
+        />
+      </header>
+      <div className="page-body model">
+        {version.description !== '' && (
+          <section className="panel panel-body prose">
+            <Suspense>
+              <Markdown text={version.description} />
+            </Suspense>
+          </section>
+        )}
+        <div className="overview-columns">
+          <div className="overview-column">
+            <Gates name={model.name} version={version.version} reigning={version.stage === 'Production'} />
+            <section className="panel">
+              <header>
+                <h2>Measured</h2>
+              </header>
+              {version.evaluations.length === 0 && Object.keys(version.metrics).length === 0 && <p className="panel-body quiet">Nothing was measured yet.</p>}
+              {version.evaluations.map((item) => (
+                <div key={`${item.fingerprint} ${item.time}`} className="panel-body measured">
+                  <div className="quiet">
+                    {item.dataset} · {whole(item.rows)} rows · <Ago time={item.time} /> · {item.user}
+                  </div>
+                  <Figures figures={item.figures} />
+                </div>
+              ))}
+              {Object.keys(version.metrics).length > 0 && (
+                <div className="panel-body measured">
+                  <div className="quiet">By its run</div>
+                  <Figures figures={version.metrics} />
+                </div>
+              )}
+            </section>
+            <section className="panel model-lineage">
+              <header>
+                <h2>Where it comes from</h2>
+              </header>
+              <Boundary>
+                <Suspense fallback={<Skeleton />}>
+                  <Lineage urn={uri} />
+                </Suspense>
+              </Boundary>
+            </section>
+          </div>
+          <div className="overview-column">
+            <section className="panel">
+              <header>
+                <h2>Facts</h2>
+              </header>
+              <div className="panel-body">
+                <Facts
+                  items={[
+                    ['Run', version.run_id === '' ? '–' : <Link key="run" to="/runs/$run" params={{ run: version.run_id }} className="link mono">{version.run_id.slice(0, 16)}…</Link>],
+                    ['Flavor', version.flavor],
+                    ['Feature view', version.view === '' ? '–' : <Link key="view" to="/lineage/$" params={{ _splat: `view:${version.view}` }} className="link">{version.view}</Link>],
+                    ['Registered', <Ago key="at" time={version.created} />],
+                    ['By', version.user === '' ? '–' : version.user],
+                    ['Size', bytes(version.size)],
+                    ...Object.entries(version.tags).map(([key, value]) => [key, value] as const),
+                  ]}
+                />
+              </div>
+            </section>
+            <section className="panel">
+              <header>
+                <h2>Use it</h2>
+              </header>
+              <div className="panel-body snippets">
+                <Snippet text={`store.models.load("${uri}").predict(df)`} />
+                <Snippet text={`headrace serve models:/${model.name}${version.aliases.includes('champion') ? '@champion' : `/${version.version}`}`} />
+              </div>
+            </section>
+            <Signature title="Takes" columns={version.inputs} />
+            <Signature title="Gives" columns={version.outputs} />
+            <section className="panel">
+              <header>
+                <h2>Files</h2>
+              </header>
+              <ul className="lines">
+                {version.files.map((file) => (
+                  <li key={file.path}>
+                    <Icon name="file" size={15} />
+                    <span className="grow">
+                      {file.path}
+                      <span className="quiet lines-more mono">{file.digest.slice(0, 24)}…</span>
+                    </span>
+                    <span className="quiet">{bytes(file.size)}</span>
+                  </li>
+                ))}
+              </ul>
+            </section>
+            {version.requirements.length > 0 && (
+              <section className="panel">
+                <header>
+                  <h2>Needs</h2>
+                </header>
+                <pre className="panel-body requirements">{version.requirements.join('\n')}</pre>
+              </section>
+            )}
+          </div>
+        </div>
+      </div>
+      {to !== null && <MoveDialog model={model} version={version} to={to} onClose={() => setTo(null)} />}
+      {back && model.previous !== null && <RollbackDialog model={model} to={model.previous} onClose={() => setBack(false)} />}
+    </div>
+  );
+}
+
+function Gates({ name, version, reigning }: { name: string; version: number; reigning: boolean }) {
+  const query = useQuery({ ...gatesQuery(name, version), enabled: !reigning });
+  if (reigning) return null;
+  return (
+    <section className="panel">
+      <header>
+        <h2>Gates, asked now</h2>
+      </header>
+      <div className="panel-body">
+        {query.isPending && <Skeleton lines={2} />}
+        {query.isError && <Failure error={query.error} retry={() => void query.refetch()} />}
+        {query.data !== undefined && <GateTable report={query.data} />}
+      </div>
+    </section>
+  );
+}
+
+function Figures({ figures }: { figures: Readonly<Record<string, number | string>> }) {
+  return (
+    <dl className="figures">
+      {Object.entries(figures).map(([key, value]) => (
+        <div key={key}>
+          <dt className="cut" title={key}>
+            {key}
+          </dt>
+          <dd>{number(value)}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Signature({ title, columns }: { title: string; columns: readonly { name: string; type: string }[] }) {
+  if (columns.length === 0) return null;
+  return (
+    <section className="panel">
+      <header>
+        <h2>{title}</h2>
+      </header>
+      <ul className="panel-body signature">
+        {columns.map((column) => (
+          <li key={column.name}>
+            <code className="cut">{column.name}</code> <span className="quiet">{column.type}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
