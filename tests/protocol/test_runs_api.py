@@ -94,6 +94,12 @@ def test_pages_follow_each_other_while_runs_start(url, ranker, project):
     httpx.post(f"{url}/api/v1/runs/update", json={"runs": [late.id], "stage": "deleted"})
 
 
+def test_who_does_not_ask_how_many_match_is_not_told(url, ranker):
+    first = search(url, experiments=[ranker], limit=5, count=False)
+    second = search(url, experiments=[ranker], limit=5, count=False, cursor=first["next"])
+    assert (first["total"], second["total"], len(second["runs"])) == (None, None, 5)
+
+
 @pytest.mark.parametrize("cursor", ["x", "W10=", "WzEsMiwtM10=", "é"])
 def test_a_made_up_cursor_is_refused(url, cursor):
     assert "cursor" in search(url, 422, cursor=cursor)["detail"]

@@ -45,13 +45,18 @@ _ASKED = Record(
         "view": VIEW,
         "archived": Field("Whether runs that were archived are among them.", default="show", choices=("show", "hide", "only")),
         "limit": Field(f"At most so many, up to {MOST_ROWS:,}.", ("integer",), default=100),
+        "count": Field(
+            "Whether to count all that match: of very many runs, that takes longer than the page.", ("boolean",), default=True
+        ),
         "cursor": Field("`next` of the page before; the rest of the search must be the same.", nullable=True),
     },
 )
 _FOUND = Record(
     "RunsFound",
     {
-        "total": Field("How many runs matched when the first page was read.", ("integer",)),
+        "total": Field(
+            "How many runs matched when the first page was read; null if they weren't counted.", ("integer",), nullable=True
+        ),
         "runs": Field("The page's runs, in order.", ("array",), of=RUN_HEAD),
         "columns": Field(
             "Column to its values, one a run; null where a run has none. NaN, Infinity and -Infinity are texts.",
@@ -137,7 +142,7 @@ def _search(call: Call) -> Reply:
         limit=asked["limit"] + 1,
         offset=offset,
         before=before,
-        count=total is None,
+        count=asked["count"] and total is None,
     )
     more, total = len(found.runs) > asked["limit"], found.total if total is None else total
     columns = {
@@ -145,7 +150,7 @@ def _search(call: Call) -> Reply:
         for name, values in found.columns.items()
     }
     answer = {
-        "total": total,
+        "total": None if total < 0 else total,
         "runs": [told_head(run) for run in found.runs[: asked["limit"]]],
         "columns": columns,
         "next": _token(offset + asked["limit"], before, total) if more else None,
@@ -229,7 +234,8 @@ def _cursor(token: str) -> tuple[int, int, int]:
     if (
         not isinstance(found, list)
         or [type(item) for item in found] != [int] * 3
-        or not all(0 <= item < 1 << 62 for item in found)
+        or not all(-1 <= item < 1 << 62 for item in found)
+        or found[0] < 0
     ):
         msg = "the cursor isn't one; give `next` of the page before as it is"
         raise InvalidInputError(msg)
