@@ -203,15 +203,16 @@ def _cells(connection: sa.Connection, ids: Sequence[str], columns: Sequence[Colu
     places = {run_id: place for place, run_id in enumerate(ids)}
     found: dict[str, list[Any]] = {column.name: [None] * len(ids) for column in columns}
     for entity, read in _READS.items():
-        wanted: dict[str, list[Column]] = {}
+        wanted: dict[str, list[tuple[list[Any], Column]]] = {}
         for column in columns:
             if column.entity == entity:
-                wanted.setdefault(column.key, []).append(column)
+                wanted.setdefault(column.key, []).append((found[column.name], column))
         for keys in _chunks(list(wanted)):
             for chunk in _chunks(ids):
-                for run_id, key, *values in read(connection, chunk, keys):
-                    for column in wanted[key]:
-                        found[column.name][places[run_id]] = _shown(column, values)
+                for run_id, key, value, *rest in read(connection, chunk, keys):
+                    place = places[run_id]
+                    for cells, column in wanted[key]:  # thousands of cells: what most are costs no call
+                        cells[place] = value if not rest or (column.figure == "last" and not rest[0]) else _shown(column, rest)
     return found
 
 
@@ -247,11 +248,10 @@ def _read_texts(table: sa.Table) -> Callable[[sa.Connection, Sequence[str], Sequ
 _READS = {"metric": _read_metrics, "param": _read_texts(params), "tag": _read_texts(run_tags)}
 
 
-def _shown(column: Column, values: Sequence[Any]) -> Any:
-    if column.entity != "metric":
-        return values[0]
-    value, is_nan, low, high, step = values
-    return {"last": math.nan if is_nan else value, "low": low, "high": high, "step": step}[column.figure]
+def _shown(column: Column, rest: Sequence[Any]) -> Any:
+    """A figure of a metric other than its value; NaN where its value is that."""
+    _, low, high, step = rest
+    return {"last": math.nan, "low": low, "high": high, "step": step}[column.figure]
 
 
 def _chunks(items: Sequence[str]) -> Iterable[Sequence[str]]:
