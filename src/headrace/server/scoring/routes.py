@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from headrace.store import Store
 
 __all__ = ["Scoring", "endpoints_of"]
+
+log = logging.getLogger("headrace.serving")
 
 _ASKED = Record(
     "PredictRequest",
@@ -77,6 +80,8 @@ class Scoring:
 
     async def start(self, store: Store) -> None:
         """Load what is to be served. Raises HeadraceError."""
+        if store.is_remote and self.options.log_share:
+            log.warning("predictions aren't kept: the project is behind a server; serve it from its folder to keep them")
         keep = None if store.is_remote else store.predictions.keep
         service = Service(store.models, store.catalog, lambda: store.lookup, keep, self.options)
         try:
