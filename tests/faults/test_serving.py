@@ -52,18 +52,21 @@ def project(base, tmp_path):
     return folder
 
 
-@pytest.fixture
-def obedient(project, monkeypatch):
+@pytest.fixture(scope="module")
+def obedient(base, tmp_path_factory):
     """A client of a service whose model does what it is told."""
-    monkeypatch.syspath_prepend(FOLDER)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([FOLDER, os.environ.get("PYTHONPATH", "")]))
-    import faulty_models
+    folder = tmp_path_factory.mktemp("obedient") / "project"
+    shutil.copytree(base, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FOLDER)
+        patch.setenv("PYTHONPATH", os.pathsep.join([FOLDER, os.environ.get("PYTHONPATH", "")]))
+        import faulty_models
 
-    with hr.connect(project) as store:
-        register(store, faulty_models.obeys, example=pd.DataFrame({"likes": [7, 8], "stars_avg": [1.0, 2.0]}))
-        store.models.promote("ranker", 2)
-    with service(project, CHAMPION, *QUICK) as client:
-        yield client
+        with hr.connect(folder) as store:
+            register(store, faulty_models.obeys, example=pd.DataFrame({"likes": [7, 8], "stars_avg": [1.0, 2.0]}))
+            store.models.promote("ranker", 2)
+        with service(folder, CHAMPION, *QUICK) as client:
+            yield client
 
 
 def told(client, order):
@@ -94,7 +97,7 @@ def trouble(client):
     ids=["raises", "hangs", "eats memory", "crashes", "exits"],
 )
 def test_a_model_that_fails_is_told_and_answers_the_next_request(obedient, order, status, words):
-    assert told(obedient, 7)[1] == {"predictions": [7.0]}
+    assert wait_for(lambda: told(obedient, 7)[0] == 200)
     found, answer, _ = told(obedient, order)
     assert (found, words in answer["message"]) == (status, True), answer
     assert told(obedient, 8)[1] == {"predictions": [8.0]}
