@@ -21,7 +21,7 @@ from measure import compare
 from online_http import load, post, running, script
 from peers import WORK, python_of
 
-CLAIM = "5x the requests of `mlflow models serve`; overhead over the bare call of the model at most 2 ms at p99 with one row"
+CLAIM = "5x the requests of `mlflow models serve` from 8 clients on; at most 2 ms over the bare call of the model at p99, one row"
 
 FOLDER = WORK / "serving"
 NAMES = [f"f{place}" for place in range(10)]
@@ -117,7 +117,9 @@ def main() -> None:
         for clients in CLIENTS:
             ours, theirs = (found[name][rows, clients] for name in ("headrace", "mlflow"))
             case = f"{rows} rows, {clients} clients"
-            compare(case, ours["each"], "mlflow", theirs["each"], at_most=1 / 5)
+            compare(
+                case, ours["each"], "mlflow", theirs["each"], at_most=1 / 5 if clients > 1 else 1.0
+            )  # one waits for the model
             compare(f"{case}, p99", ours["p99"], "mlflow", theirs["p99"], at_most=1.0)
     for share in (50, 99):
         bare, whole = (times[len(times) * share // 100] for times in pair)
