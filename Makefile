@@ -9,7 +9,9 @@ FEAST := .venv-feast/.ready
 MLFLOW := .venv-mlflow/.ready
 
 APP := src/headrace/server/static/index.html
-NODE := PATH="$(abspath $(BIN)):$$PATH"
+# Node trusts what the system trusts: behind a company's proxy that is the company's authority too.
+TRUSTED := $(wildcard /etc/ssl/certs/ca-certificates.crt)
+NODE := PATH="$(abspath $(BIN)):$$PATH" $(TRUSTED:%=NODE_EXTRA_CA_CERTS=%)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo ui check-ui test check format bench clean
