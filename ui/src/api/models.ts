@@ -29,3 +29,5 @@ export function move(name: string, version: number, to: Stage, reason: string, f
 export function rollback(name: string, reason: string, to?: number): Promise<Model> {
   return post('/api/v1/models/{name}/rollback', { reason, ...(to === undefined ? {} : { to }) }, { path: { name } });
 }
+
+export const auditQuery = () => queryOptions({ queryKey: ['audit'], queryFn: ({ signal }) => get('/api/v1/audit', { query: { limit: 2000 }, signal }) });

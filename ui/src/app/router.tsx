@@ -39,12 +39,17 @@ const models = createRoute({ getParentRoute: () => root, path: '/models', compon
 const model = createRoute({ getParentRoute: () => root, path: '/models/$name', component: lazyRouteComponent(() => import('@/pages/models/model'), 'ModelPage') });
 const modelVersion = createRoute({ getParentRoute: () => root, path: '/models/$name/$version', component: lazyRouteComponent(() => import('@/pages/models/version'), 'VersionPage') });
 
+const features = createRoute({ getParentRoute: () => root, path: '/features', component: lazyRouteComponent(() => import('@/pages/features/catalog'), 'FeatureCatalog') });
+const feature = createRoute({ getParentRoute: () => root, path: '/features/$kind/$name', component: lazyRouteComponent(() => import('@/pages/features/feature'), 'FeaturePage') });
+
 const lineage = createRoute({ getParentRoute: () => root, path: '/lineage/$', component: lazyRouteComponent(() => import('@/pages/lineage/lineage'), 'LineagePage') });
 const lineageStart = createRoute({ getParentRoute: () => root, path: '/lineage', component: lazyRouteComponent(() => import('@/pages/lineage/start'), 'LineageStart') });
 
-const home = createRoute({ getParentRoute: () => root, path: '/', component: lazyRouteComponent(() => import('@/pages/experiments/list'), 'ExperimentList') });
+const home = createRoute({ getParentRoute: () => root, path: '/', component: lazyRouteComponent(() => import('@/pages/home/home'), 'HomePage') });
 
-const tree = root.addChildren([home, experiments, experiment, run, compare, models, model, modelVersion, lineage, lineageStart]);
+const audit = createRoute({ getParentRoute: () => root, path: '/audit', component: lazyRouteComponent(() => import('@/pages/audit/audit'), 'AuditPage') });
+
+const tree = root.addChildren([home, experiments, experiment, run, compare, models, model, modelVersion, features, feature, lineage, lineageStart, audit]);
 
 export function makeRouter() {
   return createRouter({

@@ -44,7 +44,10 @@ _GRAPH = Record(
 
 
 def _lineage(call: Call) -> Reply:
-    """What a thing was made from and what was made from it, some steps far. `models:/NAME@champion`, `view:NAME`, `run:ID`, …"""
+    """What a thing was made from and what was made from it, some steps far.
+
+    It is named as everywhere: `models:/NAME@champion`, `view:NAME`, `run:ID`, `source:NAME.COLUMN`.
+    """
     asked = read_query(call.query, _QUERY)
     if not (0 <= asked["up"] <= MOST_DEPTH and 0 <= asked["down"] <= MOST_DEPTH):
         msg = f"up and down are 0 to {MOST_DEPTH} steps, not {asked['up']} and {asked['down']}"

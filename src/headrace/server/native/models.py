@@ -14,11 +14,13 @@ from headrace.models.version import ModelVersion, RegisteredModel
 from headrace.server.columns import dumps
 from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply
-from headrace.server.schema import Content, Field, Record
+from headrace.server.schema import Content, Field, Record, read_query
 
-__all__ = ["BOARD", "GATES", "HISTORY", "MODEL", "MOVE", "ROLLBACK"]
+__all__ = ["AUDIT", "BOARD", "GATES", "HISTORY", "MODEL", "MOVE", "ROLLBACK"]
 
 STAGES = ("None", "Staging", "Production", "Archived")
+MOST_ENTRIES = 5000
+_LIMIT = {"limit": Field(f"Entries at most, up to {MOST_ENTRIES}.", ("integer",), default=500)}
 _TEXTS = Field("Its tags.", ("object",), of=Field("A value."), keyed=True)
 _NUMBERS = Field("Key to value; what is no number as text.", ("object",), of=Field("A value.", ("number", "string")), keyed=True)
 _NUMBER = Field("A figure.", ("number", "string"), nullable=True)
@@ -187,6 +189,18 @@ def _history(call: Call) -> Reply:
     return _reply({"entries": [_told_entry(entry) for entry in reversed(call.store.models.history(call.path["name"]))]})
 
 
+def _audit(call: Call) -> Reply:
+    """What was done to all models, newest first."""
+    limit = read_query(call.query, _LIMIT)["limit"]
+    if not 0 < limit <= MOST_ENTRIES:
+        msg = f"limit must be 1 to {MOST_ENTRIES}, not {limit}"
+        raise InvalidInputError(msg)
+    models = call.store.models
+    entries = [entry for model in models.list() for entry in models.history(model.name)]
+    newest = sorted(entries, key=lambda entry: (-entry.time, entry.subject, -entry.seq))[:limit]
+    return _reply({"entries": [_told_entry(entry) for entry in newest]})
+
+
 def _number(call: Call) -> int:
     text = call.path["version"]
     if not text.isdecimal() or len(text) > 9:
@@ -299,4 +313,5 @@ MODEL = Operation(_model, gives=(Content(record=_MODEL),))
 GATES = Operation(_gates, gives=(Content(record=_REPORT),))
 MOVE = Operation(_move, takes=(Content(record=_MOVE),), gives=(Content(record=_REPORT),))
 ROLLBACK = Operation(_rollback, takes=(Content(record=_ROLLBACK),), gives=(Content(record=_MODEL),))
+AUDIT = Operation(_audit, gives=(Content(record=_HISTORY),), query=_LIMIT)
 HISTORY = Operation(_history, gives=(Content(record=_HISTORY),))

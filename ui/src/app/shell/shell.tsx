@@ -14,9 +14,12 @@ const Palette = lazy(() => import('./palette').then((module) => ({ default: modu
 const KeyHelp = lazy(() => import('./key-help').then((module) => ({ default: module.KeyHelp })));
 
 const PLACES = [
+  { to: '/', label: 'Home', icon: 'home' },
   { to: '/experiments', label: 'Experiments', icon: 'flask' },
   { to: '/models', label: 'Models', icon: 'box' },
+  { to: '/features', label: 'Features', icon: 'layers' },
   { to: '/lineage', label: 'Lineage', icon: 'graph' },
+  { to: '/audit', label: 'Audit', icon: 'shield' },
 ] as const satisfies readonly { to: string; label: string; icon: IconName }[];
 
 export function Shell() {
@@ -68,7 +71,7 @@ export function Shell() {
 
 function RailLink({ to, label, icon }: (typeof PLACES)[number]) {
   return (
-    <Link to={to} className="rail-link" activeProps={{ 'aria-current': 'page' }} activeOptions={{ exact: false, includeSearch: false }}>
+    <Link to={to} className="rail-link" activeProps={{ 'aria-current': 'page' }} activeOptions={{ exact: to === '/', includeSearch: false }}>
       <Icon name={icon} />
       <span>{label}</span>
     </Link>

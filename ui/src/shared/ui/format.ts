@@ -19,12 +19,13 @@ export function number(value: number | string | null | undefined, digits = 4): s
   return text.replace('-', '−');
 }
 
-/** Seconds as the two largest units: 2h 14m. */
+/** Seconds as the two largest units: 2h 14m, 3y 20d. */
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return '–';
   if (seconds < 1) return `${Math.max(0, Math.round(seconds * 1000))}ms`;
   if (seconds < 60) return `${seconds < 10 ? Number(seconds.toFixed(1)) : Math.round(seconds)}s`;
   const units: [string, number][] = [
+    ['y', 31_536_000],
     ['d', 86400],
     ['h', 3600],
     ['m', 60],

@@ -1,0 +1,142 @@
+"""What was observed of sources and groups, for the app: statistics over time, materializations, expectations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headrace.clock import isoformat
+from headrace.definitions.plain import plain
+from headrace.features.observer import Statistics
+from headrace.server.columns import dumps
+from headrace.server.endpoint import Operation
+from headrace.server.http import JSON, Call, Reply
+from headrace.server.schema import Content, Field, Record
+
+__all__ = ["MATERIALIZATIONS", "QUALITY", "STATISTICS"]
+
+MOST_RECORDS = 50
+
+_FIGURE = Field("A figure.", ("number", "string"), nullable=True)
+_COLUMN = Record(
+    "ColumnStatistics",
+    {
+        "dtype": Field("The name of its type."),
+        "count": Field("Rows, nulls included.", ("integer",)),
+        "nulls": Field("How many are null.", ("integer",)),
+        "nans": Field("How many are NaN.", ("integer",)),
+        "min": _FIGURE,
+        "max": _FIGURE,
+        "mean": _FIGURE,
+        "std": _FIGURE,
+        "distinct": Field("How many different values.", ("integer",), nullable=True),
+        "edges": Field("Edges of the histogram.", ("array",), of=_FIGURE),
+        "histogram": Field("Rows from each edge to the next.", ("array",), of=Field("Rows.", ("integer",))),
+        "top": Field(
+            "The most frequent values, each with how often it is there.",
+            ("array",),
+            of=Field("A pair.", ("array",), of=Field("Value, then count.", ("any",))),
+        ),
+        "sampled": Field("Rows that were looked at; 0 if all were.", ("integer",)),
+    },
+    whole=True,
+)
+_STATISTICS = Record(
+    "Statistics",
+    {
+        "version": Field("Of the definition.", ("integer",)),
+        "kind": Field("write, stream, materialize or online."),
+        "at": Field("When, RFC 3339."),
+        "rows": Field("How many there were.", ("integer",)),
+        "columns": Field("Column or feature to its statistics.", ("object",), of=_COLUMN, keyed=True),
+    },
+    whole=True,
+)
+_HISTORY = Record(
+    "StatisticsHistory",
+    {"subject": Field("source:NAME or group:NAME."), "history": Field("Newest first.", ("array",), of=_STATISTICS)},
+    whole=True,
+)
+_RECORD = Record(
+    "Materialization",
+    {
+        "group": Field("The group version."),
+        "started": Field("When, RFC 3339."),
+        "seconds": Field("How long it took.", ("number",)),
+        "rows": Field("Rows of the lake that were read.", ("integer",)),
+        "keys": Field("Entities with online values afterwards.", ("integer",)),
+        "author": Field("Who did it."),
+        "rebuilt": Field("Built anew from all of the lake.", ("boolean",)),
+    },
+    whole=True,
+)
+_RECORDS = Record("Materializations", {"records": Field("Newest first.", ("array",), of=_RECORD)}, whole=True)
+_CHECK = Record(
+    "QualityCheck",
+    {
+        "subject": Field("source:NAME or group:NAME."),
+        "expectation": Field("What is expected."),
+        "outcome": Field("rejected, quarantined or feature."),
+        "broken": Field("Rows or values that break it.", ("integer",)),
+        "checked": Field("Values that were looked at.", ("integer",), nullable=True),
+        "at": Field("When it was last broken or looked at, RFC 3339.", nullable=True),
+        "example": Field("A value that broke it.", nullable=True),
+    },
+    whole=True,
+)
+_CHECKS = Record("Quality", {"checks": Field("Every expectation.", ("array",), of=_CHECK)}, whole=True)
+_SHOWN = ("dtype", "count", "nulls", "nans", "min", "max", "mean", "std", "distinct", "edges", "histogram", "top", "sampled")
+
+
+def _statistics(call: Call) -> Reply:
+    """What the data of a source, or the values of a group, look like over time."""
+    found = call.store.statistics(call.path["name"])
+    return _reply({"subject": found.subject, "history": [_told(item) for item in found.history[:MOST_RECORDS]]})
+
+
+def _materializations(call: Call) -> Reply:
+    """When a group was brought up to date."""
+    found = call.store.materializations(call.path["group"], MOST_RECORDS)
+    records = [
+        {
+            "group": item.group,
+            "started": isoformat(item.started),
+            "seconds": item.seconds,
+            "rows": item.rows,
+            "keys": item.keys,
+            "author": item.author,
+            "rebuilt": item.rebuilt,
+        }
+        for item in found
+    ]
+    return _reply({"records": records})
+
+
+def _quality(call: Call) -> Reply:
+    """Every expectation and how it fares."""
+    checks = [
+        {
+            "subject": item.subject,
+            "expectation": item.expectation,
+            "outcome": item.outcome,
+            "broken": item.broken,
+            "checked": item.checked,
+            "at": None if item.at is None else isoformat(item.at),
+            "example": item.example,
+        }
+        for item in call.store.quality()
+    ]
+    return _reply({"checks": checks})
+
+
+def _told(item: Statistics) -> dict[str, Any]:
+    columns = {name: plain({key: column.to_dict()[key] for key in _SHOWN}) for name, column in item.columns.items()}
+    return {"version": item.version, "kind": item.kind, "at": isoformat(item.at), "rows": item.rows, "columns": columns}
+
+
+def _reply(value: Any) -> Reply:
+    return Reply(dumps(value), media_type=JSON)
+
+
+STATISTICS = Operation(_statistics, gives=(Content(record=_HISTORY),))
+MATERIALIZATIONS = Operation(_materializations, gives=(Content(record=_RECORDS),))
+QUALITY = Operation(_quality, gives=(Content(record=_CHECKS),))

@@ -1,0 +1,48 @@
+"""Every page opens in dark and in light without a fault; screenshots of them are kept where HEADRACE_SCREENSHOTS says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+PAGES = {
+    "home": "/",
+    "experiments": "/experiments",
+    "experiment": "/experiments/1",
+    "grouped": '/experiments/1?by=["params.optimizer"]&mode=charts',
+    "scatter": "/experiments/1?mode=scatter",
+    "parallel": "/experiments/1?mode=parallel",
+    "importance": "/experiments/1?mode=importance",
+    "run": "/runs/{run}",
+    "artifacts": "/runs/{run}?tab=artifacts",
+    "models": "/models",
+    "model": "/models/buyers",
+    "version": "/models/buyers/1",
+    "features": "/features",
+    "lineage": "/lineage/models:/buyers@champion",
+    "audit": "/audit",
+}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_opens_without_a_fault(chromium, site, theme, tmp_path):
+    run = httpx.post(f"{site}/api/v1/runs/table", json={"experiments": ["1"], "limit": 1}).json()["runs"][0]["id"]
+    folder = Path(os.environ.get("HEADRACE_SCREENSHOTS", tmp_path))
+    context = chromium.new_context(base_url=site, viewport={"width": 1440, "height": 900}, color_scheme=theme)
+    page = context.new_page()
+    wrongs: list[str] = []
+    page.on("pageerror", lambda error: wrongs.append(str(error)))
+    page.on("console", lambda said: wrongs.append(f"{page.url}: {said.text}") if said.type == "error" else None)
+    for name, path in PAGES.items():
+        page.goto(path.format(run=run))
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_role("status", name="Loading")).to_have_count(0)
+        assert page.get_by_role("alert").count() == 0, f"{name}: {page.get_by_role('alert').first.inner_text()}"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the window"
+        page.screenshot(path=folder / f"{name}-{theme}.png")
+    context.close()
+    assert wrongs == []

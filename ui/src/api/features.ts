@@ -1,0 +1,51 @@
+/** The feature store. */
+import { queryOptions } from '@tanstack/react-query';
+import { get, post, type Schemas } from './client';
+import type { Definition } from './queries';
+
+export interface Fresh {
+  group: string;
+  keys: number;
+  newest: string | null;
+  age: number | null;
+  limit: number | null;
+  waiting: boolean;
+  lag: number;
+  late: number;
+  rows: number | null;
+  written: string | null;
+  materialized: string | null;
+  stale: boolean;
+}
+
+export type Column = Schemas['ColumnStatistics'];
+
+export const freshnessQuery = () =>
+  queryOptions({
+    queryKey: ['freshness'],
+    queryFn: async ({ signal }) => (await get('/api/v1/freshness', { signal })).groups as unknown as Record<string, Fresh>,
+    refetchInterval: 30_000,
+  });
+
+export const statisticsQuery = (name: string) =>
+  queryOptions({ queryKey: ['statistics', name], queryFn: ({ signal }) => get('/api/v1/statistics/{name}', { path: { name }, signal }), retry: false });
+
+export const materializationsQuery = (group: string) =>
+  queryOptions({ queryKey: ['materializations', group], queryFn: ({ signal }) => get('/api/v1/materializations/{group}', { path: { group }, signal }) });
+
+export const definitionQuery = (kind: string, name: string) =>
+  queryOptions({
+    queryKey: ['definition', kind, name],
+    queryFn: async ({ signal }) => (await get('/api/v1/catalog/{kind}/{name}', { path: { kind, name }, signal })) as unknown as Definition & { versions: Omit<Definition, 'spec'>[] },
+  });
+
+export interface Online {
+  columns: Record<string, unknown[]>;
+  statuses: Record<string, string[]>;
+  ages?: Record<string, (number | null)[]>;
+}
+
+/** The values of a view now, for one entity. */
+export async function lookUp(view: string, entities: Record<string, unknown>): Promise<unknown> {
+  return post('/api/v1/features/online', { view, entities } as never);
+}

@@ -1,0 +1,124 @@
+/** Who did what to which model, when and why. */
+import './audit.css';
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { useDeferredValue, useMemo, useRef, useState } from 'react';
+import type { Schemas } from '@/api/client';
+import { auditQuery } from '@/api/models';
+import { cell, saveAs } from '@/shared/chart/save';
+import { useKeys } from '@/shared/keys';
+import { DataTable, type DataColumn } from '@/shared/table/data-table';
+import { Button, Input, Select } from '@/shared/ui/controls';
+import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
+import { plural } from '@/shared/ui/format';
+import { Ago, Chip } from '@/shared/ui/marks';
+
+type Entry = Schemas['AuditEntry'];
+
+const COLUMNS: DataColumn<Entry>[] = [
+  { id: 'time', title: 'When', sort: (entry) => entry.time, cell: (entry) => <Ago time={entry.time} /> },
+  { id: 'user', title: 'Who', sort: (entry) => entry.user, cell: (entry) => entry.user },
+  {
+    id: 'action',
+    title: 'What',
+    sort: (entry) => entry.action,
+    cell: (entry) => (
+      <span className="row">
+        <Chip tone={entry.action === 'refuse' || entry.report?.forced === true ? 'bad' : entry.action === 'promote' ? 'ok' : 'quiet'}>{entry.action}</Chip>
+        {entry.report?.forced === true && <Chip tone="bad">against a gate</Chip>}
+      </span>
+    ),
+  },
+  {
+    id: 'subject',
+    title: 'Of',
+    sort: (entry) => entry.subject,
+    cell: (entry) => (
+      <Link to="/models/$name" params={{ name: entry.subject }} className="link audit-subject">
+        {entry.subject}
+        {entry.version !== null && ` v${entry.version}`}
+      </Link>
+    ),
+  },
+  { id: 'change', title: 'Before → after', grow: true, cell: (entry) => <Change before={entry.before} after={entry.after} /> },
+  { id: 'reason', title: 'Why', cell: (entry) => (entry.reason === '' ? <span className="quiet">–</span> : <span className="audit-reason">{entry.reason}</span>) },
+  { id: 'hash', title: 'Chain', cell: (entry) => <code className="quiet" title={entry.hash}>{entry.hash.slice(0, 8)}</code> },
+];
+
+function Change({ before, after }: { before: Record<string, unknown>; after: Record<string, unknown> }) {
+  const lines = linesOf(before, after);
+  if (lines.length === 0) return <span className="quiet">–</span>;
+  return (
+    <ul className="audit-change">
+      {lines.map((line) => (
+        <li key={line}>{line}</li>
+      ))}
+    </ul>
+  );
+}
+
+/** What changed, a line each: `v2: Staging → Production`, `@champion: 1 → 2`. */
+export function linesOf(before: Record<string, unknown>, after: Record<string, unknown>): string[] {
+  const part = (value: unknown) => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {});
+  const shown = (value: unknown) => (value === undefined || value === null ? 'none' : typeof value === 'string' ? value : JSON.stringify(value));
+  const lines: string[] = [];
+  for (const kind of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    if (kind !== 'stages' && kind !== 'aliases') {
+      const [was, is] = [shown(before[kind]), shown(after[kind])];
+      if (was !== is) lines.push(`${kind}: ${was} → ${is}`.slice(0, 200));
+      continue;
+    }
+    const [was, is] = [part(before[kind]), part(after[kind])];
+    for (const name of new Set([...Object.keys(was), ...Object.keys(is)])) {
+      if (shown(was[name]) !== shown(is[name])) lines.push(`${kind === 'stages' ? 'v' : '@'}${name}: ${shown(was[name])} → ${shown(is[name])}`);
+    }
+  }
+  return lines;
+}
+
+export function AuditPage() {
+  const query = useQuery(auditQuery());
+  const [text, setText] = useState('');
+  const [action, setAction] = useState('');
+  const wanted = useDeferredValue(text.toLowerCase());
+  const field = useRef<HTMLInputElement>(null);
+  useKeys({ '/': () => field.current?.focus() });
+  const all = useMemo(() => query.data?.entries ?? [], [query.data]);
+  const shown = all.filter((entry) => (action === '' || entry.action === action) && [entry.user, entry.subject, entry.reason, entry.action].some((part) => part.toLowerCase().includes(wanted)));
+  const actions = [...new Set(all.map((entry) => entry.action))].sort();
+  const save = () => {
+    const lines = shown.map((entry) => [entry.time, entry.user, entry.action, entry.subject, entry.version ?? '', linesOf(entry.before, entry.after).join('; '), entry.reason, entry.hash].map((part) => cell(String(part))).join(','));
+    saveAs(new Blob([`time,user,action,model,version,change,reason,hash\n${lines.join('\n')}\n`], { type: 'text/csv' }), 'audit.csv');
+  };
+  return (
+    <div className="page">
+      <header className="page-head">
+        <h1>Audit</h1>
+        <span className="count grow">{query.data !== undefined && plural(shown.length, 'entry', 'entries')}</span>
+        {all.length > 0 && (
+          <>
+            <Select label="Action" value={action} options={[{ value: '', label: 'Every action' }, ...actions.map((name) => ({ value: name, label: name }))]} onChange={setAction} />
+            <Input ref={field} icon="search" placeholder="Who, what or why" aria-label="Find in the audit" value={text} onChange={(event) => setText(event.target.value)} />
+            <Button icon="download" onClick={save}>
+              CSV
+            </Button>
+          </>
+        )}
+      </header>
+      <div className="page-body">
+        {query.isPending && <Skeleton lines={6} />}
+        {query.isError && query.data === undefined && <Failure error={query.error} retry={() => void query.refetch()} />}
+        {query.data !== undefined && all.length === 0 && (
+          <Empty icon="shield" title="Nothing was done yet">
+            What is done to registered models is kept here: who, when, why, and with which figures. Entries are only ever added, each with the hash of the one before.
+          </Empty>
+        )}
+        {all.length > 0 && (
+          <div className="panel">
+            <DataTable label="Audit" columns={COLUMNS} rows={shown} id={(entry) => `${entry.subject} ${entry.seq}`} empty="No entry fits." />
+          </div>
+        )}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,122 @@
+/** The catalog: groups and views, how fresh they are, who reads them. */
+import './features.css';
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { useDeferredValue, useMemo, useRef, useState } from 'react';
+import { freshnessQuery, type Fresh } from '@/api/features';
+import { catalogQuery, type Definition } from '@/api/queries';
+import { useKeys } from '@/shared/keys';
+import { DataTable, type DataColumn } from '@/shared/table/data-table';
+import { Input, Segmented } from '@/shared/ui/controls';
+import { Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
+import { duration, plural, whole } from '@/shared/ui/format';
+import { Chip } from '@/shared/ui/marks';
+import { featuresOf, groupsOf, textOf, type GroupSpec } from './spec';
+
+interface Line {
+  definition: Definition;
+  kind: 'group' | 'view';
+  features: string[];
+  fresh: Fresh | undefined;
+  readers: number;
+}
+
+const COLUMNS: DataColumn<Line>[] = [
+  {
+    id: 'name',
+    title: 'Name',
+    sort: (line) => line.definition.name,
+    grow: true,
+    cell: (line) => (
+      <div>
+        <Link to="/features/$kind/$name" params={{ kind: line.kind, name: line.definition.name }} className="experiment-name">
+          {line.definition.name}
+        </Link>
+        <span className="quiet"> v{line.definition.version}</span>
+        {typeof line.definition.spec['description'] === 'string' && <div className="quiet cut feature-about">{line.definition.spec['description']}</div>}
+      </div>
+    ),
+  },
+  { id: 'kind', title: 'Kind', sort: (line) => line.kind, cell: (line) => <Chip tone={line.kind === 'view' ? 'accent' : 'quiet'}>{line.kind}</Chip> },
+  { id: 'entity', title: 'Entity', sort: (line) => textOf(line.definition, 'entity'), cell: (line) => textOf(line.definition, 'entity') || <span className="quiet">–</span> },
+  { id: 'owner', title: 'Owner', sort: (line) => textOf(line.definition, 'owner'), cell: (line) => textOf(line.definition, 'owner') || <span className="quiet">–</span> },
+  { id: 'features', title: 'Features', number: true, sort: (line) => line.features.length, cell: (line) => whole(line.features.length) },
+  { id: 'keys', title: 'Keys online', number: true, sort: (line) => line.fresh?.keys ?? -1, cell: (line) => (line.fresh === undefined ? <span className="quiet">–</span> : whole(line.fresh.keys)) },
+  { id: 'fresh', title: 'Freshness', sort: (line) => line.fresh?.age ?? Infinity, cell: (line) => (line.fresh === undefined ? <span className="quiet">–</span> : <Freshness fresh={line.fresh} />) },
+  { id: 'readers', title: 'Read by', number: true, sort: (line) => line.readers, cell: (line) => (line.kind === 'view' ? <span className="quiet">–</span> : plural(line.readers, 'view')) },
+];
+
+export function Freshness({ fresh }: { fresh: Fresh }) {
+  if (fresh.age === null) return <Chip tone={fresh.stale ? 'bad' : 'quiet'}>empty</Chip>;
+  const share = fresh.limit === null ? null : Math.min(1, fresh.age / fresh.limit);
+  return (
+    <span className="fresh" title={fresh.limit === null ? 'No limit is declared' : `Limit ${duration(fresh.limit)}`}>
+      <Chip tone={fresh.stale ? 'bad' : fresh.waiting ? 'warn' : share === null ? 'quiet' : 'ok'}>{fresh.stale ? 'stale' : fresh.waiting ? 'rows wait' : share === null ? 'no limit' : 'fresh'}</Chip>
+      <span className="quiet">{duration(fresh.age)} old</span>
+      {share !== null && (
+        <span className="fresh-bar" data-stale={fresh.stale || undefined}>
+          <i style={{ width: `${share * 100}%` }} />
+        </span>
+      )}
+    </span>
+  );
+}
+
+export function FeatureCatalog() {
+  const catalog = useQuery(catalogQuery());
+  const freshness = useQuery(freshnessQuery());
+  const [text, setText] = useState('');
+  const [kind, setKind] = useState<'all' | 'group' | 'view'>('all');
+  const wanted = useDeferredValue(text.toLowerCase());
+  const field = useRef<HTMLInputElement>(null);
+  useKeys({ '/': () => field.current?.focus() });
+  const lines = useMemo((): Line[] => {
+    const { group = [], view = [] } = catalog.data ?? {};
+    const groups = new Map(group.map((item) => [item.name, item.spec as unknown as GroupSpec]));
+    return [
+      ...group.map((definition): Line => ({ definition, kind: 'group', features: featuresOf(definition, groups), fresh: freshness.data?.[definition.id], readers: view.filter((one) => groupsOf(one).includes(definition.name)).length })),
+      ...view.map((definition): Line => ({ definition, kind: 'view', features: featuresOf(definition, groups), fresh: undefined, readers: 0 })),
+    ];
+  }, [catalog.data, freshness.data]);
+  const shown = lines.filter((line) => (kind === 'all' || line.kind === kind) && [line.definition.name, ...line.features, textOf(line.definition, 'owner')].some((name) => name.toLowerCase().includes(wanted)));
+  const stale = lines.filter((line) => line.fresh?.stale === true).length;
+  return (
+    <div className="page">
+      <header className="page-head">
+        <h1>Features</h1>
+        <span className="count">{catalog.data !== undefined && plural(lines.length, 'definition')}</span>
+        <span className="grow">{stale > 0 && <Chip tone="bad">{stale} stale</Chip>}</span>
+        {lines.length > 0 && (
+          <>
+            <Segmented
+              label="Kind"
+              value={kind}
+              choices={[
+                { value: 'all', label: 'All' },
+                { value: 'group', label: 'Groups' },
+                { value: 'view', label: 'Views' },
+              ]}
+              onChange={setKind}
+            />
+            <Input ref={field} icon="search" placeholder="Name, feature or owner" aria-label="Find a feature" value={text} onChange={(event) => setText(event.target.value)} />
+          </>
+        )}
+      </header>
+      <div className="page-body">
+        {catalog.isPending && <Skeleton lines={6} />}
+        {catalog.isError && catalog.data === undefined && <Failure error={catalog.error} retry={() => void catalog.refetch()} />}
+        {catalog.data !== undefined && lines.length === 0 && (
+          <Empty icon="layers" title="Define the first features">
+            <p>A module says what sources, groups and views there are; applying it makes them real, for training and serving alike.</p>
+            <Snippet text={`headrace init .        # writes a first features.py\nheadrace apply features.py`} />
+          </Empty>
+        )}
+        {lines.length > 0 && (
+          <div className="panel">
+            <DataTable label="Features" columns={COLUMNS} rows={shown} id={(line) => `${line.kind} ${line.definition.name}`} empty="Nothing of that name." />
+          </div>
+        )}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,81 @@
+/** What definitions say, read out of their specs. */
+import type { Definition } from '@/api/queries';
+
+export interface FeatureSpec {
+  name: string;
+  type?: string;
+  function?: string;
+  argument?: string | null;
+  window?: string | number | null;
+  where?: string | null;
+  expression?: string | null;
+  description?: string;
+}
+
+export interface GroupSpec {
+  entity?: string;
+  source?: string;
+  owner?: string;
+  features?: FeatureSpec[];
+}
+
+interface Chosen {
+  group?: string;
+  names?: string[];
+  prefix?: string;
+  keys?: Record<string, string>;
+  on_demand?: { name: string };
+}
+
+function chosenOf(view: Definition): Chosen[] {
+  return Array.isArray(view.spec['features']) ? (view.spec['features'] as Chosen[]) : [];
+}
+
+export function groupsOf(view: Definition): string[] {
+  return chosenOf(view).flatMap((item) => (item.group === undefined ? [] : [item.group]));
+}
+
+/** The names of the features that a group makes, or that a view has. */
+export function featuresOf(definition: Definition, groups: ReadonlyMap<string, GroupSpec>): string[] {
+  if (definition.kind === 'group') return ((definition.spec as unknown as GroupSpec).features ?? []).map((feature) => feature.name);
+  return chosenOf(definition).flatMap((item) => {
+    if (item.group === undefined) return item.on_demand === undefined ? [] : [item.on_demand.name];
+    const all = (groups.get(item.group)?.features ?? []).map((feature) => feature.name);
+    const own = item.names === undefined || item.names.length === 0 ? all : item.names;
+    return own.map((name) => `${item.prefix ?? ''}${name}`);
+  });
+}
+
+/** How a feature is computed, in a line. */
+export function formula(feature: FeatureSpec): string {
+  if (feature.function === undefined) return feature.expression ?? '';
+  const window = feature.window === null || feature.window === undefined ? 'all time' : String(feature.window);
+  const where = feature.where === null || feature.where === undefined ? '' : ` where ${feature.where}`;
+  return `${feature.function}(${feature.argument ?? '*'}) over ${window}${where}`;
+}
+
+/** What a look-up of a view takes: each join key under the name that the view gives it, with its type. */
+export function keysOf(view: Definition, groups: ReadonlyMap<string, GroupSpec>, entities: readonly Definition[]): [string, string][] {
+  const found = new Map<string, string>();
+  for (const item of chosenOf(view)) {
+    const entity = item.group === undefined ? undefined : entities.find((one) => one.name === groups.get(item.group ?? '')?.entity);
+    for (const [key, type] of (entity?.spec['keys'] as [string, string][] | undefined) ?? []) found.set(item.keys?.[key] ?? key, type);
+  }
+  return [...found];
+}
+
+/** A member of a definition that is a text; empty if it has none. */
+export function textOf(definition: Definition, member: string): string {
+  const found = definition.spec[member];
+  return typeof found === 'string' ? found : '';
+}
+
+/** The groups that a view reads, each with what makes it this one: its prefix and its keys. */
+export function usesOf(view: Definition): { id: string; group: string; how: string }[] {
+  return chosenOf(view).flatMap((item) => {
+    if (item.group === undefined) return [];
+    const keys = Object.entries(item.keys ?? {}).map(([key, as]) => `${key} is ${as}`);
+    const how = [...(item.prefix === undefined || item.prefix === '' ? [] : [`as ${item.prefix}…`]), ...keys].join(', ');
+    return [{ id: `${item.group} ${how}`, group: item.group, how }];
+  });
+}
