@@ -26,6 +26,7 @@ from headrace.definitions.on_demand import on_demand
 from headrace.definitions.source import EventSource, TableSource
 from headrace.definitions.view import FeatureView
 from headrace.errors import (
+    AccessError,
     ConflictError,
     DefinitionError,
     GateError,
@@ -38,6 +39,7 @@ from headrace.errors import (
     QueryError,
     SettingsError,
     StorageError,
+    UnauthenticatedError,
     UnsafeModelError,
 )
 
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AccessError",
     "Aggregation",
     "ConflictError",
     "DefinitionError",
@@ -70,6 +73,7 @@ __all__ = [
     "StorageError",
     "Store",
     "TableSource",
+    "UnauthenticatedError",
     "UnsafeModelError",
     "__version__",
     "column",

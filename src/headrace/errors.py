@@ -12,6 +12,8 @@ HeadraceError
 ├── StorageError           a store that can't be reached, is full or read-only
 ├── SettingsError          a configuration value that can't be used
 ├── ModelError             a model that raises, hangs or dies while it predicts
+├── AccessError            somebody who may not do this
+│   └── UnauthenticatedError  somebody who didn't say who they are, or not so that it can be believed
 ├── MissingExtraError      an optional package that isn't installed; names the extra
 └── UnsafeModelError       a model that can't be loaded without running its author's code
 """
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
+    "AccessError",
     "AlreadyExistsError",
     "ConflictError",
     "DefinitionError",
@@ -38,6 +41,7 @@ __all__ = [
     "QueryError",
     "SettingsError",
     "StorageError",
+    "UnauthenticatedError",
     "UnsafeModelError",
     "closest",
     "nearest",
@@ -131,6 +135,14 @@ class SettingsError(HeadraceError):
 
 class ModelError(HeadraceError):
     """A model that raises, hangs or dies while it predicts: the message says which. The service goes on."""
+
+
+class AccessError(HeadraceError):
+    """Somebody who may not do this: the message names the permission and the role that has it. Nothing was changed."""
+
+
+class UnauthenticatedError(AccessError):
+    """Somebody who didn't say who they are, or not so that it can be believed."""
 
 
 class MissingExtraError(HeadraceError):

@@ -25,14 +25,19 @@ if TYPE_CHECKING:
     from headrace.features.materialize import Pins
     from headrace.features.streaming import StreamSink
     from headrace.features.topics import Topics
+    from headrace.features.training import TrainingSets
     from headrace.lake.delta import DeltaLake
     from headrace.lineage.store import LineageStore
+    from headrace.models.checks import Checks
+    from headrace.parts import ArtifactServices, FeatureServices
     from headrace.remote.transport import Transport
     from headrace.serving.predictions import Predictions
     from headrace.sql.database import Database
-    from headrace.store import ArtifactServices, FeatureServices, Store
+    from headrace.store import Store
     from headrace.tracking.client.run import ActiveRun
+    from headrace.tracking.run import DatasetInput
     from headrace.tracking.service import Runs, Synced
+    from headrace.tracking.store import TrackingStores
 
 __all__ = ["connect", "open_remote", "open_store", "start_run", "sync_spool", "track"]
 
@@ -110,6 +115,7 @@ def sync_spool(folder: Path, target: str | None = None) -> Iterator[tuple[Path, 
 
 def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     """A Store over the backends that the settings name."""
+    from headrace.accounts.service import Accounts
     from headrace.artifacts.garbage import collect
     from headrace.artifacts.objects import ObjectArtifactStore
     from headrace.artifacts.uploads import ObjectUploads
@@ -118,6 +124,8 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     from headrace.lineage.graph import Lineage
     from headrace.models.audit import Author
     from headrace.models.service import Models
+    from headrace.parts import ArtifactServices, Services
+    from headrace.sql.accounts import SqlAccountStore
     from headrace.sql.artifact_names import named_artifacts
     from headrace.sql.audit import SqlAuditStore
     from headrace.sql.changes import SqlChanges
@@ -128,8 +136,9 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     from headrace.sql.lineage import SqlLineageStore
     from headrace.sql.models import SqlModelStore
     from headrace.sql.overview import SqlOverview
+    from headrace.sql.requests import SqlRequestStore
     from headrace.sql.tracking import tracking_stores
-    from headrace.store import ArtifactServices, Services, Store
+    from headrace.store import Store
     from headrace.tracking.curves import Curves
     from headrace.tracking.service import Runs
 
@@ -144,6 +153,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     away = "://" in settings.artifacts and not settings.artifacts.startswith("file:")
     spool = settings.project / STATE_FOLDER / SPOOL_FOLDER
     runs = Runs(tracking, artifacts, edges, clock=clock, resolve_view=_pin_view(catalog), spool=spool, stages=away)
+    opened: list[Store] = []
     models = Models(
         registry,
         SqlAuditStore(database),
@@ -153,8 +163,10 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
         clock,
         author,
         settle=runs.settle,
+        requests=SqlRequestStore(database),
+        checks=_version_checks(catalog, tracking, lambda: opened[0].training_sets),
     )
-    return Store(
+    store = Store(
         Services(
             settings=settings,
             catalog=catalog,
@@ -179,14 +191,18 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
             overview=SqlOverview(database),
             curves=Curves(SqlCurveStore(database)),
             changes=SqlChanges(database),
+            accounts=Accounts(SqlAccountStore(database), clock),
         )
     )
+    opened.append(store)
+    return store
 
 
 def open_remote(url: str, clock: Clock = system_clock) -> Store:
     """A Store over a project that a server keeps. Raises SettingsError for what isn't a server's address; asks nothing yet."""
 
     from headrace.catalog.service import Catalog
+    from headrace.parts import Services
     from headrace.remote.absent import Absent
     from headrace.remote.definitions import RemoteCatalogStore
     from headrace.remote.lineage import RemoteLineage
@@ -195,7 +211,7 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
     from headrace.remote.tracking_artifacts import RemoteArtifactStore
     from headrace.remote.tracking_journal import RemoteJournal
     from headrace.remote.transport import Transport
-    from headrace.store import Services, Store
+    from headrace.store import Store
     from headrace.tracking.service import Runs
 
     transport = Transport(url)
@@ -234,6 +250,7 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
 def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, author: str) -> FeatureServices:
 
     from headrace.features.training import TrainingSets
+    from headrace.parts import FeatureServices
     from headrace.remote.absent import Absent
     from headrace.remote.history import RemoteHistory
     from headrace.remote.ingest import RemoteIntake, RemoteMaterializer
@@ -243,7 +260,6 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
     from headrace.remote.training_sets import RemoteKept
     from headrace.remote.upkeep import RemoteUpkeep
     from headrace.remote.verify import RemoteVerifier
-    from headrace.store import FeatureServices
 
     history = RemoteHistory(transport, catalog)
     return FeatureServices(
@@ -290,10 +306,10 @@ def _open_features(
     from headrace.features.topics import Topics
     from headrace.features.training import TrainingSets
     from headrace.features.verify import Verifier
+    from headrace.parts import FeatureServices
     from headrace.sql.features import SqlTrainingSetStore
     from headrace.sql.lineage import SqlLineageStore
     from headrace.sql.observations import SqlObservationStore
-    from headrace.store import FeatureServices
 
     engine = DuckDBEngine(settings.memory_limit)
     lake = open_lake(settings, clock)
@@ -368,6 +384,24 @@ def _lineage_writer(edges: LineageStore, clock: Clock) -> Callable[[Plan], None]
         edges.add([Edge(source, target, "defines", now) for source, target in pairs])
 
     return write
+
+
+def _version_checks(catalog: Catalog, tracking: TrackingStores, sets: Callable[[], TrainingSets]) -> Checks:
+    """What the registry asks of the rest of the project."""
+    from headrace.models.checks import Checks
+
+    pin = _pin_view(catalog)
+
+    def dataset_fault(data: DatasetInput) -> str:
+        found = sets().get(data.urn.removeprefix("training_set:"))
+        if found.fingerprint != data.digest:
+            return f"the training set {data.name!r} has another fingerprint than the one that the run used"
+        return "" if found.verify().ok else f"the training set {data.name!r} comes out different when it is computed again"
+
+    def run_files(run_id: str) -> dict[str, str]:
+        return {entry.path: entry.digest for entry in tracking.artifacts.list(run_id)}
+
+    return Checks(lambda view: pin(view)[1], dataset_fault, run_files)
 
 
 def _pin_view(catalog: Catalog) -> Callable[[str], tuple[str, dict[str, str]]]:

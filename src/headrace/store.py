@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from headrace.catalog.plan import Plan
-from headrace.catalog.service import Catalog
 from headrace.definitions.window import Duration, parse_duration
 from headrace.errors import InvalidInputError
-from headrace.lineage.graph import LineageReads
-from headrace.models.service import Models
+from headrace.lazy import Lazy
+from headrace.parts import FeatureServices, Services
 from headrace.progress import bar
-from headrace.settings import Settings
 from headrace.tracking.changes import Changes
 from headrace.tracking.curves import Curves
 from headrace.tracking.overview import Overview
-from headrace.tracking.service import Runs
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from headrace.accounts.account import Account
+    from headrace.accounts.service import Accounts
     from headrace.artifacts.garbage import Collected
-    from headrace.artifacts.store import ArtifactStreams, Uploads
     from headrace.catalog.store import Key
     from headrace.definitions.version import DefinitionVersion
     from headrace.features.drift import DriftReport
@@ -40,17 +37,8 @@ if TYPE_CHECKING:
     from headrace.features.quality import Check
     from headrace.features.records import MaterializationRecord
     from headrace.features.services import (
-        FreshnessReads,
-        HistoryReads,
-        Intake,
-        Materializing,
-        NearestReads,
-        ObservationReads,
         OnlineReads,
-        Upkeep,
-        Verifying,
     )
-    from headrace.features.streaming import StreamSink
     from headrace.features.topics import Topics
     from headrace.features.training import TrainingSet, TrainingSets
     from headrace.features.verify import ViewVerification
@@ -59,81 +47,11 @@ if TYPE_CHECKING:
     from headrace.serving.batch import Scored
     from headrace.serving.predictions import Predictions
     from headrace.tracking.client.run import ActiveRun
-    from headrace.tracking.files import FileIndex
 
-__all__ = ["ArtifactServices", "FeatureServices", "Services", "Store"]
+__all__ = ["Store"]
 
 
 _ELSEWHERE = "runs are looked through where the catalog is; open the app of the server that keeps it, or ask its /api/v1"
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureServices:
-    """The part of a Store that reads and writes features."""
-
-    ingest: Intake
-    materializer: Materializing
-    history: HistoryReads
-    training_sets: TrainingSets
-    lookup: OnlineReads
-    freshness: FreshnessReads
-    verifier: Verifying
-    upkeep: Upkeep
-    streams: StreamSink
-    topics: Topics
-    nearest: NearestReads
-    observations: ObservationReads
-    predictions: Predictions
-    close: Callable[[], None]
-
-
-class Collect(Protocol):
-    """Removes artifacts that nothing names; see `artifacts.garbage.collect`."""
-
-    def __call__(self, older_than: int, *, dry_run: bool = False) -> Collected:
-        """Takes microseconds."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactServices:
-    """The part of a Store that keeps files: whole, in parts, and no longer than they are needed.
-
-    Attributes:
-        index: which of them stands at which path of a run or a logged model.
-    """
-
-    files: ArtifactStreams
-    index: FileIndex
-    uploads: Uploads
-    collect: Collect
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What a Store is made of; the composition root fills it in.
-
-    Attributes:
-        features: makes the feature services. It brings pyarrow and an engine, so a store asks only when it needs them.
-        destination: where importers write; None for a store that isn't on this machine.
-        overview: reads over many runs; None where the catalog is elsewhere.
-        curves: metrics as charts show them; likewise.
-        changes: what changes while somebody watches; likewise.
-    """
-
-    settings: Settings
-    catalog: Catalog
-    features: Callable[[], FeatureServices]
-    runs: Runs
-    models: Models
-    artifacts: ArtifactServices
-    lineage: LineageReads
-    record_definitions: Callable[[Plan], None]
-    close: Callable[[], None]
-    destination: Destination | None = None
-    overview: Overview | None = None
-    curves: Curves | None = None
-    changes: Changes | None = None
 
 
 class Store:
@@ -158,8 +76,7 @@ class Store:
         self._overview = services.overview
         self._curves = services.curves
         self._changes = services.changes
-        self._made: FeatureServices | None = None
-        self._making = threading.Lock()
+        self._opened = Lazy(services.features)
 
     @property
     def overview(self) -> Overview:
@@ -181,6 +98,20 @@ class Store:
         if self._curves is None:
             raise InvalidInputError(_ELSEWHERE)
         return self._curves
+
+    @property
+    def accounts(self) -> Accounts:
+        """Users and tokens of the project's server."""
+        if self._services.accounts is None:
+            msg = f"users and tokens are kept where the catalog is; ask there, or through the routes of {self.settings.catalog}"
+            raise InvalidInputError(msg)
+        return self._services.accounts
+
+    def by(self, account: Account) -> Store:
+        """The same store in the name of an account: what it may not do is refused, and the trail names it. For a server."""
+        other = copy.copy(self)
+        other.models = self.models.by(account.name, account)
+        return other
 
     @property
     def topics(self) -> Topics:
@@ -479,8 +410,8 @@ class Store:
 
     def close(self) -> None:
         """Give up files and connections; at the end of a `with` block this happens by itself."""
-        if self._made is not None:
-            self._made.close()
+        if self._opened.made is not None:
+            self._opened.made.close()
         self._services.close()
 
     def __enter__(self) -> Self:
@@ -500,7 +431,4 @@ class Store:
 
     @property
     def _features(self) -> FeatureServices:
-        if self._made is None:
-            with self._making:
-                self._made = self._made or self._services.features()
-        return self._made
+        return self._opened()

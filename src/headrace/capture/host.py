@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ class HostFacts:
         cores: physical cores; 0 if unknown.
         threads: logical processors that this process may use.
         memory: bytes of main memory.
+        image: the container image, from HEADRACE_IMAGE, which its Dockerfile or its orchestrator sets; empty if untold.
+        container: the container's id; empty outside of one, or where it can't be told.
     """
 
     host: str
@@ -30,6 +33,8 @@ class HostFacts:
     cores: int
     threads: int
     memory: int
+    image: str = ""
+    container: str = ""
 
 
 def capture_host() -> HostFacts:
@@ -45,6 +50,8 @@ def capture_host() -> HostFacts:
         cores=psutil.cpu_count(logical=False) or 0,
         threads=usable,
         memory=psutil.virtual_memory().total,
+        image=os.environ.get("HEADRACE_IMAGE", ""),
+        container=_container(),
     )
 
 
@@ -54,6 +61,16 @@ def user_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return str(os.getuid()) if hasattr(os, "getuid") else ""
+
+
+def _container() -> str:
+    """The id of the container that this runs in: Docker and Kubernetes mount files from a folder of that name."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+    except OSError:  # not Linux
+        return ""
+    found = re.search(r"/containers?/(?:overlay-containers/)?([0-9a-f]{64})/", mounts)
+    return found[1] if found else ""
 
 
 def _cpu() -> str:

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from headrace.cli import (
+    accounts,
+    approvals,
     artifacts,
     data,
     definitions,
@@ -42,7 +44,9 @@ _NOUNS: tuple[tuple[str, str, tuple[Verb[...], ...]], ...] = (
     ("lake", "Tables of all that came in: look, merge small files, remove old ones.", lake.VERBS),
     ("runs", "Training runs: search, compare, look into, fetch files.", runs.VERBS),
     ("artifacts", "Files that runs and models name: remove what nothing names.", artifacts.VERBS),
-    ("models", "Registered models: versions, gates, promotions, rollbacks.", models.VERBS),
+    ("models", "Registered models: versions, gates, promotions, rollbacks.", (*models.VERBS, *approvals.VERBS)),
+    ("users", "Who may use the project's server, and what they may do there.", accounts.USERS),
+    ("tokens", "What programs show the project's server to say who they are.", accounts.TOKENS),
     ("import", "Bring in what was tracked with other tools.", importing.VERBS),
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from headrace.accounts.account import Account
 from headrace.clock import Clock, isoformat
 from headrace.errors import IntegrityError
 from headrace.ids import content_hash
@@ -62,10 +63,20 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who writes entries, and by which clock."""
+    """Who writes entries, by which clock, and what they may do.
+
+    Attributes:
+        account: whom a server knows it to be; None where nobody is asked, so that everything is allowed.
+    """
 
     clock: Clock
     user: str
+    account: Account | None = None
+
+    def require(self, permission: str) -> None:
+        """Raise AccessError if the author may not do this."""
+        if self.account is not None:
+            self.account.require(permission)
 
     def entry(
         self,

@@ -8,13 +8,9 @@ from typing import Any
 
 from headrace.models.gates import Evaluation
 from headrace.models.text import number, table
-from headrace.models.version import ModelVersion
+from headrace.models.version import BRANCH_TAG, COMMIT_TAG, DIRTY_TAG, ModelVersion
 
 __all__ = ["Comparison", "Difference", "compare"]
-
-COMMIT_TAG = "mlflow.source.git.commit"
-BRANCH_TAG = "mlflow.source.git.branch"
-DIRTY_TAG = "headrace.git.dirty"
 
 
 @dataclass(frozen=True, slots=True)

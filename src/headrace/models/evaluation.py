@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,8 +15,10 @@ import pandas as pd
 
 from headrace.errors import InvalidInputError, MissingExtraError, NotFoundError
 from headrace.flavors.loaded import LoadedModel
+from headrace.models.bootstrap import Rows
+from headrace.models.gates import LATENCIES
 
-__all__ = ["BUILT_IN", "Data", "Evaluated", "Metric", "figures", "measure", "take"]
+__all__ = ["BUILT_IN", "MEASURED", "Data", "Evaluated", "Measured", "Metric", "figures", "measure", "take"]
 
 Metric = Callable[[Any, Any], float]
 """A function of (truth, prediction), named by its `__name__`."""
@@ -23,6 +27,11 @@ PROBABILISTIC = ("auc", "log_loss", "brier")
 CLASSES = ("accuracy", "f1", "precision", "recall")
 ERRORS = ("rmse", "mae", "r2")
 BUILT_IN = (*PROBABILISTIC, *CLASSES, *ERRORS)
+MEASURED = (*BUILT_IN, *LATENCIES)
+"""What can be asked for by name."""
+LATENCY_CALLS, LATENCY_SECONDS = 200, 2.0
+MOST_SLICES = 50
+"""So many of a column's commonest values are slices."""
 
 
 class TrainingSet(Protocol):
@@ -44,6 +53,21 @@ class TrainingSet(Protocol):
 
 
 Data = TrainingSet | pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a model was found to do on data.
+
+    Attributes:
+        figures: metric to value.
+        rows: the truth of each row, and what the model said of it.
+        slices: `column=value` to its figures, and its `rows`.
+    """
+
+    figures: dict[str, float]
+    rows: Rows
+    slices: dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +121,33 @@ def frame_fingerprint(frame: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def measure(model: LoadedModel, data: Evaluated, metrics: Sequence[str | Metric]) -> dict[str, float]:
+def measure(model: LoadedModel, data: Evaluated, metrics: Sequence[str | Metric], slices: Sequence[str] = ()) -> Measured:
     """The figures of a model on the data.
 
+    Args:
+        slices: columns of the inputs by whose values the figures are wanted too.
+
     Raises:
-        InvalidInputError: a metric isn't known, or can't be computed from what the model says.
+        InvalidInputError: a metric isn't known, or can't be computed from what the model says; a slice is no column.
         MissingExtraError: a built-in metric without scikit-learn.
     """
-    if not metrics:
-        msg = f"no metric to measure; give metrics=[...]: {', '.join(BUILT_IN)}, or functions of (truth, prediction)"
-        raise InvalidInputError(msg)
-    for metric in metrics:
-        if isinstance(metric, str) and metric not in BUILT_IN:
-            error = NotFoundError.of("built-in metric", metric, BUILT_IN)
-            raise InvalidInputError(str(error))
-    predicted = np.asarray(model.predict(data.inputs))
+    _check(metrics, slices, data)
+    inputs = data.inputs
+    if model.signature is not None and slices:
+        unused = [column for column in slices if column not in model.signature.names]
+        inputs = inputs.drop(columns=unused)  # there for the slices alone
+    predicted = np.asarray(model.predict(inputs))
     wants_scores = any(isinstance(metric, str) and metric in PROBABILISTIC for metric in metrics)
     has_scores = hasattr(model.model, "predict_proba")
-    scores = np.asarray(model.predict_proba(data.inputs)) if wants_scores and has_scores else predicted
-    return {_name(metric): _figure(metric, data.truth, predicted, scores) for metric in metrics}
+    scores = np.asarray(model.predict_proba(inputs)) if wants_scores and has_scores else predicted
+    asked = [metric for metric in metrics if metric not in LATENCIES]
+    found = {_name(metric): _figure(metric, data.truth, predicted, scores) for metric in asked}
+    if len(asked) < len(metrics):
+        found |= {name: value for name, value in _latencies(model, inputs).items() if name in metrics}
+    cut: dict[str, dict[str, float]] = {}
+    for column in slices:
+        cut |= _sliced(column, data, asked, predicted, scores)
+    return Measured(found, Rows(data.truth, predicted, scores), cut)
 
 
 def figures(truth: Any, predicted: Any, metrics: Sequence[str]) -> dict[str, float]:
@@ -125,6 +157,51 @@ def figures(truth: Any, predicted: Any, metrics: Sequence[str]) -> dict[str, flo
             error = NotFoundError.of("built-in metric", metric, BUILT_IN)
             raise InvalidInputError(str(error))
     return {metric: _figure(metric, truth, predicted, predicted) for metric in metrics}
+
+
+def _check(metrics: Sequence[str | Metric], slices: Sequence[str], data: Evaluated) -> None:
+    if not metrics:
+        msg = f"no metric to measure; give metrics=[...]: {', '.join(BUILT_IN)}, or functions of (truth, prediction)"
+        raise InvalidInputError(msg)
+    for metric in metrics:
+        if isinstance(metric, str) and metric not in MEASURED:
+            error = NotFoundError.of("built-in metric", metric, MEASURED)
+            raise InvalidInputError(str(error))
+    for column in slices:
+        if column not in data.inputs.columns:
+            error = NotFoundError.of("column to slice by", str(column), map(str, data.inputs.columns))
+            raise InvalidInputError(str(error))
+
+
+def _latencies(model: LoadedModel, inputs: pd.DataFrame) -> dict[str, float]:
+    """How long the model takes for one row, in milliseconds, after a first call that warms it up."""
+    taken: list[float] = []
+    model.predict(inputs.iloc[:1])
+    until = time.perf_counter() + LATENCY_SECONDS
+    for index in range(LATENCY_CALLS):
+        row = inputs.iloc[index % len(inputs) : index % len(inputs) + 1]
+        began = time.perf_counter()
+        model.predict(row)
+        taken.append(1000 * (time.perf_counter() - began))
+        if time.perf_counter() > until:
+            break
+    return dict(zip(LATENCIES, map(float, np.quantile(taken, [0.5, 0.99])), strict=True))
+
+
+def _sliced(
+    column: str, data: Evaluated, metrics: Sequence[str | Metric], predicted: Any, scores: Any
+) -> dict[str, dict[str, float]]:
+    values = data.inputs[column]
+    common = values.value_counts(dropna=False).index[:MOST_SLICES]
+    found: dict[str, dict[str, float]] = {}
+    for value in common:
+        mask = np.asarray(values.isna() if pd.isna(value) else values == value)
+        cut = {"rows": float(mask.sum())}
+        for metric in metrics:
+            with contextlib.suppress(InvalidInputError):  # an auc needs both classes, and a slice may lack one
+                cut[_name(metric)] = _figure(metric, data.truth[mask], predicted[mask], scores[mask])
+        found[f"{column}={value}"] = cut
+    return found
 
 
 def _figure(metric: str | Metric, truth: Any, predicted: Any, scores: Any) -> float:

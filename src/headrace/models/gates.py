@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from headrace.errors import InvalidInputError
 from headrace.models.text import number, table
 
-__all__ = ["LOSSES", "Condition", "Evaluation", "Gate", "GateReport", "check_gates", "judge"]
+__all__ = [
+    "APPROVALS",
+    "FACTS",
+    "LATENCIES",
+    "LOSSES",
+    "REPRODUCIBLE",
+    "SCHEMA",
+    "SIZE",
+    "Condition",
+    "Evaluation",
+    "Gate",
+    "GateReport",
+    "check_gates",
+]
 
-LOSSES = frozenset({"log_loss", "brier", "rmse", "mae", "mse", "loss"})
+SIZE, SCHEMA, REPRODUCIBLE, APPROVALS = "size_mb", "schema", "reproducible", "approvals"
+FACTS = (SIZE, SCHEMA, REPRODUCIBLE, APPROVALS)
+"""Figures of a gate that aren't measured on data: they are known of the version itself."""
+LATENCIES = ("latency_p50_ms", "latency_p99_ms")
+"""Figures of an evaluation: how long the model takes for one row, where it is evaluated."""
+LOSSES = frozenset({"log_loss", "brier", "rmse", "mae", "mse", "loss", SIZE, *LATENCIES})
 """Metrics of which less is better unless a gate says otherwise."""
 
 
@@ -27,6 +45,13 @@ class Gate:
             a negative number tolerates that loss, None doesn't compare with the champion.
         at_least, at_most: bounds of the figure itself, inclusive.
         dataset: name or fingerprint of the data to measure on. Default: the data evaluated last for which the figures exist.
+        confidence: how sure to be that `min_improvement` holds, such as 0.95: asked of a paired bootstrap over the rows that
+            both versions were evaluated on. Default: the figures alone decide.
+        slice_tolerance: by how much the version may be worse than the champion in any slice that both were evaluated on.
+        by_requester: of `Gate.approvals`: whether whoever asked for the move may approve it.
+
+    Beside the metrics of an evaluation there are `Gate.latency`, `Gate.size`, `Gate.schema`, `Gate.reproducible` and
+    `Gate.approvals`.
 
     Raises:
         InvalidInputError: the gate asks for nothing, or for a number that isn't one.
@@ -38,18 +63,61 @@ class Gate:
     at_least: float | None = field(default=None, kw_only=True)
     at_most: float | None = field(default=None, kw_only=True)
     dataset: str | None = field(default=None, kw_only=True)
+    confidence: float | None = field(default=None, kw_only=True)
+    slice_tolerance: float | None = field(default=None, kw_only=True)
+    by_requester: bool = field(default=False, kw_only=True)
+
+    @classmethod
+    def latency(cls, *, p99_ms: float | None = None, p50_ms: float | None = None) -> Gate:
+        """The model answers one row within so many milliseconds, where it was evaluated. Give one of the two."""
+        if (p99_ms is None) == (p50_ms is None):
+            msg = "a gate on latency takes p99_ms or p50_ms, for example Gate.latency(p99_ms=20)"
+            raise InvalidInputError(msg)
+        name = LATENCIES[1] if p50_ms is None else LATENCIES[0]
+        return cls(name, min_improvement=None, at_most=p99_ms if p50_ms is None else p50_ms)
+
+    @classmethod
+    def size(cls, *, at_most_mb: float) -> Gate:
+        """The version's files are together no larger than so many megabytes."""
+        return cls(SIZE, min_improvement=None, at_most=at_most_mb)
+
+    @classmethod
+    def schema(cls) -> Gate:
+        """The view that the version reads is there, and gives every column that the model takes, in a type that fits."""
+        return cls(SCHEMA, min_improvement=None, at_least=1)
+
+    @classmethod
+    def reproducible(cls) -> Gate:
+        """The version's commit is known, what wasn't committed is kept, and its training sets come out the same again."""
+        return cls(REPRODUCIBLE, min_improvement=None, at_least=1)
+
+    @classmethod
+    def approvals(cls, count: int = 1, *, by_requester: bool = False) -> Gate:
+        """So many people approved a request to move the version to Production."""
+        return cls(APPROVALS, min_improvement=None, at_least=count, by_requester=by_requester)
 
     def __post_init__(self) -> None:
         if not isinstance(self.metric, str) or not self.metric.strip():
             msg = f"a gate needs the name of a metric, not {self.metric!r}; for example Gate('auc', min_improvement=0.01)"
             raise InvalidInputError(msg)
-        numbers = {"min_improvement": self.min_improvement, "at_least": self.at_least, "at_most": self.at_most}
+        numbers = {
+            "min_improvement": self.min_improvement,
+            "at_least": self.at_least,
+            "at_most": self.at_most,
+            "slice_tolerance": self.slice_tolerance,
+        }
         for name, value in numbers.items():
             if value is not None and not _is_finite(value):
                 msg = f"gate on {self.metric!r}: {name} must be a finite number or None, not {value!r}"
                 raise InvalidInputError(msg)
         if all(value is None for value in numbers.values()):
             msg = f"gate on {self.metric!r} asks for nothing; give min_improvement, at_least or at_most"
+            raise InvalidInputError(msg)
+        if self.confidence is not None and not (_is_finite(self.confidence) and 0.5 <= self.confidence < 1):
+            msg = f"gate on {self.metric!r}: confidence must be at least 0.5 and less than 1, not {self.confidence!r}"
+            raise InvalidInputError(msg)
+        if self.confidence is not None and self.min_improvement is None:
+            msg = f"gate on {self.metric!r}: confidence is that of min_improvement, which isn't given"
             raise InvalidInputError(msg)
 
     @property
@@ -78,6 +146,9 @@ class Evaluation:
         label: the column that held the truth.
         rows: how many rows were predicted.
         figures: metric to value.
+        examples: SHA-256, in the artifact store, of the truth, the prediction and the slices of each row (Parquet), by which
+            gates are judged and may be judged again; empty if they weren't kept.
+        slices: `column=value` to its figures, and its `rows`.
         user, time: who measured, and when in microseconds since 1970.
     """
 
@@ -90,6 +161,8 @@ class Evaluation:
     figures: Mapping[str, float]
     user: str = ""
     time: int = 0
+    examples: str = ""
+    slices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def data(self) -> tuple[str, str]:
@@ -114,6 +187,8 @@ class Condition:
         dataset: the data both figures were measured on; empty if none.
         passed: the decision.
         explanation: why, and what to do if it failed.
+        confidence: how sure to be that was asked for; None if it wasn't.
+        low, high: between which the improvement lies, with that confidence on either side.
     """
 
     metric: str
@@ -124,6 +199,9 @@ class Condition:
     dataset: str
     passed: bool
     explanation: str
+    confidence: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,153 +261,8 @@ def check_gates(gates: Any) -> tuple[Gate, ...]:
     return found
 
 
-def judge(
-    gates: Iterable[Gate],
-    candidate: Sequence[Evaluation],
-    champion: Sequence[Evaluation] | None,
-    logged: Mapping[str, float],
-) -> tuple[Condition, ...]:
-    """Every condition of the gates, judged.
-
-    Args:
-        gates: what is asked.
-        candidate: the candidate's evaluations, oldest first.
-        champion: the champion's, oldest first; None if there is no champion.
-        logged: metrics of the candidate's run. They don't say on which data, so they count for bounds alone.
-    """
-    return tuple(condition for gate in gates for condition in _conditions(gate, candidate, champion, logged))
-
-
-def _conditions(
-    gate: Gate, candidate: Sequence[Evaluation], champion: Sequence[Evaluation] | None, logged: Mapping[str, float]
-) -> Iterable[Condition]:
-    mine = [evaluation for evaluation in candidate if _measures(evaluation, gate)]
-    if gate.min_improvement is not None:
-        yield _first(gate, mine) if champion is None else _improvement(gate, mine, champion)
-    if gate.at_least is not None:
-        yield _bound(gate, mine, logged, gate.at_least, least=True)
-    if gate.at_most is not None:
-        yield _bound(gate, mine, logged, gate.at_most, least=False)
-
-
-def _first(gate: Gate, mine: Sequence[Evaluation]) -> Condition:
-    newest = mine[-1] if mine else None
-    return Condition(
-        metric=gate.metric,
-        rule=_improvement_rule(gate),
-        figure=newest.figures[gate.metric] if newest else None,
-        threshold=None,
-        champion=None,
-        dataset=newest.dataset if newest else "",
-        passed=True,
-        explanation="passes because there is no champion to compare with: this is the first version in Production",
-    )
-
-
-def _improvement(gate: Gate, mine: Sequence[Evaluation], champion: Sequence[Evaluation]) -> Condition:
-    theirs = {evaluation.data: evaluation for evaluation in champion if _measures(evaluation, gate)}
-    shared = next((evaluation for evaluation in reversed(mine) if evaluation.data in theirs), None)
-    if shared is None:
-        return _not_comparable(gate, mine, champion)
-    figure, against = shared.figures[gate.metric], theirs[shared.data].figures[gate.metric]
-    margin = gate.min_improvement or 0.0
-    threshold = against + margin if gate.rises else against - margin
-    passed = _reaches(figure, threshold, least=gate.rises)
-    gain = figure - against if gate.rises else against - figure
-    return Condition(
-        metric=gate.metric,
-        rule=_improvement_rule(gate),
-        figure=figure,
-        threshold=threshold,
-        champion=against,
-        dataset=shared.dataset,
-        passed=passed,
-        explanation=_improvement_text(gain, margin, passed=passed),
-    )
-
-
-def _not_comparable(gate: Gate, mine: Sequence[Evaluation], champion: Sequence[Evaluation]) -> Condition:
-    newest = mine[-1] if mine else None
-    where = f" on {gate.dataset!r}" if gate.dataset else ""
-    lacking = "the version" if newest is None else "the champion"
-    if newest is not None and any(gate.metric in evaluation.figures for evaluation in champion):
-        reason = f"the version and the champion have no {gate.metric}{where} measured on the same data"
-    else:
-        reason = f"{lacking} has no {gate.metric}{where}"
-    return Condition(
-        metric=gate.metric,
-        rule=_improvement_rule(gate),
-        figure=newest.figures[gate.metric] if newest else None,
-        threshold=None,
-        champion=None,
-        dataset=newest.dataset if newest else "",
-        passed=False,
-        explanation=f"not comparable: {reason}; measure both on one set: "
-        f"store.models.evaluate(NAME, VERSION, data, label=..., metrics=[{gate.metric!r}]) for the version and for '@champion'",
-    )
-
-
-def _bound(gate: Gate, mine: Sequence[Evaluation], logged: Mapping[str, float], threshold: float, *, least: bool) -> Condition:
-    figure, dataset = None, ""
-    if mine:
-        figure, dataset = mine[-1].figures[gate.metric], mine[-1].dataset
-    elif gate.dataset is None and gate.metric in logged:
-        figure, dataset = logged[gate.metric], "as its run logged it"
-    passed = figure is not None and _reaches(figure, threshold, least=least)
-    return Condition(
-        metric=gate.metric,
-        rule=f"{gate.metric} {'at least' if least else 'at most'} {number(threshold)}",
-        figure=figure,
-        threshold=threshold,
-        champion=None,
-        dataset=dataset,
-        passed=passed,
-        explanation=_bound_text(gate, figure, threshold, passed=passed),
-    )
-
-
-def _measures(evaluation: Evaluation, gate: Gate) -> bool:
-    asked = gate.dataset is None or gate.dataset in (evaluation.dataset, evaluation.fingerprint)
-    return asked and gate.metric in evaluation.figures
-
-
-def _reaches(figure: float, threshold: float, *, least: bool) -> bool:
-    # 0.81 + 0.01 is 0.8200000000000001 in binary: a figure that people would call equal isn't refused for its last digit.
-    if math.isclose(figure, threshold, rel_tol=1e-12):
-        return True
-    return figure > threshold if least else figure < threshold
-
-
 def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _improvement_rule(gate: Gate) -> str:
-    margin = gate.min_improvement or 0.0
-    better = "higher" if gate.rises else "lower"
-    if margin > 0:
-        return f"{gate.metric} {better} than the champion's by {number(margin)}"
-    worse = f", {number(-margin)} worse at most" if margin < 0 else ""
-    return f"{gate.metric} as good as the champion's{worse or f' or {better}'}"
-
-
-def _improvement_text(gain: float, margin: float, *, passed: bool) -> str:
-    if math.isnan(gain):
-        return "a figure isn't a number; check the model's predictions"
-    side = "better than" if gain >= 0 else "worse than"
-    text = f"{number(abs(gain))} {side} the champion on the same data"
-    return text if passed else f"{text}, but {number(margin)} better is asked for"
-
-
-def _bound_text(gate: Gate, figure: float | None, threshold: float, *, passed: bool) -> str:
-    if figure is None:
-        where = f" on {gate.dataset!r}" if gate.dataset else ""
-        return (
-            f"not measured{where}; measure it: store.models.evaluate(NAME, VERSION, data, label=..., metrics=[{gate.metric!r}])"
-        )
-    if math.isnan(figure):
-        return "the figure isn't a number; check the model's predictions"
-    return f"{number(figure)} is within the bound" if passed else f"{number(figure)} misses the bound {number(threshold)}"
 
 
 def _row(condition: Condition) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from headrace.artifacts.store import ArtifactStore
 from headrace.errors import ConflictError, GateError, IntegrityError, InvalidInputError, NotFoundError
 from headrace.models import lifecycle
 from headrace.models.audit import AuditEntry, Author, difference
-from headrace.models.gates import GateReport, judge
+from headrace.models.gates import GateReport
+from headrace.models.judge import Judge
 from headrace.models.lifecycle import TRANSITIONS, Lifecycle, Stage
 from headrace.models.store import AuditStore, ModelStore
 from headrace.models.version import ModelVersion, RegisteredModel
@@ -20,11 +21,12 @@ __all__ = ["Promotions"]
 class Promotions:
     """Changes lifecycles: reads a state, decides on it, and commits only if that state is still the one there is."""
 
-    def __init__(self, store: ModelStore, audit: AuditStore, artifacts: ArtifactStore, author: Author) -> None:
+    def __init__(self, store: ModelStore, audit: AuditStore, artifacts: ArtifactStore, author: Author, judge: Judge) -> None:
         self._store = store
         self._audit = audit
         self._artifacts = artifacts
         self._author = author
+        self._judge = judge
 
     def change(
         self, name: str, action: str, version: int | None, step: Callable[[Lifecycle], Lifecycle], reason: str = ""
@@ -36,26 +38,11 @@ class Promotions:
             if after == before or self._store.commit(name, before, after, self._entry(action, version, before, after, reason)):
                 return
 
-    def judge(self, model: RegisteredModel, version: ModelVersion) -> GateReport:
-        """What the model's gates say of a version."""
-        champion = model.champion
-        numbers = [version.version, *([] if champion is None else [champion])]
-        evaluations = self._store.evaluations(model.name, numbers)
-        theirs = None if champion is None else [e for e in evaluations if e.version == champion]
-        mine = [e for e in evaluations if e.version == version.version]
-        conditions = judge(model.gates, mine, theirs, version.metrics)
-        note = "" if conditions else "the model has no gates; set some with store.models.set_gates"
-        return GateReport(
-            name=model.name,
-            version=version.version,
-            champion=champion,
-            conditions=conditions,
-            note=note,
-            time=self._author.clock(),
-        )
-
     def promote(self, name: str, version: int, to: Stage, reason: str, *, force: bool) -> GateReport:
         """Move a version to a stage; to Production its gates decide. See Models.promote."""
+        self._author.require("models:promote" if to == "Production" else "models:write")
+        if force:
+            self._author.require("models:force")
         if to != "Production":
             return self._move(name, version, to, reason)
         first = self._model(name)
@@ -78,12 +65,15 @@ class Promotions:
 
     def rollback(self, name: str, to: int | None, reason: str) -> int:
         """Put an earlier champion back; the version that is champion then. See Models.rollback."""
+        self._author.require("models:promote")
         first = self._model(name)
         model = first
         while model.champion == first.champion:
             target = lifecycle.predecessor(model.lifecycle) if to is None else to
             after = lifecycle.rollback(model.lifecycle, target)
-            self.require_files(self._found(name, target))
+            found = self._found(name, target)
+            self.require_files(found)
+            self._judge.checks.require_view(found)
             if self._store.commit(name, model.lifecycle, after, self._entry("rollback", target, model.lifecycle, after, reason)):
                 return target
             model = self._model(name)
@@ -110,6 +100,8 @@ class Promotions:
             model = self._model(name)
             before = model.lifecycle
             stage = before.stage_of(version)
+            if stage == "Production" and to != stage:
+                self._author.require("models:promote")
             after = lifecycle.move(before, version, to)
             if after == before:
                 return self._note(model, version, f"already in {to}; nothing was changed")
@@ -118,7 +110,7 @@ class Promotions:
                 return self._note(model, version, f"moved from {stage} to {to}; gates are asked for Production alone")
 
     def _decide(self, model: RegisteredModel, version: ModelVersion, reason: str, *, force: bool) -> GateReport:
-        report = self.judge(model, version)
+        report = self._judge(model, version)
         if report.passed:
             return report
         if not force:

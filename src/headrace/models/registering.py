@@ -24,13 +24,22 @@ class Registering:
 
     Args:
         settle: called before a run is read: what this process has logged is kept then.
+        environment: the software and the machine that a run ran on.
     """
 
-    def __init__(self, store: ModelStore, runs: RunStore, author: Author, settle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: ModelStore,
+        runs: RunStore,
+        author: Author,
+        settle: Callable[[], None],
+        environment: Callable[[str], Mapping[str, str]],
+    ) -> None:
         self._store = store
         self._settle = settle
         self._runs = runs
         self._author = author
+        self._environment = environment
 
     def logged(
         self,
@@ -51,6 +60,7 @@ class Registering:
             InvalidInputError: its files haven't all come.
             NotFoundError: its run isn't there.
         """
+        self._author.require("models:write")
         check_name(name)
         if model.status != "READY":
             msg = f"the logged model {model.id} is {model.status}: its files haven't all come; finish it, then register it"
@@ -99,6 +109,7 @@ class Registering:
         Raises:
             NotFoundError: there is no such run.
         """
+        self._author.require("models:write")
         check_name(name)
         entry = self._author.entry("register", after={"source": source, "run_id": run_id})
         draft = ModelVersion(
@@ -122,6 +133,7 @@ class Registering:
         self, version: ModelVersion, name: str, description: str = "", tags: Mapping[str, Any] | None = None, *, link: str = ""
     ) -> ModelVersion:
         """A version from one of another model, in no stage."""
+        self._author.require("models:write")
         check_name(name)
         entry = self._author.entry("register", after={"copied": version.uri, "model_id": version.model_id})
         draft = replace(
@@ -145,4 +157,5 @@ class Registering:
             return Origin()
         self._settle()
         (run,) = self._runs.get([run_id])
-        return Origin(metrics=run.metrics, params=run.params, datasets=run.inputs, tags=run.tags)
+        known = self._environment(run.id)
+        return Origin(metrics=run.metrics, params=run.params, datasets=run.inputs, tags=run.tags, environment=known)

@@ -2,73 +2,55 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.artifacts.store import ArtifactStore
-from headrace.clock import Clock
-from headrace.errors import InvalidInputError, NotFoundError
+from headrace.accounts.account import Account
+from headrace.errors import InvalidInputError
 from headrace.models import lifecycle
-from headrace.models.audit import AuditEntry, Author, verify, verify_state
-from headrace.models.comparison import Comparison, compare
+from headrace.models.approvals import Requests
 from headrace.models.gates import Evaluation, Gate, GateReport, check_gates
-from headrace.models.lifecycle import STAGES, parse_stage
-from headrace.models.promotion import Promotions
-from headrace.models.registering import Registering
-from headrace.models.store import AuditStore, Edit, ModelStore
-from headrace.models.version import ModelVersion, RegisteredModel, check_alias, check_name, check_tags, parse_uri
+from headrace.models.lifecycle import parse_stage
+from headrace.models.reads import ModelReads
+from headrace.models.selecting import Selector
+from headrace.models.store import Edit
+from headrace.models.version import ModelVersion, RegisteredModel, check_alias, check_name, check_tags
 from headrace.tracking.run import LoggedModel
-from headrace.tracking.store import LoggedModelStore, RunStore
 
 if TYPE_CHECKING:
     from headrace.models.evaluation import Data, Metric
-    from headrace.models.loading import LoadedModel
 
-__all__ = ["Models"]
-
-Selector = int | str
+__all__ = ["Models", "Selector"]
 
 
-class Models:
-    """The model registry.
+class Models(ModelReads):
+    """The model registry: what is read of it, and what changes it."""
 
-    Args:
-        store, audit: where models, versions and the trail are kept.
-        runs, logged_models: what tracking knows of the runs and models that versions come from.
-        artifacts: the bytes of the models.
-        clock: now, in microseconds since 1970.
-        author: the name that goes into the trail.
-        settle: hands over what the runs of this process have logged, so that a version keeps all of it.
-    """
+    def by(self, user: str, account: Account | None = None) -> Models:
+        """The same registry, its trail written in another name: for a server that does what a client asks of it.
 
-    def __init__(
-        self,
-        store: ModelStore,
-        audit: AuditStore,
-        runs: RunStore,
-        logged_models: LoggedModelStore,
-        artifacts: ArtifactStore,
-        clock: Clock,
-        author: str,
-        *,
-        settle: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._store = store
-        self._audit = audit
-        self._runs = runs
-        self._logged = logged_models
-        self._artifacts = artifacts
-        self._author = Author(clock, author)
-        self._settle = settle
-        self.store, self.audit = store, audit
-        self.registering = Registering(store, runs, self._author, settle)
-        self._promotions = Promotions(store, audit, artifacts, self._author)
+        A registry that is an account's stays its: whatever a client says, the trail names who the server knows it to be.
+        """
+        if self._author.account is not None:
+            return self
+        stores = (self.store, self.audit, self._runs, self._logged, self._artifacts)
+        return Models(
+            *stores,
+            self._author.clock,
+            user,
+            settle=self._settle,
+            requests=self._request_store,
+            checks=self._checks,
+            account=account,
+        )
 
-    def by(self, user: str) -> Models:
-        """The same registry, its trail written in another name: for a server that does what a client asks of it."""
-        return Models(self.store, self.audit, self._runs, self._logged, self._artifacts, self._author.clock, user)
+    @property
+    def requests(self) -> Requests:
+        """Requests to move versions: `open`, `approve`, `reject`, `comment`, `withdraw`, `list`."""
+        if self._request_store is None:
+            msg = "this registry keeps no requests"
+            raise InvalidInputError(msg)
+        return Requests(self._request_store, self.store, self._author, self.promote)
 
     def create(self, name: str, description: str = "", tags: Mapping[str, Any] | None = None) -> RegisteredModel:
         """Make a registered model that has no versions yet; `register` makes one by itself.
@@ -77,6 +59,7 @@ class Models:
             AlreadyExistsError: the name is taken.
             InvalidInputError: the name or a tag can't be used.
         """
+        self._author.require("models:write")
         check_name(name)
         entry = self._author.entry("create", after={"description": description, "tags": check_tags(tags or {})})
         draft = RegisteredModel(
@@ -91,6 +74,7 @@ class Models:
             NotFoundError: there is no such model.
             AlreadyExistsError, InvalidInputError: the new name is taken, or can't be used.
         """
+        self._author.require("models:write")
         check_name(new)
         self.model(name)
         self._store.rename(name, new, self._author.entry("rename", before={"name": name}, after={"name": new}))
@@ -103,6 +87,7 @@ class Models:
             NotFoundError: there is no such model.
             ConflictError: a version is in Production.
         """
+        self._author.require("models:write")
         model = self.model(name)
         stages = {str(number): model.lifecycle.stage_of(number) for number in model.lifecycle.versions}
         self._store.remove(name, self._author.entry("delete", before={"stages": stages, "aliases": model.aliases}))
@@ -114,6 +99,7 @@ class Models:
             NotFoundError: there is no such version.
             ConflictError: it is in Production.
         """
+        self._author.require("models:write")
         found = self.get(name, version).version
         self._promotions.forget(name, found)
 
@@ -134,53 +120,6 @@ class Models:
         """
         return self.registering.logged(self._logged_model(model), name, description, tags)
 
-    def get(self, name: str, version: Selector = "latest") -> ModelVersion:
-        """One version: by number, `"@alias"`, stage (`"Staging"` means its newest) or `"latest"`.
-
-        Raises:
-            NotFoundError: there is no such model, version or alias, or no version in that stage.
-        """
-        model = self.model(name)
-        return self._version(name, _select(model, version))
-
-    def model(self, name: str) -> RegisteredModel:
-        """The registered model. Raises NotFoundError with the nearest name."""
-        model = self._store.model(name)
-        if model is None:
-            error = NotFoundError.of("registered model", name, self._store.names())
-            raise error
-        return model
-
-    def resolve(self, uri: str) -> ModelVersion | LoggedModel:
-        """What a `models:/` address names now: a version, or a logged model for `models:/m-…`.
-
-        Raises:
-            InvalidInputError: the text isn't an address.
-            NotFoundError: it names nothing.
-        """
-        address = parse_uri(uri)
-        return self._logged.get(address.model_id) if address.model_id else self.get(address.name, address.selector)
-
-    def list(self) -> builtins.list[RegisteredModel]:
-        """All registered models, by name."""
-        return self._store.models()
-
-    def versions(self, name: str) -> builtins.list[ModelVersion]:
-        """All versions of a model, ascending. Raises NotFoundError."""
-        self.model(name)
-        return self._store.versions(name)
-
-    def pinned_views(self) -> dict[str, builtins.list[str]]:
-        """The feature view versions that versions in Staging or Production read, each with those versions' addresses."""
-        found: dict[str, builtins.list[str]] = {}
-        for model in self._store.models():
-            held = model.lifecycle
-            numbers = [*held.staging, *([] if held.production is None else [held.production])]
-            for version in self._store.versions(model.name, numbers) if numbers else ():
-                if version.view:
-                    found.setdefault(version.view, []).append(version.uri)
-        return found
-
     def set_alias(self, name: str, alias: str, version: Selector) -> ModelVersion:
         """Point an alias at a version; it moves if it pointed elsewhere.
 
@@ -189,6 +128,7 @@ class Models:
             InvalidInputError: the alias can't be used.
             NotFoundError: there is no such version.
         """
+        self._author.require("models:write")
         check_alias(alias)
         target = self.get(name, version).version
         self._promotions.change(name, "alias", target, lambda state: lifecycle.point_alias(state, alias, target))
@@ -196,19 +136,10 @@ class Models:
 
     def delete_alias(self, name: str, alias: str) -> None:
         """Remove an alias; one that isn't there is fine. Raises ConflictError for `champion` and `challenger`."""
+        self._author.require("models:write")
         self._promotions.change(
             name, "alias", self.model(name).aliases.get(alias), lambda state: lifecycle.drop_alias(state, alias)
         )
-
-    def aliases_of(self, urn: str) -> builtins.list[str]:
-        """The aliases that point at a version now, as URNs `models:/name@alias`; none for anything else."""
-        prefix, _, number = urn.removeprefix("models:/").rpartition("/")
-        model = self._store.model(prefix) if prefix and number.isdigit() and urn.startswith("models:/") else None
-        return [f"models:/{prefix}@{alias}" for alias in model.lifecycle.aliases_of(int(number))] if model else []
-
-    def alias_targets(self, urn: str) -> builtins.list[str]:
-        """The URN of the version or logged model that a `models:/` address names now. Raises NotFoundError."""
-        return [self.resolve(urn).urn]
 
     def set_tag(self, name: str, key: str, value: Any, version: Selector | None = None) -> None:
         """Set a tag on a model, or on one of its versions; None removes it. Raises NotFoundError, InvalidInputError."""
@@ -220,16 +151,21 @@ class Models:
         after = {"description": text}
         self._edit(name, version, Edit(description=text), "describe", lambda thing: {"description": thing.description}, after)
 
+    def set_owner(self, name: str, owner: str, version: Selector | None = None) -> None:
+        """Say who answers for a model, or for one of its versions; an empty text for nobody. Raises NotFoundError."""
+        self._edit(name, version, Edit(owner=owner), "owner", lambda thing: {"owner": thing.owner}, {"owner": owner})
+
+    def write_card(self, name: str, text: str, version: Selector | None = None) -> None:
+        """Replace what people should know of a model, or of one of its versions: Markdown. Raises NotFoundError."""
+        self._edit(name, version, Edit(card=text), "card", lambda thing: {"card": thing.card}, {"card": text})
+
     def set_gates(self, name: str, gates: Iterable[Gate]) -> None:
         """Replace the gates of a model: what a version must meet to reach Production. Raises NotFoundError."""
+        self._author.require("models:promote")
         new = check_gates(gates)
         before = {"gates": [gate.to_dict() for gate in self.gates(name)]}
         after = {"gates": [gate.to_dict() for gate in new]}
         self._store.edit(name, None, Edit(gates=new), self._author.entry("gates", before=before, after=after))
-
-    def gates(self, name: str) -> builtins.list[Gate]:
-        """The gates of a model. Raises NotFoundError."""
-        return list(self.model(name).gates)
 
     def evaluate(
         self,
@@ -239,18 +175,20 @@ class Models:
         *,
         label: str | None = None,
         metrics: str | Sequence[str | Metric] = (),
+        slices: str | Sequence[str] = (),
         dataset_name: str = "",
         fingerprint: str = "",
         allow_pickle: bool = False,
     ) -> Evaluation:
-        """Measure a version on data, and keep the figures for its gates.
+        """Measure a version on data; keep the figures for its gates, and what it said of each row, to judge by again.
 
         Args:
             name, version: the version, as `get` takes it.
             data: a training set, or a frame that holds the label beside the model's inputs.
             label: the column with the truth. Default: the training set's own.
-            metrics: one or several: built-in ones by name (auc log_loss brier accuracy f1 precision recall rmse mae r2), or
-                functions of (truth, prediction). Default: those that the gates name.
+            metrics: one or several: built-in ones by name (auc log_loss brier accuracy f1 precision recall rmse mae r2,
+                latency_p50_ms latency_p99_ms), or functions of (truth, prediction). Default: those that the gates name.
+            slices: columns by whose values the figures are kept too. Those that the model doesn't take are fine.
             dataset_name, fingerprint: what to call the data, and its hash. Default: the training set's own, or the frame's hash.
             allow_pickle: load the model although that runs its author's code.
 
@@ -258,13 +196,16 @@ class Models:
             InvalidInputError: no such metric, no label, or predictions that the metric can't use. Nothing was kept.
             MissingExtraError: a built-in metric without scikit-learn.
         """
-        from headrace.models.evaluation import BUILT_IN, measure, take
+        from headrace.models.evaluation import MEASURED, measure, take
+        from headrace.models.examples import keep_examples
 
+        self._author.require("models:write")
         found = self.get(name, version)
         named = [metrics] if isinstance(metrics, str) else metrics
-        asked = named or [gate.metric for gate in self.gates(name) if gate.metric in BUILT_IN]
+        asked = named or list(dict.fromkeys(gate.metric for gate in self.gates(name) if gate.metric in MEASURED))
         taken = take(data, label=label, name=dataset_name, fingerprint=fingerprint)
-        figures = measure(self._load(found, allow_pickle=allow_pickle), taken, asked)
+        by = [slices] if isinstance(slices, str) else list(slices)
+        measured = measure(self._load(found, allow_pickle=allow_pickle), taken, asked, by)
         evaluation = Evaluation(
             name=name,
             version=found.version,
@@ -272,25 +213,14 @@ class Models:
             fingerprint=taken.fingerprint,
             label=taken.label,
             rows=len(taken.truth),
-            figures=figures,
+            figures=measured.figures,
             user=self._author.user,
             time=self._author.clock(),
+            examples=keep_examples(self._artifacts, measured.rows, {column: taken.inputs[column] for column in by}),
+            slices=measured.slices,
         )
         self._store.add_evaluation(evaluation)
         return evaluation
-
-    def evaluations(self, name: str, version: Selector) -> builtins.list[Evaluation]:
-        """What was measured on a version, oldest first. Raises NotFoundError."""
-        return self._store.evaluations(name, [self.get(name, version).version])
-
-    def compare(self, name: str, a: Selector, b: Selector) -> Comparison:
-        """Two versions side by side: figures on common data, metrics, parameters, data, code, packages. Raises NotFoundError."""
-        first, second = self.get(name, a), self.get(name, b)
-        return compare(first, second, self._store.evaluations(name, [first.version, second.version]))
-
-    def check_gates(self, name: str, version: Selector) -> GateReport:
-        """What the gates would decide about a version now; nothing changes. Raises NotFoundError."""
-        return self._promotions.judge(self.model(name), self.get(name, version))
 
     def transition(self, name: str, version: Selector, to: str, reason: str = "") -> ModelVersion:
         """Move a version to a stage. To Production it is `promote`, with its gates.
@@ -342,78 +272,12 @@ class Models:
         target = None if to is None else self.get(name, to).version
         return self._version(name, self._promotions.rollback(name, target, reason))
 
-    def history(self, name: str) -> builtins.list[AuditEntry]:
-        """Everything that was done to a model, oldest first; refusals too. Raises NotFoundError."""
-        self.model(name)
-        return self._audit.history(name)
-
-    def verify_history(self, name: str) -> int:
-        """Check that the history is whole and leads to the stages and aliases of now; the number of its entries.
-
-        Raises:
-            IntegrityError: an entry, a stage or an alias was changed past the registry.
-            NotFoundError: there is no such model.
-        """
-        # The trail may grow between the two reads; a state read after it is then newer than it, so both are read again.
-        while True:
-            before, entries, after = self.model(name), self.history(name), self.model(name)
-            if before.lifecycle.revision == after.lifecycle.revision:
-                break
-        verify(entries)
-        verify_state(entries, after.lifecycle)
-        return len(entries)
-
-    def check_files(self, name: str, version: Selector) -> None:
-        """Check that the artifact store has every file of a version, in its size, as promote and rollback do.
-
-        Raises:
-            IntegrityError: a file is gone, or has another size.
-            NotFoundError: there is no such version.
-        """
-        self._promotions.require_files(self.get(name, version))
-
-    def load(self, uri: str, *, allow_pickle: bool = False) -> LoadedModel:
-        """Load the model that a `models:/` address names now; every file is checked against its SHA-256 first.
-
-        Args:
-            uri: as `resolve` takes it.
-            allow_pickle: load although that runs its author's code.
-
-        Raises:
-            UnsafeModelError: the format runs code when loaded, and `allow_pickle` isn't given.
-            IntegrityError: a file is gone or isn't what was logged.
-            NotFoundError, InvalidInputError: the address names nothing, or isn't one.
-        """
-        return self._load(self.resolve(uri), allow_pickle=allow_pickle)
-
-    def fetch(self, model: ModelVersion | LoggedModel, folder: Path) -> None:
-        """Write a model's files into a folder, each checked against its SHA-256, for those who load it elsewhere.
-
-        Raises:
-            IntegrityError: a file is gone, isn't what was logged, or would be written outside of the folder.
-        """
-        from headrace.models.loading import fetch
-
-        fetch(model, self._artifacts, folder)
-
     def _logged_model(self, model: object) -> LoggedModel:
         found = self.resolve(f"models:/{model.removeprefix('models:/')}") if isinstance(model, str) else model
         if not isinstance(found, LoggedModel):
             msg = f"a {type(found).__name__} isn't a logged model; register what run.log_model returned, or its id"
             raise InvalidInputError(msg)
         return found
-
-    def _load(self, model: ModelVersion | LoggedModel, *, allow_pickle: bool) -> LoadedModel:
-        from headrace.models.loading import load
-
-        return load(model, self._artifacts, allow_pickle=allow_pickle)
-
-    def _version(self, name: str, number: int) -> ModelVersion:
-        found = self._store.versions(name, [number])
-        if not found:
-            msg = f"the model {name!r} has no version {number}"
-            raise NotFoundError(msg)
-        return found[0]
 
     def _edit(
         self,
@@ -424,45 +288,7 @@ class Models:
         before: Callable[[Any], Mapping[str, Any]],
         after: Mapping[str, Any],
     ) -> None:
+        self._author.require("models:write")
         thing = self.model(name) if version is None else self.get(name, version)
         number = thing.version if isinstance(thing, ModelVersion) else None
         self._store.edit(name, number, edit, self._author.entry(action, number, before=before(thing), after=after))
-
-
-def _select(model: RegisteredModel, version: Selector | None) -> int:
-    numbers = model.lifecycle.versions
-    text = "" if version is None else str(version)  # Python's None isn't the stage of that name
-    if text.isdecimal():
-        if int(text) not in numbers:
-            error = NotFoundError.of(f"version of {model.name!r}", text, map(str, numbers))
-            raise error
-        return int(text)
-    if text.startswith("@"):
-        return _by_alias(model, text[1:])
-    if text.lower() == "latest":
-        return _newest(model, "version", numbers)
-    if text.lower() not in {stage.lower() for stage in STAGES}:
-        hint = f"; did you mean '@{text}'?" if text in model.aliases else ""
-        msg = f"{version!r} names no version of {model.name!r}: use a number, '@ALIAS', 'latest' or a stage{hint}"
-        raise InvalidInputError(msg)
-    stage = parse_stage(text)
-    if stage == "Staging":
-        return _newest(model, "version in Staging", model.lifecycle.staging[-1:])
-    return _newest(model, f"version in {stage}", [number for number in numbers if model.lifecycle.stage_of(number) == stage])
-
-
-def _by_alias(model: RegisteredModel, alias: str) -> int:
-    if alias in model.aliases:
-        return model.aliases[alias]
-    if alias == lifecycle.CHAMPION:
-        msg = f"the model {model.name!r} has no champion: no version is in Production; promote one"
-        raise NotFoundError(msg)
-    error = NotFoundError.of(f"alias of {model.name!r}", alias, model.aliases)
-    raise error
-
-
-def _newest(model: RegisteredModel, what: str, numbers: Sequence[int]) -> int:
-    if not numbers:
-        msg = f"the model {model.name!r} has no {what}"
-        raise NotFoundError(msg)
-    return max(numbers)

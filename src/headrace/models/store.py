@@ -19,12 +19,14 @@ class Edit:
     """What may change about a model or version besides its stage.
 
     Attributes:
-        description: new text; None leaves it.
+        description, owner, card: new text; None leaves it.
         tags: keys to set; a value of None removes the key.
         gates: the new gates, models alone; None leaves them.
     """
 
     description: str | None = None
+    owner: str | None = None
+    card: str | None = None
     tags: Mapping[str, str | None] = field(default_factory=dict)
     gates: tuple[Gate, ...] | None = None
 
@@ -102,4 +104,8 @@ class AuditStore(Protocol):
 
     def history(self, subject: str) -> list[AuditEntry]:
         """All entries of a subject, oldest first."""
+        ...
+
+    def newest(self, limit: int, *, before: int | None = None, user: str | None = None) -> list[AuditEntry]:
+        """The newest entries of all subjects, newest first: those before a moment, or by a user."""
         ...

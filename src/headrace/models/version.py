@@ -15,6 +15,9 @@ from headrace.models.lifecycle import Lifecycle, Stage
 from headrace.tracking.run import ArtifactEntry, DatasetInput
 
 __all__ = [
+    "BRANCH_TAG",
+    "COMMIT_TAG",
+    "DIRTY_TAG",
     "Address",
     "ModelVersion",
     "Origin",
@@ -25,6 +28,10 @@ __all__ = [
     "parse_uri",
 ]
 
+COMMIT_TAG = "mlflow.source.git.commit"
+BRANCH_TAG = "mlflow.source.git.branch"
+DIRTY_TAG = "headrace.git.dirty"
+"""The tags of a run that say which code it ran."""
 MAX_NAME, MAX_ALIAS, MAX_TAG_KEY, MAX_TAG_VALUE = 256, 255, 250, 100_000
 
 
@@ -37,12 +44,14 @@ class Origin:
         params: parameters as text.
         datasets: the data that the run used.
         tags: the run's tags, the commit of its code among them.
+        environment: the Python, the platform, the machine and the container image that it ran in.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     datasets: tuple[DatasetInput, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +72,8 @@ class ModelVersion:
         user: who registered it.
         created, updated: microseconds since 1970.
         description, tags: free text, may change later.
+        owner: who answers for it; empty if nobody was named.
+        card: what people should know of it, Markdown; `models.card` completes it with facts.
         origin: metrics, parameters, data and tags of the source run.
         source: where the files came from, in MLflow's words: `models:/m-…`, `mlflow-artifacts:/0/RUN/artifacts/model`, `s3://…`.
         link: an address of the run, for people, if one was told.
@@ -88,6 +99,8 @@ class ModelVersion:
     tags: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
     link: str = ""
+    owner: str = ""
+    card: str = ""
     origin: Origin = field(default_factory=Origin)
 
     @property
@@ -130,6 +143,8 @@ class RegisteredModel:
         lifecycle: where each version stands.
         gates: what a version must meet to reach Production.
         description, tags: free text.
+        owner: who answers for it; empty if nobody was named.
+        card: what people should know of it, Markdown, whichever version.
         created, updated: microseconds since 1970.
     """
 
@@ -138,6 +153,8 @@ class RegisteredModel:
     gates: tuple[Gate, ...] = ()
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
+    card: str = ""
     created: int = 0
     updated: int = 0
 
@@ -167,6 +184,7 @@ class RegisteredModel:
             "name": self.name,
             "description": self.description,
             "tags": dict(self.tags),
+            "owner": self.owner,
             "champion": self.champion,
             "challenger": self.challenger,
             "latest": self.latest,

@@ -198,6 +198,12 @@ class RemoteAuditStore:
         found: list[AuditEntry] = shaped(self._transport.call("models/history", {"subject": subject}), list[AuditEntry])
         return found
 
+    def newest(self, limit: int, *, before: int | None = None, user: str | None = None) -> builtins.list[AuditEntry]:
+        """The newest entries of all subjects, newest first: those before a moment, or by a user."""
+        asked = {"limit": limit, "before": before, "user": user}
+        found: list[AuditEntry] = shaped(self._transport.call("models/newest", asked), list[AuditEntry])
+        return found
+
 
 _THERE = "a server changes its registry itself; use the verbs of store.models"
 

@@ -144,8 +144,8 @@ class Transport:
             with self._lock:
                 timeout = httpx.Timeout(self._silent_seconds, connect=CONNECT_SECONDS)
                 limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=20.0)
-                agent = {"User-Agent": f"headrace/{version('headrace')}"}
-                self._client = held = os.getpid(), httpx.Client(timeout=timeout, limits=limits, headers=agent)
+                told = {"User-Agent": f"headrace/{version('headrace')}", **_identity()}
+                self._client = held = os.getpid(), httpx.Client(timeout=timeout, limits=limits, headers=told)
         return held[1]
 
     def _named(self, *, changes: bool) -> dict[str, str]:
@@ -281,6 +281,12 @@ def _media_type(response: httpx.Response) -> str:
 def _is_busy(response: httpx.Response) -> bool:
     """Whether the server had too much to do to begin with the request."""
     return response.status_code in _BUSY and b":BusyError" in response.content
+
+
+def _identity() -> dict[str, str]:
+    """The token of HEADRACE_TOKEN as a header; an address with a user and a password says who asks by itself."""
+    token = os.environ.get("HEADRACE_TOKEN", "").strip()
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _checked(url: str) -> str:

@@ -15,7 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import quote
 
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, InvalidInputError, UnauthenticatedError
 from headrace.server.endpoint import AsyncHandler, Dialect, Endpoint, Handler
 from headrace.server.errors import (
     PROBLEM,
@@ -35,6 +35,8 @@ from headrace.server.stopping import Stopping
 from headrace.server.web import PAGE, is_navigation
 
 if TYPE_CHECKING:
+    from headrace.accounts.account import Account
+    from headrace.accounts.service import Accounts
     from headrace.server.guard import Guard
     from headrace.server.logs import AccessLog
     from headrace.server.metrics import Metrics
@@ -52,6 +54,11 @@ PIECE = 1 << 20
 DRAINED = 64 << 20
 """So much of a body that nobody wants is read, so that its sender sees the answer."""
 REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
+_HINTS: Mapping[int, Mapping[str, str]] = {
+    401: {"www-authenticate": 'Basic realm="headrace", charset="UTF-8", Bearer'},
+    503: {"retry-after": "1"},
+}
+"""Headers that go with a status."""
 log = logging.getLogger("headrace.server")
 
 
@@ -186,6 +193,7 @@ class Dispatcher:
         self._late: set[asyncio.Task[Any]] = set()
         self._ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, count(1))
         self._store: Store | None = None
+        self._accounts: Accounts | None = None
         self._stopping = Stopping()
         self._paces = {item.path: Pace() for item in endpoints}
         for item in endpoints:
@@ -221,6 +229,8 @@ class Dispatcher:
         except HeadraceError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
+        with contextlib.suppress(InvalidInputError):  # a store behind another server has no accounts of its own
+            self._accounts = self._store.accounts
         self._metrics.watch(self._store)
         self._stopping.listen()
         flushing = asyncio.create_task(self._flush_forever())
@@ -260,9 +270,12 @@ class Dispatcher:
             endpoint, parts = self._find(method, path, headers.get("accept", ""))
             dialect, route = endpoint.dialect, endpoint.path
             self._guard.check(headers)
+            store = self._opened()
+            account = await self._admit(endpoint, headers)
             streams = endpoint.operation.streams
             body = b"" if streams else await self._body(headers, receive)
-            call = Call(self._opened(), self._metrics, body, parts, scope["query_string"], headers, request_id)
+            named = store if account is None else store.by(account)
+            call = Call(named, self._metrics, body, parts, scope["query_string"], headers, request_id, account=account)
             reply = await (self._take(endpoint, call, receive) if streams else self._answer(endpoint, call))
         except _Gone:
             return
@@ -276,6 +289,30 @@ class Dispatcher:
         seconds = time.perf_counter() - began
         self._metrics.served(route or "none", method, reply.status, seconds)
         self._access.add(request_id, method, path, reply.status, seconds, scope.get("client"))
+
+    async def _admit(self, endpoint: Endpoint, headers: Mapping[str, str]) -> Account | None:
+        """Who asks, if they may; None where nobody is asked who they are.
+
+        Raises:
+            UnauthenticatedError: and AccessError.
+        """
+        accounts = self._accounts
+        if accounts is None or not accounts.exist:
+            return None
+        given = headers.get("authorization", "")
+        if not given and not endpoint.permission:
+            return None
+        account = accounts.known(given)
+        if account is None:
+            try:
+                account = await asyncio.get_running_loop().run_in_executor(self._pool, accounts.authenticate, given)
+            except UnauthenticatedError:
+                if endpoint.permission:
+                    raise
+                return None
+        if endpoint.permission:
+            account.require(endpoint.permission)
+        return account
 
     def _opened(self) -> Store:
         if self._store is None:
@@ -415,7 +452,7 @@ class Dispatcher:
         status, body, media_type = _RENDERERS[dialect](error, request_id)
         if status == 500:
             log.error("request %s failed inside Headrace", request_id, exc_info=error)
-        return Reply(body, status, media_type, {"retry-after": "1"} if status == 503 else {})
+        return Reply(body, status, media_type, _HINTS.get(status, {}))
 
     def _run_afterwards(self, work: Callable[[], None], request_id: str) -> None:
         try:

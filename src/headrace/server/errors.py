@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from headrace.errors import (
+    AccessError,
     ConflictError,
     DefinitionError,
     GateError,
@@ -19,6 +20,7 @@ from headrace.errors import (
     QueryError,
     SettingsError,
     StorageError,
+    UnauthenticatedError,
     UnsafeModelError,
 )
 from headrace.serving.errors import OverloadedError, TimedOutError
@@ -85,6 +87,8 @@ class BusyError(HttpError):
 
 STATUSES: tuple[tuple[type[HeadraceError], int, str], ...] = (
     (BadRequestError, 400, "The request can't be read"),
+    (UnauthenticatedError, 401, "Say who you are"),
+    (AccessError, 403, "You may not do this"),
     (ForbiddenError, 403, "The request comes from another site"),
     (NoRouteError, 404, "No such path"),
     (MethodNotAllowedError, 405, "The path doesn't take this method"),

@@ -15,6 +15,7 @@ from headrace.server.errors import BadRequestError, UnsupportedMediaTypeError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from headrace.accounts.account import Account
     from headrace.server.metrics import Metrics
     from headrace.store import Store
 
@@ -36,6 +37,7 @@ class Call:
         headers: by lower-case name.
         request_id: what the client, or else we, named the request.
         pieces: the body as it comes, for an operation that streams; each step waits in the handler's thread.
+        account: who asks; None where nobody is asked. The store is in its name then.
     """
 
     store: Store
@@ -46,6 +48,7 @@ class Call:
     headers: Mapping[str, str]
     request_id: str
     pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
+    account: Account | None = None
 
     @property
     def query(self) -> dict[str, str]:

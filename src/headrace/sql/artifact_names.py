@@ -17,4 +17,6 @@ def named_artifacts(database: Database) -> set[str]:
         names = set(connection.scalars(sa.union(sa.select(run_artifacts.c.digest), sa.select(model_files.c.digest))))
         for files in connection.scalars(sa.select(registry.versions.c.files)):
             names.update(file["digest"] for file in files)
+        kept = sa.select(registry.evaluations.c.examples).where(registry.evaluations.c.examples != "")
+        names.update(connection.scalars(kept))
     return names

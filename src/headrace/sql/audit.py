@@ -31,6 +31,16 @@ class SqlAuditStore:
         with self._database.read() as connection:
             return [_entry(row) for row in connection.execute(query)]
 
+    def newest(self, limit: int, *, before: int | None = None, user: str | None = None) -> list[AuditEntry]:
+        """The newest entries of all subjects, newest first: those before a moment, or by a user."""
+        query = sa.select(t.audit).order_by(t.audit.c.time.desc(), t.audit.c.subject, t.audit.c.seq.desc()).limit(limit)
+        if before is not None:
+            query = query.where(t.audit.c.time < before)
+        if user is not None:
+            query = query.where(t.audit.c.user == user)
+        with self._database.read() as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
 
 def append(connection: sa.Connection, subject: str, entry: AuditEntry) -> AuditEntry:
     """Add an entry to the subject's chain, within the caller's transaction."""

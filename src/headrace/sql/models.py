@@ -19,6 +19,7 @@ from headrace.models.version import ModelVersion, Origin, RegisteredModel
 from headrace.sql.audit import append
 from headrace.sql.database import Database
 from headrace.sql.lineage import add_edges, rename_nodes
+from headrace.sql.requests import settle
 from headrace.sql.tables import registry as t
 from headrace.tracking.run import ArtifactEntry, DatasetInput
 
@@ -207,6 +208,8 @@ def _model(row: Row, stages: Sequence[Sequence[Any]], aliases: Sequence[Sequence
         gates=tuple(Gate.from_dict(gate) for gate in row.gates),
         description=row.description,
         tags=row.tags,
+        owner=row.owner,
+        card=row.card,
         created=row.created,
         updated=row.updated,
     )
@@ -235,6 +238,8 @@ def _version(row: Row, lifecycle: Lifecycle) -> ModelVersion:
         updated=row.updated,
         source=row.source,
         link=row.link,
+        owner=row.owner,
+        card=row.card,
         origin=origin,
     )
 
@@ -290,6 +295,7 @@ def _save(connection: sa.Connection, name: str, before: Lifecycle, after: Lifecy
         key = (t.versions.c.name == name) & (t.versions.c.version == number)
         values = {"stage": after.stage_of(number), "reigned": number in after.reigned, "updated": time}
         connection.execute(t.versions.update().where(key).values(values))
+        settle(connection, name, number, after.stage_of(number), time)
     if before.pointers != after.pointers:
         _save_pointers(connection, name, before.pointers, after.pointers)
 
@@ -305,8 +311,8 @@ def _save_pointers(connection: sa.Connection, name: str, before: Mapping[str, in
 def _edited(tags: Mapping[str, str], edit: Edit) -> dict[str, Any]:
     merged = {key: value for key, value in {**tags, **edit.tags}.items() if value is not None}
     values: dict[str, Any] = {"tags": merged}
-    if edit.description is not None:
-        values["description"] = edit.description
+    texts = {"description": edit.description, "owner": edit.owner, "card": edit.card}
+    values |= {name: text for name, text in texts.items() if text is not None}
     if edit.gates is not None:
         values["gates"] = [gate.to_dict() for gate in edit.gates]
     return values

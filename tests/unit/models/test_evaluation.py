@@ -43,12 +43,12 @@ def test_built_in_metrics_are_those_of_scikit_learn():
         "r2": sk.r2_score(truth, predicted),
     }
     assert set(expected) == set(BUILT_IN)
-    assert measure(loaded(model), data, list(BUILT_IN)) == pytest.approx(expected)
+    assert measure(loaded(model), data, list(BUILT_IN)).figures == pytest.approx(expected)
 
 
 def test_an_auc_takes_any_score_of_a_model_without_probabilities():
     frame, model = people(seed=5), regressor()
-    figures = measure(loaded(model), take(frame, label="liked"), ["auc"])
+    figures = measure(loaded(model), take(frame, label="liked"), ["auc"]).figures
     assert figures["auc"] == sk.roc_auc_score(frame["liked"], model.predict(frame[COLUMNS]))
 
 
@@ -56,7 +56,7 @@ def test_a_metric_of_ones_own_is_named_after_its_function():
     def share_of_likes(truth, predicted):
         return float(np.mean(predicted))
 
-    assert measure(loaded(Always(1)), take(people(), label="liked"), [share_of_likes]) == {"share_of_likes": 1.0}
+    assert measure(loaded(Always(1)), take(people(), label="liked"), [share_of_likes]).figures == {"share_of_likes": 1.0}
 
 
 def test_labels_may_be_text():
@@ -64,22 +64,22 @@ def test_labels_may_be_text():
     frame["liked"] = frame["liked"].map({0: "no", 1: "yes"})
     model = classifier()
     model.classes_ = np.array(["no", "yes"])
-    figures = measure(loaded(model), take(frame, label="liked"), ["auc", "f1", "brier"])
+    figures = measure(loaded(model), take(frame, label="liked"), ["auc", "f1", "brier"]).figures
     assert figures["f1"] > 0.7
 
 
 @pytest.mark.parametrize("kind", [object, "boolean", "Int64", int])
 def test_labels_may_be_held_as_objects_or_nullable(kind):
     frame = people(seed=5)
-    expected = measure(loaded(classifier()), take(frame, label="liked"), BUILT_IN[:5])
-    assert measure(loaded(classifier()), take(frame.astype({"liked": kind}), label="liked"), BUILT_IN[:5]) == expected
+    expected = measure(loaded(classifier()), take(frame, label="liked"), BUILT_IN[:5]).figures
+    assert measure(loaded(classifier()), take(frame.astype({"liked": kind}), label="liked"), BUILT_IN[:5]).figures == expected
 
 
 def test_three_classes_are_measured_one_against_the_rest():
     frame = people(300)
     frame["liked"] = np.digitize(frame["a"], [-0.5, 0.5])
     model = classifier().fit(frame[COLUMNS], frame["liked"])
-    figures = measure(loaded(model), take(frame, label="liked"), ["auc", "f1", "log_loss", "accuracy"])
+    figures = measure(loaded(model), take(frame, label="liked"), ["auc", "f1", "log_loss", "accuracy"]).figures
     assert figures["auc"] == sk.roc_auc_score(frame["liked"], model.predict_proba(frame[COLUMNS]), multi_class="ovr")
 
 

@@ -8,7 +8,8 @@ import math
 import pytest
 
 from headrace.errors import InvalidInputError
-from headrace.models.gates import Evaluation, Gate, GateReport, judge
+from headrace.models.conditions import judge
+from headrace.models.gates import Evaluation, Gate, GateReport
 
 
 def measured(version: int, data: str = "holdout", label: str = "liked", **figures: float) -> Evaluation:

@@ -14,10 +14,12 @@ from headrace.clock import system_clock
 from headrace.errors import ConflictError
 from headrace.flavors.saving import infer_signature, save_model
 from headrace.ids import new_id
+from headrace.models.checks import Checks
 from headrace.models.service import Models
 from headrace.sql.audit import SqlAuditStore
 from headrace.sql.database import Database
 from headrace.sql.models import SqlModelStore
+from headrace.sql.requests import SqlRequestStore
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Metric, Run
 
@@ -54,18 +56,18 @@ class Explosive:
 class World:
     """Everything that the registry stands on, in one folder."""
 
-    def __init__(self, folder: Path, author: str = "ada") -> None:
+    def __init__(self, folder: Path, author: str = "ada", checks: dict | None = None) -> None:
         self.folder = folder
         self.database = Database(f"sqlite:///{folder / 'catalog.db'}")
         self.tracking = tracking_stores(self.database)
         self.spare: LoggedModel | None = None
         self.artifacts = ObjectArtifactStore(folder / "artifacts")
         self.store, self.audit = SqlModelStore(self.database), SqlAuditStore(self.database)
-        self.models = Models(
-            self.store, self.audit, self.tracking.runs, self.tracking.models, self.artifacts, system_clock, author
-        )
+        stores = (self.store, self.audit, self.tracking.runs, self.tracking.models, self.artifacts)
+        requests = SqlRequestStore(self.database)
+        self.models = Models(*stores, system_clock, author, requests=requests, checks=Checks(**(checks or {})))
 
-    def log(self, model, serializer=None, example=None, params=None, metrics=None, tags=None) -> LoggedModel:
+    def log(self, model, serializer=None, example=None, params=None, metrics=None, tags=None, view="ranking:3") -> LoggedModel:
         """A model, logged by a run of its own."""
         now = system_clock()
         run = Run(id=new_id(), name="run", experiment_id="0", experiment="Default", status="RUNNING", start=now)
@@ -87,7 +89,7 @@ class World:
             details=saved.details,
             created=now,
             updated=now,
-            view="ranking:3",
+            view=view,
             signature=None if example is None else infer_signature(model, example),
             requirements=saved.requirements,
             files=tuple(entries),
@@ -97,7 +99,7 @@ class World:
 
     def register(self, count: int = 1, name: str = "ranker"):
         """Versions of one logged model, as many as asked for: the last one."""
-        self.spare = self.spare or self.log(Always(0.5), "pickle")
+        self.spare = self.spare or self.log(Always(0.5), "pickle", view="")
         return [self.models.register(self.spare, name) for _ in range(count)][-1]
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import orjson
 
 from headrace.errors import (
+    AccessError,
     AlreadyExistsError,
     ConflictError,
     DefinitionError,
@@ -19,6 +20,7 @@ from headrace.errors import (
     NotFoundError,
     SettingsError,
     StorageError,
+    UnauthenticatedError,
     UnsafeModelError,
 )
 from headrace.server.errors import (
@@ -41,6 +43,8 @@ PREFIXES = ("/api/2.0/", "/ajax-api/", "/api/3.0/", "/api/4.0/", "/get-artifact"
 CODES: tuple[tuple[type[HeadraceError], int, str], ...] = (
     (UnsupportedMediaTypeError, 400, "INVALID_PARAMETER_VALUE"),
     (BadRequestError, 400, "INVALID_PARAMETER_VALUE"),
+    (UnauthenticatedError, 401, "UNAUTHENTICATED"),
+    (AccessError, 403, "PERMISSION_DENIED"),
     (ForbiddenError, 403, "PERMISSION_DENIED"),
     (WrongHostError, 403, "PERMISSION_DENIED"),
     (NoRouteError, 404, "ENDPOINT_NOT_FOUND"),

@@ -102,6 +102,7 @@ _VERBS = {
         "versions": contract(_store, ModelStore.versions),
         "evaluations": contract(_store, ModelStore.evaluations),
         "history": contract(_audit, AuditStore.history),
+        "newest": contract(_audit, AuditStore.newest),
         "check_gates": quick(_check_gates, {"name": str, "version": str}),
     },
     WRITE: {

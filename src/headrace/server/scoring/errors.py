@@ -11,6 +11,7 @@ __all__ = ["scoring_failure"]
 
 _CODES = {
     400: "BAD_REQUEST",
+    401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "RESOURCE_DOES_NOT_EXIST",
     405: "BAD_REQUEST",

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from headrace.sql.tables import metadata
 
-__all__ = ["aliases", "audit", "edges", "evaluations", "models", "versions"]
+__all__ = ["aliases", "audit", "edges", "evaluations", "models", "requests", "versions"]
 
 _URN = sa.String().with_variant(sa.String(collation="C"), "postgresql")  # byte order, so that prefix ranges use the index
 
@@ -41,6 +41,8 @@ models = sa.Table(
     sa.Column("predecessors", Json, nullable=False),
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("updated", sa.BigInteger, nullable=False),
+    sa.Column("owner", sa.String, nullable=False, server_default=""),
+    sa.Column("card", sa.Text, nullable=False, server_default=""),
 )
 
 versions = sa.Table(
@@ -67,6 +69,8 @@ versions = sa.Table(
     sa.Column("updated", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("source", sa.Text, nullable=False, server_default=""),
     sa.Column("link", sa.Text, nullable=False, server_default=""),
+    sa.Column("owner", sa.String, nullable=False, server_default=""),
+    sa.Column("card", sa.Text, nullable=False, server_default=""),
 )
 
 sa.Index(
@@ -99,8 +103,26 @@ evaluations = sa.Table(
     sa.Column("figures", Json, nullable=False),
     sa.Column("user", sa.String, nullable=False),
     sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("examples", sa.String(64), nullable=False, server_default=""),
+    sa.Column("slices", Json, nullable=False, server_default="{}"),
     sa.ForeignKeyConstraint(["name", "version"], ["model_versions.name", "model_versions.version"]),
     sa.Index("ix_model_evaluations_version", "name", "version"),
+)
+
+requests = sa.Table(
+    "model_requests",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("stage", sa.String, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("user", sa.String, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False, index=True),
+    sa.Column("remarks", Json, nullable=False),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("updated", sa.BigInteger, nullable=False),
+    sa.Index("ix_model_requests_version", "name", "version"),
 )
 
 audit = sa.Table(
@@ -118,6 +140,7 @@ audit = sa.Table(
     sa.Column("time", sa.BigInteger, nullable=False),
     sa.Column("previous", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
+    sa.Index("ix_audit_time", "time"),
 )
 
 edges = sa.Table(

@@ -1,0 +1,96 @@
+"""The verbs of requests to move versions, and of the whole audit trail."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headrace.cli.output import Answer, Table
+from headrace.cli.values import short_time
+from headrace.cli.verb import Session, Verb, verb
+from headrace.models.requests import TransitionRequest
+
+__all__ = ["VERBS"]
+
+Id = Annotated[str, typer.Argument(metavar="REQUEST", help="A request's id, or the start of it.")]
+Comment = Annotated[str, typer.Option("--comment", help="What there is to say.")]
+
+
+@verb("request", 'headrace models request video-ranker 4 --reason "better on new users"')
+def request(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A registered model.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A number, @ALIAS, a stage, or latest.")],
+    to: Annotated[str, typer.Option("--to", metavar="STAGE", help="Where it should go.")] = "Production",
+    reason: Annotated[str, typer.Option("--reason", help="Why, for those who decide.")] = "",
+) -> Answer:
+    """Ask for a version to be moved to a stage, for others to approve."""
+    models = session.store.models
+    made = models.requests.open(name, models.get(name, version).version, to, reason)
+    return Answer(made.to_dict(), [str(made), f"approve it with: headrace models approve {made.id}"])
+
+
+@verb("requests", "headrace models requests", "headrace models requests video-ranker --all")
+def requests(
+    session: Session,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: of all models.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False,
+) -> Answer:
+    """Requests that wait for a decision."""
+    found = session.store.models.requests.list(name, status=None if every else "open")
+    columns = ("ID", "MODEL", "VERSION", "TO", "BY", "WHEN (UTC)", "STATUS", "APPROVED BY", "REASON")
+    rows = [
+        (r.id, r.name, r.version, r.stage, r.user, short_time(r.created), r.status, ", ".join(r.approved_by), r.reason)
+        for r in found
+    ]
+    return Answer([each.to_dict() for each in found], [Table(columns, rows, "no request waits")])
+
+
+@verb("approve", 'headrace models approve 4f0c --comment "looked at the slices"')
+def approve(session: Session, request: Id, comment: Comment = "") -> Answer:
+    """Approve a request; once enough have, the version is moved if its gates let it. Exit with 1 if they refuse."""
+    return _told(session.store.models.requests.approve(request, comment))
+
+
+@verb("reject", 'headrace models reject 4f0c --comment "worse on new users"')
+def reject(session: Session, request: Id, comment: Comment = "") -> Answer:
+    """Turn a request down."""
+    return _told(session.store.models.requests.reject(request, comment))
+
+
+@verb("withdraw", "headrace models withdraw 4f0c")
+def withdraw(session: Session, request: Id, comment: Comment = "") -> Answer:
+    """Take back a request of one's own."""
+    return _told(session.store.models.requests.withdraw(request, comment))
+
+
+@verb("comment", 'headrace models comment 4f0c "which users are new?"')
+def comment(session: Session, request: Id, text: Annotated[str, typer.Argument(metavar="TEXT", help="A comment.")]) -> Answer:
+    """Say something about a request."""
+    return _told(session.store.models.requests.comment(request, text))
+
+
+@verb("audit", "headrace models audit --limit 20", "headrace models audit --verify")
+def audit(
+    session: Session,
+    limit: Annotated[int, typer.Option("--limit", help="At most so many entries, the newest.")] = 50,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check every model's trail: no entry changed, removed or added.")
+    ] = False,
+) -> Answer:
+    """What was done to any model, newest first, refusals too."""
+    models = session.store.models
+    checked = sum(models.verify_history(model.name) for model in models.list()) if verify else None
+    entries = models.audit.newest(limit)
+    rows = [(short_time(e.time), e.user, e.subject, e.version, e.action, e.reason) for e in entries]
+    table = Table(("TIME (UTC)", "USER", "MODEL", "VERSION", "ACTION", "REASON"), rows, "nothing was done yet")
+    said = [] if checked is None else [f"the trails are whole: {checked} entries"]
+    return Answer([entry.to_dict() for entry in entries], [table, *said])
+
+
+VERBS: tuple[Verb[...], ...] = (request, requests, approve, reject, withdraw, comment, audit)
+
+
+def _told(request: TransitionRequest) -> Answer:
+    return Answer(request.to_dict(), [str(request)])

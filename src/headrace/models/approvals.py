@@ -1,0 +1,123 @@
+"""The verbs of requests: open, comment, approve, reject, withdraw."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+
+from headrace.errors import AccessError, ConflictError, NotFoundError
+from headrace.ids import new_id
+from headrace.models.audit import Author
+from headrace.models.gates import APPROVALS
+from headrace.models.lifecycle import parse_stage
+from headrace.models.requests import Kind, Remark, RequestStore, TransitionRequest, approvers, remarked
+from headrace.models.store import ModelStore
+
+__all__ = ["Requests"]
+
+Promote = Callable[[str, int, str, str], object]
+"""Moves a version to a stage, for a reason; raises if it mayn't go there."""
+
+
+class Requests:
+    """Requests to move versions, for those who may not move them themselves, or not alone."""
+
+    def __init__(self, store: RequestStore, models: ModelStore, author: Author, promote: Promote) -> None:
+        self._store = store
+        self._models = models
+        self._author = author
+        self._promote = promote
+
+    def open(self, name: str, version: int, to: str = "Production", reason: str = "") -> TransitionRequest:
+        """Ask for a version to be moved to a stage.
+
+        Raises:
+            NotFoundError: there is no such version.
+            ConflictError: it is there already, or somebody asked for that already.
+            InvalidInputError: no such stage.
+        """
+        self._author.require("models:write")
+        stage, model = parse_stage(to), self._models.model(name)
+        if model is None:
+            raise NotFoundError.of("registered model", name, self._models.names())
+        if model.lifecycle.stage_of(version) == stage:
+            msg = f"version {version} of {name!r} is in {stage} already"
+            raise ConflictError(msg)
+        entry = self._author.entry(
+            "request", version, after={"request": (request_id := new_id()[-12:]), "to": stage}, reason=reason
+        )
+        request = TransitionRequest(
+            id=request_id,
+            name=name,
+            version=version,
+            stage=stage,
+            reason=reason,
+            user=entry.user,
+            created=entry.time,
+            updated=entry.time,
+        )
+        self._store.add(request, entry)
+        return request
+
+    def get(self, request_id: str) -> TransitionRequest:
+        """One request, by its id or the start of it. Raises NotFoundError."""
+        return self._store.get(request_id)
+
+    def list(
+        self, name: str | None = None, version: int | None = None, status: str | None = "open"
+    ) -> builtins.list[TransitionRequest]:
+        """Requests, newest first: of a model, of a version, in a status (None for any), or all."""
+        return self._store.find(name, version, status)
+
+    def comment(self, request_id: str, text: str) -> TransitionRequest:
+        """Say something about a request, decided or not. Raises NotFoundError."""
+        self._author.require("models:write")
+        return self._say(request_id, "comment", text)
+
+    def approve(self, request_id: str, comment: str = "") -> TransitionRequest:
+        """Approve a request. Once enough have, the version is moved, in the name of the last; its gates decide as ever.
+
+        Raises:
+            AccessError: you may not approve, or asked for it yourself and the model's policy wants another.
+            ConflictError: it is decided already, or you approved it already.
+            GateError: the approval is kept, and the gates refuse; holds the report.
+            NotFoundError: there is no such request.
+        """
+        self._author.require("models:approve")
+        request = self._store.get(request_id)
+        needed, by_requester = self._policy(request)
+        if request.user == self._author.user and not by_requester:
+            msg = f"{request.user} asked for {request.name} version {request.version} to move, so somebody else must approve it"
+            raise AccessError(msg)
+        approved = self._say(request_id, "approve", comment)
+        if len(approvers([approved], by_requester=by_requester)) < needed:
+            return approved
+        self._promote(request.name, request.version, request.stage, f"request {request.id}: {request.reason}".rstrip(": "))
+        return self._store.get(request.id)
+
+    def reject(self, request_id: str, comment: str = "") -> TransitionRequest:
+        """Turn a request down. Raises AccessError, ConflictError and NotFoundError as `approve` does."""
+        self._author.require("models:approve")
+        return self._say(request_id, "reject", comment)
+
+    def withdraw(self, request_id: str, comment: str = "") -> TransitionRequest:
+        """Take one's own request back. Raises AccessError for another's, ConflictError and NotFoundError."""
+        request = self._store.get(request_id)
+        if request.user != self._author.user:
+            msg = f"request {request.id} is {request.user}'s; reject it instead"
+            raise AccessError(msg)
+        return self._say(request_id, "withdraw", comment)
+
+    def _say(self, request_id: str, kind: Kind, text: str) -> TransitionRequest:
+        while True:
+            before = self._store.get(request_id)
+            entry = self._author.entry(kind, before.version, after={"request": before.id, "to": before.stage}, reason=text)
+            after = remarked(before, Remark(kind=kind, user=entry.user, time=entry.time, text=text))
+            if self._store.replace(before, after, entry):
+                return after
+
+    def _policy(self, request: TransitionRequest) -> tuple[int, bool]:
+        """How many must approve, and whether the requester may be one of them."""
+        model = self._models.model(request.name)
+        gates = [gate for gate in model.gates if gate.metric == APPROVALS] if model and request.stage == "Production" else []
+        return int(max((gate.at_least or 0 for gate in gates), default=1)), all(gate.by_requester for gate in gates)

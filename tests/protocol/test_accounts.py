@@ -1,0 +1,154 @@
+"""Once there are users, every route wants to know who asks, and lets them do what their role may."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+
+import headrace as hr
+from headrace.errors import AccessError, UnauthenticatedError
+from headrace.server.app import ENDPOINTS
+from servers.inside import served
+
+GUARDED = [item for item in ENDPOINTS if item.permission]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project with a user of each role, its server's address, and their tokens."""
+    folder = tmp_path_factory.mktemp("guarded")
+    tokens = {}
+    with hr.connect(folder) as store:
+        for name, role in (("root", "admin"), ("ada", "approver"), ("bob", "editor"), ("eve", "viewer")):
+            store.accounts.add_user(name, role)
+            tokens[name] = store.accounts.create_token(name)[1]
+        tokens["narrow"] = store.accounts.create_token("root", scopes=["runs:read"])[1]
+    with served(folder) as url:
+        yield url, tokens
+
+
+@pytest.fixture
+def url(project):
+    return project[0]
+
+
+@pytest.fixture
+def tokens(project):
+    return project[1]
+
+
+def ask(url, item, token=None, client=httpx):
+    path = re.sub(r"\{\w+(\.\.\.)?\}", "x", item.path)
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    return client.request(item.method, f"{url}{path}", headers=headers, timeout=60)
+
+
+def test_every_route_has_a_permission_or_is_known_to_be_for_everybody():
+    everybody = {item.path for item in ENDPOINTS if not item.permission}
+    assert {path for path in everybody if path.startswith("/api/v1")} <= {"/api/v1/store", "/api/v1/accounts/me"}
+    signed = {"/api/2.0/mlflow-artifacts/mpu/parts/{upload}/{number}"}  # MLflow's client shows nothing there but the upload's id
+    assert {path for path in everybody if "mlflow" in path} - signed <= {
+        f"/{api}/{version}/mlflow/{path}"
+        for api in ("api", "ajax-api")
+        for version in ("2.0", "3.0")
+        for path in ("server-info", "ui-telemetry")
+    }
+
+
+def test_no_route_answers_somebody_unknown(url):
+    with httpx.Client(timeout=60) as client:
+        answers = {f"{item.method} {item.path}": ask(url, item, client=client).status_code for item in GUARDED}
+    assert {route: status for route, status in answers.items() if status != 401} == {}
+    assert len(answers) > 100
+
+
+def test_a_viewer_changes_nothing_and_an_unknown_token_opens_nothing(url, tokens):
+    changing = [item for item in GUARDED if not item.permission.endswith((":read", ":predict"))]
+    with httpx.Client(timeout=60) as client:
+        answers = {f"{item.method} {item.path}": ask(url, item, tokens["eve"], client).status_code for item in changing}
+    assert {route: status for route, status in answers.items() if status != 403} == {}
+    assert ask(url, GUARDED[0], "hr_x_y").status_code == 401
+
+
+def test_errors_are_told_in_the_shape_of_each_protocol(url, tokens):
+    native = httpx.get(f"{url}/api/v1/catalog")
+    assert native.headers["content-type"] == "application/problem+json"
+    assert native.headers["www-authenticate"].startswith("Basic")
+    assert "HEADRACE_TOKEN" in native.json()["detail"]
+    mlflow = httpx.get(f"{url}/api/2.0/mlflow/experiments/get", params={"experiment_id": "0"})
+    assert (mlflow.status_code, mlflow.json()["error_code"]) == (401, "UNAUTHENTICATED")
+    refused = httpx.post(
+        f"{url}/api/2.0/mlflow/experiments/create", json={"name": "x"}, headers={"authorization": f"Bearer {tokens['eve']}"}
+    )
+    assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED")
+
+
+def test_basic_is_taken_as_well(url, tokens):
+    path = f"{url}/api/2.0/mlflow/experiments/get?experiment_id=0"
+    assert httpx.get(path, auth=("bob", tokens["bob"])).status_code == 200
+    assert httpx.get(path, auth=("eve", tokens["bob"])).status_code == 401
+
+
+def test_a_scoped_token_may_do_no_more_than_its_scope(url, tokens):
+    headers = {"authorization": f"Bearer {tokens['narrow']}"}
+    assert httpx.get(f"{url}/api/v1/experiments", headers=headers).status_code == 200
+    assert httpx.get(f"{url}/api/v1/catalog", headers=headers).status_code == 403
+
+
+def test_a_remote_store_says_who_it_is_by_its_token(url, tokens, monkeypatch):
+    with hr.connect(url) as store, pytest.raises(UnauthenticatedError, match="HEADRACE_TOKEN"):
+        store.models.list()
+    monkeypatch.setenv("HEADRACE_TOKEN", tokens["eve"])
+    with hr.connect(url) as store:
+        assert store.models.list() == []
+        with pytest.raises(AccessError, match="eve"):
+            store.models.set_tag("ranker", "a", "b")
+
+
+def test_the_trail_names_the_account_and_not_what_the_client_says(url, tokens, monkeypatch):
+    monkeypatch.setenv("HEADRACE_TOKEN", tokens["bob"])
+    with hr.connect(url) as store:
+        with store.start_run(experiment="e") as run:
+            model = run.log_model(Always(), "m", serializer="pickle")
+        store.models.register(model, "ranker")
+        with pytest.raises(AccessError, match="models:promote"):
+            store.models.promote("ranker", 1)
+    monkeypatch.setenv("HEADRACE_TOKEN", tokens["ada"])
+    with hr.connect(url) as store:
+        store.models.promote("ranker", 1)
+        assert [(entry.action, entry.user) for entry in store.models.history("ranker")] == [
+            ("register", "bob"),
+            ("promote", "ada"),
+        ]
+
+
+class Always:
+    """A model of our own."""
+
+    def predict(self, data):
+        return [1.0] * len(data)
+
+
+def test_a_revoked_token_opens_nothing_a_moment_later(project, tmp_path):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    with hr.connect(folder) as store, served(folder) as url:
+        assert httpx.get(f"{url}/api/v1/catalog").status_code == 200  # open, as long as there is no user
+        store.accounts.add_user("root", "admin")
+        token, secret = store.accounts.create_token("root")
+        until(lambda: httpx.get(f"{url}/api/v1/catalog").status_code == 401)
+        headers = {"authorization": f"Bearer {secret}"}
+        assert httpx.get(f"{url}/api/v1/catalog", headers=headers).status_code == 200
+        store.accounts.revoke(token.id)
+        until(lambda: httpx.get(f"{url}/api/v1/catalog", headers=headers).status_code == 401)
+
+
+def until(holds, seconds=10.0):
+    import time
+
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
