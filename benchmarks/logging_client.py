@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 import headrace as hr
-from headrace.tracking.client.delivery import RunWriter
+from headrace.tracking.client.delivery import NOWHERE, POINT, RunWriter
 
 CALLS = 1_000_000
 ROWS_PER_SECOND, SECONDS = 50_000, 15
@@ -57,12 +57,11 @@ def batches(folder: Path) -> float:
     with hr.connect(folder) as store:
         run = store.start_run(capture=False, nested=True)
         run.flush()
-        place = (("", "", ""), time.time_ns() // 1000)
+        now, series = time.time_ns() // 1000, [run._writer.series(f"m{key}", NOWHERE) for key in range(KEYS)]  # noqa: SLF001
         made = []
         for number in range(BATCHES):
             points = [
-                (f"m{step % KEYS}", place[0], place[1] + number * BATCH + step, number * BATCH + step, 0.5)
-                for step in range(BATCH)
+                POINT.pack(series[step % KEYS], now + number * BATCH + step, number * BATCH + step, 0.5) for step in range(BATCH)
             ]
             made.append([(number + 1, "metrics", RunWriter._columns(run._writer, points))])  # noqa: SLF001 - as the spool has it
         began = time.process_time()

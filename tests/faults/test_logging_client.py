@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -15,7 +16,9 @@ from contextlib import contextmanager
 import pytest
 
 import headrace as hr
+from headrace.cli.runs import run_data
 from headrace.ids import new_id
+from headrace.tracking.client.delivery import START_SECONDS
 from headrace.tracking.client.guard import TrackingWarning
 from headrace.tracking.client.spool import Spool, held_spools
 from servers.headrace import HeadraceServer
@@ -63,9 +66,11 @@ def spooled(here):
 
 def test_a_frozen_server_holds_up_nobody_and_all_of_it_arrives_later(here, project):
     with frozen_server() as url, hr.connect(url) as store:
+        began = time.monotonic()
         run = store.start_run(capture=False)
         for step in range(1000):
             run.log_metric("m", step, step=step)
+        assert time.monotonic() - began < START_SECONDS  # nothing was waited for: a wait for the server is as long
         run.log_params({"lr": 0.1})
         run.log_text("note.txt", "kept")
         assert not run.flush(0.5)
@@ -84,6 +89,31 @@ def test_a_frozen_server_holds_up_nobody_and_all_of_it_arrives_later(here, proje
     assert spooled(here) == []
 
 
+def test_what_a_server_refuses_of_a_start_is_told_later_and_at_once_if_strict(here, project):
+    with served(project) as url, hr.connect(url) as store:
+        store.runs.create_experiment("gone")
+        store.runs.delete_experiment("gone")
+        run = store.start_run(capture=False, experiment="gone")
+        with pytest.warns(TrackingWarning, match="experiment 'gone' is deleted"):
+            run.flush()
+        with pytest.warns(TrackingWarning, match="can't be kept"):
+            run.log_metric("m", 1.0)
+            run.end()
+        with pytest.raises(hr.ConflictError, match="gone"):
+            store.start_run(capture=False, experiment="gone", strict=True)
+        with store.start_run(capture=False, strict=True, experiment="there") as run:
+            assert store.runs.get(run.id).experiment == "there"
+    assert spooled(here) == []
+
+
+def test_points_in_memory_are_nothing_to_the_garbage_collector(here):
+    with hr.connect(here) as store, store.start_run(capture=False) as run:
+        for step in range(100):
+            run.log_metric("m", float(step), step=step)
+            assert not any(gc.is_tracked(point) for point in run._writer.points.copy())
+        assert [point.value for point in store.runs.metric_history(run.id, "m")] == list(range(100))
+
+
 def test_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing(here, project):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
@@ -91,6 +121,7 @@ def test_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing(here,
     done = threading.Event()
     with HeadraceServer(project, "--port", port):
         run = store.start_run(capture=False)
+        assert run.flush()
 
     def log():
         step = 0
@@ -161,6 +192,7 @@ def test_a_run_that_is_silent_is_lost_and_heals_when_data_comes(here):
         assert store.runs.get(run.id).state(now[0]) == "RUNNING"
         now[0] += 61_000_000
         assert store.runs.get(run.id).state(now[0]) == "LOST"
+        assert run_data(store.runs.get(run.id))["state"] == "LOST"  # by the clock of the machine: years of silence
         run.log_metric("m", 1.0)
         assert store.runs.get(run.id).state(now[0]) == "RUNNING"
         run.end()

@@ -181,6 +181,8 @@ def run_data(run: Run) -> dict[str, Any]:
         "name": run.name,
         "experiment": run.experiment,
         "status": run.status,
+        "state": run.state(),
+        "seen": moment(run.seen),
         "start": moment(run.start),
         "end": moment(run.end),
         "duration_s": run.duration,
@@ -228,7 +230,7 @@ def _runs_table(runs: list[Run]) -> Table:
             run.id[:SHORT_ID],
             run.name,
             run.experiment,
-            run.status,
+            run.state(),
             short_time(run.start),
             seconds(run.duration),
             run.user,
@@ -245,7 +247,7 @@ def _run_parts(run: Run, files: Sequence[ArtifactEntry], environment: Mapping[st
             ("run", run.id),
             ("name", run.name),
             ("experiment", run.experiment),
-            ("status", run.status if run.lifecycle_stage == "active" else f"{run.status}, deleted"),
+            ("status", _standing(run)),
             ("started", f"{short_time(run.start)} UTC by {run.user or '-'}"),
             ("took", seconds(run.duration)),
             ("data", [f"{data.name} {data.digest[:12]}" for data in run.inputs]),
@@ -262,6 +264,15 @@ def _run_parts(run: Run, files: Sequence[ArtifactEntry], environment: Mapping[st
         Table(("FILE", "SIZE"), [(file.path, size(file.size)) for file in shown]),
     ]
     return [facts, *([run.note] if run.note else []), *tables, *more]
+
+
+def _standing(run: Run) -> str:
+    """Its state in words."""
+    state = run.state()
+    told = (
+        f"LOST: nothing was heard of it since {short_time(run.seen)} UTC; it heals when data comes" if state == "LOST" else state
+    )
+    return told if run.lifecycle_stage == "active" else f"{told}, deleted"
 
 
 def _origin(run: Run, environment: Mapping[str, Any]) -> list[tuple[str, Any]]:

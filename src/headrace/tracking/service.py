@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ __all__ = ["Runs", "Synced"]
 
 _MOST_RESULTS = 50_000
 _FEW = 4
+_FULL_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Runs:
         stages: bool = False,
     ) -> None:
         self.stores = stores
+        self._server = server
         self.bytes = self._artifacts = artifacts
         self.recorder = Recorder(stores, artifacts, lineage, clock=clock, resolve_view=resolve_view)
         self.sink = sink or Journal(stores, self.recorder)
@@ -156,11 +159,15 @@ class Runs:
         Raises:
             ConflictError: another run is active here and neither nested nor parent is given, or the experiment is deleted.
             InvalidInputError: a name or a key that can't be used.
-            NotFoundError: no such parent.
+            NotFoundError: no such parent; a server isn't asked about a full id.
             StorageError: the catalog can't be written.
+
+        A run that is logged to a server starts without waiting for it: what the server refuses is a warning that comes later,
+        unless it is `strict`.
         """
         away = os.environ.get("HEADRACE_MODE") == "offline" if offline is None else offline
-        inside = parent if parent is None or away else self.resolve(parent)
+        known = parent is None or away or (self._server and _FULL_ID.fullmatch(parent))  # a server isn't waited for
+        inside = parent if known else self.resolve(str(parent))
         return start_run(
             self._deliveries[away],
             self.recorder,

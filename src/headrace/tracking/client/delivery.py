@@ -11,6 +11,7 @@ import atexit
 import hashlib
 import os
 import random
+import struct
 import sys
 import threading
 import time
@@ -29,31 +30,36 @@ from headrace.tracking.client.spool import Batch, Spool, held_spools
 from headrace.tracking.journal import Receipt, Sink
 from headrace.tracking.run import ArtifactEntry
 
-__all__ = ["Delivery", "Point", "RunWriter"]
+__all__ = ["NOWHERE", "POINT", "Delivery", "Origin", "RunWriter"]
 
 SPILL_SECONDS = 0.1
 SEND_SECONDS = 0.2
 BEAT_SECONDS = 15.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
 START_SECONDS = 1.0
-"""How long a run that starts waits to hear that it may."""
+"""How long a run that starts waits for the catalog here to take it in."""
 READ_SECONDS, END_SECONDS, HURRIED_SECONDS, DRAIN_SECONDS, STOP_SECONDS = 5.0, 10.0, 2.0, 2.0, 1.0
-TELL_SECONDS = 30.0
-"""A server that isn't there for so long is told of; a shorter while is nobody's concern."""
+TELL_SECONDS, DOUBT_SECONDS = 30.0, 3.0
+"""A server that isn't there for so long is told of; a shorter while is nobody's concern, but the address of one that was never
+there may be wrong."""
 MOST_POINTS = 500_000
 """Points that wait in memory, should the disk itself hang."""
-PIECE = 4096
-"""Points made into one entry: few enough that the interpreter's lock is free again soon."""
+PIECE, LARGE_PIECE = 4096, 32_768
+"""Points made into one entry: few enough that the interpreter's lock is free again soon, more when many wait."""
 
-Point = tuple[str, tuple[str, str, str], int, int, float]
-"""Key, origin, time, step, value."""
+Origin = tuple[str, str, str]
+"""Model, name and digest of the data that a metric was measured on."""
+NOWHERE: Origin = ("", "", "")
+POINT = struct.Struct("=qqqd")
+"""A point in memory: series, time, step, value. Bytes, because the garbage collector doesn't look at them: hundreds of thousands
+of tuples would make each of its rounds a pause of the loop."""
 
 
 class RunWriter:
     """This process's hand in one run.
 
     Attributes:
-        points: what was logged and isn't in the spool yet; appending to it is all that logging a number does.
+        points: what was logged and isn't in the spool yet, packed; appending to it is all that logging a number does.
         refused: what the server refused, newest last.
     """
 
@@ -63,17 +69,29 @@ class RunWriter:
         self.guard = guard
         self.owner = owner
         self.closed = False
+        self._series: list[tuple[str, Origin]] = []
+        self._numbers: dict[tuple[str, Origin], int] = {}
         self.begin()
 
     def begin(self) -> None:
         """Begin as a writer of its own: at the start, and in a process that was forked off."""
-        self.points: deque[Point] = deque()
+        self.points: deque[bytes] = deque()
         self.refused: list[HeadraceError] = []
         self.beat = 0.0
         self.spool: Spool | None = None
         self.told = 0
         self._lock = threading.RLock()
         self.name = _writer_name()
+
+    def series(self, key: str, origin: Origin) -> int:
+        """The number by which points name a metric and what it was measured on."""
+        number = self._numbers.get((key, origin))
+        if number is None:
+            with self._lock:
+                number = self._numbers.setdefault((key, origin), len(self._series))
+                if number == len(self._series):
+                    self._series.append((key, origin))
+        return number
 
     def put(self, kind: str, body: Any) -> int:
         """Keep an entry; returns its number."""
@@ -112,7 +130,8 @@ class RunWriter:
             spool = self._opened()
             left = len(self.points)
             while left > 0:
-                taken = [self.points.popleft() for _ in range(min(left, PIECE))]
+                most = LARGE_PIECE if left > LARGE_PIECE else PIECE
+                taken = [self.points.popleft() for _ in range(min(left, most))]
                 left -= len(taken)
                 spool.add("metrics", self._columns(taken))
             self._look()
@@ -162,14 +181,19 @@ class RunWriter:
             self.guard.later("thinned", f"{spool.thinned} points of run {self.run_id} were given up: nothing took them")
             spool.add("tags", {"headrace.thinned_points": str(spool.thinned)})
 
-    def _columns(self, points: list[Point]) -> list[list[Any]]:
-        groups: dict[tuple[str, tuple[str, str, str]], list[Point]] = {}
+    def _columns(self, points: list[bytes]) -> list[list[Any]]:
+        """The points by series, each with columns of times, steps and values."""
+        groups: dict[bytes, list[bytes]] = {}
         for point in points:
-            groups.setdefault((point[0], point[1]), []).append(point)
-        return [
-            [key, *origin, _ints([p[2] for p in group]), _ints([p[3] for p in group]), _floats([p[4] for p in group])]
-            for (key, origin), group in groups.items()
-        ]
+            groups.setdefault(point[:8], []).append(point)
+        found = []
+        for number, group in groups.items():
+            key, origin = self._series[int.from_bytes(number, sys.byteorder)]
+            fields = array.array("q", b"".join(group))
+            if sys.byteorder == "big":
+                fields.byteswap()
+            found.append([key, *origin, *(fields[place::4].tobytes() for place in (1, 2, 3))])
+        return found
 
 
 class Delivery:
@@ -441,9 +465,10 @@ class Delivery:
             self._failing_since = time.monotonic() if self.failing is None else self._failing_since
             self.failing = error
             self._failures += 1
-            if time.monotonic() - self._failing_since > TELL_SECONDS:
-                for writer in self._writers:
-                    writer.guard.later("delivery", f"what run {writer.run_id} logs waits in the spool: {error}")
+            lasted = time.monotonic() - self._failing_since
+            for writer in self._writers:
+                if lasted > (TELL_SECONDS if self._settled(writer) else DOUBT_SECONDS):
+                    writer.guard.later("delivery", f"what run {writer.run_id} logs waits in the spool until it is taken: {error}")
             self._again = time.monotonic() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - so that not all come at once
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
             self._changed.notify_all()
@@ -471,17 +496,3 @@ def _digest(source: bytes | Path) -> str:
 def _writer_name() -> str:
     rank = os.environ.get("RANK", "")
     return f"{f'rank{rank}-' if rank.isdecimal() and len(rank) < 8 else ''}{new_id()}"
-
-
-def _ints(values: list[int]) -> bytes:
-    return _bytes(array.array("q", values))
-
-
-def _floats(values: list[float]) -> bytes:
-    return _bytes(array.array("d", values))
-
-
-def _bytes(column: array.array[Any]) -> bytes:
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column.tobytes()

@@ -25,10 +25,12 @@ from headrace.tracking.client.delivery import (
     END_SECONDS,
     HURRIED_SECONDS,
     MOST_POINTS,
+    NOWHERE,
+    POINT,
     READ_SECONDS,
     START_SECONDS,
     Delivery,
-    Point,
+    Origin,
     RunWriter,
 )
 from headrace.tracking.client.guard import Guard
@@ -54,8 +56,8 @@ __all__ = ["ActiveRun", "current_run", "start_run"]
 TRACEBACK_FILE = "traceback.txt"
 ERROR_TAG = "headrace.error"
 
-_NOWHERE = ("", "", "")
 _FAR = 2**63
+_pack = POINT.pack
 
 _stack: ContextVar[tuple[ActiveRun, ...]] = ContextVar("headrace_runs", default=())
 
@@ -113,20 +115,23 @@ def start_run(
 
 
 def _begin(delivery: Delivery, run: Run, guard: Guard) -> RunWriter:
-    """Hand over that the run starts. A refusal is raised; a server that isn't there is waited for behind."""
+    """Hand over that the run starts. The catalog here may refuse it; a server is waited for by strict runs only, and what it
+    refuses of others is a warning that comes later."""
     writer = delivery.open(run.id, guard, owner=True)
     number = writer.put("start", plain(run))
-    settled = delivery.wait(writer, number, START_SECONDS, patient=False)
+    if delivery.server and not guard.strict:
+        if delivery.failing is not None:
+            guard.warn("delivery", f"run {run.id} waits in the spool until {delivery.server} takes it ({delivery.failing})")
+        return writer
+    settled = delivery.wait(writer, number, END_SECONDS if guard.strict else START_SECONDS, patient=False)
     error = writer.refused[0] if writer.refused else None
-    if error is None and not settled and not delivery.server:
+    if error is None and not settled and not delivery.offline:
         error = delivery.failing
     if error is not None:
         if writer.spool is not None:
             writer.spool.drop()
         delivery.close(writer)
         raise error
-    if not settled and delivery.failing is not None:
-        guard.warn("start", f"run {run.id} waits in the spool until {delivery.server} takes it ({delivery.failing})")
     return writer
 
 
@@ -154,7 +159,7 @@ class ActiveRun:
         self._clock = recorder.clock
         self._guard = guard
         self._params = dict(run.params)
-        self._keys: set[str] = set()
+        self._keys: dict[str, int] = {}  # the series of keys that were logged plainly
         self._origin = origin
         self._owner = os.getpid()
         self._ending = threading.Lock()
@@ -253,9 +258,10 @@ class ActiveRun:
     ) -> None:
         """Log one number: some microseconds, whatever the disk, the network and the server do. Takes what `log_metrics` takes."""
         plain_step = step is None or (type(step) is int and -_FAR < step < _FAR)
-        if type(value) is float and plain_step and key in self._keys and dataset is None and model is None:
+        number = self._keys.get(key) if type(key) is str and dataset is None and model is None else None
+        if number is not None and type(value) is float and plain_step:
             points = self._writer.points
-            points.append((key, _NOWHERE, self._clock(), step or 0, value))
+            points.append(_pack(number, self._clock(), step or 0, value))
             if len(points) > MOST_POINTS or self._guard.waiting:
                 self._look()
         else:
@@ -277,11 +283,11 @@ class ActiveRun:
             with self._guard("a metric's dataset"):
                 data = self._dataset(dataset)
         origin = (model.id if model else "", data.name if data else "", data.digest if data else "")
-        points: list[Point] = []
+        points: list[bytes] = []
         for key, value in self._pairs("metric", metrics):
             with self._guard("a metric"):
                 number = value if type(value) is float else values.to_float(value)
-                points.append((self._metric_key(key), origin, now, _step(step), number))
+                points.append(_pack(self._series(key, origin), now, _step(step), number))
         with self._guard("a metric"):
             self._require_open()
             self._writer.points.extend(points)
@@ -413,13 +419,13 @@ class ActiveRun:
             msg = f"run {self.id} has ended; start another one, or go on with it: start_run(run_id=…)"
             raise ConflictError(msg)
 
-    def _metric_key(self, key: Any) -> str:
-        if type(key) is str and key in self._keys:
-            return key
-        valid = check_key("metric", key)
-        if not self._guard.strict:
-            self._keys.add(valid)
-        return valid
+    def _series(self, key: Any, origin: Origin) -> int:
+        number = self._keys.get(key) if type(key) is str and origin == NOWHERE else None
+        if number is None:
+            number = self._writer.series(check_key("metric", key), origin)
+            if origin == NOWHERE and not self._guard.strict:
+                self._keys[key] = number
+        return number
 
     def _close(self, status: Status, seconds: float) -> None:
         writer, delivery = self._writer, self._writer.delivery

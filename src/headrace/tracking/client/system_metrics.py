@@ -6,13 +6,12 @@ import threading
 import time
 from typing import Any
 
-from headrace.tracking.client.delivery import RunWriter
+from headrace.tracking.client.delivery import NOWHERE, POINT, RunWriter
 
 __all__ = ["SystemMetrics"]
 
 FIRST_SECONDS, SECONDS = 1.0, 15.0
 _MEGA = 1e6
-_NOWHERE = ("", "", "")
 
 
 class SystemMetrics:
@@ -39,7 +38,10 @@ class SystemMetrics:
             pause, step = FIRST_SECONDS, 0
             while not self._stop.wait(pause):
                 now = self._clock()
-                self._writer.points.extend((f"system/{key}", _NOWHERE, now, step, value) for key, value in probe.sample().items())
+                self._writer.points.extend(
+                    POINT.pack(self._writer.series(f"system/{key}", NOWHERE), now, step, value)
+                    for key, value in probe.sample().items()
+                )
                 pause, step = SECONDS, step + 1
         except Exception as error:  # noqa: BLE001 - a machine that tells nothing is no reason to disturb the run
             self._writer.guard.later("system metrics", f"the machine can't be watched: {error}")
