@@ -3,27 +3,13 @@ import { queryOptions } from '@tanstack/react-query';
 import { get, post, type Schemas } from './client';
 import type { Definition } from './queries';
 
-export interface Fresh {
-  group: string;
-  keys: number;
-  newest: string | null;
-  age: number | null;
-  limit: number | null;
-  waiting: boolean;
-  lag: number;
-  late: number;
-  rows: number | null;
-  written: string | null;
-  materialized: string | null;
-  stale: boolean;
-}
-
+export type Fresh = Schemas['GroupFreshness'];
 export type Column = Schemas['ColumnStatistics'];
 
 export const freshnessQuery = () =>
   queryOptions({
     queryKey: ['freshness'],
-    queryFn: async ({ signal }) => (await get('/api/v1/freshness', { signal })).groups as unknown as Record<string, Fresh>,
+    queryFn: async ({ signal }) => (await get('/api/v1/freshness', { signal })).groups,
     refetchInterval: 30_000,
   });
 

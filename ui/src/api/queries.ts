@@ -54,7 +54,7 @@ export function apply(client: QueryClient, event: LiveEvent): void {
       if (kind === 'curves') return (of as { runs: string[] }).runs.some((run) => changed.has(run));
       if (kind === 'run') return changed.has(of as string);
       if (kind === 'runs') return (of as string[]).some((run) => changed.has(run));
-      return kind === 'experiments' || kind === 'table' || kind === 'keys';
+      return kind === 'experiments' || kind === 'table' || kind === 'keys' || kind === 'home';
     },
   });
 }

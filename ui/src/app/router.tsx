@@ -1,8 +1,9 @@
 /** Every address of the app. Pages come when they are opened; what their addresses may say is known from the start. */
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
 import { readCompareSearch } from '@/pages/compare/search';
 import { readExperimentSearch } from '@/pages/experiments/search';
 import { readRunSearch } from '@/pages/run/search';
+import { addressOf, placeOf } from './mlflow-links';
 import { Failed, NotFound } from './shell/lost';
 import { Shell } from './shell/shell';
 
@@ -45,7 +46,15 @@ const feature = createRoute({ getParentRoute: () => root, path: '/features/$kind
 const lineage = createRoute({ getParentRoute: () => root, path: '/lineage/$', component: lazyRouteComponent(() => import('@/pages/lineage/lineage'), 'LineagePage') });
 const lineageStart = createRoute({ getParentRoute: () => root, path: '/lineage', component: lazyRouteComponent(() => import('@/pages/lineage/start'), 'LineageStart') });
 
-const home = createRoute({ getParentRoute: () => root, path: '/', component: lazyRouteComponent(() => import('@/pages/home/home'), 'HomePage') });
+const home = createRoute({
+  getParentRoute: () => root,
+  path: '/',
+  beforeLoad: ({ location }) => {
+    const place = placeOf(location.hash);
+    if (place !== null) redirect({ href: addressOf(place), replace: true, throw: true });
+  },
+  component: lazyRouteComponent(() => import('@/pages/home/home'), 'HomePage'),
+});
 
 const audit = createRoute({ getParentRoute: () => root, path: '/audit', component: lazyRouteComponent(() => import('@/pages/audit/audit'), 'AuditPage') });
 

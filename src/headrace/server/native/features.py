@@ -39,7 +39,27 @@ _PUSHED = Record(
         "quarantined": Field("Rows set aside because they break what the source expects.", ("integer",)),
     },
 )
-_FRESHNESS = Record("Freshness", {"groups": Field("Group version to its freshness.", ("object",))})
+_GROUP = Record(
+    "GroupFreshness",
+    {
+        "group": Field("The group version."),
+        "keys": Field("Entities with online values.", ("integer",)),
+        "newest": Field("Newest event time that an online value reflects, RFC 3339.", nullable=True),
+        "age": Field("Now minus newest, in seconds.", ("number",), nullable=True),
+        "limit": Field("The limit that the group declares, in seconds.", ("number",), nullable=True),
+        "waiting": Field("Whether batch rows wait to be materialized.", ("boolean",)),
+        "lag": Field("Offsets of the stream that aren't online yet.", ("integer",)),
+        "late": Field("Pushed events that came later than their source's lateness.", ("integer",)),
+        "rows": Field("Rows of the source that the lake holds.", ("integer",), nullable=True),
+        "written": Field("When rows last came to the lake, RFC 3339.", nullable=True),
+        "materialized": Field("When it was last brought up to date, RFC 3339.", nullable=True),
+        "stale": Field("Whether it is older than its limit, or empty though it has one.", ("boolean",)),
+    },
+    whole=True,
+)
+_FRESHNESS = Record(
+    "Freshness", {"groups": Field("Group version to its freshness.", ("object",), of=_GROUP, keyed=True)}, whole=True
+)
 
 
 def _historical(call: Call) -> Reply:

@@ -1,36 +1,22 @@
-/** Saved views: what an address says, under a name, kept in this browser. */
+/** The saved views of an experiment: to show, save and forget. */
 import { useState } from 'react';
 import { Button, Input } from '@/shared/ui/controls';
 import { Icon } from '@/shared/ui/icon';
 import { Popover } from '@/shared/ui/overlays';
 import { toast } from '@/shared/ui/toasts';
+import { keepViews, viewsOf, type View } from '@/shared/views';
 import type { Change } from './experiment';
 import { readExperimentSearch, type ExperimentSearch } from './search';
 
-interface View {
-  name: string;
-  search: ExperimentSearch;
-}
-
 const EVERYTHING: (keyof ExperimentSearch)[] = ['q', 'sort', 'cols', 'show', 'by', 'band', 'mode', 'x', 'smooth', 'ylog', 'xlog', 'deleted', 'axes'];
 
-function load(experiments: string): View[] {
-  try {
-    const kept = JSON.parse(localStorage.getItem(`headrace.views.${experiments}`) ?? '[]') as unknown;
-    if (!Array.isArray(kept)) return [];
-    return kept.flatMap((item: Partial<View>) => (typeof item.name === 'string' ? [{ name: item.name, search: readExperimentSearch({ ...item.search }) }] : []));
-  } catch {
-    return [];
-  }
-}
-
 export function Views({ experiments, search, change }: { experiments: string; search: ExperimentSearch; change: Change }) {
-  const [views, setViews] = useState(() => load(experiments));
+  const [views, setViews] = useState(() => viewsOf(experiments));
   const [name, setName] = useState('');
   const [open, setOpen] = useState(false);
   const keep = (next: View[]) => {
     setViews(next);
-    localStorage.setItem(`headrace.views.${experiments}`, JSON.stringify(next));
+    keepViews(experiments, next);
   };
   const save = () => {
     const title = name.trim();
@@ -40,7 +26,7 @@ export function Views({ experiments, search, change }: { experiments: string; se
     toast(`Saved the view “${title}”`);
   };
   const show = (view: View) => {
-    change({ ...Object.fromEntries(EVERYTHING.map((key) => [key, undefined])), ...view.search });
+    change({ ...Object.fromEntries(EVERYTHING.map((key) => [key, undefined])), ...readExperimentSearch(view.search) });
     setOpen(false);
   };
   return (

@@ -1,37 +1,55 @@
-/** What needs a look: what runs, what failed, what waits, what is stale. */
+/** What needs a look now: what runs, what failed, what waits for a decision, what is late. */
 import './home.css';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { useMemo, useState, type ReactNode } from 'react';
-import { freshnessQuery } from '@/api/features';
-import { modelsQuery } from '@/api/models';
-import { experimentsQuery, tableQuery } from '@/api/queries';
-import { Boundary, Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
-import { duration } from '@/shared/ui/format';
-import { Icon, type IconName } from '@/shared/ui/icon';
-import { Ago, Chip, Count, Lasted, State } from '@/shared/ui/marks';
-
-const DAY = 86_400_000;
+import { useState, type ReactNode } from 'react';
+import type { Schemas } from '@/api/client';
+import { freshnessQuery, type Fresh } from '@/api/features';
+import { failedQuery } from '@/api/home';
+import { modelsQuery, type Model, type Version } from '@/api/models';
+import { catalogQuery, experimentsQuery } from '@/api/queries';
+import { Boundary, Failure, Skeleton } from '@/shared/ui/feedback';
+import { duration, plural, whole } from '@/shared/ui/format';
+import { Icon } from '@/shared/ui/icon';
+import { Ago, Chip, State } from '@/shared/ui/marks';
+import { allViews } from '@/shared/views';
+import { Running } from './running';
+import { Start } from './start';
 
 export function HomePage() {
   const experiments = useQuery(experimentsQuery());
   const models = useQuery(modelsQuery());
-  const empty = experiments.data?.experiments.every((item) => item.runs === 0) === true && models.data?.models.length === 0;
+  const catalog = useQuery(catalogQuery());
+  const runs = experiments.data?.experiments.reduce((sum, item) => sum + item.runs, 0);
+  const bare = runs === 0 && models.data?.models.length === 0 && catalog.data?.group.length === 0;
   return (
     <div className="page">
       <header className="page-head">
         <h1>Home</h1>
+        {runs !== undefined && runs > 0 && <span className="count">{`${plural(runs, 'run')} in ${plural(experiments.data?.experiments.filter((item) => item.runs > 0).length ?? 0, 'experiment')}`}</span>}
       </header>
       <div className="page-body">
-        {empty ? (
-          <Welcome />
-        ) : (
+        {experiments.isPending && <Skeleton lines={6} />}
+        {experiments.isError && experiments.data === undefined && <Failure error={experiments.error} retry={() => void experiments.refetch()} />}
+        {bare && <Start />}
+        {runs !== undefined && !bare && (
           <div className="home">
-            <Runs title="Running now" icon="play" filter="status = 'RUNNING'" none="Nothing runs at the moment." />
-            <Failed />
-            <Waiting />
-            <Stale />
-            <Recent />
+            <div className="home-column">
+              <Boundary>{runs === 0 ? <Start /> : <Running />}</Boundary>
+              <Boundary>
+                <Failed />
+              </Boundary>
+            </div>
+            <div className="home-column">
+              <Boundary>
+                <Waiting models={models.data?.models} />
+              </Boundary>
+              <Boundary>
+                <Stale />
+              </Boundary>
+              <Recent experiments={experiments.data?.experiments ?? []} />
+              <Views experiments={experiments.data?.experiments ?? []} />
+            </div>
           </div>
         )}
       </div>
@@ -39,113 +57,132 @@ export function HomePage() {
   );
 }
 
-function Panel({ title, icon, count, children }: { title: string; icon: IconName; count?: number | undefined; children: ReactNode }) {
+function Panel({ id, title, count, children }: { id: string; title: string; count?: number | undefined; children: ReactNode }) {
   return (
-    <section className="panel">
+    <section className="panel" aria-labelledby={`home-${id}`}>
       <header>
-        <Icon name={icon} size={15} />
-        <h2 className="grow">{title}</h2>
-        {count !== undefined && <Count value={count} />}
+        <h2 id={`home-${id}`}>{title}</h2>
+        {count !== undefined && count > 0 && <span className="count">{whole(count)}</span>}
       </header>
-      <Boundary>{children}</Boundary>
+      {children}
     </section>
   );
 }
 
-function Runs({ title, icon, filter, none }: { title: string; icon: IconName; filter: string; none: string }) {
-  const query = useQuery(tableQuery({ filter, limit: 8, view: 'active', offset: 0 }));
-  const experiments = useQuery(experimentsQuery());
-  const named = new Map(experiments.data?.experiments.map((item) => [item.id, item.name]));
+function Failed() {
+  const query = useQuery(failedQuery());
+  const runs = query.data?.runs ?? [];
+  const errors = query.data?.columns['tags.headrace.error'] ?? [];
   return (
-    <Panel title={title} icon={icon} count={query.data?.total}>
+    <Panel id="failed" title="Failed in 24 hours" count={query.data?.total}>
       {query.isPending && <Skeleton />}
       {query.isError && query.data === undefined && <Failure error={query.error} retry={() => void query.refetch()} />}
+      {query.data !== undefined && runs.length === 0 && <p className="home-none">No run failed.</p>}
       <ul className="lines">
-        {query.data?.runs.map((run) => (
+        {runs.map((run, index) => (
           <li key={run.id}>
             <State state={run.status} bare />
-            <Link to="/runs/$run" params={{ run: run.id }} className="grow cut home-name">
-              {run.name}
-            </Link>
-            <span className="quiet cut">{named.get(run.experiment_id)}</span>
-            <span className="quiet home-time">{run.status === 'RUNNING' ? <Lasted run={run} /> : <Ago time={run.end} />}</span>
+            <span className="grow">
+              <Link to="/runs/$run" params={{ run: run.id }} className="experiment-name home-name" title={run.name}>
+                {run.name}
+              </Link>
+              <span className="lines-more quiet">{lastLine(errors[index]) || run.experiment}</span>
+            </span>
+            <span className="quiet">
+              <Ago time={run.end} />
+            </span>
           </li>
         ))}
-        {query.data?.total === 0 && <li className="quiet">{none}</li>}
       </ul>
     </Panel>
   );
 }
 
-function Failed() {
-  const [since] = useState(() => Math.floor((Date.now() - DAY) / 60_000) * 60_000);
-  return <Runs title="Failed in 24 hours" icon="alert" filter={`status = 'FAILED' and end_time > ${since}`} none="None." />;
+/** Of a traceback, what it comes to. */
+function lastLine(error: unknown): string {
+  return typeof error === 'string' ? (error.trimEnd().split('\n').at(-1) ?? '') : '';
 }
 
-function Waiting() {
-  const query = useQuery(modelsQuery());
-  const waiting = useMemo(() => (query.data?.models ?? []).flatMap((model) => model.versions.filter((version) => version.stage === 'Staging').map((version) => ({ model, version }))), [query.data]);
+/** Versions in Staging that are newer than the champion. */
+function Waiting({ models }: { models: readonly Model[] | undefined }) {
+  const waiting = (models ?? []).flatMap((model) => model.versions.filter((version) => version.stage === 'Staging' && version.version > (model.champion ?? 0)).map((version) => ({ model, version })));
   return (
-    <Panel title="Waiting for promotion" icon="box" count={query.data === undefined ? undefined : waiting.length}>
-      {query.isPending && <Skeleton />}
-      {query.isError && query.data === undefined && <Failure error={query.error} retry={() => void query.refetch()} />}
+    <Panel id="waiting" title="Waiting in Staging" count={waiting.length}>
+      {models === undefined && <Skeleton lines={2} />}
+      {models !== undefined && waiting.length === 0 && <p className="home-none">No version waits for a decision.</p>}
       <ul className="lines">
-        {waiting.slice(0, 8).map(({ model, version }) => (
-          <li key={`${model.name} ${version.version}`}>
-            <Icon name="box" size={15} />
-            <Link to="/models/$name/$version" params={{ name: model.name, version: String(version.version) }} className="grow cut home-name">
-              {model.name} v{version.version}
-            </Link>
-            <span className="quiet home-time">
-              <Ago time={version.created} />
-            </span>
-          </li>
+        {waiting.map(({ model, version }) => (
+          <Candidate key={`${model.name} ${version.version}`} model={model} version={version} />
         ))}
-        {query.data !== undefined && waiting.length === 0 && <li className="quiet">No version is in Staging.</li>}
       </ul>
     </Panel>
+  );
+}
+
+function Candidate({ model, version }: { model: Model; version: Version }) {
+  return (
+    <li>
+      <Icon name="box" size={15} />
+      <span className="grow">
+        <Link to="/models/$name/$version" params={{ name: model.name, version: String(version.version) }} className="experiment-name home-name">
+          {model.name} v{version.version}
+        </Link>
+        <span className="lines-more quiet">{model.champion === null ? 'nothing is in Production' : `v${model.champion} is in Production`}</span>
+      </span>
+      <span className="quiet">
+        <Ago time={version.created} />
+      </span>
+    </li>
   );
 }
 
 function Stale() {
   const query = useQuery(freshnessQuery());
-  const stale = Object.values(query.data ?? {}).filter((fresh) => fresh.stale || fresh.waiting);
+  const stale = Object.values(query.data ?? {}).filter((group) => group.stale);
+  const all = Object.keys(query.data ?? {}).length;
+  if (query.data !== undefined && all === 0) return null;
   return (
-    <Panel title="Stale feature groups" icon="layers" count={query.data === undefined ? undefined : stale.length}>
-      {query.isPending && <Skeleton />}
+    <Panel id="stale" title="Stale feature groups" count={stale.length}>
+      {query.isPending && <Skeleton lines={2} />}
       {query.isError && query.data === undefined && <Failure error={query.error} retry={() => void query.refetch()} />}
+      {query.data !== undefined && stale.length === 0 && <p className="home-none">{all === 1 ? 'The one group is within its limit.' : `All ${whole(all)} groups are within their limits.`}</p>}
       <ul className="lines">
-        {stale.slice(0, 8).map((fresh) => (
-          <li key={fresh.group}>
-            <Icon name="layers" size={15} />
-            <Link to="/features/$kind/$name" params={{ kind: 'group', name: fresh.group.split(':')[0] ?? fresh.group }} className="grow cut home-name">
-              {fresh.group}
-            </Link>
-            <Chip tone={fresh.stale ? 'bad' : 'warn'}>{fresh.stale ? 'stale' : 'rows wait'}</Chip>
-            <span className="quiet home-time">{fresh.age === null ? 'empty' : duration(fresh.age)}</span>
+        {stale.map((group) => (
+          <li key={group.group}>
+            <Icon name="clock" size={15} />
+            <span className="grow">
+              <Link to="/features/$kind/$name" params={{ kind: 'group', name: group.group.split(':')[0] ?? group.group }} className="experiment-name home-name">
+                {group.group}
+              </Link>
+              <span className="lines-more quiet">{lateness(group)}</span>
+            </span>
+            {group.waiting && <Chip tone="warn" title="Batch rows that materialize hasn’t brought online">rows wait</Chip>}
           </li>
         ))}
-        {query.data !== undefined && stale.length === 0 && <li className="quiet">Every group is up to date.</li>}
       </ul>
     </Panel>
   );
 }
 
-function Recent() {
-  const query = useQuery(experimentsQuery());
-  const recent = (query.data?.experiments ?? []).filter((item) => item.runs > 0).slice(0, 8);
+function lateness(group: Fresh): string {
+  const limit = `its limit is ${duration(group.limit)}`;
+  return group.age === null ? `no online value yet; ${limit}` : `${duration(group.age)} old; ${limit}`;
+}
+
+function Recent({ experiments }: { experiments: readonly Schemas['Experiment'][] }) {
+  const recent = experiments.filter((item) => item.runs > 0).slice(0, 6);
+  if (recent.length === 0) return null;
   return (
-    <Panel title="Experiments" icon="flask">
+    <Panel id="recent" title="Newest experiments">
       <ul className="lines">
         {recent.map((item) => (
           <li key={item.id}>
             <Icon name="flask" size={15} />
-            <Link to="/experiments/$experiments" params={{ experiments: item.id }} className="grow cut home-name">
+            <Link to="/experiments/$experiments" params={{ experiments: item.id }} className="experiment-name home-name grow" title={item.name}>
               {item.name}
             </Link>
-            <Count value={item.runs} />
-            <span className="quiet home-time">
-              <Ago time={item.latest} />
+            <span className="quiet home-when">
+              {plural(item.runs, 'run')} · <Ago time={item.latest} />
             </span>
           </li>
         ))}
@@ -154,13 +191,25 @@ function Recent() {
   );
 }
 
-function Welcome() {
+function Views({ experiments }: { experiments: readonly Schemas['Experiment'][] }) {
+  const [views] = useState(allViews);
+  const name = (ids: string) => ids.split(',').map((id) => experiments.find((item) => item.id === id)?.name ?? `Experiment ${id}`).join(', ');
   return (
-    <Empty icon="bolt" title="From features to predictions, on one line">
-      <p>Log a run to this server, and it appears here while it goes on:</p>
-      <Snippet text={`import headrace as hr\n\nstore = hr.connect("${location.origin}")\nwith store.start_run(experiment="first", params={"depth": 6}) as run:\n    run.log_metrics({"loss": 0.5}, step=1)`} />
-      <p>Or look at a whole project with real data:</p>
-      <Snippet text="headrace demo demo/ && headrace -C demo/ server" />
-    </Empty>
+    <Panel id="views" title="Saved views" count={views.length}>
+      {views.length === 0 && <p className="home-none">Save a filter with its columns and charts under Views on an experiment; it is listed here.</p>}
+      <ul className="lines">
+        {views.map(({ experiments: ids, view }) => (
+          <li key={`${ids} ${view.name}`}>
+            <Icon name="save" size={15} />
+            <span className="grow">
+              <Link to="/experiments/$experiments" params={{ experiments: ids }} search={view.search as object} className="experiment-name home-name">
+                {view.name}
+              </Link>
+              <span className="lines-more quiet">{name(ids)}</span>
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Panel>
   );
 }

@@ -62,7 +62,7 @@ export function Lasted({ run }: { run: { status: string; start: string; end: str
 }
 
 /** Now, every second while it matters. */
-function useNow(ticking: boolean): number {
+export function useNow(ticking: boolean): number {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
     if (!ticking) return;
