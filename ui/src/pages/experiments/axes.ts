@@ -8,6 +8,13 @@ export function axesOf(keys: Schemas['RunKeys'] | undefined): string[] {
   return [...metrics, ...params];
 }
 
+/** Params that at least half as many runs have as the commonest, commonest first: what axes begin with. */
+export function commonParams(keys: Schemas['RunKeys'] | undefined): string[] {
+  const counts = Object.entries(keys?.params ?? {}).sort(([a, more], [b, less]) => less - more || a.localeCompare(b));
+  const most = counts[0]?.[1] ?? 0;
+  return counts.filter(([, count]) => count * 2 >= most).map(([key]) => `params.${key}`);
+}
+
 /** A finite number, also if it is a text that says one. */
 export function numeric(value: Value | undefined): number | null {
   if (value === null || value === undefined || value === '') return null;

@@ -2,6 +2,8 @@
 import type { Schemas } from '@/api/client';
 import type { Look } from '@/shared/chart/palette';
 import type { Change } from './experiment';
+import { Importance } from './importance';
+import { Parallel } from './parallel';
 import { Scatter } from './scatter';
 import type { ExperimentSearch } from './search';
 
@@ -14,5 +16,6 @@ export interface PlotProps {
 }
 
 export function Plots({ mode, ...rest }: PlotProps & { mode: 'scatter' | 'parallel' | 'importance' }) {
-  return mode === 'scatter' ? <Scatter {...rest} /> : null;
+  if (mode === 'scatter') return <Scatter {...rest} />;
+  return mode === 'parallel' ? <Parallel {...rest} /> : <Importance {...rest} />;
 }
