@@ -12,6 +12,7 @@ from itertools import count
 import sqlalchemy as sa
 
 from headrace.sql.database import Database
+from headrace.sql.prepared import direct
 from headrace.sql.rows import tuples
 from headrace.sql.tables.tracking import changes
 from headrace.tracking.changes import Change, Cursor
@@ -27,7 +28,7 @@ _SEPARATOR = "\n"  # no key has one
 _COLUMNS = "number, part, kind, subject, metric_keys"
 _NOTE = {
     "sqlite": f"INSERT INTO changes ({_COLUMNS}) SELECT coalesce(max(number), 0) + 1, 0, ?, ?, ? FROM changes",
-    "postgresql": f"INSERT INTO changes ({_COLUMNS}) SELECT txid_current(), coalesce(max(part), 0) + 1, %s, %s, %s FROM changes "
+    "postgresql": f"INSERT INTO changes ({_COLUMNS}) SELECT txid_current(), coalesce(max(part), 0) + 1, ?, ?, ? FROM changes "
     "WHERE number = txid_current()",
 }
 _FORGET = "DELETE FROM changes WHERE number < (SELECT max(number) FROM changes) - " + str(KEPT)
@@ -37,7 +38,7 @@ _written = count(1)
 def note(connection: sa.Connection, kind: str, subject: str, keys: Collection[str] = ()) -> None:
     """Add a change to the sequence, in the transaction that makes it."""
     told = _SEPARATOR.join(keys) if len(keys) <= MOST_KEYS else ""
-    connection.exec_driver_sql(_NOTE[connection.dialect.name], (kind, subject, told))
+    direct(connection, _NOTE[connection.dialect.name], (kind, subject, told))
     if next(_written) % TIDY_EVERY == 0:
         connection.exec_driver_sql(_FORGET)
 

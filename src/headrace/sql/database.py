@@ -26,6 +26,8 @@ class Dialect(Protocol):
     shown: str
     """The catalog's name in messages, without a password."""
     engine: sa.Engine
+    writing: sa.Engine
+    """Whose connections write: SQLite's keeps its pages, which it would read again after another one's commit."""
 
     read_options: ClassVar[Mapping[str, object]]
     """SQLAlchemy's execution options of a connection that reads."""
@@ -92,7 +94,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = _parse_url(url)
         self._dialect = _dialect(self.url)
-        self.engine = self._dialect.engine
+        self.engine, self.writing = self._dialect.engine, self._dialect.writing
         self._local = threading.local()
         self.after_fork: list[Callable[[], None]] = []
         _OPEN.add(self)
@@ -122,7 +124,7 @@ class Database:
             with self._errors(), self.joined.begin_nested():
                 yield self.joined
             return
-        with self._errors(), self._dialect.turn(scope), self.engine.connect() as connection, connection.begin():
+        with self._errors(), self._dialect.turn(scope), self.writing.connect() as connection, connection.begin():
             self._dialect.begin_write(connection, scope)
             yield connection
         self._dialect.committed()

@@ -79,15 +79,28 @@ class GroupCommit:
 
     def _commit(self, group: Sequence[_Write]) -> None:
         try:
-            with self._database.write() as connection:
-                if len(group) == 1:
-                    group[0].work(connection)
-                else:
+            if not self._run_as_one(group):
+                with self._database.write() as connection:
                     for write in group:
                         self._run_beside(connection, write)
         except BaseException as error:  # noqa: BLE001 - each of the group's threads is told
             for write in group:
                 write.error = write.error or error
+
+    def _run_as_one(self, group: Sequence[_Write]) -> bool:
+        """Run a group without savepoints; False if one of several failed, and nothing was kept. A commit that fails is told, and
+        not tried again: it may have come through."""
+        committing = False
+        try:
+            with self._database.write() as connection:
+                for write in group:
+                    write.work(connection)
+                committing = True
+        except Exception:
+            if committing or len(group) == 1:
+                raise
+            return False
+        return True
 
     def _run_beside(self, connection: sa.Connection, write: _Write) -> None:
         """Run one of several: if it fails, the others are kept."""

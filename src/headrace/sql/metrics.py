@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from headrace.sql.changes import note
 from headrace.sql.database import Database
-from headrace.sql.prepared import Prepared
+from headrace.sql.prepared import Prepared, direct
 from headrace.sql.rows import tuples
 from headrace.sql.tables.tracking import latest_metrics, metric_chunks, model_metrics
 from headrace.tracking.history import Chunk, MetricHistory, Origin, Series, decode, encode, pack
@@ -108,7 +108,7 @@ def add_series(connection: sa.Connection, run_id: str, series: Sequence[Series])
         row = known.get(key) or {"run_id": run_id, "key": key, "chunks": 0, "count": 0, "mixed": False}
         facts = [item.facts() for item in group]
         made = [
-            _chunk_row(run_id, key, row["chunks"] + number, fact.figures, item.origin, item.data)
+            _chunk_row(run_id, key, row["chunks"] + number, fact.figures, item.origin, fact.data)
             for number, (item, fact) in enumerate(zip(group, facts, strict=True), start=1)
         ]
         newest = max((fact.newest for fact in facts), key=lambda point: _rank(point.step, point.time, point.value))
@@ -187,16 +187,15 @@ def _latest(connection: sa.Connection, run_id: str, keys: Sequence[str]) -> dict
     found: dict[str, dict[str, Any]] = {}
     for start in range(0, len(keys), KEYS):
         asked = keys[start : start + KEYS]
-        rows = connection.exec_driver_sql(_latest_text(connection.dialect.paramstyle, len(asked)), (run_id, *asked)).fetchall()
+        rows = direct(connection, _latest_text(len(asked)), (run_id, *asked)).fetchall()
         found |= {row[_KEY_PLACE]: dict(zip(_NAMES, row, strict=True)) for row in rows}
     return found
 
 
 @cache
-def _latest_text(style: str, count: int) -> str:
-    mark = "?" if style == "qmark" else "%s"
+def _latest_text(count: int) -> str:
     columns = ", ".join(f'"{name}"' for name in _NAMES)
-    return f"SELECT {columns} FROM latest_metrics WHERE run_id = {mark} AND key IN ({', '.join([mark] * count)})"
+    return f"SELECT {columns} FROM latest_metrics WHERE run_id = ? AND key IN ({', '.join('?' * count)})"
 
 
 def _advanced(
@@ -257,10 +256,7 @@ def _chunk_row(run_id: str, key: str, number: int, figures: tuple[Any, ...], ori
 
 
 def _level(count: int) -> int:
-    level = 0
-    while count >= FANOUT ** (level + 1):
-        level += 1
-    return level
+    return (count.bit_length() - 1) // 6  # FANOUT is the sixth power of two
 
 
 def _chunks(connection: sa.Connection, run_id: str, key: str) -> list[Chunk]:
@@ -272,28 +268,31 @@ def _chunks(connection: sa.Connection, run_id: str, key: str) -> list[Chunk]:
 
 def _join_small(connection: sa.Connection, run_id: str, key: str) -> None:
     """Join the chunks of every level that has many."""
-    c = metric_chunks.c
-    named = sa.and_(c.run_id == run_id, c.key == key)
-    counts = sa.select(c.level, sa.func.count()).where(named).group_by(c.level).order_by(c.level)
-    for level, count in connection.execute(counts).all():
+    named = (run_id, key)
+    for level, count in direct(connection, _LEVELS, named).fetchall():
         if count < FANOUT:
             continue
-        rows = connection.execute(sa.select(metric_chunks).where(named, c.level == level).order_by(c.number)).mappings().all()
-        connection.execute(metric_chunks.delete().where(named, c.level == level))
-        by_origin: dict[Origin, list[Any]] = {}
-        for row in rows:
-            by_origin.setdefault((row["model_id"], row["dataset_name"], row["dataset_digest"]), []).append(row)
-        joined = [_joined(run_id, key, origin, group) for origin, group in by_origin.items()]
-        connection.execute(metric_chunks.insert(), joined)
+        by_origin: dict[Origin, list[tuple[Any, ...]]] = {}
+        for model_id, dataset_name, dataset_digest, *rest in direct(connection, _OF_LEVEL, (*named, level)).fetchall():
+            by_origin.setdefault((model_id, dataset_name, dataset_digest), []).append(tuple(rest))
+        direct(connection, _DROP_LEVEL, (*named, level))
+        _ADD_CHUNKS.run(connection, [_joined(run_id, key, origin, group) for origin, group in by_origin.items()])
 
 
-def _joined(run_id: str, key: str, origin: Origin, rows: Sequence[Any]) -> dict[str, Any]:
-    whole = MetricHistory(key, [decode(row["data"], origin) for row in rows])
-    lows = [row["low"] for row in rows if row["low"] is not None]
-    highs = [row["high"] for row in rows if row["high"] is not None]
-    figures = (len(whole), int(whole.times[0]), int(whole.times[-1]), min(lows, default=None), max(highs, default=None))
-    data = pack(Chunk(whole.times, whole.steps, whole.values))
-    return _chunk_row(run_id, key, rows[-1]["number"], figures, origin, data)
+_NAMED = "FROM metric_chunks WHERE run_id = ? AND key = ?"
+_LEVELS = f"SELECT level, count(*) {_NAMED} GROUP BY level ORDER BY level"
+_OF_LEVEL = f"SELECT model_id, dataset_name, dataset_digest, number, low, high, data {_NAMED} AND level = ? ORDER BY number"
+_DROP_LEVEL = f"DELETE {_NAMED} AND level = ?"
+
+
+def _joined(run_id: str, key: str, origin: Origin, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+    """One chunk of those whose number, low, high and data these are."""
+    numbers, lows, highs, data = zip(*rows, strict=True)
+    whole = MetricHistory(key, [decode(item, origin) for item in data])
+    low = min((item for item in lows if item is not None), default=None)
+    high = max((item for item in highs if item is not None), default=None)
+    figures = (len(whole), int(whole.times[0]), int(whole.times[-1]), low, high)
+    return _chunk_row(run_id, key, numbers[-1], figures, origin, pack(Chunk(whole.times, whole.steps, whole.values)))
 
 
 def _point(point: Metric) -> dict[str, Any]:

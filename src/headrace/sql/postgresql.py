@@ -12,6 +12,7 @@ from typing import ClassVar
 import sqlalchemy as sa
 
 from headrace.errors import MissingExtraError
+from headrace.sql.prepared import direct
 
 __all__ = ["PostgreSQL"]
 
@@ -56,8 +57,13 @@ class PostgreSQL:
         self.shown = url.set(query={}).render_as_string(hide_password=True).replace("+psycopg", "")
         options = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "headrace", **url.query}
         self.engine = sa.create_engine(
-            url.set(drivername="postgresql+psycopg", query=options), pool_size=POOL, max_overflow=OVERFLOW, pool_pre_ping=True
+            url.set(drivername="postgresql+psycopg", query=options),
+            pool_size=POOL,
+            max_overflow=OVERFLOW,
+            pool_pre_ping=True,
+            pool_use_lifo=True,
         )
+        self.writing = self.engine
         self._stamped = (0, -1.0)
         self._commits = 0
         self._stamp_lock = threading.Lock()
@@ -71,7 +77,7 @@ class PostgreSQL:
 
     def begin_write(self, connection: sa.Connection, scope: str) -> None:
         """Wait until the transaction is alone in writing within the scope."""
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%(key)s)", {"key": _key(scope)})
+        direct(connection, "SELECT pg_advisory_xact_lock(?)", (_key(scope),))
 
     @contextmanager
     def migrating(self, connection: sa.Connection) -> Iterator[None]:

@@ -15,6 +15,7 @@ from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
 from headrace.sql.metrics import add_points, add_series, insert_new, upsert
+from headrace.sql.prepared import direct
 from headrace.sql.rows import tuples
 from headrace.sql.run_plan import search_ids
 from headrace.sql.tables.tracking import (
@@ -54,7 +55,7 @@ __all__ = [
 ]
 
 _CHUNK = 500
-_STAGE = sa.select(runs.c.lifecycle_stage).where(runs.c.run_id == sa.bindparam("asked"))
+_STAGE = "SELECT lifecycle_stage FROM runs WHERE run_id = ?"
 _INPUT_FIELDS = ("name", "digest", "context", "source_type", "source", "schema", "profile", "urn")
 
 
@@ -272,9 +273,10 @@ def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def require_active_run(connection: sa.Connection, run_id: str) -> None:
     """Raise NotFoundError for a run that doesn't exist, ConflictError for a deleted one."""
-    stage = connection.execute(_STAGE, {"asked": run_id}).scalar()
-    if stage is None:
+    found = direct(connection, _STAGE, (run_id,)).fetchone()
+    if found is None:
         raise _no_run(run_id)
+    stage = found[0]
     if stage != ACTIVE:
         state = f"The run {run_id} must be in the 'active' state. Current state is {stage}."
         msg = f"{state} Restore it with: store.runs.restore({run_id!r})"

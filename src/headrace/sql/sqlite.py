@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from headrace.errors import StorageError
+from headrace.sql.prepared import direct
 
 __all__ = ["BUSY_SECONDS", "SQLite"]
 
@@ -39,8 +40,8 @@ class SQLite:
     def __init__(self, url: sa.URL) -> None:
         self.shown = str(url.database)
         _make_folder(Path(self.shown).parent)
-        self.engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, max_overflow=-1)
-        event.listen(self.engine, "connect", _configure)
+        self.engine = _engine(url, 5)
+        self.writing = _engine(url, 1)
         self._watch: sqlite3.Connection | None = None
         self._watch_lock = threading.Lock()
         self._turn = _Turns()
@@ -51,11 +52,11 @@ class SQLite:
 
     def begin_read(self, connection: sa.Connection) -> None:
         """Begin a transaction that sees one state."""
-        connection.exec_driver_sql("BEGIN")
+        direct(connection, "BEGIN")
 
     def begin_write(self, connection: sa.Connection, scope: str) -> None:  # noqa: ARG002 - a file has one writer
         """Begin a transaction that is alone in writing."""
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        direct(connection, "BEGIN IMMEDIATE")
 
     @contextmanager
     def migrating(self, connection: sa.Connection) -> Iterator[None]:
@@ -98,6 +99,7 @@ class SQLite:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        self.writing.dispose()
         with self._watch_lock:
             if self._watch is not None:
                 self._watch.close()
@@ -106,6 +108,7 @@ class SQLite:
     def forget(self) -> None:
         """Leave a parent process its connections."""
         self.engine.dispose(close=False)
+        self.writing.dispose(close=False)
         self._watch = None
         self._watch_lock = threading.Lock()
         self._turn = _Turns()
@@ -135,6 +138,13 @@ class _Turns:
                 self._waiting.popleft().release()
             else:
                 self._held = False
+
+
+def _engine(url: sa.URL, kept: int) -> sa.Engine:
+    """Connections that are configured; the one used last is used next, so that it finds in its cache what it looks for."""
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=kept, max_overflow=-1, pool_use_lifo=True)
+    event.listen(engine, "connect", _configure)
+    return engine
 
 
 def _make_folder(folder: Path) -> None:

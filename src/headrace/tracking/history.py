@@ -1,7 +1,9 @@
 """Metric history: points as columns, the bytes of a chunk of them, chunks joined, and what a chart of some width shows.
 
 A chunk is `<B` format, `<I` count, then the times, the steps and the values as little-endian arrays (int64, int64, float64), the
-times and steps as differences when the chunk is packed (format 2, deflated). All points of a chunk have one origin.
+times and steps as differences when the chunk is packed (format 2, deflated). One whose steps are evenly apart (format 3) is the
+first step, their distance and the first time (int64), the differences of the times (int32), the values: half as long. All points
+of a chunk have one origin.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
+from operator import sub
 from typing import TYPE_CHECKING, Any, overload
 
 from headrace.errors import IntegrityError, InvalidInputError
@@ -26,9 +30,10 @@ __all__ = ["Buckets", "Chunk", "MetricHistory", "Origin", "Series", "SeriesFacts
 Origin = tuple[str, str, str]
 """(model id, dataset name, dataset digest) that a point was measured on; empty texts where nothing was told."""
 
-PLAIN, PACKED = 1, 2
-_HEAD = struct.Struct("<BI")
+PLAIN, PACKED, EVEN = 1, 2, 3
+_HEAD, _EVEN_HEAD = struct.Struct("<BI"), struct.Struct("<BIqqq")
 _FEW = 500
+_SOME = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +86,13 @@ class SeriesFacts:
         newest: the point of the highest step, then time, then value.
         figures: their number, the first and the last time, the lowest and the highest value (None if all are NaN).
         may_repeat: whether two points have one time and one step.
+        data: the bytes of the chunk to keep.
     """
 
     newest: Metric
     figures: tuple[int, int, int, float | None, float | None]
     may_repeat: bool
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +129,22 @@ class Series:
         """Its figures. A few points are looked at one by one: an array for them would cost more than they do."""
         count = len(self)
         if count > _FEW:
-            return _facts(self.key, decode(self.data, self.origin))
+            return _facts(self.key, decode(self.data, self.origin), self.data)
         found = struct.unpack_from(f"<{2 * count}q{count}d", self.data, _HEAD.size)
         times, steps, values = found[:count], found[count : 2 * count], found[2 * count :]
-        numbers = [value for value in values if value == value]  # noqa: PLR0124 - NaN differs from itself
+        numbers = [value for value in values if not isnan(value)] if any(map(isnan, values)) else values
         low, high = (min(numbers), max(numbers)) if numbers else (None, None)
+        figures = (count, min(times), max(times), low, high)
+        if even := _even(times, steps, values):
+            place = -1 if steps[-1] > steps[0] else 0
+            return SeriesFacts(Metric(self.key, values[place], times[place], steps[place], *self.origin), figures, False, even)
         last = max(steps)
         places = [place for place, step in enumerate(steps) if step == last]
         if len(places) > 1:
             places.sort(key=lambda place: _rank(times[place], values[place]))
         newest = Metric(self.key, values[places[-1]], times[places[-1]], last, *self.origin)
         repeats = len(set(steps)) < count and len(set(zip(times, steps, strict=True))) < count
-        return SeriesFacts(newest, (count, min(times), max(times), low, high), repeats)
+        return SeriesFacts(newest, figures, repeats, self.data)
 
 
 class MetricHistory(Sequence[Metric]):
@@ -235,7 +246,7 @@ class MetricHistory(Sequence[Metric]):
         """Put the points in order and drop exact repeats, of which the first logged stays."""
         import numpy as np
 
-        if len(self.times) < 2:
+        if (self.times[1:] > self.times[:-1]).all():  # nearly always: they are, and none is a repeat
             return
         if (np.diff(self.times) > 0).all():  # as nearly every run logs
             return
@@ -253,7 +264,7 @@ def _rank(time: int, value: float) -> tuple[int, bool, float]:
     return time, number, value if number else 0.0
 
 
-def _facts(key: str, chunk: Chunk) -> SeriesFacts:
+def _facts(key: str, chunk: Chunk, data: bytes) -> SeriesFacts:
     import numpy as np
 
     times, steps, values = chunk.times, chunk.steps, chunk.values
@@ -265,7 +276,7 @@ def _facts(key: str, chunk: Chunk) -> SeriesFacts:
     repeats = False
     if not (np.diff(times) > 0).all() and not (np.diff(steps) > 0).all():
         repeats = len(np.unique(np.stack([times, steps]), axis=1)[0]) < len(times)
-    return SeriesFacts(newest, (len(times), int(times.min()), int(times.max()), low, high), repeats)
+    return SeriesFacts(newest, (len(times), int(times.min()), int(times.max()), low, high), repeats, data)
 
 
 def buckets(
@@ -315,7 +326,24 @@ def encode(points: Sequence[Metric]) -> bytes:
     """The bytes of a chunk with these points. Needs no NumPy: a point at a time is what training loops log."""
     count = len(points)
     times, steps, values = zip(*[(point.time, point.step, point.value) for point in points], strict=True)
-    return _HEAD.pack(PLAIN, count) + struct.pack(f"<{2 * count}q{count}d", *times, *steps, *values)
+    return _even(times, steps, values) or _HEAD.pack(PLAIN, count) + struct.pack(
+        f"<{2 * count}q{count}d", *times, *steps, *values
+    )
+
+
+def _even(times: tuple[int, ...], steps: tuple[int, ...], values: tuple[float, ...]) -> bytes | None:
+    """The bytes of a chunk whose steps are evenly apart; None for one whose aren't, or whose times are too far apart."""
+    count = len(steps)
+    if count < _SOME:
+        return None
+    apart = steps[1] - steps[0]
+    if not apart or steps != tuple(range(steps[0], steps[0] + apart * count, apart)):
+        return None
+    try:
+        columns = struct.pack(f"<{count - 1}i{count}d", *map(sub, times[1:], times), *values)
+        return _EVEN_HEAD.pack(EVEN, count, steps[0], apart, times[0]) + columns
+    except struct.error:
+        return None
 
 
 def pack(chunk: Chunk) -> bytes:
@@ -333,6 +361,8 @@ def decode(data: bytes, origin: Origin = ("", "", "")) -> Chunk:
 
     try:
         form, count = _HEAD.unpack_from(data)
+        if form == EVEN:
+            return _decode_even(data, count, origin)
         body = zlib.decompress(data[_HEAD.size :]) if form == PACKED else data[_HEAD.size :]
         times, steps = (np.frombuffer(body, "<i8", count, place * 8 * count) for place in range(2))
         values = np.frombuffer(body, "<f8", count, 16 * count)
@@ -341,6 +371,17 @@ def decode(data: bytes, origin: Origin = ("", "", "")) -> Chunk:
         raise IntegrityError(msg) from error
     if form == PACKED:
         times, steps = np.cumsum(times), np.cumsum(steps)
-    return Chunk(
-        times.astype(np.int64, copy=False), steps.astype(np.int64, copy=False), values.astype(np.float64, copy=False), origin
-    )
+    whole = np.int64
+    return Chunk(times.astype(whole, copy=False), steps.astype(whole, copy=False), values.astype(np.float64, copy=False), origin)
+
+
+def _decode_even(data: bytes, count: int, origin: Origin) -> Chunk:
+    import numpy as np
+
+    _, _, step, apart, time = _EVEN_HEAD.unpack_from(data)
+    gaps = np.frombuffer(data, "<i4", count - 1, _EVEN_HEAD.size)
+    values = np.frombuffer(data, "<f8", count, _EVEN_HEAD.size + 4 * (count - 1))
+    times = np.empty(count, np.int64)
+    times[0] = 0
+    np.cumsum(gaps, out=times[1:])
+    return Chunk(times + time, step + apart * np.arange(count, dtype=np.int64), values.astype(np.float64, copy=False), origin)

@@ -7,6 +7,7 @@ import posixpath
 import random
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from headrace.errors import InvalidInputError
@@ -37,6 +38,7 @@ _LONGEST_LOCATION = 2048
 _BUCKETS = ("s3", "gs", "az", "wasb", "wasbs", "abfs", "abfss")
 
 _KEY = re.compile(r"[/\w.\- :]+")
+_PLAIN = re.compile(r"\w[\w\- :]*(/\w[\w\- :]*)*")
 _ADJECTIVES = (
     "amber",
     "bold",
@@ -77,6 +79,8 @@ def check_key(kind: str, key: Any) -> str:
     Raises:
         InvalidInputError: it isn't text, is empty, has more than 250 characters, or isn't a plain relative path.
     """
+    if isinstance(key, str) and _is_plain(key):
+        return key
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         msg = (
             f"Invalid {kind} name: {key!r}. Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), "
@@ -90,6 +94,12 @@ def check_key(kind: str, key: Any) -> str:
         msg = f"Invalid {kind} name: {key!r}. Names are treated as file paths; {posixpath.normpath(key).lstrip('./')!r} would do"
         raise InvalidInputError(msg)
     return key
+
+
+@lru_cache(maxsize=10_000)
+def _is_plain(key: str) -> bool:
+    """Whether a key is one beyond doubt. The same few are logged again and again."""
+    return len(key) <= LONGEST_KEY and _PLAIN.fullmatch(key) is not None
 
 
 def check_pairs(kind: str, pairs: Any) -> Mapping[Any, Any]:

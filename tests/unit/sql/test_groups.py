@@ -122,7 +122,7 @@ def test_a_commit_that_fails_is_told_to_all(database):
         for thread in threads:
             thread.start()
         gathered(group, 2)
-        commit = sa.event.listens_for(database.engine, "commit")
+        commit = sa.event.listens_for(database.writing, "commit")
         calls = iter([int, committed])
         commit(lambda _connection: next(calls, int)())
     for thread in threads:

@@ -14,7 +14,7 @@ from headrace.sql import metrics as sql_metrics
 from headrace.sql.database import Database
 from headrace.sql.tables.tracking import metric_chunks
 from headrace.sql.tracking import tracking_stores
-from headrace.tracking.history import Chunk, MetricHistory, buckets, decode, encode, pack
+from headrace.tracking.history import Chunk, MetricHistory, Series, buckets, decode, encode, pack
 from headrace.tracking.run import Metric, Run
 
 VALUES = [0.5, -1.5, math.nan, math.inf, -math.inf, 0.0]
@@ -52,10 +52,29 @@ def columns(items):
     return [np.array([getattr(item, name) for item in items], kind) for name, kind in kinds]
 
 
+@pytest.mark.parametrize("apart", [1, 7, -3, 2**60, 0])
+@pytest.mark.parametrize("gap", [1, 0, -(2**31), 2**31 - 1, 2**31, 2**50])
+def test_points_at_even_steps_are_kept_as_they_were_logged(apart, gap):
+    values = [1.5, math.nan, -math.inf, 0.0, 2.5, math.inf]
+    items = [Metric("loss", value, 10**15 + gap * place, 5 + apart * place) for place, value in enumerate(values)]
+    chunk = decode(encode(items))
+    for found, want in zip((chunk.times, chunk.steps, chunk.values), columns(items), strict=True):
+        np.testing.assert_array_equal(found, want)
+    series = Series.of("loss", ("", "", ""), *(column.tobytes() for column in columns(items)))
+    facts, whole = series.facts(), decode(series.facts().data)
+    newest = max(items, key=lambda item: (item.step, item.time, not math.isnan(item.value), item.value))
+    assert told([facts.newest]) == told([newest])
+    assert facts.figures == (6, min(item.time for item in items), max(item.time for item in items), -math.inf, math.inf)
+    assert facts.may_repeat is (apart == gap == 0)
+    np.testing.assert_array_equal(whole.values, chunk.values)
+
+
 @pytest.mark.parametrize("cut", [0, 4, 30, -1])
-def test_a_chunk_that_is_cut_is_told(cut):
+@pytest.mark.parametrize("items", ["random", "even"])
+def test_a_chunk_that_is_cut_is_told(items, cut):
+    logged = points(10, 2) if items == "random" else [Metric("loss", 0.5, place, place) for place in range(10)]
     with pytest.raises(IntegrityError, match="restore the catalog"):
-        decode(encode(points(10, 2))[:cut])
+        decode(encode(logged)[:cut])
 
 
 def test_points_logged_one_by_one_and_in_batches_are_all_there_once(catalog_url, monkeypatch):
