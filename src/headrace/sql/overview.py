@@ -12,17 +12,18 @@ import sqlalchemy as sa
 from headrace.sql.database import Database
 from headrace.sql.metrics import TAKEN_IN
 from headrace.sql.rows import tuples
+from headrace.sql.run_pages import load_page, one_of
 from headrace.sql.run_plan import count_runs, search_ids
 from headrace.sql.run_search import indexed
 from headrace.sql.tables.tracking import experiment_tags, experiments, latest_metrics, metric_chunks, params, run_tags, runs
 from headrace.tracking.history import decode
 from headrace.tracking.overview import Column, ExperimentFigures, Extremes, Keys, RunHead, RunTable
+from headrace.tracking.page import RunPage
 from headrace.tracking.run import ACTIVE, DELETED, PARENT_TAG, Experiment, View
 from headrace.tracking.search import Comparison, Order
 
 __all__ = ["SqlOverview"]
 
-_CHUNK = 500
 SLOW_SECONDS, PATIENCE, MOST_KEPT = 0.2, 20, 64
 """Keys whose counting takes longer are counted again only after so many times as long."""
 _HEAD = (
@@ -111,9 +112,23 @@ class SqlOverview:
         with self._database.read() as connection:
             total = count_runs(connection, filters, experiments, view, before) if count else -1
             ids = search_ids(connection, filters, order, experiments, view, limit=limit, offset=offset, before=before)
-            heads = {head.id: head for chunk in _chunks(ids) for head in _heads(connection, runs.c.run_id.in_(chunk))}
+            heads = {head.id: head for head in _heads(connection, one_of(connection, runs.c.run_id, ids))}
             found = _cells(connection, ids, columns)
         return RunTable(total, tuple(heads[run_id] for run_id in ids), found)
+
+    def page(
+        self,
+        filters: Sequence[Comparison],
+        order: Sequence[Order],
+        *,
+        experiments: Sequence[str] | None,
+        view: View,
+        limit: int,
+        offset: int,
+    ) -> RunPage:
+        """A page of the runs that match, whole."""
+        with self._database.read() as connection:
+            return load_page(connection, search_ids(connection, filters, order, experiments, view, limit=limit, offset=offset))
 
     def values(self, entity: str, key: str, prefix: str, limit: int) -> list[str]:
         """Values of a param, a tag or an attribute of runs that start with a prefix, sorted."""
@@ -207,12 +222,12 @@ def _cells(connection: sa.Connection, ids: Sequence[str], columns: Sequence[Colu
         for column in columns:
             if column.entity == entity:
                 wanted.setdefault(column.key, []).append((found[column.name], column))
-        for keys in _chunks(list(wanted)):
-            for chunk in _chunks(ids):
-                for run_id, key, value, *rest in read(connection, chunk, keys):
-                    place = places[run_id]
-                    for cells, column in wanted[key]:  # thousands of cells: what most are costs no call
-                        cells[place] = value if not rest or (column.figure == "last" and not rest[0]) else _shown(column, rest)
+        if not wanted:
+            continue
+        for run_id, key, value, *rest in read(connection, ids, list(wanted)):
+            place = places[run_id]
+            for cells, column in wanted[key]:  # thousands of cells: what most are costs no call
+                cells[place] = value if not rest or (column.figure == "last" and not rest[0]) else _shown(column, rest)
     return found
 
 
@@ -234,13 +249,13 @@ def _extremes(count: int, low: float | None, high: float | None, step: int, chun
 def _read_metrics(connection: sa.Connection, run_ids: Sequence[str], keys: Sequence[str]) -> Iterable[Any]:
     c = latest_metrics.c
     columns = (c.run_id, c.key, c.value, c.is_nan, c.low, c.high, c.step)
-    return tuples(connection, sa.select(*columns).where(c.run_id.in_(run_ids), c.key.in_(keys)))
+    return tuples(connection, sa.select(*columns).where(one_of(connection, c.run_id, run_ids), one_of(connection, c.key, keys)))
 
 
 def _read_texts(table: sa.Table) -> Callable[[sa.Connection, Sequence[str], Sequence[str]], Iterable[Any]]:
     def read(connection: sa.Connection, run_ids: Sequence[str], keys: Sequence[str]) -> Iterable[Any]:
         query = sa.select(table.c.run_id, table.c.key, table.c.value)
-        return tuples(connection, query.where(table.c.run_id.in_(run_ids), table.c.key.in_(keys)))
+        return tuples(connection, query.where(one_of(connection, table.c.run_id, run_ids), one_of(connection, table.c.key, keys)))
 
     return read
 
@@ -252,7 +267,3 @@ def _shown(column: Column, rest: Sequence[Any]) -> Any:
     """A figure of a metric other than its value; NaN where its value is that."""
     _, low, high, step = rest
     return {"last": math.nan, "low": low, "high": high, "step": step}[column.figure]
-
-
-def _chunks(items: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))

@@ -29,6 +29,8 @@ ORDERED: dict[str, tuple[sa.Table, sa.ColumnElement[Any]]] = {
 """What an order may be walked along: a table, and its value as the index has it."""
 STRETCH = 8
 """A walk looks at so many runs for each one that the page needs."""
+SET = 4
+"""A filter is a set of ids if not more than so many times the runs of a walk match it."""
 
 
 def search_ids(
@@ -48,9 +50,11 @@ def search_ids(
         before: leave out runs that started after this, microseconds since 1970.
     """
     dialect = connection.dialect.name
-    driver = _driver(connection, filters, dialect)
-    if driver is None and order and order[0].entity in ORDERED:
-        found = _walked(connection, filters, order, experiments, view, limit + offset, before)
+    walks = bool(order) and order[0].entity in ORDERED
+    counts = _counts(connection, filters, dialect, _most_in_a_set(limit + offset, dialect) if walks else FEW)
+    driver = _fewest(counts)
+    if driver is None and walks:
+        found = _walked(connection, filters, order, experiments, view, limit + offset, before, [item for item, _ in counts])
         if found is not None:
             return found[offset:]
     statement = search_statement(filters, order, experiments, view, dialect, driver=driver, before=before)
@@ -62,21 +66,34 @@ def count_runs(
 ) -> int:
     """How many runs match."""
     dialect = connection.dialect.name
-    driver = _driver(connection, filters, dialect)
+    driver = _fewest(_counts(connection, filters, dialect, FEW))
     matching = search_statement(filters, (), experiments, view, dialect, driver=driver, before=before).order_by(None).subquery()
     return connection.execute(sa.select(sa.func.count()).select_from(matching)).scalar_one()
 
 
-def _driver(connection: sa.Connection, filters: Sequence[Comparison], dialect: str) -> Comparison | None:
+def _counts(connection: sa.Connection, filters: Sequence[Comparison], dialect: str, most: int) -> list[tuple[Comparison, int]]:
+    """The filters that at most so many rows match, each with how many."""
+    found = [(item, rows) for item in filters if (rows := candidates(item, dialect)) is not None]
+    if not found:
+        return []
+    counted = [sa.select(sa.func.count()).select_from(rows.limit(most + 1).subquery()).scalar_subquery() for _, rows in found]
+    numbers = connection.execute(sa.select(*counted)).one()
+    return [(item, number) for (item, _), number in zip(found, numbers, strict=True) if number <= most]
+
+
+def _fewest(counts: Sequence[tuple[Comparison, int]]) -> Comparison | None:
     """The filter that the fewest runs match, if they are few."""
-    counts: list[tuple[int, Comparison]] = []
-    for item in filters:
-        found = candidates(item, dialect)
-        if found is not None:
-            some = found.limit(FEW + 1).subquery()
-            counts.append((connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one(), item))
-    fewest = min(counts, key=lambda pair: pair[0], default=None)
-    return fewest[1] if fewest is not None and fewest[0] <= FEW else None
+    fewest = min(counts, key=lambda pair: pair[1], default=None)
+    return fewest[0] if fewest is not None and fewest[1] <= FEW else None
+
+
+def _most_in_a_set(wanted: int, dialect: str) -> int:
+    """SQLite asks a set of ids faster than the rows of each run; PostgreSQL makes a hash of either by itself."""
+    return SET * _stretch(wanted) if dialect == "sqlite" else FEW
+
+
+def _stretch(wanted: int) -> int:
+    return STRETCH * wanted + FEW
 
 
 def _walked(
@@ -87,12 +104,17 @@ def _walked(
     view: View,
     wanted: int,
     before: int | None,
+    sets: Sequence[Comparison],
 ) -> list[str] | None:
-    """The first runs along the order of an index; None if the stretch that was walked holds too few that match."""
+    """The first runs along the order of an index; None if the stretch that was walked holds too few that match.
+
+    Args:
+        sets: the filters whose runs are found all at once.
+    """
     first, dialect = order[0], connection.dialect.name
     table, value = ORDERED[first.entity]
     direction = value if first.ascending else value.desc()
-    stretch = STRETCH * wanted + FEW
+    stretch = _stretch(wanted)
     named = [table.c.key == first.key, *([table.c.is_nan == sa.false()] if first.entity == "metric" else [])]
     last = sa.select(value).where(*named).order_by(direction).limit(1).offset(stretch)
     bound = connection.execute(last).scalar()
@@ -100,7 +122,7 @@ def _walked(
         *named, *_up_to(value, bound, ascending=first.ascending)
     )
     walk = walk.order_by(direction).limit(stretch)
-    page = _page(walk.subquery("walk"), filters, order, experiments, view, dialect, before)
+    page = _page(walk.subquery("walk"), filters, order, experiments, view, dialect, before, sets)
     found = list(connection.execute(page.limit(wanted)).scalars())
     return found if len(found) == wanted else None
 
@@ -120,6 +142,7 @@ def _page(
     view: View,
     dialect: str,
     before: int | None,
+    sets: Sequence[Comparison],
 ) -> sa.Select[str]:
     source: sa.FromClause = walk.join(runs, runs.c.run_id == walk.c.run_id)
     keys: list[sa.ColumnElement[Any]] = [
@@ -130,5 +153,8 @@ def _page(
         keys.extend(columns)
     if not any(item.entity == "attribute" and item.key == "start_time" for item in order):
         keys.append(runs.c.start_time.desc())
-    where = [*scope(experiments, view, before), *(condition(item, dialect) for item in filters)]
+    where = scope(experiments, view, before)
+    for asked in filters:
+        found = candidates(asked, dialect) if any(asked is other for other in sets) else None
+        where.append(condition(asked, dialect) if found is None else walk.c.run_id.in_(found))
     return sa.select(runs.c.run_id).select_from(source).where(*where).order_by(*keys, runs.c.run_id)

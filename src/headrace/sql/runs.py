@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,12 +15,11 @@ from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
 from headrace.sql.metrics import add_points, add_series, insert_new, upsert
 from headrace.sql.prepared import direct
-from headrace.sql.rows import tuples
+from headrace.sql.run_pages import INPUT_FIELDS, load_page
 from headrace.sql.run_plan import search_ids
 from headrace.sql.tables.tracking import (
     experiments,
     is_id,
-    latest_metrics,
     params,
     run_artifacts,
     run_inputs,
@@ -56,7 +54,6 @@ __all__ = [
 
 _CHUNK = 500
 _STAGE = "SELECT lifecycle_stage FROM runs WHERE run_id = ?"
-_INPUT_FIELDS = ("name", "digest", "context", "source_type", "source", "schema", "profile", "urn")
 
 
 class SqlRunStore:
@@ -93,12 +90,12 @@ class SqlRunStore:
     def get(self, run_ids: Sequence[str]) -> list[Run]:
         """The runs with these ids, in their order, deleted or not. Raises NotFoundError."""
         with self._database.read() as connection:
-            found = _load(connection, run_ids)
-        missing = [run_id for run_id in run_ids if run_id not in found]
+            found = load_page(connection, list(dict.fromkeys(run_ids)))
+        missing = [run_id for run_id in run_ids if run_id not in found.heads]
         if missing:
             msg = f"no run with id {missing[0]!r}; list the runs with: store.runs.search()"
             raise NotFoundError(msg)
-        return [found[run_id] for run_id in run_ids]
+        return found.runs(run_ids)
 
     def starting_with(self, prefix: str, limit: int) -> list[str]:
         """Ids that start with the prefix, sorted."""
@@ -179,7 +176,7 @@ class SqlRunStore:
                     "run_id": run_id,
                     "position": first + index,
                     "tags": json.dumps(dict(item.tags)),
-                    **{field: getattr(item, field) for field in _INPUT_FIELDS},
+                    **{field: getattr(item, field) for field in INPUT_FIELDS},
                 }
                 for index, item in enumerate(inputs)
             ]
@@ -226,8 +223,8 @@ class SqlRunStore:
         """The runs that match every comparison, ordered; then newest first, then by id."""
         with self._database.read() as connection:
             ids = search_ids(connection, filters, order, experiments, view, limit=limit, offset=offset)
-            found = _load(connection, ids)
-        return [found[run_id] for run_id in ids]
+            found = load_page(connection, ids)
+        return found.runs()
 
 
 class SqlArtifactIndex:
@@ -333,77 +330,3 @@ def _add_params(connection: sa.Connection, run_id: str, new: Mapping[str, str]) 
     held = {row.key: row.value for row in connection.execute(query)}
     require_unchanged(held, new, f"run ID='{run_id}'")
     _write_pairs(connection, params, run_id, {key: value for key, value in new.items() if key not in held})
-
-
-def _load(connection: sa.Connection, run_ids: Sequence[str]) -> dict[str, Run]:
-    found: dict[str, Run] = {}
-    for start in range(0, len(run_ids), _CHUNK):
-        found.update(_load_chunk(connection, list(run_ids[start : start + _CHUNK])))
-    return found
-
-
-def _load_chunk(connection: sa.Connection, run_ids: list[str]) -> dict[str, Run]:
-    query = sa.select(runs, experiments.c.name.label("experiment")).join(experiments).where(runs.c.run_id.in_(run_ids))
-    rows = connection.execute(query).mappings().all()
-    pairs = {table.name: _pairs(connection, table, run_ids) for table in (params, run_tags)}
-    points = _latest(connection, run_ids)
-    inputs = _grouped(_of_runs(connection, run_inputs, run_ids, run_inputs.c.position))
-    outputs = _grouped(_of_runs(connection, run_outputs, run_ids))
-    models = _grouped(_of_runs(connection, run_model_inputs, run_ids))
-    return {
-        row["run_id"]: Run(
-            id=row["run_id"],
-            name=row["name"],
-            experiment_id=str(row["experiment_id"]),
-            experiment=row["experiment"],
-            status=row["status"],
-            start=row["start_time"],
-            end=row["end_time"],
-            seen=row["seen"],
-            user=row["user_id"],
-            artifact_uri=row["artifact_uri"],
-            lifecycle_stage=row["lifecycle_stage"],
-            params=pairs["params"].get(row["run_id"], {}),
-            tags=pairs["run_tags"].get(row["run_id"], {}),
-            latest=points.get(row["run_id"], {}),
-            inputs=tuple(_input_of(item) for item in inputs.get(row["run_id"], ())),
-            model_inputs=tuple(item["model_id"] for item in models.get(row["run_id"], ())),
-            outputs=tuple(ModelOutput(item["model_id"], item["step"]) for item in outputs.get(row["run_id"], ())),
-        )
-        for row in rows
-    }
-
-
-def _of_runs(
-    connection: sa.Connection, table: sa.Table, run_ids: list[str], *order: sa.ColumnElement[Any]
-) -> Iterable[Mapping[str, Any]]:
-    query = sa.select(table).where(table.c.run_id.in_(run_ids)).order_by(*order)
-    return connection.execute(query).mappings()  # type: ignore[return-value]  # RowMapping is a Mapping[str, Any] with str keys
-
-
-def _grouped(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(row["run_id"], []).append(row)
-    return groups
-
-
-def _pairs(connection: sa.Connection, table: sa.Table, run_ids: list[str]) -> dict[str, dict[str, str]]:
-    query = sa.select(table.c.run_id, table.c.key, table.c.value).where(table.c.run_id.in_(run_ids))
-    groups: dict[str, dict[str, str]] = {}
-    for run_id, key, value in tuples(connection, query):
-        groups.setdefault(run_id, {})[key] = value
-    return groups
-
-
-def _latest(connection: sa.Connection, run_ids: list[str]) -> dict[str, dict[str, Metric]]:
-    c = latest_metrics.c
-    columns = (c.run_id, c.key, c.value, c.is_nan, c.time, c.step, c.model_id, c.dataset_name, c.dataset_digest)
-    groups: dict[str, dict[str, Metric]] = {}
-    for run_id, key, value, is_nan, *rest in tuples(connection, sa.select(*columns).where(c.run_id.in_(run_ids))):
-        groups.setdefault(run_id, {})[key] = Metric(key, math.nan if is_nan else value, *rest)
-    return groups
-
-
-def _input_of(row: Mapping[str, Any]) -> DatasetInput:
-    return DatasetInput(**{field: row[field] for field in _INPUT_FIELDS}, tags=json.loads(row["tags"]))

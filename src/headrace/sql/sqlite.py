@@ -22,6 +22,8 @@ __all__ = ["BUSY_SECONDS", "SQLite"]
 BUSY_SECONDS = 60
 WAL_PAGES = 8000
 """The log is brought into the file once it has so many pages, 32 MB: one that many commits changed is brought there once."""
+MAPPED_BYTES = 4 << 30
+"""So much of the file is read where the system has it: a search that looks at thousands of rows copies no page for each."""
 _ADVICE = {
     "not a database": "it isn't a SQLite file; restore it from a backup, or point 'catalog' at another file",
     "malformed": "it is damaged; restore it from a backup",
@@ -163,6 +165,7 @@ def _configure(connection: Any, _record: object) -> None:
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
             cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.execute(f"PRAGMA mmap_size={MAPPED_BYTES}")
     except BaseException:  # the pool hasn't taken it yet, so nobody else would close it
         connection.close()
         raise

@@ -15,6 +15,8 @@ os.environ.setdefault("FEAST_USAGE", "False")
 
 from feast import FeatureStore, RepoConfig
 
+__all__ = ["main"]
+
 
 def main(target: str) -> None:
     """Print the registry."""

@@ -7,7 +7,7 @@ from typing import cast
 from headrace.errors import InvalidInputError, NotFoundError
 from headrace.server.http import Call, Reply
 from headrace.server.mlflow.experiments import view_of
-from headrace.server.mlflow.shapes import info_shape, run_shape
+from headrace.server.mlflow.shapes import info_shape, page_shapes, run_shape
 from headrace.server.mlflow.wire import (
     DONE,
     PAGE,
@@ -118,7 +118,7 @@ def _search(call: Call) -> Reply:
         msg = f"Invalid value {limit} for parameter 'max_results' supplied. It must be 1 to {MOST_RUNS}"
         raise InvalidInputError(msg)
     offset = offset_of(asked["page_token"])
-    found = call.store.runs.stores.runs.search(
+    found = call.store.overview.page(
         parse_filter(asked["filter"] or ""),
         parse_order(texts("order_by", asked["order_by"])),
         experiments=[experiment_id(item) for item in texts("experiment_ids", asked["experiment_ids"])],
@@ -126,7 +126,7 @@ def _search(call: Call) -> Reply:
         limit=limit + 1,
         offset=offset,
     )
-    return reply(filled({"runs": [run_shape(run) for run in found[:limit]], **next_page(found, limit, offset)}))
+    return reply(filled({"runs": page_shapes(found, limit), **next_page(found.ids, limit, offset)}))
 
 
 def _set_tag(call: Call) -> Reply:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from headrace.server.mlflow.wire import filled, millis, number, rendered
-from headrace.tracking.run import DatasetInput, Experiment, LoggedModel, Metric, Run
+from headrace.tracking.page import MetricRow, RunPage
+from headrace.tracking.run import DatasetInput, Experiment, LoggedModel, Metric, ModelOutput, Run
 
-__all__ = ["CONTEXT_TAG", "experiment_shape", "info_shape", "metric_shape", "model_shape", "run_shape"]
+__all__ = ["CONTEXT_TAG", "experiment_shape", "info_shape", "metric_shape", "model_shape", "page_shapes", "run_shape"]
 
 CONTEXT_TAG = "mlflow.data.context"
 
@@ -30,32 +32,30 @@ def experiment_shape(item: Experiment) -> dict[str, Any]:
 def run_shape(run: Run) -> dict[str, Any]:
     """A Run: its info, data, inputs and outputs."""
     metrics = [metric_shape(point) for point in run.latest.values()]
-    inputs = [_input_shape(item) for item in run.inputs]
-    outputs = [{"model_id": item.model_id, "step": item.step} for item in run.outputs]
-    return {
-        "info": info_shape(run),
-        "data": filled({"metrics": metrics, "params": rendered(run.params), "tags": rendered(run.tags)}),
-        "inputs": filled({"dataset_inputs": inputs, "model_inputs": [{"model_id": name} for name in run.model_inputs]}),
-        "outputs": filled({"model_outputs": outputs}),
-    }
+    told = {"metrics": metrics, "params": rendered(run.params), "tags": rendered(run.tags)}
+    return _whole_run(info_shape(run), told, run.inputs, run.model_inputs, run.outputs)
+
+
+def page_shapes(page: RunPage, count: int) -> list[dict[str, Any]]:
+    """The first runs of a page."""
+    found = []
+    for run_id in page.ids[:count]:
+        told = {
+            "metrics": [_row_shape(row) for row in page.metrics.get(run_id, ())],
+            "params": [{"key": key, "value": value} for key, value in page.params.get(run_id, ())],
+            "tags": [{"key": key, "value": value} for key, value in page.tags.get(run_id, ())],
+        }
+        name, experiment, _, status, start, end, _, user, artifacts, stage = page.heads[run_id]
+        info = _info(run_id, experiment, name, user, status, start, end, artifacts, stage)
+        parts = (page.inputs.get(run_id, ()), page.model_inputs.get(run_id, ()), page.outputs.get(run_id, ()))
+        found.append(_whole_run(info, told, *parts))
+    return found
 
 
 def info_shape(run: Run) -> dict[str, Any]:
     """A RunInfo."""
-    return filled(
-        {
-            "run_uuid": run.id,
-            "experiment_id": run.experiment_id,
-            "run_name": run.name,
-            "user_id": run.user,
-            "status": run.status,
-            "start_time": millis(run.start),
-            "end_time": None if run.end is None else millis(run.end),
-            "artifact_uri": run.artifact_uri,
-            "lifecycle_stage": run.lifecycle_stage,
-            "run_id": run.id,
-        }
-    )
+    times = (run.start, run.end)
+    return _info(run.id, run.experiment_id, run.name, run.user, run.status, *times, run.artifact_uri, run.lifecycle_stage)
 
 
 def metric_shape(point: Metric, run_id: str | None = None) -> dict[str, Any]:
@@ -99,3 +99,50 @@ def _input_shape(item: DatasetInput) -> dict[str, Any]:
     dataset = {field: getattr(item, field) for field in fields if getattr(item, field)}
     tags = {**({CONTEXT_TAG: item.context} if item.context else {}), **item.tags}
     return filled({"tags": rendered(tags), "dataset": dataset})
+
+
+def _whole_run(
+    info: dict[str, Any],
+    told: dict[str, Any],
+    inputs: Sequence[DatasetInput],
+    models: Sequence[str],
+    outputs: Sequence[ModelOutput],
+) -> dict[str, Any]:
+    made = [{"model_id": item.model_id, "step": item.step} for item in outputs]
+    given = {"dataset_inputs": [_input_shape(item) for item in inputs], "model_inputs": [{"model_id": name} for name in models]}
+    return {"info": info, "data": filled(told), "inputs": filled(given), "outputs": filled({"model_outputs": made})}
+
+
+def _info(
+    run_id: str,
+    experiment: str,
+    name: str,
+    user: str,
+    status: str,
+    start: int,
+    end: int | None,
+    artifacts: str,
+    stage: str,
+) -> dict[str, Any]:
+    return filled(
+        {
+            "run_uuid": run_id,
+            "experiment_id": experiment,
+            "run_name": name,
+            "user_id": user,
+            "status": status,
+            "start_time": millis(start),
+            "end_time": None if end is None else millis(end),
+            "artifact_uri": artifacts,
+            "lifecycle_stage": stage,
+            "run_id": run_id,
+        }
+    )
+
+
+def _row_shape(row: MetricRow) -> dict[str, Any]:
+    """As `metric_shape`. Of thousands of points nearly all are a finite number with no origin."""
+    key, value, time, step, model, dataset, digest = row
+    if value - value == 0 and not model and not dataset and not digest:
+        return {"key": key, "value": value, "timestamp": time // 1000, "step": step}
+    return metric_shape(Metric(*row))

@@ -1,0 +1,61 @@
+"""A page of runs as the rows that it was read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from headrace.tracking.run import DatasetInput, Metric, ModelOutput, Run, Status
+
+__all__ = ["Head", "MetricRow", "RunPage"]
+
+Head = tuple[str, str, str, Status, int, int | None, int | None, str, str, str]
+"""(name, experiment's id, its name, status, start, end, seen, user, artifact uri, lifecycle stage)."""
+MetricRow = tuple[str, float, int, int, str, str, str]
+"""The fields of a Metric, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Runs in order. To write a thousand of them as text, an object for each of their values would cost more than to read them.
+
+    Attributes:
+        ids: the runs.
+        heads: what each has.
+        params, tags, metrics, inputs, model_inputs, outputs: by run; one that has none is left out.
+    """
+
+    ids: Sequence[str]
+    heads: Mapping[str, Head]
+    params: Mapping[str, Sequence[tuple[str, str]]]
+    tags: Mapping[str, Sequence[tuple[str, str]]]
+    metrics: Mapping[str, Sequence[MetricRow]]
+    inputs: Mapping[str, Sequence[DatasetInput]]
+    model_inputs: Mapping[str, Sequence[str]]
+    outputs: Mapping[str, Sequence[ModelOutput]]
+
+    def runs(self, ids: Iterable[str] | None = None) -> list[Run]:
+        """The runs themselves; those of these ids, or all."""
+        return [self._run(run_id) for run_id in (self.ids if ids is None else ids)]
+
+    def _run(self, run_id: str) -> Run:
+        name, experiment_id, experiment, status, start, end, seen, user, artifact_uri, stage = self.heads[run_id]
+        return Run(
+            id=run_id,
+            name=name,
+            experiment_id=experiment_id,
+            experiment=experiment,
+            status=status,
+            start=start,
+            end=end,
+            seen=seen,
+            user=user,
+            artifact_uri=artifact_uri,
+            lifecycle_stage=stage,
+            params=dict(self.params.get(run_id, ())),
+            tags=dict(self.tags.get(run_id, ())),
+            latest={row[0]: Metric(*row) for row in self.metrics.get(run_id, ())},
+            inputs=tuple(self.inputs.get(run_id, ())),
+            model_inputs=tuple(self.model_inputs.get(run_id, ())),
+            outputs=tuple(self.outputs.get(run_id, ())),
+        )
