@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from headrace.importers.destination import Destination
     from headrace.serving.predictions import Predictions
     from headrace.tracking.files import FileIndex
+    from headrace.webhooks.service import Webhooks
 
 __all__ = ["ArtifactServices", "FeatureServices", "Services"]
 
@@ -94,6 +95,7 @@ class Services:
         curves: metrics as charts show them; likewise.
         changes: what changes while somebody watches; likewise.
         accounts: users and tokens; None where the catalog is elsewhere.
+        webhooks: who is told of changes in the registry; likewise.
     """
 
     settings: Settings
@@ -110,3 +112,4 @@ class Services:
     curves: Curves | None = None
     changes: Changes | None = None
     accounts: Accounts | None = None
+    webhooks: Webhooks | None = None

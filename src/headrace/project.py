@@ -138,9 +138,11 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     from headrace.sql.overview import SqlOverview
     from headrace.sql.requests import SqlRequestStore
     from headrace.sql.tracking import tracking_stores
+    from headrace.sql.webhooks import SqlWebhookStore
     from headrace.store import Store
     from headrace.tracking.curves import Curves
     from headrace.tracking.service import Runs
+    from headrace.webhooks.service import Webhooks
 
     _make_importable(settings)
     author = _user()
@@ -192,6 +194,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
             curves=Curves(SqlCurveStore(database)),
             changes=SqlChanges(database),
             accounts=Accounts(SqlAccountStore(database), clock),
+            webhooks=Webhooks(SqlWebhookStore(database), clock, author, settings.webhook_hosts),
         )
     )
     opened.append(store)

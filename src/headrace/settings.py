@@ -15,6 +15,13 @@ FILE_NAME = "headrace.toml"
 STATE_FOLDER = ".headrace"
 
 
+LISTS = {
+    "modules": 'import paths, for example ["definitions"]',
+    "webhook_hosts": 'names of hosts, for example ["ci.internal"]',
+}
+"""Settings that are lists, and of what."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Every setting of a project. URLs name a store by scheme; a plain path or `file://` URL means the embedded one.
@@ -30,6 +37,7 @@ class Settings:
         memory_limit: bytes that one historical read may use, for example `4GB`. Default: half of the machine's memory. On Spark,
             what each Python worker may use. Default: 1 GB.
         modules: import paths of the modules that hold definitions and on-demand functions.
+        webhook_hosts: hosts that webhooks may send to though they are private, or without TLS. Default: none.
         sample: the share of keys whose served features are kept for `headrace verify`, `0` (default: none) to `1`.
         fsync: `always` (default: a push is on disk when it returns) or `never` (the operating system decides when).
     """
@@ -43,6 +51,7 @@ class Settings:
     engine: str = "duckdb"
     memory_limit: str = ""
     modules: tuple[str, ...] = ()
+    webhook_hosts: tuple[str, ...] = ()
     fsync: str = "always"
     sample: str = "0"
 
@@ -73,7 +82,7 @@ def load_settings(project: Path) -> Settings:
     for name in names:
         text = os.environ.get(f"HEADRACE_{name.upper()}")
         if text is not None:
-            values[name] = tuple(filter(None, text.split(","))) if name == "modules" else text
+            values[name] = tuple(filter(None, text.split(","))) if name in LISTS else text
     for name in ("lake", "artifacts", "online", "events"):
         if "://" not in str(values[name]):
             values[name] = str(project / Path(str(values[name])).expanduser())  # relative to the project, wherever we stand
@@ -106,9 +115,9 @@ def _read_file(path: Path) -> dict[str, object]:
         if name not in known:
             msg = f"{path}: no setting named {name!r}{nearest(name, known)}"
             raise SettingsError(msg)
-        if name == "modules":
+        if name in LISTS:
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                msg = f"{path}: 'modules' must be a list of import paths, for example [\"definitions\"]"
+                msg = f"{path}: {name!r} must be a list of {LISTS[name]}"
                 raise SettingsError(msg)
             table[name] = tuple(value)
         elif not isinstance(value, str):

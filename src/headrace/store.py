@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from headrace.serving.batch import Scored
     from headrace.serving.predictions import Predictions
     from headrace.tracking.client.run import ActiveRun
+    from headrace.webhooks.service import Webhooks
 
 __all__ = ["Store"]
 
@@ -107,9 +109,20 @@ class Store:
             raise InvalidInputError(msg)
         return self._services.accounts
 
+    @property
+    def webhooks(self) -> Webhooks:
+        """Who is told of changes in the registry."""
+        if self._services.webhooks is None:
+            msg = f"webhooks are kept where the catalog is; ask there, or through the routes of {self.settings.catalog}"
+            raise InvalidInputError(msg)
+        return self._services.webhooks
+
     def by(self, account: Account) -> Store:
         """The same store in the name of an account: what it may not do is refused, and the trail names it. For a server."""
         other = copy.copy(self)
+        if self._services.webhooks is not None:
+            named = replace(self._services, webhooks=self._services.webhooks.by(account.name))
+            other._services = named  # noqa: SLF001 - a Store too
         other.models = self.models.by(account.name, account)
         return other
 

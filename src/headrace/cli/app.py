@@ -14,6 +14,7 @@ from headrace.cli import (
     definitions,
     doctor,
     features,
+    gate,
     importing,
     ingest,
     lake,
@@ -28,6 +29,7 @@ from headrace.cli import (
     server,
     sync,
     verify,
+    webhooks,
 )
 from headrace.cli.verb import HELP, ProjectOption, Verb, noun
 
@@ -47,6 +49,7 @@ _NOUNS: tuple[tuple[str, str, tuple[Verb[...], ...]], ...] = (
     ("models", "Registered models: versions, gates, promotions, rollbacks.", (*models.VERBS, *approvals.VERBS)),
     ("users", "Who may use the project's server, and what they may do there.", accounts.USERS),
     ("tokens", "What programs show the project's server to say who they are.", accounts.TOKENS),
+    ("webhooks", "Who is told of what happens in the registry.", webhooks.VERBS),
     ("import", "Bring in what was tracked with other tools.", importing.VERBS),
 )
 
@@ -66,6 +69,8 @@ def _build() -> typer.Typer:
     verify.verify.add_to(root, panel="Features, runs, models")
     reproduce.reproduce.add_to(root, panel="Features, runs, models")
     sync.sync.add_to(root, panel="Features, runs, models")
+    gate.gate.add_to(root, panel="Features, runs, models")
+    gate.wait.add_to(root, panel="Features, runs, models")
     lineage.lineage.add_to(root, panel="Features, runs, models")
     return root
 

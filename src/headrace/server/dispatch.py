@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import quote
 
 from headrace.errors import HeadraceError, InvalidInputError, UnauthenticatedError
+from headrace.server.delivering import Delivering
 from headrace.server.endpoint import AsyncHandler, Dialect, Endpoint, Handler
 from headrace.server.errors import (
     PROBLEM,
@@ -234,10 +235,12 @@ class Dispatcher:
         self._metrics.watch(self._store)
         self._stopping.listen()
         flushing = asyncio.create_task(self._flush_forever())
+        delivering = Delivering.begin(self._store)
         self._pool.submit(_warm, self._store)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         flushing.cancel()
+        await asyncio.to_thread(delivering.end)
         if self._companion is not None:
             await self._companion.close()
         self._streams.shutdown()

@@ -10,6 +10,7 @@ from headrace.models.audit import AuditEntry, seal
 from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.tables import registry as t
+from headrace.sql.webhooks import enqueue
 
 __all__ = ["SqlAuditStore", "append"]
 
@@ -49,6 +50,7 @@ def append(connection: sa.Connection, subject: str, entry: AuditEntry) -> AuditE
     sealed = seal(entry, subject, None if last is None else _entry(last))
     connection.execute(t.audit.insert().values(asdict(sealed)))
     note(connection, "model", subject)
+    enqueue(connection, sealed)
     return sealed
 
 

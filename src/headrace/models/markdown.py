@@ -1,0 +1,86 @@
+"""Reports and model cards as Markdown, for pull requests and people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from headrace.clock import isoformat
+from headrace.models.gates import Condition, Evaluation, GateReport
+from headrace.models.text import number
+from headrace.models.version import COMMIT_TAG, DIRTY_TAG, ModelVersion
+
+__all__ = ["gate_report", "model_card"]
+
+
+def gate_report(report: GateReport, version: ModelVersion) -> str:
+    """What the gates say of a version."""
+    decision = "passes" if report.passed else "was forced past" if report.forced else "is refused by"
+    against = "there is no champion yet" if report.champion is None else f"the champion is version {report.champion}"
+    lines = [f"## {_safe(report.name)} version {report.version} {decision} its gates", "", f"Judged when {against}."]
+    if report.conditions:
+        lines += ["", "| | condition | figure | needed | champion | data |", "|---|---|---:|---:|---:|---|"]
+        lines += [_row(condition) for condition in report.conditions]
+        lines += ["", *(f"- **{_safe(each.metric)}**: {_safe(each.explanation)}" for each in report.conditions)]
+    if report.note:
+        lines += ["", _safe(report.note)]
+    commit = version.origin.tags.get(COMMIT_TAG, "")
+    made = [f"run `{version.run_id}`"] * bool(version.run_id) + [f"commit `{commit[:12]}`"] * bool(commit)
+    made += [f"view `{version.view}`"] * bool(version.view) + [f"data `{_safe(data.name)}`" for data in version.datasets]
+    return "\n".join([*lines, "", f"Made from {', '.join(made)}." if made else "", ""])
+
+
+def model_card(version: ModelVersion, evaluations: Sequence[Evaluation], text: str, upstream: Sequence[str] = ()) -> str:
+    """What people wrote of a version, completed with what is known of it.
+
+    Args:
+        text: what people wrote; empty if nobody did.
+        upstream: what it was made from, as URNs.
+    """
+    facts = {
+        "stage": version.stage,
+        "aliases": ", ".join(f"@{alias}" for alias in version.aliases),
+        "owner": version.owner,
+        "registered": f"{isoformat(version.created)} by {version.user}",
+        "flavor": f"{version.flavor} {version.serializer}".strip(),
+        "feature view": version.view,
+        "size": f"{version.size:,} bytes in {len(version.files)} files",
+        "run": version.run_id,
+    }
+    tags = version.origin.tags
+    code = {"commit": tags.get(COMMIT_TAG, ""), "uncommitted changes": tags.get(DIRTY_TAG, "")}
+    data = {each.name: f"{each.digest} {each.context}".strip() for each in version.datasets}
+    measured = {f"{metric} on {each.dataset}": number(value) for each in evaluations for metric, value in each.figures.items()}
+    parts = [f"# {_safe(version.name)} version {version.version}", "", text.strip() or "*Nobody has described this version yet.*"]
+    for title, values in (
+        ("Facts", facts),
+        ("Evaluations", measured),
+        ("Metrics of its run", {key: number(value) for key, value in version.metrics.items()}),
+        ("Parameters", version.origin.params),
+        ("Data", data),
+        ("Code", code),
+        ("Environment", version.origin.environment),
+        ("Packages", {name: pinned or "any" for name, _, pinned in (each.partition("==") for each in version.requirements)}),
+    ):
+        parts += _table(title, values)
+    if upstream:
+        parts += ["", "## Made from", "", *(f"- `{urn}`" for urn in upstream)]
+    return "\n".join([*parts, ""])
+
+
+def _table(title: str, values: Mapping[str, str]) -> list[str]:
+    rows = [f"| {_safe(name)} | {_safe(str(value))} |" for name, value in values.items() if value]
+    return ["", f"## {title}", "", "| | |", "|---|---|", *rows] if rows else []
+
+
+def _row(condition: Condition) -> str:
+    mark = "✅" if condition.passed else "❌"
+    figures = [number(value) for value in (condition.figure, condition.threshold, condition.champion)]
+    return f"| {mark} | {' | '.join(map(_safe, (condition.rule, *figures, condition.dataset or '-')))} |"
+
+
+def _safe(text: str) -> str:
+    """Text of others in a table of ours: no new cells, lines, tags or mentions."""
+    flat = " ".join(text.split())
+    for special in "\\`*_[]|":
+        flat = flat.replace(special, f"\\{special}")
+    return flat.replace("<", "&lt;").replace("@", "@\u200b")

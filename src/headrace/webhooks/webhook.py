@@ -1,0 +1,179 @@
+"""Webhooks and deliveries: what is kept of them, which events they want, and how a delivery is signed. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from headrace.clock import isoformat
+from headrace.errors import InvalidInputError
+
+__all__ = ["EVENTS", "PING", "Delivery", "DeliveryStatus", "Webhook", "check_webhook", "pause_after", "signature", "signed_body"]
+
+EVENTS = (
+    "registered_model.created",
+    "registered_model.deleted",
+    "registered_model.renamed",
+    "registered_model.updated",
+    "model_version.created",
+    "model_version.deleted",
+    "model_version.updated",
+    "model_version.stage_changed",
+    "model_version.promoted",
+    "model_version.rolled_back",
+    "model_version.refused",
+    "model_version_alias.created",
+    "model_version_alias.deleted",
+    "model_version_tag.set",
+    "model_version_tag.deleted",
+    "transition_request.opened",
+    "transition_request.approved",
+    "transition_request.rejected",
+    "transition_request.withdrawn",
+    "transition_request.commented",
+)
+"""What can be told. The names that MLflow's webhooks know too mean the same."""
+PING = "ping"
+"""What a test sends, whatever events the webhook wants."""
+PAUSES = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800)
+"""Seconds between attempts: ten of them within sixteen hours."""
+DeliveryStatus = Literal["waiting", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """An address that is told of events.
+
+    Attributes:
+        url: where to.
+        events: which; `*` for all.
+        model: of this model alone; empty for all models.
+        secret: signs each delivery; shown to nobody.
+        active: whether it is told anything.
+        user: who made it.
+        created, updated: microseconds since 1970.
+    """
+
+    id: str
+    url: str
+    name: str = ""
+    description: str = ""
+    events: tuple[str, ...] = ("*",)
+    model: str = ""
+    secret: str = field(default="", repr=False)
+    active: bool = True
+    user: str = ""
+    created: int = 0
+    updated: int = 0
+
+    def wants(self, event: str, model: str) -> bool:
+        """Whether it is to be told of this event of this model."""
+        return self.active and self.model in ("", model) and ("*" in self.events or event in self.events)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The webhook as plain JSON values, without its secret."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "description": self.description,
+            "url": self.url,
+            "events": list(self.events),
+            "model": self.model,
+            "signed": bool(self.secret),
+            "active": self.active,
+            "user": self.user,
+            "created": isoformat(self.created),
+            "updated": isoformat(self.updated),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event for one webhook, and what became of it.
+
+    Attributes:
+        id: the same at every attempt, so that a receiver knows a repeat.
+        payload: what is told.
+        status: waiting, done, or failed for good.
+        attempts: how often it was sent.
+        due: when it is sent next, microseconds since 1970.
+        code: the status that the receiver answered; None if it didn't.
+        answer: the beginning of what it said, or why nothing came.
+        created, tried: microseconds since 1970.
+    """
+
+    id: str
+    webhook: str
+    event: str
+    payload: Mapping[str, Any]
+    status: DeliveryStatus = "waiting"
+    attempts: int = 0
+    due: int = 0
+    code: int | None = None
+    answer: str = ""
+    created: int = 0
+    tried: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The delivery as plain JSON values."""
+        return {
+            "id": self.id,
+            "webhook": self.webhook,
+            "event": self.event,
+            "payload": dict(self.payload),
+            "status": self.status,
+            "attempts": self.attempts,
+            "due": isoformat(self.due),
+            "code": self.code,
+            "answer": self.answer,
+            "created": isoformat(self.created),
+            "tried": None if self.tried is None else isoformat(self.tried),
+        }
+
+
+def pause_after(attempts: int) -> int | None:
+    """Microseconds until the next attempt, after so many; None if there is none."""
+    return PAUSES[attempts - 1] * 1_000_000 if attempts <= len(PAUSES) else None
+
+
+def signed_body(delivery: Delivery) -> bytes:
+    """What is sent."""
+    told = {"id": delivery.id, "event": delivery.event, "time": isoformat(delivery.created), "data": dict(delivery.payload)}
+    return json.dumps(told, separators=(",", ":")).encode()
+
+
+def signature(secret: str, delivery_id: str, seconds: int, body: bytes) -> str:
+    """`v1,` and the base64 of HMAC-SHA256 over `id.seconds.body`, as Standard Webhooks has it."""
+    import base64
+
+    digest = hmac.digest(secret.encode(), f"{delivery_id}.{seconds}.".encode() + body, hashlib.sha256)
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
+def check_webhook(url: str, events: Sequence[str], *, plain_http: bool) -> tuple[str, ...]:
+    """The events. Raises InvalidInputError for an address or an event that can't be used."""
+    try:
+        parts = urlsplit(url)
+        fine = parts.hostname and (parts.port is None or parts.port > 0) and not parts.username and not parts.fragment
+    except ValueError:
+        parts, fine = urlsplit(""), None
+    if not fine or parts.scheme not in ("https", "http") or not url.isprintable():
+        msg = f"{url[:200]!r} can't be a webhook's address; use for example https://ci.example.com/hooks/headrace"
+        raise InvalidInputError(msg)
+    if parts.scheme == "http" and not plain_http:
+        rule = "begins with https://, unless the setting webhook_hosts allows its host"
+        msg = f"a webhook's address {rule}; {url[:200]!r} doesn't"
+        raise InvalidInputError(msg)
+    for event in events:
+        if event not in (*EVENTS, "*"):
+            msg = f"no event named {event!r}; there are: *, {', '.join(EVENTS)}"
+            raise InvalidInputError(msg)
+    if not events:
+        msg = "a webhook without events is told nothing; give some, or '*'"
+        raise InvalidInputError(msg)
+    return tuple(dict.fromkeys(events))
