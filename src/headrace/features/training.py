@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.catalog.service import Catalog
 from headrace.clock import Clock
 from headrace.definitions.version import parse_reference
+from headrace.display import facts_html
 from headrace.errors import InvalidInputError, NotFoundError, nearest
 from headrace.features.fingerprint import fingerprint
 from headrace.features.frames import queries_of, to_model_frame
@@ -87,6 +88,10 @@ class TrainingSet:
 
     def __len__(self) -> int:
         return self.record.rows
+
+    def _repr_html_(self) -> str:
+        facts = [("view", self.view), ("rows", f"{len(self):,}"), ("label", self.label), ("fingerprint", self.fingerprint)]
+        return facts_html(f"{self.name}, version {self.version}", facts)
 
     def to_arrow(self) -> pa.Table:
         """Its rows as an Arrow table, their bytes verified."""

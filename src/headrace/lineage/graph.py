@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 from headrace.clock import isoformat
+from headrace.display import table_html
 from headrace.errors import NotFoundError
 from headrace.lineage.store import Edge, LineageStore
 
@@ -17,6 +18,7 @@ Direction = Literal["upstream", "downstream"]
 
 _UNVERSIONED = re.compile(r"(group|view|training_set):[^:]+|models:/[^/@]+")
 _VERSION = re.compile(r"models:/.+/\d+")
+_SHOWN_EDGES = 50
 _BY_ID = re.compile(r"(run|logged_model):.+")
 _FEATURE = re.compile(r"feature:(.+:\d+)\..+")
 
@@ -82,6 +84,12 @@ class Graph:
 
     def __str__(self) -> str:
         return self.tree()
+
+    def _repr_html_(self) -> str:
+        edges = self.edges[:_SHOWN_EDGES]
+        rows = [(edge.source, _note(edge), edge.target, isoformat(edge.time)[:19]) for edge in edges]
+        columns = ("from", "how", "to", "when (UTC)")
+        return table_html(f"{self.direction} of {self.root}", columns, rows, len(self.edges) - len(edges))
 
     def _children(self) -> dict[str, list[tuple[str, Edge]]]:
         out: dict[str, list[tuple[str, Edge]]] = {}

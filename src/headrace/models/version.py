@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from headrace.clock import isoformat
+from headrace.display import facts_html
 from headrace.errors import InvalidInputError
 from headrace.flavors.signature import Signature
 from headrace.models.gates import Gate
@@ -32,6 +33,7 @@ COMMIT_TAG = "mlflow.source.git.commit"
 BRANCH_TAG = "mlflow.source.git.branch"
 DIRTY_TAG = "headrace.git.dirty"
 """The tags of a run that say which code it ran."""
+_SHOWN_METRICS = 30
 MAX_NAME, MAX_ALIAS, MAX_TAG_KEY, MAX_TAG_VALUE = 256, 255, 250, 100_000
 
 
@@ -102,6 +104,11 @@ class ModelVersion:
     owner: str = ""
     card: str = ""
     origin: Origin = field(default_factory=Origin)
+
+    def _repr_html_(self) -> str:
+        facts = [("stage", self.stage), ("aliases", ", ".join(self.aliases)), ("flavor", self.flavor), ("view", self.view)]
+        more = [("run", self.run_id), ("registered by", self.user), ("at", isoformat(self.created)), ("bytes", f"{self.size:,}")]
+        return facts_html(self.uri, [*facts, *more, *sorted(self.metrics.items())[:_SHOWN_METRICS]])
 
     @property
     def uri(self) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from headrace.clock import from_micros, isoformat, system_clock
+from headrace.display import facts_html, table_html
 from headrace.errors import InvalidInputError, StorageError
 from headrace.flavors.signature import Signature
 
@@ -44,6 +45,8 @@ DELETED = "deleted"
 
 LOST_AFTER = 60_000_000
 """Microseconds without a word of its writers, which say one every 15 seconds, after which a run is lost."""
+
+_SHOWN_PAIRS, _SHOWN_RUNS, _SHOWN_METRICS = 60, 20, 6
 
 PARENT_TAG = "mlflow.parentRunId"
 NAME_TAG = "mlflow.runName"
@@ -195,6 +198,20 @@ class Run:
         silent = self.seen is not None and (system_clock() if now is None else now) - self.seen > LOST_AFTER
         return "LOST" if self.status == "RUNNING" and silent else self.status
 
+    def _repr_html_(self) -> str:
+        facts = [
+            ("state", self.state()),
+            ("experiment", self.experiment),
+            ("started", isoformat(self.start)),
+            ("user", self.user),
+        ]
+        took = "" if self.duration is None else f"{self.duration:.1f} s"
+        data = ", ".join(item.name for item in self.inputs)
+        pairs = [*sorted(self.metrics.items()), *sorted(self.params.items())][:_SHOWN_PAIRS]
+        return facts_html(
+            f"{self.name} ({self.id})", [*facts, ("started", isoformat(self.start)), ("took", took), ("data", data), *pairs]
+        )
+
     @property
     def note(self) -> str:
         """What people wrote about it, Markdown; empty if nobody did."""
@@ -283,6 +300,17 @@ class RunList(Sequence[Run]):
         lines = [f"{run.id}  {run.state():<9} {isoformat(run.start)}  {run.name}" for run in self._runs[:20]]
         more = f"\n… {len(self) - 20} more" if len(self) > 20 else ""
         return f"{len(self)} runs\n" + "\n".join(lines) + more
+
+    def _repr_html_(self) -> str:
+        shown = self._runs[:_SHOWN_RUNS]
+        keys = dict.fromkeys(key for run in shown for key in run.latest if not key.startswith("system/"))
+        metrics = list(keys)[:_SHOWN_METRICS]
+        rows = []
+        for run in shown:
+            facts = (run.id[:12], run.name, run.experiment, run.state(), isoformat(run.start)[:19])
+            rows.append((*facts, *(run.metrics.get(key) for key in metrics)))
+        columns = ("run", "name", "experiment", "state", "started (UTC)", *metrics)
+        return table_html(f"{len(self)} run{'' if len(self) == 1 else 's'}", columns, rows, len(self) - len(shown))
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a run: its facts, then `params.…`, `metrics.…` and `tags.…` columns, sorted by name."""

@@ -17,6 +17,7 @@ from typing import Any, Self
 from headrace.capture.host import user_name
 from headrace.capture.process import capture_process
 from headrace.capture.redact import redact_text
+from headrace.display import facts_html
 from headrace.errors import ConflictError, InvalidInputError, StorageError
 from headrace.ids import new_id
 from headrace.shapes import plain
@@ -175,6 +176,30 @@ class ActiveRun:
 
     def __repr__(self) -> str:
         return f"ActiveRun({self.name!r}, {self.id}, {'ended' if self.ended else 'running'})"
+
+    def _repr_html_(self) -> str:
+        facts = [("state", "ended" if self.ended else "running"), ("experiment", self.experiment), *sorted(self._params.items())]
+        return facts_html(f"{self.name} ({self.id})", facts, self.url or "")
+
+    @property
+    def url(self) -> str | None:
+        """Its page in the web app of the server that it is logged to; None if there is no server."""
+        server = self._writer.delivery.server
+        return f"{server}/runs/{self.id}" if server else None
+
+    def show(self) -> str:
+        """Open its page in a browser, if this machine has one; returns the address.
+
+        Raises:
+            InvalidInputError: it isn't logged to a server.
+        """
+        if self.url is None:
+            msg = "this run is kept in a folder, which has no pages; start `headrace server` there and open the address it tells"
+            raise InvalidInputError(msg)
+        import webbrowser
+
+        webbrowser.open(self.url)
+        return self.url
 
     @property
     def urn(self) -> str:

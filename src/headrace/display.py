@@ -1,0 +1,40 @@
+"""Small tables for notebooks: plain HTML without scripts or colours of its own, so that it reads on light and dark pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+__all__ = ["facts_html", "table_html"]
+
+_LONGEST = 200
+_LINE = "border-bottom:1px solid rgba(128,128,128,.3)"
+_CELL = f"{_LINE};padding:2px 12px 2px 0;text-align:left;vertical-align:top"
+
+
+def facts_html(title: str, facts: Iterable[tuple[str, Any]], link: str = "") -> str:
+    """A title above pairs of a name and a value; pairs without a value are left out. `link` is an address of a web page."""
+    rows = "".join(
+        f'<tr><th style="{_CELL};font-weight:normal;opacity:.7">{escape(name)}</th><td style="{_CELL}">{_text(value)}</td></tr>'
+        for name, value in facts
+        if value not in (None, "", (), [])
+    )
+    head = f'<a href="{escape(link)}" target="_blank" rel="noopener">{escape(title)}</a>' if link else escape(title)
+    return f'<div><strong>{head}</strong><table style="border-collapse:collapse">{rows}</table></div>'
+
+
+def table_html(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], more: int = 0) -> str:
+    """A title above a table; `more` rows exist that aren't shown."""
+    head = "".join(f'<th style="{_CELL};opacity:.7">{escape(name)}</th>' for name in columns)
+    body = "".join("<tr>" + "".join(f'<td style="{_CELL}">{_text(value)}</td>' for value in row) + "</tr>" for row in rows)
+    rest = f'<div style="opacity:.7">… {more:,} more</div>' if more else ""
+    table = f'<table style="border-collapse:collapse"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f"<div><strong>{escape(title)}</strong>{table}{rest}</div>"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return escape(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
