@@ -160,6 +160,13 @@ def test_a_point_keeps_its_dataset_and_lands_on_its_model(stores):
     assert stores.runs.get([run_id])[0].latest["auc"] == point
     (on_model,) = stores.models.get("m-1").metrics
     assert (on_model.value, on_model.dataset_name, on_model.dataset_digest) == (0.8, "films", "abc")
+    others = [Metric("auc", 0.7, 5, 2, "m-1", "films", "abd"), Metric("auc", 0.6, 5, 2, "m-1", "books", "abc")]
+    stores.runs.log(run_id, [point, *others])
+    kept = stores.models.get("m-1").metrics
+    assert sorted(item.value for item in kept) == [0.6, 0.7, 0.8]
+    with pytest.raises(InvalidInputError, match="more than 500"):
+        stores.runs.log(run_id, [Metric("auc", 0.8, 5, 3, "m-1", "x" * 501, "abc")])
+    assert stores.models.get("m-1").metrics == kept
 
 
 def test_a_deleted_run_takes_no_writes_and_comes_back(stores):

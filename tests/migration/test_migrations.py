@@ -109,6 +109,29 @@ def test_points_of_metrics_are_brought_into_chunks_and_back(catalog_url):
     database.close()
 
 
+def test_points_of_a_models_metrics_stay_when_their_dataset_comes_to_count(catalog_url):
+    database = Database(catalog_url)
+    rows = [{"step": step, "name": name} for step in range(3) for name in ("books", "films")]
+    insert = "INSERT INTO model_metrics VALUES ('m-1', 'auc', :step, 7, 'r', 0.5, :is_nan, :name, 'd')"
+    query = sa.text("SELECT step, dataset_name, value FROM model_metrics ORDER BY step, dataset_name")
+
+    def kept():
+        with database.read() as connection:
+            return [tuple(row) for row in connection.execute(query)]
+
+    with database.write() as connection:
+        connection.execute(sa.text(insert), [{**row, "is_nan": False} for row in rows])
+    assert len(kept()) == 6
+    downgrade(database, "0011")
+    assert kept() == [(step, "books", 0.5) for step in range(3)]
+    upgrade(database)
+    assert kept() == [(step, "books", 0.5) for step in range(3)]
+    with database.write() as connection:
+        connection.execute(sa.text(insert), {**rows[1], "is_nan": False})
+    assert kept()[:2] == [(0, "books", 0.5), (0, "films", 0.5)]
+    database.close()
+
+
 def test_every_migration_can_be_taken_back_and_done_again(database):
     downgrade(database, "base")
     with database.read() as connection:

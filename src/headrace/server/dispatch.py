@@ -340,6 +340,8 @@ class Dispatcher:
             else:
                 if is_navigation(method, path, accept):
                     return PAGE, {}
+                if (left_out := mlflow.left_out(path)) is not None:
+                    raise left_out
                 msg = f"nothing is served at {quote(path)}; /docs lists what is"
                 raise NoRouteError(msg)
         endpoint = methods.get("GET" if method == "HEAD" else method)

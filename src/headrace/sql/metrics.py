@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from headrace.errors import InvalidInputError
 from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.prepared import Prepared, direct
@@ -310,4 +311,8 @@ def _point(point: Metric) -> dict[str, Any]:
 
 
 def _model_row(run_id: str, point: Metric) -> dict[str, Any]:
+    for what, told, most in (("name", point.dataset_name, 500), ("digest", point.dataset_digest, 128)):
+        if len(told) > most:
+            msg = f"the {what} of the dataset of metric {point.key!r} has {len(told)} characters, more than {most}"
+            raise InvalidInputError(msg)
     return {"run_id": run_id, "key": point.key, **_point(point)}

@@ -396,11 +396,29 @@ def test_garbage_is_told_in_mlflows_shape(ask, body, media_type):
     failed(sent, "INVALID_PARAMETER_VALUE")
 
 
-@pytest.mark.parametrize(
-    "path", ["/api/2.0/mlflow/nope", "/ajax-api/2.0/mlflow/nope", "/api/3.0/mlflow/traces/x", "/v1/traces", "/graphql"]
-)
+@pytest.mark.parametrize("path", ["/api/2.0/mlflow/nope", "/ajax-api/2.0/mlflow/nope", "/api/3.0/nope/traces", "/v1/traces/x"])
 def test_what_isnt_served_is_told_in_mlflows_shape(ask, path):
     failed(ask.client.get(path), "ENDPOINT_NOT_FOUND", 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("/api/2.0/mlflow/traces", "traces"),
+        ("/api/3.0/mlflow/traces/x/assessments", "traces"),
+        ("/ajax-api/3.0/mlflow/gateway/endpoints/create", "gateway"),
+        ("/api/3.0/mlflow/datasets/create", "datasets"),
+        ("/api/3.0/mlflow/scorers/register", "scorers"),
+        ("/api/2.0/mlflow/webhooks", "webhooks"),
+        ("/ajax-api/3.0/mlflow/workspaces", "workspaces"),
+        ("/v1/traces", "traces"),
+        ("/graphql", "GraphQL"),
+    ],
+)
+def test_what_is_left_out_is_told_as_not_implemented(ask, path, part):
+    for answer in (ask.client.get(path), ask.client.post(path, content=b"{}")):
+        failed(answer, "NOT_IMPLEMENTED", 501)
+        assert part in answer.json()["message"]
 
 
 def test_another_method_and_another_origin_are_told_in_mlflows_shape(ask):

@@ -5,6 +5,8 @@ The client repeats 408, 429 and 5xx seven times, for minutes. So whatever will b
 
 from __future__ import annotations
 
+import re
+
 import orjson
 
 from headrace.errors import (
@@ -35,7 +37,7 @@ from headrace.server.errors import (
     WrongHostError,
 )
 
-__all__ = ["CODES", "PREFIXES", "CodedError", "failure", "not_kept"]
+__all__ = ["CODES", "PREFIXES", "CodedError", "failure", "left_out", "not_kept"]
 
 PREFIXES = ("/api/2.0/", "/ajax-api/", "/api/3.0/", "/api/4.0/", "/get-artifact", "/model-versions/", "/v1/traces", "/graphql")
 """How the paths begin that are MLflow's: what isn't served there is told in its shape too."""
@@ -67,6 +69,30 @@ CODES: tuple[tuple[type[HeadraceError], int, str], ...] = (
 """What MLflow calls each error, and its status: the first row that fits."""
 
 
+_PARTS = {
+    "traces": "traces",
+    "unified-traces": "traces",
+    "get-online-trace-details": "traces",
+    "get-trace-artifact": "traces",
+    "assessments": "assessments",
+    "datasets": "evaluation datasets",
+    "genai": "evaluations",
+    "gateway": "gateway",
+    "gateway-proxy": "gateway",
+    "issues": "issues",
+    "jobs": "jobs",
+    "label-schemas": "label schemas",
+    "prompt-optimization": "prompt optimization",
+    "review-queues": "review queues",
+    "scorer": "scorers",
+    "scorers": "scorers",
+    "webhooks": "webhooks of MLflow",
+    "workspaces": "workspaces",
+}
+_WHOLE = {"/v1/traces": "traces", "/graphql": "GraphQL"}
+_PART = re.compile(r"/(?:ajax-)?api/[234]\.0/(?:mlflow/)?([\w-]+)(?:/.*)?")
+
+
 class CodedError(HeadraceError):
     """An error for which MLflow has a code of its own.
 
@@ -92,6 +118,13 @@ def failure(error: BaseException, request_id: str) -> tuple[int, bytes]:
 def not_kept(what: str) -> CodedError:
     """The error for a part of MLflow that we leave out."""
     return CodedError("NOT_IMPLEMENTED", 501, f"this server keeps no {what}; its API is described at /docs")
+
+
+def left_out(path: str) -> CodedError | None:
+    """The error for a path that MLflow's server has and we don't; None for one that it doesn't have either."""
+    found = _PART.fullmatch(path)
+    part = _PARTS.get(found[1]) if found else _WHOLE.get(path)
+    return None if part is None else not_kept(part)
 
 
 def _meaning(error: BaseException) -> tuple[int, str]:

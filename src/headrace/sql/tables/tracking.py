@@ -247,8 +247,8 @@ model_metrics = sa.Table(
     sa.Column("run_id", RUN_ID, primary_key=True),
     sa.Column("value", sa.Double, nullable=False),
     sa.Column("is_nan", sa.Boolean, nullable=False),
-    _text("dataset_name"),
-    _text("dataset_digest"),
+    sa.Column("dataset_name", sa.Text, primary_key=True, server_default=""),
+    sa.Column("dataset_digest", sa.Text, primary_key=True, server_default=""),
 )
 
 changes = sa.Table(
