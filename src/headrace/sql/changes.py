@@ -40,7 +40,7 @@ def note(connection: sa.Connection, kind: str, subject: str, keys: Collection[st
     told = _SEPARATOR.join(keys) if len(keys) <= MOST_KEYS else ""
     direct(connection, _NOTE[connection.dialect.name], (kind, subject, told))
     if next(_written) % TIDY_EVERY == 0:
-        connection.exec_driver_sql(_FORGET)
+        direct(connection, _FORGET)
 
 
 class SqlChanges:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from headrace.errors import InvalidInputError
 from headrace.sql.changes import note
 from headrace.sql.database import Database
-from headrace.sql.prepared import Prepared, direct
+from headrace.sql.prepared import Prepared, direct, pipelined
 from headrace.sql.rows import tuples
 from headrace.sql.tables.tracking import latest_metrics, metric_chunks, model_metrics
 from headrace.tracking.history import Chunk, MetricHistory, Origin, Series, decode, encode, pack
@@ -131,9 +131,10 @@ def _keep(
     known: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Write new chunks and the latest rows that count them, and join what has become many."""
-    _ADD_CHUNKS.run(connection, chunks)
-    _SET_LATEST.run(connection, rows)
-    note(connection, "points", run_id, [row["key"] for row in rows])
+    with pipelined(connection):
+        _ADD_CHUNKS.run(connection, chunks)
+        _SET_LATEST.run(connection, rows)
+        note(connection, "points", run_id, [row["key"] for row in rows])
     for row in rows:
         before = known[row["key"]]["chunks"] if row["key"] in known else 0
         turn = zlib.crc32(row["key"].encode())  # keys that are logged together aren't joined together: it takes milliseconds

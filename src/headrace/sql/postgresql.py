@@ -12,7 +12,7 @@ from typing import ClassVar
 import sqlalchemy as sa
 
 from headrace.errors import MissingExtraError
-from headrace.sql.prepared import direct
+from headrace.sql.prepared import direct, pipelined
 
 __all__ = ["PostgreSQL"]
 
@@ -77,7 +77,8 @@ class PostgreSQL:
 
     def begin_write(self, connection: sa.Connection, scope: str) -> None:
         """Wait until the transaction is alone in writing within the scope."""
-        direct(connection, "SELECT pg_advisory_xact_lock(?)", (_key(scope),))
+        with pipelined(connection):  # together with the transaction's begin
+            direct(connection, "SELECT pg_advisory_xact_lock(?)", (_key(scope),))
 
     @contextmanager
     def migrating(self, connection: sa.Connection) -> Iterator[None]:

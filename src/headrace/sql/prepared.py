@@ -3,13 +3,14 @@ at one than SQLite takes to run it. They are part of the transaction that the co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
-__all__ = ["Prepared", "direct"]
+__all__ = ["Prepared", "direct", "pipelined"]
 
 
 def direct(connection: sa.Connection, text: str, values: Sequence[Any] = ()) -> Any:
@@ -18,6 +19,18 @@ def direct(connection: sa.Connection, text: str, values: Sequence[Any] = ()) -> 
         text = _formatted(text)
     driver: Any = connection.connection.dbapi_connection
     return driver.execute(text, values)
+
+
+@contextmanager
+def pipelined(connection: sa.Connection) -> Iterator[None]:
+    """Let PostgreSQL have the statements of the block without waiting for its answer to each: that is asked for where rows are
+    read, and at the end. Only `direct` and `Prepared` may be used within."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    driver: Any = connection.connection.dbapi_connection
+    with driver.pipeline():
+        yield
 
 
 class Prepared:
