@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from headrace.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md")), ROOT / "docs" / "how-to" / "tracking.md"]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w./]+)\n")
 COMMAND = re.compile(r"(?:`|^|\$ )headrace ((?:runs|models|features) [a-z]+|[a-z]+)", re.MULTILINE)

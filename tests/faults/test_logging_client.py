@@ -18,13 +18,16 @@ import pytest
 import headrace as hr
 from headrace.cli.runs import run_data
 from headrace.ids import new_id
+from headrace.tracking.client import origin
 from headrace.tracking.client.delivery import START_SECONDS
 from headrace.tracking.client.guard import TrackingWarning
 from headrace.tracking.client.spool import Spool, held_spools
 from servers.headrace import HeadraceServer
 from servers.inside import served
+from servers.proxy import Proxy
 
 PATIENCE = 60.0
+RANKS = 8
 
 
 def until(condition, what="it"):
@@ -220,12 +223,12 @@ def test_several_processes_write_one_run(here, project, place):
                 subprocess.Popen(
                     [sys.executable, "-c", WRITER, target, run.id, str(rank)], cwd=here, env={**os.environ, "RANK": str(rank)}
                 )
-                for rank in range(4)
+                for rank in range(RANKS)
             ]
-            assert [process.wait(PATIENCE) for process in ranks] == [0] * 4
+            assert [process.wait(PATIENCE) for process in ranks] == [0] * RANKS
             found = store.runs.get(run.id)
-            assert (found.status, len(store.runs.metric_history(run.id, "loss"))) == ("RUNNING", 400)
-            assert {found.tags[f"rank{rank}"] for rank in range(4)} == {"done"}
+            assert (found.status, len(store.runs.metric_history(run.id, "loss"))) == ("RUNNING", 100 * RANKS)
+            assert {found.tags[f"rank{rank}"] for rank in range(RANKS)} == {"done"}
 
 
 def test_a_forked_child_is_a_writer_of_its_own(here):
@@ -316,3 +319,95 @@ def test_what_comes_twice_or_is_refused_changes_nothing_else(here):
         assert (found.params, found.metrics, found.tags["k"]) == ({"p": "1"}, {"m": 0.0}, "v")
         with pytest.raises(hr.NotFoundError):
             store.runs.sink.append(new_id(), "w", entries)
+
+
+def test_a_network_that_loses_cuts_delays_and_repeats_costs_and_doubles_nothing(here, project):
+    mishaps = ("lose", "repeat", "cut", "halve", "html", "delay", "cut", "repeat")
+    with served(project) as server, Proxy(server) as proxy, hr.connect(proxy.url) as store:
+        run = store.start_run(capture=False)
+        assert run.flush()
+        for number, mishap in enumerate(mishaps):
+            proxy.plan("/append", mishap)
+            for step in range(100):
+                run.log_metric("m", float(step), step=100 * number + step)
+            run.log_text(f"{number}.txt", mishap)
+            assert run.flush(), mishap
+        run.end()
+        assert not proxy.mishaps
+        with hr.connect(server) as straight:
+            history = straight.runs.metric_history(run.id, "m")
+            assert [point.step for point in history] == list(range(100 * len(mishaps)))
+            assert [straight.runs.read_artifact(run.id, f"{n}.txt").decode() for n in range(len(mishaps))] == list(mishaps)
+            assert straight.runs.get(run.id).status == "FINISHED"
+
+
+def test_processes_write_one_run_in_postgresql_and_a_killed_server_of_it_loses_nothing(here, project, postgres):
+    (project / "headrace.toml").write_text(f'catalog = "{postgres.new_database()}"')
+    with served(project) as url, hr.connect(url) as store:
+        with store.start_run(capture=False) as run:
+            assert run.flush()
+            for step in range(1000):
+                run.log_metric("m", float(step), step=step)
+            postgres.kill()
+            postgres.start()
+            until(lambda: run.flush(1.0), "the rest")
+            command = [sys.executable, "-c", WRITER, url, run.id]
+            ranks = [subprocess.Popen([*command, str(rank)], cwd=here) for rank in range(2)]
+            assert [process.wait(PATIENCE) for process in ranks] == [0, 0]
+            until(lambda: len(store.runs.metric_history(run.id, "loss")) == 200, "what the ranks logged")
+            assert [point.step for point in store.runs.metric_history(run.id, "m")] == list(range(1000))
+        assert store.runs.get(run.id).status == "FINISHED"
+
+
+SECRETS = """
+import os, subprocess, sys
+import headrace as hr
+print("password = 'planted-1-output'")
+print("https://me:planted-2-url@example.com/x")
+with hr.connect(sys.argv[1]) as store, store.start_run() as run:
+    print("API_TOKEN=" + os.environ["MY_TOKEN"])
+    print("said")
+    print(run.id, file=open("id", "w"))
+"""
+
+
+def test_secrets_in_environment_arguments_changes_and_output_are_kept_nowhere(here):
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
+    (here / "train.py").write_text(SECRETS)
+    (here / ".gitignore").write_text(".headrace\n")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *words], cwd=here, check=True)
+    with (here / "train.py").open("a") as file:
+        file.write("\n# changed\ndb_password = 'planted-4-diff'\n")
+    (here / "settings.env").write_text("KEY=planted-5-file\n")
+    (here / "id_rsa").write_text("-----BEGIN PRIVATE KEY-----\nplanted-6-key\n-----END PRIVATE KEY-----\n")
+    subprocess.run(
+        [sys.executable, "train.py", str(here), "--password", "planted-7-argument", "--api-key=planted-8-argument"],
+        cwd=here,
+        env={**os.environ, "DB_PASSWORD": "planted-9-variable", "MY_TOKEN": "planted-10-variable"},
+        check=True,
+        capture_output=True,
+        timeout=PATIENCE,
+    )
+    with hr.connect(here) as store:
+        run = (here / "id").read_text().strip()
+        files = {entry.path: store.runs.read_artifact(run, entry.path) for entry in store.runs.artifacts(run)}
+        assert b"said" in files["logs/output.txt"]
+        assert b"# changed" in files["capture/code.diff"]
+        kept = repr(store.runs.get(run)) + repr(files)
+        assert [part[:12] for part in kept.split("planted-")[1:]] == []
+
+
+def test_a_run_in_a_repository_of_many_files_starts_before_anybody_has_looked_at_it(here):
+    (here / "many").mkdir()
+    for number in range(20_000):
+        os.mknod(here / "many" / f"{number}.py")
+    subprocess.run(["git", "init", "-q"], cwd=here, check=True)
+    gate = threading.Event()
+    with hr.connect(here) as store, pytest.MonkeyPatch.context() as patch:
+        real = origin.capture_git
+        patch.setattr(origin, "capture_git", lambda *place: gate.wait(PATIENCE) and real(*place))
+        with store.start_run() as run:  # it comes back though the code hasn't been looked at
+            gate.set()
+        tags = store.runs.get(run.id).tags
+        assert tags["headrace.git.dirty"] == "true"
