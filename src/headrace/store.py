@@ -150,6 +150,11 @@ class Store:
         return self._features.lookup
 
     @property
+    def opened_lookup(self) -> OnlineReads | None:
+        """The same if it's there, for those who can't wait until the online store and an engine are opened."""
+        return None if self._opened.made is None else self._opened.made.lookup
+
+    @property
     def is_remote(self) -> bool:
         """Whether a server keeps the project."""
         return self.settings.catalog.startswith(("http://", "https://"))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace.catalog.service import Catalog
 from headrace.clock import Clock, to_micros
@@ -33,7 +33,8 @@ from headrace.features.values import (
     to_values,
 )
 from headrace.online.state import GroupState, Reading
-from headrace.online.store import Stored
+from headrace.online.steps import Steps, run, run_async
+from headrace.online.store import AsyncRead, Requests, Stored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -137,6 +138,11 @@ class _Plan:
         return self.order == tuple(out for group in self.groups for _, outs in group.features for out in outs)
 
 
+Position = tuple[list[Mapping[int, int]], str]
+_Result = TypeVar("_Result")
+_Read = Steps[Requests, list[list[Stored]], _Result]
+
+
 class Lookup:
     """Answers online reads. One read of the online store a request, whatever the number of groups and entities."""
 
@@ -150,7 +156,7 @@ class Lookup:
         self._clock = clock
         self._served = served
         self._plans: dict[str, _Plan] = {}
-        self._cache = StateCache(groups.read)
+        self._cache = StateCache()
 
     def read(
         self,
@@ -177,7 +183,7 @@ class Lookup:
         """
         view = self._catalog.view(reference)
         plan = self._plans.get(view.id) or self._plan(view.id, view)
-        return self._read(view, plan, entities, at, sample, checked_staleness(max_staleness), request=request)
+        return self._read(view, plan, entities, at, sample, checked_staleness(max_staleness), request)
 
     def read_made(self, view: ViewVersion, entities: Mapping[str, Any], max_staleness: float | None = None) -> OnlineFeatures:
         """As `read`, for a view that no catalog holds, made of group versions. Its id must name what it reads."""
@@ -191,17 +197,22 @@ class Lookup:
         sample: float | None = None,
         max_staleness: float | None = None,
         request: str | None = None,
-    ) -> OnlineFeatures | None:
+    ) -> OnlineFeatures | Coroutine[Any, Any, OnlineFeatures | None] | None:
         """As `read` for now, if one read of the online store is all it takes; None if it isn't: then ask `read`.
 
-        That is when the view is read for the first time, has on-demand features, or an answer has to come from the lake.
+        That is when the view is read for the first time, has on-demand features, or an answer has to come from the lake. Where
+        an event loop can wait for the store, the answer is one to await, and so are errors; it may be None too, for a row of the
+        sample asks the store for more.
         """
         plan = self._plans.get(view.id)
         if plan is None or plan.on_demand:
             return None
+        staleness = checked_staleness(max_staleness)
+        steps = self._steps(view, plan, entities, None, sample, staleness, at_once=True, request=request)
+        if self._groups.async_read is not None:
+            return _awaited(steps, self._groups.async_read)
         try:
-            staleness = checked_staleness(max_staleness)
-            return self._read(view, plan, entities, None, sample, staleness, at_once=True, request=request)
+            return run(steps, self._groups.read)
         except _NotAtOnce:
             return None
 
@@ -225,10 +236,23 @@ class Lookup:
         at: Any,
         sample: float | None,
         staleness: float = 0.0,
+        request: str | None = None,
+    ) -> OnlineFeatures:
+        return run(self._steps(view, plan, entities, at, sample, staleness, request=request), self._groups.read)
+
+    def _steps(
+        self,
+        view: ViewVersion,
+        plan: _Plan,
+        entities: Mapping[str, Any],
+        at: Any,
+        sample: float | None,
+        staleness: float,
         *,
         at_once: bool = False,
         request: str | None = None,
-    ) -> OnlineFeatures:
+    ) -> _Read[OnlineFeatures]:
+        """A read, which yields what it asks the online store, and is sent the states."""
         moment = self._clock() if at is None else to_micros(at)
         asked, rows = broadcast(view.id, plan.keys, plan.inputs, entities)
         requests = [(group.columns.version.id, _encode(group, asked)) for group in plan.groups]
@@ -237,7 +261,15 @@ class Lookup:
         times: dict[str, Sequence[int | None]] = {}
         share = self._served.share if sample is None else sample
         chosen = self._served.choose(view, asked, share) if share else []
-        found, positions = self._states(requests, staleness, with_positions=bool(chosen))
+        positions: list[Position] = []
+        if chosen:
+            if at_once and self._groups.async_read is not None:
+                raise _NotAtOnce
+            found, positions = self._groups.read_with_positions(requests)
+        elif staleness:
+            found = yield from self._cache.read(requests, staleness)
+        else:
+            found = yield requests
         for place, (group, states) in enumerate(zip(plan.groups, found, strict=True)):
             reading = group.state.read(states, moment, group.names)
             if reading.inexact:
@@ -275,13 +307,6 @@ class Lookup:
         self._plans[name] = plan
         return plan
 
-    def _states(
-        self, requests: Sequence[tuple[str, Sequence[bytes | None]]], staleness: float, *, with_positions: bool
-    ) -> tuple[list[list[Stored]], list[tuple[list[Mapping[int, int]], str]]]:
-        if with_positions:
-            return self._groups.read_with_positions(requests)
-        return self._cache.read(requests, staleness) if staleness else self._groups.read(requests), []
-
     def _from_history(
         self,
         group: _GroupPlan,
@@ -308,6 +333,13 @@ class Lookup:
                 reading.values[name][row] = column[position]
             if reflected is not None:
                 reflected[row] = through
+
+
+async def _awaited(steps: _Read[OnlineFeatures], read: AsyncRead) -> OnlineFeatures | None:
+    try:
+        return await run_async(steps, read)
+    except _NotAtOnce:
+        return None
 
 
 def _finish(

@@ -16,7 +16,7 @@ from headrace.engines.engine import Engine
 from headrace.errors import InvalidInputError
 from headrace.lake.table import BATCH, EVENT_TIME, OFFSET, SEQUENCE
 from headrace.online.state import GroupState
-from headrace.online.store import Delta, GroupStatus, OnlineStore, Outcome, Stored
+from headrace.online.store import AsyncRead, Delta, GroupStatus, OnlineStore, Outcome, Stored
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -165,6 +165,11 @@ class OnlineGroups:
     def read(self, requests: Sequence[tuple[str, Sequence[bytes | None]]]) -> list[list[Stored]]:
         """The states of (group version id, keys) pairs in one round trip."""
         return self.store.read(requests)
+
+    @property
+    def async_read(self) -> AsyncRead | None:
+        """The same for coroutines; None if the store has no such way."""
+        return self.store.async_read
 
     def read_with_positions(
         self, requests: Sequence[tuple[str, Sequence[bytes | None]]]

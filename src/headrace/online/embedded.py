@@ -39,6 +39,9 @@ class EmbeddedOnlineStore:
         IntegrityError: the files are damaged. Any call may raise either.
     """
 
+    async_read: None = None
+    """A read takes microseconds: there is nothing to wait for."""
+
     def __init__(self, folder: Path, map_size: int = FIRST_MAP_SIZE) -> None:
         self._environment = Environment(folder, map_size)
 

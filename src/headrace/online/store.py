@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-__all__ = ["NOTHING", "Delta", "GroupStatus", "Merge", "OnlineStore", "Outcome", "SeenIds", "Stored"]
+__all__ = [
+    "NOTHING",
+    "AsyncRead",
+    "Delta",
+    "GroupStatus",
+    "Merge",
+    "OnlineStore",
+    "Outcome",
+    "Requests",
+    "SeenIds",
+    "Stored",
+]
 
 Outcome = Literal["applied", "skipped", "overlaps"]
 
 Stored = bytes | tuple[bytes, ...] | None
 """What a store has of a key: a state; or a state and changes that nobody has merged into it yet; or nothing."""
+Requests = Sequence[tuple[str, Sequence[bytes | None]]]
+"""Pairs of a group and keys."""
+AsyncRead = Callable[[Requests], Awaitable[list[list[Stored]]]]
+"""`OnlineStore.read` for the coroutines of an event loop."""
 
 
 class Merge(Protocol):
@@ -95,13 +110,16 @@ class OnlineStore(Protocol):
         """
         ...
 
-    def read(self, requests: Sequence[tuple[str, Sequence[bytes | None]]]) -> list[list[Stored]]:
+    def read(self, requests: Requests) -> list[list[Stored]]:
         """What is there for (group, keys) pairs, each group's from one generation, in one round trip. A None key gives None."""
         ...
 
-    def read_with_positions(
-        self, requests: Sequence[tuple[str, Sequence[bytes | None]]]
-    ) -> list[tuple[list[Stored], list[Mapping[int, int]], str]]:
+    @property
+    def async_read(self) -> AsyncRead | None:
+        """The same for coroutines, many at once; None for a store that is in this process, or that only threads can wait for."""
+        ...
+
+    def read_with_positions(self, requests: Requests) -> list[tuple[list[Stored], list[Mapping[int, int]], str]]:
         """As `read`, and for each key which offset of each partition its state reflects, and the generation. Costs more."""
         ...
 

@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -418,10 +418,26 @@ class Dispatcher:
         if endpoint.operation.quick is not None:
             if pace.fast:
                 reply = pace.timed(endpoint.operation.quick, call)
+                if isinstance(reply, Coroutine):
+                    reply = await self._awaited(reply)
                 if reply is not None:
                     return reply
             else:
                 handler = functools.partial(pace.timed, cast("Handler", handler))
+        return await self._handled(endpoint, handler, call)
+
+    async def _awaited(self, reply: Coroutine[Any, Any, Reply | None]) -> Reply | None:
+        """A reply that waits for something else, not for a thread."""
+        if self._busy >= self._limits.threads + self._limits.waiting:
+            reply.close()
+            raise self._too_busy()
+        self._busy += 1
+        try:
+            return await reply
+        finally:
+            self._busy -= 1
+
+    async def _handled(self, endpoint: Endpoint, handler: Handler | AsyncHandler, call: Call) -> Reply:
         if self._busy >= self._limits.threads + self._limits.waiting:
             raise self._too_busy()
         self._busy += 1

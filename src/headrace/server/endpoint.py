@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import getdoc, iscoroutinefunction
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from headrace.server.http import Call, Reply
 from headrace.server.schema import Content, Field
 
-__all__ = ["AsyncHandler", "Dialect", "Endpoint", "Handler", "Operation"]
+__all__ = ["AsyncHandler", "Dialect", "Endpoint", "Handler", "Operation", "then"]
 
 Handler = Callable[[Call], Reply]
 """Answers a call. It may take its time: it runs in a thread of the pool."""
 AsyncHandler = Callable[[Call], Awaitable[Reply]]
 """Answers a call on the event loop, where it waits for others; it may not compute for long."""
-Quick = Callable[[Call], Reply | None]
-"""Answers a call at once, on the event loop, or gives None: then the handler does."""
+Quick = Callable[[Call], Reply | Coroutine[Any, Any, Reply | None] | None]
+"""Answers a call on the event loop: at once, or when something else has answered; or gives None, and then the handler does."""
 Dialect = Literal["native", "feast", "mlflow", "scoring"]
 """Whose shape an error has."""
 
@@ -67,3 +67,21 @@ class Endpoint:
     permission: str
     operation: Operation
     dialect: Dialect = "native"
+
+
+Found = TypeVar("Found")
+Made = TypeVar("Made")
+
+
+def then(
+    found: Found | Coroutine[Any, Any, Found | None] | None, make: Callable[[Found], Made]
+) -> Made | Coroutine[Any, Any, Made | None] | None:
+    """What is made of something that is there, or of something that will be; of None, None."""
+    if isinstance(found, Coroutine):
+        return _made(found, make)
+    return None if found is None else make(found)
+
+
+async def _made(coming: Coroutine[Any, Any, Found | None], make: Callable[[Found], Made]) -> Made | None:
+    found = await coming
+    return None if found is None else make(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -89,6 +89,8 @@ class FeatureReader:
             finally:
                 if time.perf_counter() - began > SLOW_SECONDS:
                     self._slow = SLOW_CALLS
+            if isinstance(answer, Coroutine):  # it holds nothing up
+                answer = await answer
             if answer is not None:
                 return answer
         return await asyncio.to_thread(lookup.read, view.id, entities, None, sample, request=request)

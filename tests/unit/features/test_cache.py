@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import headrace as hr
 from headrace.features.cache import StateCache, checked_staleness
+from headrace.online.steps import run
 
 
 class Store:
@@ -23,7 +24,17 @@ class Store:
         return [[self.states.get((group, key)) for key in keys] for group, keys in requests]
 
     def cache(self, **options):
-        return StateCache(self.read, clock=lambda: self.now, **options)
+        return Cache(self.read, StateCache(clock=lambda: self.now, **options))
+
+
+class Cache:
+    """A cache whose questions a store answers."""
+
+    def __init__(self, ask, states):
+        self._ask, self.states = ask, states
+
+    def read(self, requests, max_staleness):
+        return run(self.states.read(requests, max_staleness), self._ask)
 
 
 def test_a_state_read_lately_is_not_read_again():
@@ -51,7 +62,7 @@ def test_a_state_is_read_again_once_it_is_older_than_this_caller_allows():
 
 def test_a_state_is_as_old_as_the_begin_of_its_read():
     store = Store()
-    cache = StateCache(lambda requests: [[(store.__setattr__("now", store.now + 3), b"slow")[1]]], clock=lambda: store.now)
+    cache = Cache(lambda requests: [[(store.__setattr__("now", store.now + 3), b"slow")[1]]], StateCache(clock=lambda: store.now))
     cache.read([("g", [b"k"])], 5)
     store.now += 2.5
     began = store.now
@@ -91,10 +102,10 @@ def test_what_is_in_use_stays_and_the_rest_goes():
     cache.read([("g", [b"hot"])], 1000)
     for number in range(2000):
         cache.read([("g", [b"hot", b"%d" % number])], 1000)
-        held = sum(200 + len(key[1]) for half in (cache._young, cache._old) for key in half)
+        held = sum(200 + len(key[1]) for half in (cache.states._young, cache.states._old) for key in half)
         assert held <= 100_000 + 300
     assert sum(keys.count(b"hot") for read in store.reads for _, keys in read) == 1
-    assert 200 < len(cache) < 500
+    assert 200 < len(cache.states) < 500
 
 
 @given(

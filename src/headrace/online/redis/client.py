@@ -62,14 +62,15 @@ class RedisClient:
 
     Attributes:
         address: the URL without user, password and options, for messages.
+        where: how to connect.
         options: the URL's options that aren't the connection's: `prefix`.
         cluster: whether it is a cluster.
     """
 
     def __init__(self, url: str, own: Sequence[str] = ()) -> None:
-        self._address = parse_url(url, own)
-        self.address, self.cluster, self.options = self._address.shown, self._address.cluster, self._address.options
-        self._nodes = {place: self._address.node(*place) for place in self._address.hosts}
+        self.where = parse_url(url, own)
+        self.address, self.cluster, self.options = self.where.shown, self.where.cluster, self.where.options
+        self._nodes = {place: self.where.node(*place) for place in self.where.hosts}
         self.node = next(iter(self._nodes.values()))
         self._slots: list[Node] = [self.node] * SLOTS
         self._known = not self.cluster
@@ -86,15 +87,11 @@ class RedisClient:
             StorageError, IntegrityError, SettingsError: what a server refused. Call it within `retried`, for connection errors
                 come as redis-py has them.
         """
-        return self._mended(commands, self._receive(self._send(commands), len(commands))) if commands else []
-
-    def one(self, asked: Command) -> Any:
-        """The reply to one command, as `run` gives it."""
-        if not self.cluster:
-            (reply,) = self.node.exchange(asked[1])
-            if not isinstance(reply, Exception):
-                return reply
-        return self.run([asked])[0]
+        if len(commands) == 1 and not self.cluster:  # nearly every read
+            replies = self.node.exchange(commands[0][1])
+        else:
+            replies = self._receive(self._send(commands), len(commands)) if commands else []
+        return self._mended(commands, replies)
 
     def stream(self, trips: Iterable[Sequence[Command]]) -> Iterator[list[Any]]:
         """As `run` for each trip, but the servers work on one while the next is being made."""
@@ -221,7 +218,7 @@ class RedisClient:
         if not isinstance(error, AskError):
             return self._receive(self._send([command]), 1)[0]
         address = (str(error.host), int(error.port))
-        node = self._nodes.setdefault(address, self._address.node(*address))
+        node = self._nodes.setdefault(address, self.where.node(*address))
         return node.exchange(pack_command(b"ASKING") + command[1], 2)[1]
 
     def _learn_slots(self) -> None:
@@ -247,7 +244,7 @@ class RedisClient:
         slots: list[Node | None] = [None] * SLOTS
         for first, last, (host, port, *_), *_ in ranges:
             address = (host.decode() if host else told_by.address.rpartition(":")[0], int(port))
-            node = self._nodes.setdefault(address, self._address.node(*address))
+            node = self._nodes.setdefault(address, self.where.node(*address))
             slots[first : last + 1] = [node] * (last + 1 - first)
         if None in slots:
             raise BusyError("some slots of the cluster have no node")

@@ -127,6 +127,25 @@ class Address:
         """A server that is reached in the same way."""
         return Node(lambda: self.make(host=host, port=port, **self.settings), f"{host}:{port}")
 
+    @property
+    def awaitable(self) -> bool:
+        """Whether an event loop can connect in the same way."""
+        try:
+            self.awaited()
+        except (KeyError, TypeError):  # redis-py has options that only one of its two kinds of connections knows
+            return False
+        return True
+
+    def awaited(self) -> Any:
+        """A connection to the first host as an event loop makes it: with `await connection.connect()`."""
+        from redis.asyncio import connection as kinds
+        from redis.asyncio import retry as retries
+
+        known: dict[Any, Any] = {connection.Connection: kinds.Connection, connection.SSLConnection: kinds.SSLConnection}
+        host, port = self.hosts[0]
+        settings = {**self.settings, "retry": retries.Retry(backoff.NoBackoff(), 0)}
+        return known[self.make](host=host, port=port, **settings)
+
 
 def parse_url(url: str, own: Sequence[str]) -> Address:
     """How to connect, by a URL `redis[s][+cluster]://[user:password@]host[:port][,…][/db][?option=…]`; `own` options are ours.

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from headrace.online.redis.client import RedisClient, command, evaluate
+from headrace.online.redis.client import Command, command, evaluate
 from headrace.online.redis.layout import ALONE, ALONE_WIDTH, Layout, offsets_of, state_of, status_of
 from headrace.online.redis.scripts import STATUS
-from headrace.online.store import GroupStatus, Stored
+from headrace.online.steps import Steps
+from headrace.online.store import GroupStatus, Requests, Stored
 
-__all__ = ["RedisReader"]
+__all__ = ["RedisReader", "Trips"]
 
-Requests = Sequence[tuple[str, Sequence[bytes | None]]]
+Result = TypeVar("Result")
 Values = list[bytes | None]
+Trips = Steps[list[Command], list[Any], Result]
+"""What a read does: yields commands, is sent the replies, and so on. So one code serves threads and event loops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +37,15 @@ class _Current:
 
 class RedisReader:
     """Reads values under the generations that it knows to be current. Each read asks for the pointers as well, so that it
-    notices a generation that has gone, and asks again."""
+    notices a generation that has gone, and asks again. Threads and event loops may share it."""
 
-    def __init__(self, client: RedisClient, layout: Layout) -> None:
-        self._client = client
+    def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._known: dict[str, _Current] = {}
 
-    def read(self, requests: Requests) -> list[list[Stored]]:
+    def read(self, requests: Requests) -> Trips[list[list[Stored]]]:
         """The states of (group, keys) pairs. A None key gives None."""
-        found = self._values(requests)
+        found = yield from self._values(requests)
         states: list[list[Stored]] = []
         for (group, keys), values in zip(requests, found, strict=True):
             states.append(
@@ -53,14 +56,13 @@ class RedisReader:
             )
         return states
 
-    def read_with_positions(self, requests: Requests) -> list[tuple[list[Stored], list[Mapping[int, int]], str]]:
+    def read_with_positions(self, requests: Requests) -> Trips[list[tuple[list[Stored], list[Mapping[int, int]], str]]]:
         """As `read`, with the offsets that each state reflects and the generation. What the group has applied is read first:
         a key may be ahead of it, never behind, and what it is ahead by is in its own header."""
         while True:
-            looks = [self._look(group) for group, _ in requests]
-            found = self._values_under(
-                requests, [self._current(group, name) for (group, _), (name, _) in zip(requests, looks, strict=True)]
-            )
+            looks = yield [self._look(group) for group, _ in requests]
+            current = [self._current(group, name) for (group, _), (name, _) in zip(requests, looks, strict=True)]
+            found = yield from self._values_under(requests, current)
             if found is not None:
                 break
         answers = []
@@ -70,44 +72,44 @@ class RedisReader:
             answers.append((states, [_positions(status.applied, value) for value in values], status.generation))
         return answers
 
-    def status(self, group: str, generation: str | None = None) -> GroupStatus:
+    def status(self, group: str, generation: str | None = None) -> Trips[GroupStatus]:
         """What a generation of a group reflects; the current one by default."""
-        name, fields = self._look(group)
+        ((name, fields),) = yield [self._look(group)]
         current = (name or b"").decode()
         asked = current if generation is None else generation
         return status_of(asked, fields, current=asked == current)
 
-    def _look(self, group: str) -> tuple[bytes | None, list[bytes]]:
-        """The current generation's name, and the fields of the group's hash."""
-        name, fields = self._client.run([evaluate(STATUS, [self._layout.about(group), self._layout.pointer(group)])])[0]
-        return name, fields
+    def _look(self, group: str) -> Command:
+        """Asks for the current generation's name, and the fields of the group's hash."""
+        return evaluate(STATUS, [self._layout.about(group), self._layout.pointer(group)])
 
-    def _values(self, requests: Requests) -> list[Values]:
-        known = self._known
+    def _values(self, requests: Requests) -> Trips[list[Values]]:
         while True:
-            missing = [group for group, _ in requests if group not in known]
-            if missing:
-                pointers = self._client.run([command(b"GET", self._layout.pointer(group)) for group in missing])
-                known |= {group: self._current(group, name) for group, name in zip(missing, pointers, strict=True)}
-            found = self._values_under(requests, [known[group] for group, _ in requests])
+            known = [current for group, _ in requests if (current := self._known.get(group)) is not None]
+            if len(known) < len(requests):
+                pointers = yield [command(b"GET", self._layout.pointer(group)) for group, _ in requests]
+                known = [self._current(group, name) for (group, _), name in zip(requests, pointers, strict=True)]
+                self._known |= zip([group for group, _ in requests], known, strict=True)
+            found = yield from self._values_under(requests, known)
             if found is not None:
                 return found
-            for group, _ in requests:
-                known.pop(group, None)
+            for (group, _), seen in zip(requests, known, strict=True):
+                if self._known.get(group) is seen:  # another read may have learned more meanwhile
+                    self._known.pop(group, None)
 
     def _current(self, group: str, name: bytes | None) -> _Current:
         return _Current(self._layout.pointer(group), name, self._layout.values((name or b"").decode()))
 
-    def _values_under(self, requests: Requests, known: Sequence[_Current]) -> list[Values] | None:
+    def _values_under(self, requests: Requests, known: Sequence[_Current]) -> Trips[list[Values] | None]:
         """The values of each request; None if one of the generations isn't current."""
         wanted = [current.pointer for current in known]
         for (_, keys), current in zip(requests, known, strict=True):
             if current.name is not None:
                 wanted += self._layout.names(current.start, [key for key in keys if key is not None] if None in keys else keys)  # type: ignore[arg-type]
-        values = self._get(wanted)
+        values = yield from self._get(wanted)
         if any(value != current.name for value, current in zip(values, known, strict=False)):
             return None
-        if self._client.cluster and None in values and self._have_moved(known):
+        if self._layout.cluster and None in values and (yield from self._have_moved(known)):
             return None
         found: list[Values] = []
         at = len(known)
@@ -124,16 +126,16 @@ class RedisReader:
                 at += len(keys)
         return found
 
-    def _get(self, keys: list[bytes]) -> Values:
-        if self._client.cluster:
-            return self._client.run([command(b"GET", key) for key in keys])
-        found: Values = self._client.one(command(b"MGET", *keys))
-        return found
+    def _get(self, keys: list[bytes]) -> Trips[Values]:
+        if self._layout.cluster:
+            return (yield [command(b"GET", key) for key in keys])
+        (found,) = yield [command(b"MGET", *keys)]
+        return found  # type: ignore[no-any-return]
 
-    def _have_moved(self, known: Sequence[_Current]) -> bool:
+    def _have_moved(self, known: Sequence[_Current]) -> Trips[bool]:
         """Whether a pointer has changed. Nodes answer at different moments: a value may be missing because its generation was
         removed after the pointer was read, and only a second look at the pointer tells."""
-        pointers = self._get([current.pointer for current in known])
+        pointers = yield from self._get([current.pointer for current in known])
         return pointers != [current.name for current in known]
 
 

@@ -11,8 +11,10 @@ from headrace.online.redis.connection import Node, pack_command
 from headrace.online.redis.layout import new_generation
 from headrace.online.redis.reader import RedisReader
 from headrace.online.redis.scripts import BUILD, DROP, FLIP
+from headrace.online.redis.waiting import EventLoopClient
 from headrace.online.redis.writer import RedisWriter
-from headrace.online.store import Delta, GroupStatus, Outcome, Stored
+from headrace.online.steps import run
+from headrace.online.store import AsyncRead, Delta, GroupStatus, Outcome, Requests, Stored
 
 __all__ = ["RedisOnlineStore"]
 
@@ -26,6 +28,9 @@ class RedisOnlineStore:
     Args:
         url: `redis://[user:password@]host:port/db?prefix=hr`, or `rediss://`, `redis+cluster://`, `rediss+cluster://`.
 
+    Attributes:
+        async_read: `read` for event loops; None in a cluster, where it takes threads.
+
     Raises:
         StorageError: Redis can't be reached, is full or doesn't let us in.
         IntegrityError: a key of ours holds something else. Any call may raise either.
@@ -34,11 +39,14 @@ class RedisOnlineStore:
 
     def __init__(self, url: str) -> None:
         self._client, self._layout = open_redis(url)
-        self._reader = RedisReader(self._client, self._layout)
+        self._reader = RedisReader(self._layout)
         self._writer = RedisWriter(self._client, self._layout)
+        self._waiting = EventLoopClient(self._client.where)
+        self.async_read: AsyncRead | None = self._async_read if EventLoopClient.serves(self._client) else None
 
     def close(self) -> None:
         """Close the connections."""
+        self._waiting.close()
         self._client.close()
 
     def apply(self, deltas: Sequence[Delta]) -> list[Outcome]:
@@ -54,19 +62,20 @@ class RedisOnlineStore:
             left = [place for place in left if place not in outcomes]
         return [outcomes[place] for place in range(len(deltas))]
 
-    def read(self, requests: Sequence[tuple[str, Sequence[bytes | None]]]) -> list[list[Stored]]:
+    def read(self, requests: Requests) -> list[list[Stored]]:
         """What is there for (group, keys) pairs, in one round trip to each node. A None key gives None."""
-        return self._client.retried(lambda: self._reader.read(requests))
+        return self._client.retried(lambda: run(self._reader.read(requests), self._client.run))
 
-    def read_with_positions(
-        self, requests: Sequence[tuple[str, Sequence[bytes | None]]]
-    ) -> list[tuple[list[Stored], list[Mapping[int, int]], str]]:
+    async def _async_read(self, requests: Requests) -> list[list[Stored]]:
+        return await self._waiting.retried(lambda: self._reader.read(requests))
+
+    def read_with_positions(self, requests: Requests) -> list[tuple[list[Stored], list[Mapping[int, int]], str]]:
         """As `read`, with the offsets that each key's state reflects and the generation."""
-        return self._client.retried(lambda: self._reader.read_with_positions(requests))
+        return self._client.retried(lambda: run(self._reader.read_with_positions(requests), self._client.run))
 
     def status(self, group: str, generation: str | None = None) -> GroupStatus:
         """What the current generation of a group reflects, or one that is being built."""
-        return self._client.retried(lambda: self._reader.status(group, generation))
+        return self._client.retried(lambda: run(self._reader.status(group, generation), self._client.run))
 
     def groups(self) -> list[str]:
         """The ids of the groups that have a current generation."""

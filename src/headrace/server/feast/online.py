@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -15,7 +15,7 @@ from headrace.errors import InvalidInputError
 from headrace.features.lookup import Lookup, OnlineFeatures
 from headrace.features.values import PRESENT
 from headrace.server.columns import dump_times, dumps, json_column, written_once
-from headrace.server.endpoint import Operation
+from headrace.server.endpoint import Operation, then
 from headrace.server.feast.bodies import read_body, require_lists, require_texts
 from headrace.server.feast.errors import unusable
 from headrace.server.feast.keys import coerced
@@ -62,15 +62,15 @@ def _get_online_features(call: Call) -> Reply:
     return _rendered(call, asked, selection, entities, found)
 
 
-def _at_once(call: Call) -> Reply | None:
-    """The same on the event loop, where the online store is in this process and one read of it answers."""
-    lookup = call.store.lookup
+def _at_once(call: Call) -> Reply | Coroutine[Any, Any, Reply | None] | None:
+    """The same on the event loop, where one read of the online store answers and the loop can make it."""
+    lookup = call.store.opened_lookup
     asked, selection, entities = _request(call)
     if len(selection.parts) != 1 or not isinstance(lookup, Lookup):
         return None
     part = selection.parts[0]
     found = lookup.read_at_once(part.view, entities, 0.0 if part.made else None, _staleness(call))
-    return None if found is None else _rendered(call, asked, selection, entities, [found])
+    return then(found, lambda found: _rendered(call, asked, selection, entities, [found]))
 
 
 def _request(call: Call) -> tuple[dict[str, Any], Selection, dict[str, list[Any]]]:

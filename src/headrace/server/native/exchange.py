@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,7 +17,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import InvalidInputError
-from headrace.server.endpoint import Operation
+from headrace.server.endpoint import Operation, then
 from headrace.server.errors import BadRequestError, UnsupportedMediaTypeError, problem, status_of
 from headrace.server.http import Call, Reply
 from headrace.server.native.once import Once
@@ -78,7 +78,7 @@ def quick(
 
     Args:
         wanted: its arguments and their types.
-        at_once: answers on the event loop if it can without waiting; else gives None.
+        at_once: answers on the event loop, or gives a coroutine that does, or None: then the verb does.
     """
 
     def task_of(call: Call) -> Task:
@@ -92,9 +92,9 @@ def quick(
         found = _once(call, verb.__name__, lambda: verb(task), repeatable=False) if changes else verb(task)
         return Reply(pack(found), media_type=MSGPACK)
 
-    def answer_at_once(call: Call) -> Reply | None:
+    def answer_at_once(call: Call) -> Reply | Coroutine[Any, Any, Reply | None] | None:
         found = None if at_once is None else at_once(task_of(call))
-        return None if found is None else Reply(pack(found), media_type=MSGPACK)
+        return then(found, lambda found: Reply(pack(found), media_type=MSGPACK))
 
     answer.__doc__ = verb.__doc__
     content = (Content(MSGPACK),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ from headrace.definitions.plain import Readers, parse_time, read_entities, reade
 from headrace.definitions.version import ViewVersion
 from headrace.features.lookup import Lookup, OnlineFeatures
 from headrace.server.columns import Shape, dumps, written_once
-from headrace.server.endpoint import Operation
+from headrace.server.endpoint import Operation, then
 from headrace.server.http import Call, Reply
 from headrace.server.recent import Recent
 from headrace.server.schema import Content, Field, Record
@@ -70,16 +70,16 @@ def _online(call: Call) -> Reply:
     return _rendered(call, call.store.lookup.read(asked["view"], entities, at, None, asked["max_staleness_s"]), asked)
 
 
-def _online_at_once(call: Call) -> Reply | None:
-    """The same on the event loop, where the online store is in this process and one read of it answers."""
-    lookup = call.store.lookup
+def _online_at_once(call: Call) -> Reply | Coroutine[Any, Any, Reply | None] | None:
+    """The same on the event loop, where one read of the online store answers and the loop can make it."""
+    lookup = call.store.opened_lookup
     asked = _ASKED.read(call.json())
     if asked["at"] is not None or not isinstance(lookup, Lookup):
         return None
     catalog, name = call.store.catalog, asked["view"]
     view, readers = _views.get((id(catalog), name), lambda: _looked_up(catalog, name))
     found = lookup.read_at_once(view, read_entities(readers, asked["entities"]), None, asked["max_staleness_s"])
-    return None if found is None else _rendered(call, found, asked)
+    return then(found, lambda found: _rendered(call, found, asked))
 
 
 def _looked_up(catalog: Catalog, name: str) -> tuple[ViewVersion, Readers]:

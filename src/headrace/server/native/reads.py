@@ -13,6 +13,7 @@ from headrace.errors import IntegrityError, NotFoundError
 from headrace.features.fingerprint import fingerprint
 from headrace.features.lookup import Lookup, OnlineFeatures
 from headrace.features.store import TrainingSetRecord
+from headrace.server.endpoint import then
 from headrace.server.native.exchange import Answer, Task, quick, work
 from headrace.wire.online import answer_to, shape_of, version_of
 
@@ -30,13 +31,13 @@ def _online(task: Task) -> Any:
 
 
 def _online_at_once(task: Task) -> Any:
-    """The same, if one read of the online store is all it takes; else None."""
-    asked, lookup = task.arguments, task.store.lookup
+    """The same, or what gives the same when it's awaited, if one read of the online store is all it takes; else None."""
+    asked, lookup = task.arguments, task.store.opened_lookup
     if asked["at"] is not None or not asked["compute"] or not isinstance(lookup, Lookup):
         return None
     view = task.store.catalog.view(asked["view"])
     found = lookup.read_at_once(view, asked["entities"], asked["sample"], asked["max_staleness"], asked["request"])
-    return None if found is None else _answer(task, view, found, computed=True)
+    return then(found, lambda found: _answer(task, view, found, computed=True))
 
 
 def _answer(task: Task, view: ViewVersion, found: OnlineFeatures, *, computed: bool) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+"""Code that asks and goes on with the answers, written once: one driver waits for them in a thread, one on an event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from typing import TypeVar
+
+__all__ = ["Steps", "run", "run_async"]
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+Result = TypeVar("Result")
+Steps = Generator[Question, Answer, Result]
+"""Yields a question, is sent the answer, and so on; returns the result."""
+
+
+def run(steps: Steps[Question, Answer, Result], ask: Callable[[Question], Answer]) -> Result:
+    """The result, with each question put to `ask`; what `ask` raises ends it."""
+    try:
+        question = next(steps)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    while True:
+        answer = ask(question)
+        try:
+            question = steps.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+async def run_async(steps: Steps[Question, Answer, Result], ask: Callable[[Question], Awaitable[Answer]]) -> Result:
+    """As `run`, but the event loop does other things while an answer is on its way."""
+    try:
+        question = next(steps)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    while True:
+        answer = await ask(question)
+        try:
+            question = steps.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
