@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
@@ -48,7 +47,7 @@ def one_of(connection: sa.Connection, column: sa.ColumnElement[str], values: Seq
     """Whether a column is one of these texts, all of them in one parameter: the statement is the same for any number of them."""
     if connection.dialect.name == "postgresql":
         return column == sa.any_(sa.bindparam(None, list(values), type_=postgresql.ARRAY(sa.Text)))
-    listed = sa.func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
+    listed = sa.func.json_each(json.dumps(list(values))).table_valued("value")
     return column.in_(sa.select(listed.c.value))
 
 

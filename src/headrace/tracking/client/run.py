@@ -54,10 +54,10 @@ from headrace.tracking.run import NAME_TAG, NOTE_TAG, PARENT_TAG, STATUSES, Data
 
 __all__ = ["ActiveRun", "current_run", "start_run"]
 
+_FAR = 2**63
 TRACEBACK_FILE = "traceback.txt"
 ERROR_TAG = "headrace.error"
 
-_FAR = 2**63
 _pack = POINT.pack
 
 _stack: ContextVar[tuple[ActiveRun, ...]] = ContextVar("headrace_runs", default=())
@@ -312,7 +312,7 @@ class ActiveRun:
         for key, value in self._pairs("metric", metrics):
             with self._guard("a metric"):
                 number = value if type(value) is float else values.to_float(value)
-                points.append(_pack(self._series(key, origin), now, _step(step), number))
+                points.append(_pack(self._series(key, origin), now, values.to_step(step), number))
         with self._guard("a metric"):
             self._require_open()
             self._writer.points.extend(points)
@@ -498,11 +498,3 @@ class ActiveRun:
         with self._guard("the traceback"):
             self._writer.put_files({TRACEBACK_FILE: text.encode()})
             self._writer.put("tags", clean_tags({ERROR_TAG: redact_text(f"{type(error).__name__}: {error}")}))
-
-
-def _step(step: Any) -> int:
-    number = int(step or 0)
-    if not -_FAR <= number < _FAR:
-        msg = f"step {number} has more than 64 bits"
-        raise InvalidInputError(msg)
-    return number

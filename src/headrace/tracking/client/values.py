@@ -12,7 +12,7 @@ from headrace.capture.dataset import DatasetFacts, describe_dataset
 from headrace.errors import InvalidInputError, MissingExtraError
 from headrace.tracking.run import DatasetInput
 
-__all__ = ["VersionedDataset", "dataset_input", "dict_bytes", "figure_bytes", "image_bytes", "table_bytes", "to_float"]
+__all__ = ["VersionedDataset", "dataset_input", "dict_bytes", "figure_bytes", "image_bytes", "table_bytes", "to_float", "to_step"]
 
 
 @runtime_checkable
@@ -172,3 +172,12 @@ def _plain(value: Any) -> Any:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def to_step(step: Any) -> int:
+    """The step of a point; none is 0. Raises InvalidInputError beyond 64 bits."""
+    number = int(step or 0)
+    if not -(2**63) <= number < 2**63:
+        msg = f"step {number} has more than 64 bits"
+        raise InvalidInputError(msg)
+    return number
