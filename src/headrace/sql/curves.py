@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from headrace.sql.database import Database
 from headrace.sql.rows import tuples
-from headrace.sql.tables.tracking import latest_metrics, metric_chunks, runs
+from headrace.sql.tables.tracking import latest_metrics, metric_chunks, metric_sums, runs
 from headrace.tracking.curves import Piece, Size
 
 __all__ = ["SqlCurveStore"]
@@ -34,18 +34,23 @@ class SqlCurveStore:
                     found |= {(run_id, key): (chunks, count) for run_id, key, chunks, count in tuples(connection, query)}
         return found
 
-    def pieces(self, run_id: str, key: str, known: Container[tuple[int, int]]) -> list[Piece]:
-        """The chunks of a metric from one state of the catalog, by number; those whose (number, count) is known without data."""
-        c = metric_chunks.c
+    def pieces(self, run_id: str, key: str, known: Container[tuple[int, int]], *, summed: bool = False) -> list[Piece]:
+        """The chunks of a metric from one state of the catalog, by number; those whose (number, count) is known without data,
+        those that are summed up with their sums instead, if they are asked for."""
+        c, s = metric_chunks.c, metric_sums.c
         named = sa.and_(c.run_id == run_id, c.key == key)
         with self._database.read() as connection:
             heads = tuples(connection, sa.select(c.number, c.count).where(named).order_by(c.number))
-            wanted = [number for number, count in heads if (number, count) not in known]
+            sums: dict[tuple[int, int], bytes] = {}
+            if summed and any(head not in known for head in heads):
+                summing: sa.Select[Any] = sa.select(s.number, s.count, s.data).where(s.run_id == run_id, s.key == key)
+                sums = {(number, count): bytes(found) for number, count, found in tuples(connection, summing)}
+            wanted = [number for number, count in heads if (number, count) not in known and (number, count) not in sums]
             data: dict[int, bytes] = {}
             for some in _parts(wanted):
                 query = sa.select(c.number, c.data).where(named, c.number.in_(some))
                 data |= {number: bytes(found) for number, found in tuples(connection, query)}
-        return [Piece(number, count, data.get(number)) for number, count in heads]
+        return [Piece(number, count, data.get(number), sums.get((number, count))) for number, count in heads]
 
     def starts(self, run_ids: Sequence[str]) -> dict[str, int]:
         """When runs started; what isn't there is left out."""

@@ -16,7 +16,8 @@ from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.prepared import Prepared, direct, pipelined
 from headrace.sql.rows import tuples
-from headrace.sql.tables.tracking import latest_metrics, metric_chunks, model_metrics
+from headrace.sql.tables.tracking import latest_metrics, metric_chunks, metric_sums, model_metrics
+from headrace.tracking.curves import LARGE, summed_up
 from headrace.tracking.history import Chunk, MetricHistory, Origin, Series, decode, encode, pack
 from headrace.tracking.run import Metric, MetricSummary
 
@@ -133,6 +134,7 @@ def _keep(
     """Write new chunks and the latest rows that count them, and join what has become many."""
     with pipelined(connection):
         _ADD_CHUNKS.run(connection, chunks)
+        _sum_up(connection, chunks)
         _SET_LATEST.run(connection, rows)
         note(connection, "points", run_id, [row["key"] for row in rows])
     for row in rows:
@@ -140,6 +142,14 @@ def _keep(
         turn = zlib.crc32(row["key"].encode())  # keys that are logged together aren't joined together: it takes milliseconds
         if (row["chunks"] + turn) // FANOUT > (before + turn) // FANOUT:
             _join_small(connection, run_id, row["key"])
+
+
+def _sum_up(connection: sa.Connection, chunks: Sequence[Mapping[str, Any]]) -> None:
+    """Keep beside each large chunk what a chart needs of it."""
+    names = ("run_id", "key", "number", "count")
+    large = [(chunk, sums) for chunk in chunks if (sums := summed_up(chunk["data"], chunk["count"])) is not None]
+    if large:
+        _ADD_SUMS.run(connection, [{**{name: chunk[name] for name in names}, "data": sums} for chunk, sums in large])
 
 
 def metric_of(row: Mapping[str, Any]) -> Metric:
@@ -177,6 +187,7 @@ _LATEST = tuple(column.name for column in latest_metrics.c if not column.primary
 _NAMES = tuple(latest_metrics.c.keys())
 _KEY_PLACE = _NAMES.index("key")
 _ADD_CHUNKS = Prepared(lambda _: metric_chunks.insert(), metric_chunks.c.keys())
+_ADD_SUMS = Prepared(lambda _: metric_sums.insert(), metric_sums.c.keys())
 _SET_LATEST = Prepared(lambda dialect: _upsert(dialect, latest_metrics, _LATEST), latest_metrics.c.keys())
 
 
@@ -277,14 +288,19 @@ def _join_small(connection: sa.Connection, run_id: str, key: str) -> None:
         by_origin: dict[Origin, list[tuple[Any, ...]]] = {}
         for model_id, dataset_name, dataset_digest, *rest in direct(connection, _OF_LEVEL, (*named, level)).fetchall():
             by_origin.setdefault((model_id, dataset_name, dataset_digest), []).append(tuple(rest))
+        if level >= _level(LARGE):
+            direct(connection, _DROP_SUMS, (*named, *named, level))
         direct(connection, _DROP_LEVEL, (*named, level))
-        _ADD_CHUNKS.run(connection, [_joined(run_id, key, origin, group) for origin, group in by_origin.items()])
+        joined = [_joined(run_id, key, origin, group) for origin, group in by_origin.items()]
+        _ADD_CHUNKS.run(connection, joined)
+        _sum_up(connection, joined)
 
 
 _NAMED = "FROM metric_chunks WHERE run_id = ? AND key = ?"
 _LEVELS = f"SELECT level, count(*) {_NAMED} GROUP BY level ORDER BY level"
 _OF_LEVEL = f"SELECT model_id, dataset_name, dataset_digest, number, low, high, data {_NAMED} AND level = ? ORDER BY number"
 _DROP_LEVEL = f"DELETE {_NAMED} AND level = ?"
+_DROP_SUMS = f"DELETE FROM metric_sums WHERE run_id = ? AND key = ? AND number IN (SELECT number {_NAMED} AND level = ?)"
 
 
 def _joined(run_id: str, key: str, origin: Origin, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:

@@ -8,13 +8,14 @@ read. A short history is its points.
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from headrace.errors import InvalidInputError
+from headrace.errors import IntegrityError, InvalidInputError
 from headrace.tracking.history import Chunk, decode
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Floats = npt.NDArray[np.float64]
 
-__all__ = ["AXES", "Curve", "CurveStore", "Curves", "Piece", "Size"]
+__all__ = ["AXES", "LARGE", "Curve", "CurveStore", "Curves", "Piece", "Size", "summed_up", "unpacked"]
 
 AXES = ("step", "time", "relative")
 METRIC_AXIS = "metric:"
@@ -36,6 +37,8 @@ LARGE = 4096
 FINE = 4
 """Groups that a bucket must have for its edges to be sharp; else the points are read."""
 KEPT_BYTES = 256 << 20
+SUMS_FORMAT = 1
+_SUMS = struct.Struct("<BI")
 IS_NAN, IS_INFINITE, IS_MINUS_INFINITE = 1, 2, 4
 
 Size = tuple[int, int]
@@ -44,11 +47,17 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A chunk of a metric: its number and its points, which together name it for ever. `data` is None where it is known."""
+    """A chunk of a metric: its number and its points, which together name it for ever.
+
+    Attributes:
+        data: None where it is known, or summed up.
+        sums: what `summed_up` made of it, if that was asked for and is kept.
+    """
 
     number: int
     count: int
     data: bytes | None
+    sums: bytes | None = None
 
 
 class CurveStore(Protocol):
@@ -58,8 +67,12 @@ class CurveStore(Protocol):
         """How much there is of each metric; what a run lacks is left out."""
         ...
 
-    def pieces(self, run_id: str, key: str, known: Container[tuple[int, int]]) -> list[Piece]:
-        """The chunks of a metric from one state of the catalog, by number; those whose (number, count) is known without data."""
+    def pieces(self, run_id: str, key: str, known: Container[tuple[int, int]], *, summed: bool = False) -> list[Piece]:
+        """The chunks of a metric from one state of the catalog, by number; those whose (number, count) is known without data.
+
+        Args:
+            summed: of chunks that are summed up, give the sums instead of the data.
+        """
         ...
 
     def starts(self, run_ids: Sequence[str]) -> dict[str, int]:
@@ -207,8 +220,11 @@ class Curves:
     def _along(self, run_id: str, key: str, axis: str, size: Size) -> _Kept:
         def make() -> _Kept:
             parts = self._cache.parts(run_id, key, axis)
-            pieces = self._store.pieces(run_id, key, parts)
-            return _assembled(size, pieces, parts, axis, lambda name, part: self._cache.keep_part(run_id, key, axis, name, part))
+            pieces = self._store.pieces(run_id, key, parts, summed=size[1] > EXACT)
+            made, new = _assembled(size, pieces, parts, axis)
+            if new:
+                self._cache.keep_parts(run_id, key, axis, new)
+            return made
 
         return self._cache.get((run_id, key, axis), size, make)
 
@@ -246,9 +262,9 @@ class _Cache:
         with self._lock:
             return dict(self._held.get(("parts", run_id, key, axis), _Parts({})).groups)
 
-    def keep_part(self, run_id: str, key: str, axis: str, name: tuple[int, int], part: _Groups) -> None:
+    def keep_parts(self, run_id: str, key: str, axis: str, new: Mapping[tuple[int, int], _Groups]) -> None:
         known = self.parts(run_id, key, axis)
-        self._put(("parts", run_id, key, axis), _Parts({**known, name: part}))
+        self._put(("parts", run_id, key, axis), _Parts({**known, **new}))
 
     def _put(self, name: Any, made: Any) -> None:
         with self._lock:
@@ -273,14 +289,16 @@ def _assembled(
     pieces: Sequence[Piece],
     parts: Mapping[tuple[int, int], _Groups],
     axis: str,
-    keep: Callable[[tuple[int, int], _Groups], None],
-) -> _Kept:
-    """The groups of a metric, from those of its large chunks and the points of the others."""
-    exact = sum(piece.count for piece in pieces) <= EXACT
+) -> tuple[_Kept, dict[tuple[int, int], _Groups]]:
+    """The groups of a metric, from those of its large chunks and the points of the others; and which of them are new."""
+    exact = sum(piece.count for piece in pieces) <= EXACT and not any(piece.sums for piece in pieces)
     found, small, stretches = [], [], []
+    new: dict[tuple[int, int], _Groups] = {}
     for piece in pieces:
         name = (piece.number, piece.count)
         groups = parts.get(name)
+        if groups is None and piece.sums is not None:
+            groups = new[name] = unpacked(piece.sums, axis)
         if groups is None:
             chunk = decode(piece.data or b"")
             if exact or piece.count < LARGE:
@@ -288,14 +306,49 @@ def _assembled(
                 places = chunk.steps if axis == "step" else chunk.times
                 stretches.append((*name, int(places.min()), int(places.max())))
                 continue
-            groups = _grouped(_points([chunk], axis))
-            keep(name, groups)
+            groups = new[name] = _grouped(_points([chunk], axis))
         found.append(groups)
         stretches.append((*name, int(groups.first.min()), int(groups.final.max())))
     if small or not found:
         points = _points(small, axis)
         found.append(points if exact else _grouped(points))
-    return _Kept(size, _sorted(_chained(found)), exact, tuple(stretches))
+    return _Kept(size, _sorted(_chained(found)), exact, tuple(stretches)), new
+
+
+def summed_up(data: bytes, count: int) -> bytes | None:
+    """The groups of a large chunk as bytes, a tenth of its own: what a chart reads instead. None for a small chunk, and for
+    one whose points are in another order by step than by time.
+
+    They are `<B` format, `<I` number, then for each group, little-endian: the first and the final step, the first and the final
+    time (int64), low, high and last value (float64), how many points, and the marks (uint8).
+    """
+    if count < LARGE:
+        return None
+    chunk = decode(data)
+    if not (_rises(chunk.steps, chunk.times) and _rises(chunk.times, chunk.steps)):
+        return None
+    by_step, by_time = (_grouped(_points([chunk], axis)) for axis in ("step", "time"))
+    places = (by_step.first, by_step.final, by_time.first, by_time.final)
+    columns = [column.astype("<i8") for column in places]
+    columns += [column.astype("<f8") for column in (by_step.low, by_step.high, by_step.last)]
+    columns += [column.astype("u1") for column in (by_step.points, by_step.marks)]
+    return _SUMS.pack(SUMS_FORMAT, len(by_step.first)) + b"".join([column.tobytes() for column in columns])
+
+
+def unpacked(data: bytes, axis: str) -> _Groups:
+    """The groups that `summed_up` wrote. Raises IntegrityError if the bytes aren't whole."""
+    import numpy as np
+
+    try:
+        form, count = _SUMS.unpack_from(data)
+        count = count if form == SUMS_FORMAT else len(data)  # of another format there is never enough
+        wide = [np.frombuffer(data, "<i8" if place < 4 else "<f8", count, _SUMS.size + 8 * count * place) for place in range(7)]
+        points, marks = (np.frombuffer(data, "u1", count, _SUMS.size + count * (56 + place)) for place in range(2))
+    except (struct.error, ValueError) as error:
+        msg = f"what sums up a chunk of metric points is damaged ({error}); restore the catalog from a backup"
+        raise IntegrityError(msg) from error
+    first, final = wide[:2] if axis == "step" else wide[2:4]
+    return _Groups(first, final, wide[4], wide[5], wide[6], points.astype(np.int64), marks)
 
 
 def _points(chunks: Sequence[Chunk], axis: str) -> _Groups:

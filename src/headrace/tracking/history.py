@@ -217,6 +217,11 @@ class MetricHistory(Sequence[Metric]):
         """What a chart of `count` pixels shows; see `buckets`."""
         return buckets(self.steps, self.times, self.values, count, axis, start, end)
 
+    @property
+    def origins(self) -> list[Origin]:
+        """What its points were measured on, each once."""
+        return list(self._origins)
+
     def chunks(self) -> list[Chunk]:
         """The points as columns, those of one origin together."""
         found = [(self._numbers == number, origin) for number, origin in enumerate(self._origins)]

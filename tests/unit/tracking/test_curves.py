@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import headrace as hr
-from headrace.errors import InvalidInputError
-from headrace.tracking.curves import Curves, Piece
+from headrace.errors import IntegrityError, InvalidInputError
+from headrace.tracking.curves import Curves, Piece, summed_up, unpacked
 from headrace.tracking.history import Chunk, decode, encode, pack
 from headrace.tracking.run import Metric
 
@@ -22,8 +22,9 @@ SECOND = 1_000_000
 class Histories:
     """A CurveStore of chunks in memory: {(run, key): [chunk]}; counts what was read."""
 
-    def __init__(self, chunks):
+    def __init__(self, chunks, *, keeps_sums=False):
         self.chunks = chunks
+        self.keeps_sums = keeps_sums
         self.read = 0
 
     def sizes(self, run_ids, keys):
@@ -33,11 +34,14 @@ class Histories:
             if run in run_ids and key in keys
         }
 
-    def pieces(self, run_id, key, known):
-        names = [(number, len(chunk)) for number, chunk in enumerate(self.chunks[run_id, key])]
-        data = [None if name in known else pack(self.chunks[run_id, key][name[0]]) for name in names]
-        self.read += sum(item is not None for item in data)
-        return [Piece(*name, item) for name, item in zip(names, data, strict=True)]
+    def pieces(self, run_id, key, known, *, summed=False):
+        found = []
+        for number, chunk in enumerate(self.chunks[run_id, key]):
+            data = None if (number, len(chunk)) in known else pack(chunk)
+            sums = summed_up(data, len(chunk)) if data is not None and summed and self.keeps_sums else None
+            self.read += data is not None and sums is None
+            found.append(Piece(number, len(chunk), data if sums is None else None, sums))
+        return found
 
     def starts(self, run_ids):
         return dict.fromkeys(run_ids, 5 * SECOND)
@@ -194,3 +198,31 @@ def test_the_catalog_gives_what_was_logged(tmp_path):
         assert curve.last.tolist() == [float(step % 7) for step in range(130)]
         log(64, 100.0)
         assert only(store.curves.read([run.id], ["loss"], width=1000)).high[64] == 100.0
+
+
+@pytest.mark.parametrize("axis", ["step", "time", "relative"])
+def test_a_chart_of_sums_is_that_of_the_points(axis):
+    values, chunks = long_history(200_000)
+    values[77_000:77_003] = [math.nan, math.inf, 900.0]
+    mixed = chunk(np.arange(200_000, 210_000), np.arange(10_000.0), times=np.arange(10_000, 0, -1) * SECOND)
+    chunks.append(mixed)  # in another order by step than by time: it has no sums
+    with_sums, without = (Histories({("r", "loss"): chunks}, keeps_sums=keeps) for keeps in (True, False))
+    curve, other = (only(Curves(store).read(["r"], ["loss"], width=300, axis=axis)) for store in (with_sums, without))
+    for name in ("start", "end", "low", "high", "last", "points", "marks"):
+        assert np.array_equal(getattr(curve, name), getattr(other, name), equal_nan=True), name
+    assert (with_sums.read, without.read) == (sum(len(item) < 4096 for item in chunks) + 1, len(chunks))
+
+
+def test_near_by_a_chart_reads_the_points_that_were_summed_up():
+    values, chunks = long_history(200_000)
+    store = Histories({("r", "loss"): chunks}, keeps_sums=True)
+    curve = only(Curves(store).read(["r"], ["loss"], width=100, start=150_000, end=150_099))
+    assert curve.last.tolist() == values[150_000:150_100].tolist()
+
+
+def test_damaged_sums_are_refused():
+    _, chunks = long_history(100_000)
+    data = summed_up(pack(chunks[0]), len(chunks[0]))
+    for damaged in (b"", data[:-1], b"\x07" + data[1:]):
+        with pytest.raises(IntegrityError, match="restore"):
+            unpacked(damaged, "step")

@@ -7,13 +7,16 @@ import random
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from headrace.errors import IntegrityError, InvalidInputError
 from headrace.ids import new_id
 from headrace.sql import metrics as sql_metrics
+from headrace.sql.curves import SqlCurveStore
 from headrace.sql.database import Database
-from headrace.sql.tables.tracking import metric_chunks
+from headrace.sql.tables.tracking import metric_chunks, metric_sums
 from headrace.sql.tracking import tracking_stores
+from headrace.tracking.curves import Curves
 from headrace.tracking.history import Chunk, MetricHistory, Series, buckets, decode, encode, pack
 from headrace.tracking.run import Metric, Run
 
@@ -97,6 +100,29 @@ def test_points_logged_one_by_one_and_in_batches_are_all_there_once(catalog_url,
     assert str(stores.runs.get([run.id])[0].metrics["m"]) == str(latest.value)
     with database.read() as connection:
         assert len(connection.execute(metric_chunks.select()).all()) < 60
+    database.close()
+
+
+def test_large_chunks_and_no_others_are_summed_up_beside(catalog_url, monkeypatch):
+    monkeypatch.setattr(sql_metrics, "FANOUT", 4)  # so that chunks are joined soon
+    database = Database(catalog_url)
+    stores = tracking_stores(database)
+    run = Run(id=new_id(), name="r", experiment_id="0", experiment="Default", status="RUNNING", start=1)
+    stores.runs.create(run)
+    for first in range(0, 70_000, 5000):
+        columns = np.arange(first, first + 5000, dtype="<i8")
+        values = np.sin(columns / 900).astype("<f8")
+        stores.runs.log(run.id, series=[Series.of("m", ("", "", ""), *(item.tobytes() for item in (columns, columns, values)))])
+    stores.runs.log(run.id, [Metric("m", 0.0, 70_000, 70_000)])
+    with database.read() as connection:
+        chunks, sums = (
+            {tuple(row) for row in connection.execute(sa.select(table.c.number, table.c.count))}
+            for table in (metric_chunks, metric_sums)
+        )
+    assert sums == {(number, count) for number, count in chunks if count > 1}
+    assert len(chunks) < 14
+    (curve,) = Curves(SqlCurveStore(database)).read([run.id], ["m"], width=500)
+    assert (curve.points.sum(), curve.start[0], curve.end[-1], curve.last[-1]) == (70_001, 0, 70_000, 0.0)
     database.close()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from headrace.errors import InvalidInputError
 from headrace.server.http import Call, Reply
 from headrace.server.mlflow.runs import RUN_ID, run_of
-from headrace.server.mlflow.shapes import metric_shape
+from headrace.server.mlflow.shapes import history_shapes, metric_shape
 from headrace.server.mlflow.wire import PAGE, filled, next_page, offset_of, operation, read, reply, texts
 from headrace.server.schema import Field, Record
 from headrace.tracking.history import MetricHistory
@@ -50,7 +50,7 @@ def _history(call: Call) -> Reply:
     offset = offset_of(asked["page_token"])
     history = _known(call, asked["run_id"], asked["metric_key"])
     end = len(history) if limit is None else offset + limit
-    shapes = [metric_shape(point) for point in history[offset:end]]
+    shapes = history_shapes(history, slice(offset, end))
     more = {} if limit is None else next_page(range(len(history) - offset), limit, offset)
     return reply(filled({"metrics": shapes, **more}))
 

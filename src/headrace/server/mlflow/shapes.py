@@ -6,10 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from headrace.server.mlflow.wire import filled, millis, number, rendered
+from headrace.tracking.history import MetricHistory
 from headrace.tracking.page import MetricRow, RunPage
 from headrace.tracking.run import DatasetInput, Experiment, LoggedModel, Metric, ModelOutput, Run
 
-__all__ = ["CONTEXT_TAG", "experiment_shape", "info_shape", "metric_shape", "model_shape", "page_shapes", "run_shape"]
+__all__ = [
+    "CONTEXT_TAG",
+    "experiment_shape",
+    "history_shapes",
+    "info_shape",
+    "metric_shape",
+    "model_shape",
+    "page_shapes",
+    "run_shape",
+]
 
 CONTEXT_TAG = "mlflow.data.context"
 
@@ -71,6 +81,21 @@ def metric_shape(point: Metric, run_id: str | None = None) -> dict[str, Any]:
     if run_id is not None:
         shape["run_id"] = run_id
     return shape
+
+
+def history_shapes(history: MetricHistory, places: slice) -> list[dict[str, Any]]:
+    """Some points of a history. Those without an origin, all finite, are told from the columns: there may be a million."""
+    import numpy as np
+
+    values = history.values[places]
+    if history.origins not in ([], [("", "", "")]) or not np.isfinite(values).all():
+        return [metric_shape(point) for point in history[places]]
+    columns = (values, history.times[places] // 1000, history.steps[places])
+    key = history.key
+    return [
+        {"key": key, "value": value, "timestamp": time, "step": step}
+        for value, time, step in zip(*[column.tolist() for column in columns], strict=True)
+    ]
 
 
 def model_shape(model: LoggedModel) -> dict[str, Any]:

@@ -15,6 +15,7 @@ __all__ = [
     "latest_metrics",
     "logged_models",
     "metric_chunks",
+    "metric_sums",
     "model_files",
     "model_metrics",
     "model_params",
@@ -140,6 +141,18 @@ metric_chunks = sa.Table(
     sa.Column("data", sa.LargeBinary, nullable=False),
     sqlite_with_rowid=False,
     comment="Points of a metric as they were logged together; small chunks are joined to larger ones, a level up.",
+)
+
+metric_sums = sa.Table(
+    "metric_sums",
+    metadata,
+    _run(primary_key=True),
+    sa.Column("key", KEY, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+    comment="What sums up a large chunk: a chart needs no more of it. A table of its own, read without the points.",
 )
 
 latest_metrics = sa.Table(
