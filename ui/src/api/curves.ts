@@ -15,11 +15,12 @@ export interface Points {
 
 interface Header {
   axis: string;
-  curves: { run: string; key: string; points: number; count: number }[];
+  columns: ('start' | 'end' | 'low' | 'high' | 'last' | 'points' | 'marks')[];
+  series: { run: string; key: string; count: number; buckets: number }[];
 }
 
-export async function readCurves(query: Schemas['CurvesQuery'], signal?: AbortSignal): Promise<Points[]> {
-  return decodeCurves(await postForBytes('/api/v1/metrics/curves', query, signal));
+export async function readCurves(query: Schemas['SeriesQuery'], signal?: AbortSignal): Promise<Points[]> {
+  return decodeCurves(await postForBytes('/api/v1/metrics/series', query, signal));
 }
 
 /** The arrays are views of the answer's bytes: nothing is copied. */
@@ -27,12 +28,13 @@ export function decodeCurves(bytes: ArrayBuffer): Points[] {
   const length = new DataView(bytes).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length))) as Header;
   let at = 4 + length;
-  return header.curves.map(({ run, key, points, count }) => {
-    const next = () => {
-      const array = new Float64Array(bytes, at, points);
-      at += points * 8;
-      return array;
-    };
-    return { run, key, count, x: next(), last: next(), low: next(), high: next(), nans: next() };
+  return header.series.map(({ run, key, count, buckets }) => {
+    const of: Record<string, Float64Array> = {};
+    for (const name of header.columns) {
+      of[name] = new Float64Array(bytes, at, buckets);
+      at += buckets * 8;
+    }
+    const { end, last, low, high, marks } = of as Record<Header['columns'][number], Float64Array>;
+    return { run, key, count, x: end, last, low, high, nans: marks };
   });
 }

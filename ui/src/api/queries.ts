@@ -33,7 +33,7 @@ export const runsQuery = (runs: string[]) =>
     placeholderData: keepPreviousData,
   });
 
-export const curvesQuery = (query: Schemas['CurvesQuery']) =>
+export const curvesQuery = (query: Schemas['SeriesQuery']) =>
   queryOptions({
     queryKey: ['curves', query],
     queryFn: ({ signal }) => readCurves(query, signal),

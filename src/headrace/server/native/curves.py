@@ -18,30 +18,31 @@ from headrace.tracking.curves import AXES, Curve
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["CURVES", "POINTS", "SERIES"]
+__all__ = ["POINTS", "SERIES"]
 
 SERIES_TYPE = "application/vnd.headrace.series"
-CURVES_TYPE = "application/vnd.headrace.curves"
 CSV = "text/csv; charset=utf-8"
 MOST_CURVES = 2000
 MOST_WIDTH = 10_000
 COLUMNS = ("start", "end", "low", "high", "last", "points", "marks")
-_OLD_COLUMNS = ("end", "last", "low", "high", "marks")
 
-_FIELDS = {
-    "runs": Field("Ids of runs.", ("array",), required=True, of=Field("An id.")),
-    "keys": Field("Keys of metrics; a run that lacks one has no curve of it.", ("array",), required=True, of=Field("A key.")),
-    "width": Field("Buckets at most: the width of the chart in pixels.", ("integer",), default=600),
-    "axis": Field(
-        "`step`; `time`, seconds since 1970; `relative`, seconds since the run's start; `metric:KEY`, what another metric had at "
-        "the same step.",
-        default="step",
-    ),
-    "start": Field("Where the axis begins, both ends included. Default: at the first point of all.", ("number",), nullable=True),
-    "end": Field("Where it ends. Default: at the last point of all.", ("number",), nullable=True),
-}
-_ASKED = Record("SeriesQuery", _FIELDS)
-_OLD_ASKED = Record("CurvesQuery", _FIELDS)
+_ASKED = Record(
+    "SeriesQuery",
+    {
+        "runs": Field("Ids of runs.", ("array",), required=True, of=Field("An id.")),
+        "keys": Field("Keys of metrics; a run that lacks one has no curve of it.", ("array",), required=True, of=Field("A key.")),
+        "width": Field("Buckets at most: the width of the chart in pixels.", ("integer",), default=600),
+        "axis": Field(
+            "`step`; `time`, seconds since 1970; `relative`, seconds since the run's start; `metric:KEY`, what another metric "
+            "had at the same step.",
+            default="step",
+        ),
+        "start": Field(
+            "Where the axis begins, both ends included. Default: at the first point of all.", ("number",), nullable=True
+        ),
+        "end": Field("Where it ends. Default: at the last point of all.", ("number",), nullable=True),
+    },
+)
 _POINTS = {
     "key": Field("The metric.", required=True),
     "format": Field("How: `csv`, or `arrow` for an Arrow IPC stream.", default="csv", choices=("csv", "arrow")),
@@ -60,18 +61,10 @@ def _series(call: Call) -> Reply:
     there is none), the last value as it was logged, their number, and its marks: 1 if there is a NaN, plus 2 for an infinity,
     plus 4 for a negative one. Buckets without points aren't there. `count` is the number of all points of the metric.
     """
-    asked = _read(_ASKED, call)
+    asked = _read(call)
     curves = call.store.curves.read(**asked)
     told = [{"run": curve.run_id, "key": curve.key, "count": curve.count, "buckets": len(curve)} for curve in curves]
-    return Reply(_packed({"axis": asked["axis"], "columns": COLUMNS, "series": told}, curves, COLUMNS), media_type=SERIES_TYPE)
-
-
-def _curves(call: Call) -> Reply:
-    """Curves, as the web app of the last release reads them: place of the last point, last, low, high, whether there are NaNs."""
-    asked = _read(_OLD_ASKED, call)
-    curves = call.store.curves.read(**asked)
-    told = [{"run": curve.run_id, "key": curve.key, "points": len(curve), "count": curve.count} for curve in curves]
-    return Reply(_packed({"axis": asked["axis"], "curves": told}, curves, _OLD_COLUMNS), media_type=CURVES_TYPE)
+    return Reply(_packed({"axis": asked["axis"], "columns": COLUMNS, "series": told}, curves), media_type=SERIES_TYPE)
 
 
 def _points(call: Call) -> Reply:
@@ -94,8 +87,8 @@ def _csv(table: pa.Table) -> Iterator[bytes]:
         yield sink.getvalue()
 
 
-def _read(record: Record, call: Call) -> dict[str, Any]:
-    asked = record.read(call.json())
+def _read(call: Call) -> dict[str, Any]:
+    asked = _ASKED.read(call.json())
     runs, keys = _texts(asked.pop("runs")), _texts(asked.pop("keys"))
     if len(runs) * len(keys) > MOST_CURVES or not 0 < asked["width"] <= MOST_WIDTH:
         msg = f"ask for at most {MOST_CURVES:,} curves, 1 to {MOST_WIDTH:,} wide; axes are {', '.join(AXES)} and metric:KEY"
@@ -103,10 +96,10 @@ def _read(record: Record, call: Call) -> dict[str, Any]:
     return {"run_ids": runs, "keys": keys, **asked}
 
 
-def _packed(header: dict[str, Any], curves: Sequence[Curve], columns: Sequence[str]) -> bytes:
+def _packed(header: dict[str, Any], curves: Sequence[Curve]) -> bytes:
     told = orjson.dumps(header)
     told += b" " * (-(4 + len(told)) % 8)
-    arrays = [_column(curve, name) for curve in curves for name in columns]
+    arrays = [_column(curve, name) for curve in curves for name in COLUMNS]
     return b"".join([struct.pack("<I", len(told)), told, *arrays])
 
 
@@ -123,5 +116,4 @@ def _texts(given: Any) -> list[str]:
 
 _DOWNLOAD = {"content-disposition": 'attachment; filename="points.csv"'}
 SERIES = Operation(_series, takes=(Content(record=_ASKED),), gives=(Content(SERIES_TYPE),))
-CURVES = Operation(_curves, takes=(Content(record=_OLD_ASKED),), gives=(Content(CURVES_TYPE),))
 POINTS = Operation(_points, gives=(Content("text/csv"), ARROW_STREAM), query=_POINTS)

@@ -18,7 +18,7 @@ from headrace.tracking.overview import ARCHIVED_TAG, Extremes, goal_of
 from headrace.tracking.rules import clean_tags
 from headrace.tracking.run import ACTIVE, DELETED, NOTE_TAG, ArtifactEntry, DatasetInput, LoggedModel, Run
 
-__all__ = ["GET", "MANY", "STAGE", "TAGS", "UPDATE", "config_tree"]
+__all__ = ["GET", "MANY", "UPDATE", "config_tree"]
 
 MOST_RUNS = 1000
 LARGEST_ENVIRONMENT = 1 << 20
@@ -125,18 +125,6 @@ _RUN = Record(
 _IDS = Field("Ids of runs.", ("array",), required=True, of=Field("An id."))
 _ASKED = Record("RunsQuery", {"runs": _IDS})
 _MANY = Record("Runs", {"runs": Field("In the order that was asked for.", ("array",), of=_RUN)}, whole=True)
-_TAGS = Record(
-    "RunTags",
-    {
-        "runs": _IDS,
-        "set": Field("Tags to set.", ("object",), nullable=True, of=Field("A value."), keyed=True),
-        "remove": Field("Tags to remove; a run that lacks one is left as it is.", ("array",), nullable=True, of=Field("A key.")),
-    },
-)
-_STAGE = Record(
-    "RunStage",
-    {"runs": _IDS, "stage": Field("`deleted` hides them, `active` restores them.", required=True, choices=("active", "deleted"))},
-)
 _UPDATE = Record(
     "RunsUpdate",
     {
@@ -162,19 +150,6 @@ def _many(call: Call) -> Reply:
     """Several runs in full, to compare them."""
     ids = _ids(_ASKED.read(call.json())["runs"])
     return Reply(dumps({"runs": [_told(call, call.store.runs.get(run_id)) for run_id in ids]}), media_type=JSON)
-
-
-def _tags(call: Call) -> Reply:
-    """Set and remove tags of several runs. Every run is looked at before the first is changed."""
-    asked, runs = _TAGS.read(call.json()), call.store.runs
-    held = [runs.get(run_id) for run_id in _ids(asked["runs"])]
-    for run in held:
-        for key, value in (asked["set"] or {}).items():
-            runs.set_tag(run.id, key, value)
-        for key in asked["remove"] or ():
-            if key in run.tags:
-                runs.delete_tag(run.id, key)
-    return json_reply({"runs": len(held)})
 
 
 def _update(call: Call) -> Reply:
@@ -216,18 +191,6 @@ def _change(call: Call, run: Run, name: str | None, tags: Mapping[str, str], gon
             runs.delete_tag(run.id, key)
     if stage == DELETED:
         runs.delete(run.id)
-
-
-def _stage(call: Call) -> Reply:
-    """Delete several runs, or restore them. Every run is looked at before the first is changed."""
-    asked, runs = _STAGE.read(call.json()), call.store.runs
-    if asked["stage"] not in ("active", "deleted"):
-        msg = f"stage must be active or deleted, not {asked['stage']!r}"
-        raise InvalidInputError(msg)
-    ids = [runs.resolve(run_id) for run_id in _ids(asked["runs"])]
-    for run_id in ids:
-        (runs.delete if asked["stage"] == "deleted" else runs.restore)(run_id)
-    return json_reply({"runs": len(ids)})
 
 
 def _ids(given: Sequence[Any]) -> list[str]:
@@ -348,6 +311,4 @@ def _model(model: LoggedModel) -> dict[str, Any]:
 
 GET = Operation(_get, gives=(Content(record=_RUN),))
 MANY = Operation(_many, takes=(Content(record=_ASKED),), gives=(Content(record=_MANY),))
-TAGS = Operation(_tags, takes=(Content(record=_TAGS),), gives=(Content(record=_CHANGED),))
 UPDATE = Operation(_update, takes=(Content(record=_UPDATE),), gives=(Content(record=_CHANGED),))
-STAGE = Operation(_stage, takes=(Content(record=_STAGE),), gives=(Content(record=_CHANGED),))

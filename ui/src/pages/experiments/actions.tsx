@@ -58,7 +58,7 @@ export function Actions({ selection, search, change, compare }: { selection: Sel
 function useStage() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (body: { runs: string[]; stage: 'active' | 'deleted' }) => post('/api/v1/runs/stage', body),
+    mutationFn: (body: { runs: string[]; stage: 'active' | 'deleted' }) => post('/api/v1/runs/update', body),
     onSettled: () => client.invalidateQueries(),
     onError: (error) => toast(error.message, { bad: true }),
   });
@@ -69,9 +69,9 @@ function TagDialog({ runs, onClose }: { runs: string[]; onClose: () => void }) {
   const [value, setValue] = useState('');
   const client = useQueryClient();
   const set = useMutation({
-    mutationFn: () => post('/api/v1/runs/tags', { runs, set: { [key.trim()]: value } }),
+    mutationFn: () => post('/api/v1/runs/update', { runs, set: { [key.trim()]: value } }),
     onSuccess: () => {
-      toast(`Tagged ${plural(runs.length, 'run')}`, { undo: () => void post('/api/v1/runs/tags', { runs, remove: [key.trim()] }).then(() => client.invalidateQueries()) });
+      toast(`Tagged ${plural(runs.length, 'run')}`, { undo: () => void post('/api/v1/runs/update', { runs, remove: [key.trim()] }).then(() => client.invalidateQueries()) });
       onClose();
     },
     onError: (error) => toast(error.message, { bad: true }),
