@@ -152,3 +152,99 @@ def until(holds, seconds=10.0):
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def as_(tokens, name):
+    return {"authorization": f"Bearer {tokens[name]}"}
+
+
+def test_everybody_learns_who_they_are_and_what_they_may_do(url, tokens):
+    unknown = httpx.get(f"{url}/api/v1/accounts/me").json()
+    assert (unknown["open"], unknown["name"], unknown["permissions"]) == (False, None, [])
+    me = httpx.get(f"{url}/api/v1/accounts/me", headers=as_(tokens, "bob")).json()
+    assert (me["name"], me["role"], "models:promote" in me["permissions"]) == ("bob", "editor", False)
+
+
+def test_tokens_are_ones_own_unless_an_admin_asks(url, tokens):
+    made = httpx.post(f"{url}/api/v1/accounts/tokens", json={"label": "laptop"}, headers=as_(tokens, "bob")).json()
+    assert (made["user"], made["token"][:3]) == ("bob", "hr_")
+    own = httpx.get(f"{url}/api/v1/accounts/tokens", headers=as_(tokens, "bob")).json()["tokens"]
+    assert {token["user"] for token in own} == {"bob"}
+    assert httpx.post(f"{url}/api/v1/accounts/tokens", json={"user": "ada"}, headers=as_(tokens, "bob")).status_code == 403
+    assert httpx.get(f"{url}/api/v1/accounts/tokens?user=ada", headers=as_(tokens, "bob")).status_code == 403
+    revoke = f"{url}/api/v1/accounts/tokens/{made['id']}"
+    assert httpx.delete(revoke, headers=as_(tokens, "eve")).status_code == 403
+    assert httpx.delete(revoke, headers=as_(tokens, "bob")).status_code == 200
+    everybody = httpx.get(f"{url}/api/v1/accounts/tokens", headers=as_(tokens, "root")).json()["tokens"]
+    assert {token["user"] for token in everybody} >= {"bob", "ada"}
+
+
+def test_a_limited_token_makes_no_tokens(url, tokens):
+    headers = as_(tokens, "narrow")
+    assert httpx.post(f"{url}/api/v1/accounts/tokens", json={}, headers=headers).status_code == 403
+
+
+def test_users_are_an_admins_alone(url, tokens):
+    new = {"name": "carol", "role": "viewer"}
+    assert httpx.post(f"{url}/api/v1/accounts/users", json=new, headers=as_(tokens, "ada")).status_code == 403
+    assert httpx.post(f"{url}/api/v1/accounts/users", json=new, headers=as_(tokens, "root")).json()["name"] == "carol"
+    changed = httpx.post(f"{url}/api/v1/accounts/users/carol", json={"active": False}, headers=as_(tokens, "root")).json()
+    assert changed["active"] is False
+    last = httpx.post(f"{url}/api/v1/accounts/users/root", json={"role": "viewer"}, headers=as_(tokens, "root"))
+    assert last.status_code == 409
+    assert len(httpx.get(f"{url}/api/v1/accounts/users", headers=as_(tokens, "root")).json()["users"]) == 5
+
+
+def test_a_request_is_opened_talked_about_and_approved(url, tokens, monkeypatch):
+    monkeypatch.setenv("HEADRACE_TOKEN", tokens["bob"])
+    with hr.connect(url) as store:
+        with store.start_run(experiment="e") as run:
+            model = run.log_model(Always(), "m", serializer="pickle")
+        store.models.register(model, "asked")
+    versions = f"{url}/api/v1/models/asked/versions/1"
+    made = httpx.post(f"{versions}/requests", json={"reason": "better"}, headers=as_(tokens, "bob")).json()
+    assert (made["user"], made["stage"], made["status"]) == ("bob", "Production", "open")
+    remarks = f"{url}/api/v1/requests/{made['id']}/remarks"
+    said = httpx.post(remarks, json={"kind": "comment", "text": "why?"}, headers=as_(tokens, "bob")).json()
+    assert [remark["text"] for remark in said["remarks"]] == ["why?"]
+    assert httpx.post(remarks, json={"kind": "approve"}, headers=as_(tokens, "bob")).status_code == 403
+    assert httpx.post(remarks, json={"kind": "approve"}, headers=as_(tokens, "ada")).json()["status"] == "done"
+    assert httpx.get(f"{url}/api/v1/requests?status=all", headers=as_(tokens, "eve")).json()["requests"][0]["id"] == made["id"]
+    (reign,) = httpx.get(f"{url}/api/v1/models/asked/timeline", headers=as_(tokens, "eve")).json()["reigns"]
+    assert (reign["version"], reign["user"], reign["ended"]) == (1, "ada", None)
+    card = {"text": "Always one."}
+    assert httpx.put(f"{versions}/card", json=card, headers=as_(tokens, "eve")).status_code == 403
+    assert httpx.put(f"{versions}/card", json=card, headers=as_(tokens, "bob")).status_code == 200
+    assert "Always one." in httpx.get(f"{versions}/card", headers=as_(tokens, "eve")).text
+    owner = httpx.put(f"{url}/api/v1/models/asked/owner", json={"owner": "team"}, headers=as_(tokens, "bob"))
+    assert owner.status_code == 200
+    stage = httpx.post(f"{versions}/stage", json={"to": "Archived"}, headers=as_(tokens, "bob"))
+    assert stage.status_code == 403  # out of Production is an approver's word too
+
+
+def test_webhooks_are_made_tried_and_removed(url, tokens):
+    admin = as_(tokens, "root")
+    bad = httpx.post(f"{url}/api/v1/webhooks", json={"url": "http://ci.example.com"}, headers=admin)
+    assert bad.status_code == 422
+    made = httpx.post(f"{url}/api/v1/webhooks", json={"url": "https://127.0.0.1/x", "secret": "s"}, headers=admin).json()
+    assert (made["signed"], "secret" in made) == (True, False)
+    sent = httpx.post(f"{url}/api/v1/webhooks/{made['id']}/test", headers=admin).json()
+    assert (sent["status"], "no public address" in sent["answer"]) == ("failed", True)
+    changed = httpx.post(f"{url}/api/v1/webhooks/{made['id']}", json={"active": False}, headers=admin).json()
+    assert changed["active"] is False
+    found = httpx.get(f"{url}/api/v1/webhooks/deliveries?webhook={made['id']}", headers=admin).json()["deliveries"]
+    assert [delivery["id"] for delivery in found] == [sent["id"]]
+    assert httpx.post(f"{url}/api/v1/webhooks/deliveries/{sent['id']}/replay", headers=admin).json()["status"] == "waiting"
+    assert httpx.delete(f"{url}/api/v1/webhooks/{made['id']}", headers=admin).status_code == 200
+    assert httpx.get(f"{url}/api/v1/webhooks", headers=admin).json()["webhooks"] == []
+
+
+def test_a_server_tells_webhooks_what_happens(tmp_path):
+    from servers.hooks import receiver
+
+    (tmp_path / "headrace.toml").write_text('webhook_hosts = ["127.0.0.1"]', encoding="utf-8")
+    with receiver() as hooks, hr.connect(tmp_path) as store, served(tmp_path):
+        store.webhooks.create(hooks.url, ["registered_model.created"])
+        store.models.create("ranker")
+        until(lambda: hooks.got)
+        assert b"registered_model.created" in hooks.got[0][1]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from headrace.models.gates import APPROVALS, FACTS, Condition, Evaluation, Gate
 from headrace.models.text import number
 
-__all__ = ["Fact", "Interval", "Paired", "judge"]
+__all__ = ["Fact", "Interval", "Paired", "judge", "rules"]
 
 SMALLEST_SLICE = 20
 """A slice of fewer rows says nothing."""
@@ -56,6 +56,24 @@ def judge(
     return tuple(condition for gate in gates for condition in _conditions(gate, candidate, champion, logged, facts, paired))
 
 
+def rules(gate: Gate) -> list[str]:
+    """What a gate asks, in words: one text for each of its conditions."""
+    if gate.metric in FACTS:
+        return [_fact_rule(gate, bound, least=least) for bound, least in _bounds(gate)]
+    told = [_improvement_rule(gate)] * (gate.min_improvement is not None) + [_slice_rule(gate)] * (
+        gate.slice_tolerance is not None
+    )
+    return told + [_bound_rule(gate, bound, least=least) for bound, least in _bounds(gate)]
+
+
+def _bounds(gate: Gate) -> list[tuple[float, bool]]:
+    return [(bound, least) for bound, least in ((gate.at_least, True), (gate.at_most, False)) if bound is not None]
+
+
+def _bound_rule(gate: Gate, threshold: float, *, least: bool) -> str:
+    return f"{gate.metric} {'at least' if least else 'at most'} {number(threshold)}"
+
+
 def _conditions(
     gate: Gate,
     candidate: Sequence[Evaluation],
@@ -79,8 +97,7 @@ def _conditions(
 
 
 def _of_fact(gate: Gate, fact: Fact | None) -> Iterable[Condition]:
-    bounds = ((gate.at_least, True), (gate.at_most, False))
-    for threshold, least in ((threshold, least) for threshold, least in bounds if threshold is not None):
+    for threshold, least in _bounds(gate):
         passed = fact is not None and _reaches(fact.figure, threshold, least=least)
         said = fact.explanation if fact else "it isn't known here; ask where the project is"
         yield Condition(
@@ -99,7 +116,7 @@ def _fact_rule(gate: Gate, threshold: float, *, least: bool) -> str:
     if gate.metric == APPROVALS and least:
         return f"approved by {number(threshold)}{'' if gate.by_requester else ' other than who asked'}"
     known = {"schema": "the pinned view gives what the model takes", "reproducible": "code and data can be had again"}
-    return known.get(gate.metric) or f"{gate.metric} {'at least' if least else 'at most'} {number(threshold)}"
+    return known.get(gate.metric) or _bound_rule(gate, threshold, least=least)
 
 
 def _first(gate: Gate, mine: Sequence[Evaluation], *, slices: bool = False) -> Condition:
@@ -237,7 +254,7 @@ def _bound(gate: Gate, mine: Sequence[Evaluation], logged: Mapping[str, float], 
     passed = figure is not None and _reaches(figure, threshold, least=least)
     return Condition(
         metric=gate.metric,
-        rule=f"{gate.metric} {'at least' if least else 'at most'} {number(threshold)}",
+        rule=_bound_rule(gate, threshold, least=least),
         figure=figure,
         threshold=threshold,
         champion=None,

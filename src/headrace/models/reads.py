@@ -113,14 +113,7 @@ class ModelReads:
 
     def pinned_views(self) -> dict[str, builtins.list[str]]:
         """The feature view versions that versions in Staging or Production read, each with those versions' addresses."""
-        found: dict[str, builtins.list[str]] = {}
-        for model in self._store.models():
-            held = model.lifecycle
-            numbers = [*held.staging, *([] if held.production is None else [held.production])]
-            for version in self._store.versions(model.name, numbers) if numbers else ():
-                if version.view:
-                    found.setdefault(version.view, []).append(version.uri)
-        return found
+        return self._store.pinned_views()
 
     def aliases_of(self, urn: str) -> builtins.list[str]:
         """The aliases that point at a version now, as URNs `models:/name@alias`; none for anything else."""
@@ -148,6 +141,13 @@ class ModelReads:
     def check_gates(self, name: str, version: Selector) -> GateReport:
         """What the gates would decide about a version now; nothing changes. Raises NotFoundError."""
         return self._judge(self.model(name), self.get(name, version))
+
+    def card(self, name: str, version: Selector) -> str:
+        """The model card of a version, Markdown: what people wrote, completed with facts. Raises NotFoundError."""
+        from headrace.models.markdown import model_card
+
+        found = self.get(name, version)
+        return model_card(found, self.evaluations(name, found.version), found.card or self.model(name).card)
 
     def history(self, name: str) -> builtins.list[AuditEntry]:
         """Everything that was done to a model, oldest first; refusals too. Raises NotFoundError."""

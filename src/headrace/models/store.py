@@ -46,6 +46,10 @@ class ModelStore(Protocol):
         """The names of all models, sorted."""
         ...
 
+    def pinned_views(self) -> dict[str, list[str]]:
+        """The feature view versions that versions in Staging or Production read, each with those versions' addresses."""
+        ...
+
     def versions(self, name: str, numbers: Sequence[int] | None = None) -> list[ModelVersion]:
         """The versions with these numbers that exist, or all; ascending, as of one moment."""
         ...

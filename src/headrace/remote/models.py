@@ -121,6 +121,11 @@ class RemoteModelStore:
         found: list[RegisteredModel] = self._ask("models", list[RegisteredModel])
         return found
 
+    def pinned_views(self) -> dict[str, list[str]]:
+        """The feature view versions that versions in Staging or Production read, each with those versions' addresses."""
+        found: dict[str, list[str]] = self._ask("pinned_views", dict[str, list[str]])
+        return found
+
     def names(self) -> list[str]:
         """The names of all models, sorted."""
         found: list[str] = self._ask("names", list[str])

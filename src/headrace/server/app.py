@@ -34,10 +34,13 @@ from headrace.server.native import (
     runs_search,
     upkeep,
 )
+from headrace.server.native.accounts import ENDPOINTS as ACCOUNTS
+from headrace.server.native.models_requests import ENDPOINTS as REQUESTS
 from headrace.server.native.tracking import TRACKING
 from headrace.server.native.tracking_artifacts import TRACKING_BYTES
 from headrace.server.native.tracking_journal import TRACKING_JOURNAL
 from headrace.server.native.tracking_models import TRACKING_MODELS
+from headrace.server.native.webhooks import ENDPOINTS as WEBHOOKS
 from headrace.server.openapi import docs_of, openapi_of
 
 if TYPE_CHECKING:
@@ -132,6 +135,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *TRACKING_BYTES,
     *TRACKING_JOURNAL,
     *TRACKING_MODELS,
+    *REQUESTS,
+    *ACCOUNTS,
+    *WEBHOOKS,
 )
 """All routes."""
 

@@ -15,7 +15,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import quote
 
-from headrace.errors import HeadraceError, InvalidInputError, UnauthenticatedError
+from headrace.errors import HeadraceError
+from headrace.server.admission import Admission
 from headrace.server.delivering import Delivering
 from headrace.server.endpoint import AsyncHandler, Dialect, Endpoint, Handler
 from headrace.server.errors import (
@@ -36,8 +37,6 @@ from headrace.server.stopping import Stopping
 from headrace.server.web import PAGE, is_navigation
 
 if TYPE_CHECKING:
-    from headrace.accounts.account import Account
-    from headrace.accounts.service import Accounts
     from headrace.server.guard import Guard
     from headrace.server.logs import AccessLog
     from headrace.server.metrics import Metrics
@@ -194,7 +193,7 @@ class Dispatcher:
         self._late: set[asyncio.Task[Any]] = set()
         self._ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, count(1))
         self._store: Store | None = None
-        self._accounts: Accounts | None = None
+        self._admit = Admission(None, self._pool)
         self._stopping = Stopping()
         self._paces = {item.path: Pace() for item in endpoints}
         for item in endpoints:
@@ -230,8 +229,7 @@ class Dispatcher:
         except HeadraceError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
-        with contextlib.suppress(InvalidInputError):  # a store behind another server has no accounts of its own
-            self._accounts = self._store.accounts
+        self._admit = Admission.of(self._store, self._pool)
         self._metrics.watch(self._store)
         self._stopping.listen()
         flushing = asyncio.create_task(self._flush_forever())
@@ -292,30 +290,6 @@ class Dispatcher:
         seconds = time.perf_counter() - began
         self._metrics.served(route or "none", method, reply.status, seconds)
         self._access.add(request_id, method, path, reply.status, seconds, scope.get("client"))
-
-    async def _admit(self, endpoint: Endpoint, headers: Mapping[str, str]) -> Account | None:
-        """Who asks, if they may; None where nobody is asked who they are.
-
-        Raises:
-            UnauthenticatedError: and AccessError.
-        """
-        accounts = self._accounts
-        if accounts is None or not accounts.exist:
-            return None
-        given = headers.get("authorization", "")
-        if not given and not endpoint.permission:
-            return None
-        account = accounts.known(given)
-        if account is None:
-            try:
-                account = await asyncio.get_running_loop().run_in_executor(self._pool, accounts.authenticate, given)
-            except UnauthenticatedError:
-                if endpoint.permission:
-                    raise
-                return None
-        if endpoint.permission:
-            account.require(endpoint.permission)
-        return account
 
     def _opened(self) -> Store:
         if self._store is None:

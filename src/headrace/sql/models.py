@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -48,6 +49,16 @@ class SqlModelStore:
         """The names of all models, sorted."""
         with self._database.read() as connection:
             return list(connection.scalars(sa.select(t.models.c.name).order_by(t.models.c.name)))
+
+    def pinned_views(self) -> dict[str, list[str]]:
+        """The feature view versions that versions in Staging or Production read, each with those versions' addresses."""
+        c = t.versions.c
+        query = sa.select(c.view, c.name, c.version).where(c.stage.in_(("Staging", "Production")), c.view != "")
+        found: dict[str, list[str]] = {}
+        with self._database.read() as connection:
+            for view, name, version in connection.execute(query.order_by(c.name, c.version)):
+                found.setdefault(view, []).append(f"models:/{name}/{version}")
+        return found
 
     def versions(self, name: str, numbers: Sequence[int] | None = None) -> list[ModelVersion]:
         """The versions with these numbers that exist, or all; ascending, as of one moment."""
@@ -169,13 +180,15 @@ class SqlModelStore:
 
 
 def _models(connection: sa.Connection, name: str | None) -> list[RegisteredModel]:
-    def of(table: sa.Table, *columns: sa.Column[Any]) -> sa.Select[Any]:
+    def of(table: sa.Table, *columns: Any) -> sa.Select[Any]:
         query = sa.select(*columns)
         return query.where(table.c.name == name) if name is not None else query
 
     v, a = t.versions.c, t.aliases.c
-    # Plain tuples: a catalog may hold a hundred thousand versions, and a list of models reads the stage of each.
-    stages = _by_name(connection.execute(of(t.versions, v.name, v.version, v.stage, v.reigned)).all())
+    # The database gathers the numbers: a catalog may hold a hundred thousand versions, and each row of an answer costs.
+    numbers = sa.func.json_agg(v.version) if connection.dialect.name == "postgresql" else sa.func.json_group_array(v.version)
+    query = of(t.versions, v.name, v.stage, v.reigned, numbers).group_by(v.stage, v.name, v.reigned)
+    stages = _by_name(connection.execute(query).all())
     aliases = _by_name(connection.execute(of(t.aliases, a.name, a.alias, a.version)).all())
     rows = connection.execute(of(t.models, *t.models.c).order_by(t.models.c.name))
     return [_model(row, stages.get(row.name, []), aliases.get(row.name, [])) for row in rows]
@@ -190,15 +203,18 @@ def _by_name(rows: Iterable[Sequence[Any]]) -> dict[str, list[Sequence[Any]]]:
 
 def _model(row: Row, stages: Sequence[Sequence[Any]], aliases: Sequence[Sequence[Any]]) -> RegisteredModel:
     in_stage: dict[str, list[int]] = {stage: [] for stage in STAGES}
-    for version, stage, _ in stages:
-        in_stage[stage].append(version)
+    kings: list[int] = []
+    for stage, reigned, gathered in stages:
+        numbers = json.loads(gathered) if isinstance(gathered, str) else gathered
+        in_stage[stage] += numbers
+        kings += numbers if reigned else []
     lifecycle = Lifecycle(
         idle=frozenset(in_stage["None"]),
         staging=tuple(row.staging),
         production=next(iter(in_stage["Production"]), None),
         archived=frozenset(in_stage["Archived"]),
         predecessors=tuple(row.predecessors),
-        reigned=frozenset(version for version, _, reigned in stages if reigned),
+        reigned=frozenset(kings),
         pointers={str(alias): int(version) for alias, version in aliases},
         revision=row.revision,
     )

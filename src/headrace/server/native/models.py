@@ -9,7 +9,8 @@ from headrace.clock import isoformat
 from headrace.definitions.plain import plain
 from headrace.errors import InvalidInputError
 from headrace.models.audit import AuditEntry
-from headrace.models.gates import Evaluation, Gate, GateReport
+from headrace.models.conditions import rules
+from headrace.models.gates import Evaluation, GateReport
 from headrace.models.version import ModelVersion, RegisteredModel
 from headrace.server.columns import dumps
 from headrace.server.endpoint import Operation
@@ -44,6 +45,9 @@ _CONDITION = Record(
         "dataset": Field("The data both were measured on; empty if none."),
         "passed": Field("The decision.", ("boolean",)),
         "explanation": Field("Why, and what to do if it failed."),
+        "confidence": Field("How sure to be that was asked for.", ("number",), nullable=True),
+        "low": Field("The least that the improvement is, with that confidence.", ("number", "string"), nullable=True),
+        "high": Field("The most.", ("number", "string"), nullable=True),
     },
     whole=True,
 )
@@ -97,6 +101,8 @@ _VERSION = Record(
         "created": Field("When, RFC 3339."),
         "description": Field("Free text."),
         "tags": _TEXTS,
+        "owner": Field("Who answers for it; empty if nobody was named."),
+        "environment": Field("What its run ran on.", ("object",), of=Field("A value."), keyed=True),
         "metrics": _NUMBERS,
         "params": Field("The source run's params.", ("object",), of=Field("A value."), keyed=True),
         "evaluations": Field("What was measured on it, oldest first.", ("array",), of=_EVALUATION),
@@ -108,6 +114,7 @@ _MODEL_FIELDS = {
     "name": Field("Its name."),
     "description": Field("Free text."),
     "tags": _TEXTS,
+    "owner": Field("Who answers for it; empty if nobody was named."),
     "created": Field("When, RFC 3339."),
     "updated": Field("When, RFC 3339."),
     "gates": Field("What a version must meet to reach Production.", ("array",), of=_GATE),
@@ -219,9 +226,10 @@ def _told_model(call: Call, model: RegisteredModel) -> dict[str, Any]:
         "name": model.name,
         "description": model.description,
         "tags": dict(model.tags),
+        "owner": model.owner,
         "created": isoformat(model.created),
         "updated": isoformat(model.updated),
-        "gates": [{"metric": gate.metric, "rule": _rule(gate)} for gate in model.gates],
+        "gates": [{"metric": gate.metric, "rule": ", ".join(rules(gate))} for gate in model.gates],
         "champion": lifecycle.champion,
         "previous": previous,
         "versions": [
@@ -229,16 +237,6 @@ def _told_model(call: Call, model: RegisteredModel) -> dict[str, Any]:
             for item in sorted(versions, key=lambda item: -item.version)
         ],
     }
-
-
-def _rule(gate: Gate) -> str:
-    parts = []
-    if gate.min_improvement is not None:
-        better = "as good as" if gate.min_improvement == 0 else f"better by {gate.min_improvement:g} than"
-        parts.append(f"at least {better} the champion" if gate.min_improvement == 0 else f"{better} the champion")
-    parts += [f"at least {gate.at_least:g}"] if gate.at_least is not None else []
-    parts += [f"at most {gate.at_most:g}"] if gate.at_most is not None else []
-    return ", ".join(parts)
 
 
 def _told_version(version: ModelVersion, evaluations: list[Evaluation], *, reigned: bool) -> dict[str, Any]:
@@ -260,6 +258,8 @@ def _told_version(version: ModelVersion, evaluations: list[Evaluation], *, reign
         "created": isoformat(version.created),
         "description": version.description,
         "tags": dict(version.tags),
+        "owner": version.owner,
+        "environment": dict(version.origin.environment),
         "metrics": {key: plain(value) for key, value in version.metrics.items()},
         "params": dict(version.origin.params),
         "evaluations": [

@@ -98,6 +98,7 @@ _VERBS = {
     READ: {
         "model": contract(_store, ModelStore.model),
         "models": contract(_store, ModelStore.models),
+        "pinned_views": contract(_store, ModelStore.pinned_views),
         "names": contract(_store, ModelStore.names),
         "versions": contract(_store, ModelStore.versions),
         "evaluations": contract(_store, ModelStore.evaluations),

@@ -73,6 +73,7 @@ versions = sa.Table(
     sa.Column("card", sa.Text, nullable=False, server_default=""),
 )
 
+sa.Index("ix_model_versions_stage", versions.c.stage, versions.c.name, versions.c.reigned, versions.c.version)
 sa.Index(
     "uq_model_versions_production",
     versions.c.name,

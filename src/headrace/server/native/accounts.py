@@ -1,0 +1,171 @@
+"""Users, tokens, and who asks, for the app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headrace.accounts.account import Account
+from headrace.accounts.roles import PERMISSIONS, ROLES
+from headrace.definitions.plain import plain
+from headrace.errors import AccessError, InvalidInputError
+from headrace.server.columns import dumps
+from headrace.server.endpoint import Endpoint, Operation
+from headrace.server.http import JSON, Call, Reply
+from headrace.server.schema import Content, Field, Record, read_query
+
+__all__ = ["ENDPOINTS"]
+
+_ROLE = Field("What they may do.", choices=ROLES)
+_USER = Record(
+    "User",
+    {
+        "name": Field("Their name."),
+        "role": _ROLE,
+        "active": Field("Whether they are let in.", ("boolean",)),
+        "password": Field("Whether they have one.", ("boolean",)),
+        "created": Field("When, RFC 3339."),
+    },
+    whole=True,
+)
+_USERS = Record("Users", {"users": Field("By name.", ("array",), of=_USER)}, whole=True)
+_NEW_USER = Record(
+    "NewUser",
+    {
+        "name": Field("A name.", required=True),
+        "role": Field("What they may do.", default="editor", choices=ROLES),
+        "password": Field("A password, for the app; empty for none.", default=""),
+    },
+)
+_CHANGE = Record(
+    "UserChange",
+    {
+        "role": Field("Another role.", nullable=True, choices=ROLES),
+        "active": Field("Let in, or no more.", ("boolean",), nullable=True),
+        "password": Field("Another password.", nullable=True),
+    },
+)
+_TOKEN_FIELDS = {
+    "id": Field("Its id."),
+    "user": Field("Who it stands for."),
+    "label": Field("What it is for."),
+    "scopes": Field("Roles and permissions that it is limited to.", ("array",), of=Field("A role or a permission.")),
+    "created": Field("When, RFC 3339."),
+    "expires": Field("When, RFC 3339.", nullable=True),
+    "used": Field("When last, RFC 3339.", nullable=True),
+    "revoked": Field("Whether it opens nothing any more.", ("boolean",)),
+}
+_TOKEN = Record("Token", _TOKEN_FIELDS, whole=True)
+_MADE = Record("MadeToken", {**_TOKEN_FIELDS, "token": Field("The secret: shown this once.")}, whole=True)
+_TOKENS = Record("Tokens", {"tokens": Field("Oldest first.", ("array",), of=_TOKEN)}, whole=True)
+_NEW_TOKEN = Record(
+    "NewToken",
+    {
+        "user": Field("Who it stands for. Default: who asks.", nullable=True),
+        "label": Field("What it is for.", default=""),
+        "scopes": Field("Roles and permissions to limit it to.", ("array",), nullable=True, of=Field("A role or a permission.")),
+        "days": Field("How long it is good for. Default: until it is revoked.", ("number",), nullable=True),
+    },
+)
+_ME = Record(
+    "Me",
+    {
+        "open": Field("Nobody is asked who they are: the project has no users.", ("boolean",)),
+        "name": Field("Who asks.", nullable=True),
+        "role": Field("Their role.", nullable=True, choices=ROLES),
+        "permissions": Field("What they may do.", ("array",), of=Field("A permission.")),
+    },
+    whole=True,
+)
+_ID = Record("RevokedToken", {"id": Field("The token.")}, whole=True)
+_OF = {"user": Field("Whose. Default: everybody's for an admin, one's own for others.", nullable=True)}
+
+
+def _me(call: Call) -> Reply:
+    """Who asks, and what they may do here."""
+    account = call.account
+    if account is None:
+        is_open = not call.store.accounts.exist
+        return _reply({"open": is_open, "name": None, "role": None, "permissions": sorted(PERMISSIONS) if is_open else []})
+    return _reply({"open": False, "name": account.name, "role": account.role, "permissions": account.permissions})
+
+
+def _users(call: Call) -> Reply:
+    """All users."""
+    return _reply({"users": [user.to_dict() for user in call.store.accounts.users()]})
+
+
+def _add_user(call: Call) -> Reply:
+    """Make a user. From the first one on, who is an admin, the server wants to know who asks."""
+    asked = _NEW_USER.read(call.json())
+    return _reply(call.store.accounts.add_user(asked["name"], asked["role"], asked["password"]).to_dict())
+
+
+def _change_user(call: Call) -> Reply:
+    """Give a user another role or password, or let them in no more."""
+    return _reply(call.store.accounts.change_user(call.path["user"], **_CHANGE.read(call.json())).to_dict())
+
+
+def _tokens(call: Call) -> Reply:
+    """Tokens: an admin sees everybody's, others their own."""
+    asked = read_query(call.query, _OF)["user"]
+    return _reply(
+        {"tokens": [token.to_dict() for token in call.store.accounts.tokens(_whose(call.account, asked, all_is_none=True))]}
+    )
+
+
+def _create_token(call: Call) -> Reply:
+    """Make a token; the answer has its secret, this once. One's own, unless an admin asks."""
+    asked = _NEW_TOKEN.read(call.json())
+    user = _whose(call.account, asked["user"])
+    if user is None:
+        msg = "name the user that the token stands for"
+        raise InvalidInputError(msg)
+    scopes = list(map(str, asked["scopes"] or ()))
+    if call.account is not None and call.account.scopes:
+        msg = "a token that is limited makes no tokens; ask with one that isn't, or with a password"
+        raise AccessError(msg)
+    token, secret = call.store.accounts.create_token(user, asked["label"], scopes, asked["days"])
+    return _reply({**token.to_dict(), "token": secret})
+
+
+def _revoke(call: Call) -> Reply:
+    """Make a token open nothing any more."""
+    accounts, token_id = call.store.accounts, call.path["token"]
+    if call.account is not None and not call.account.may("accounts:admin"):
+        own = {token.id for token in accounts.tokens(call.account.name)}
+        if token_id not in own:
+            call.account.require("accounts:admin")
+    accounts.revoke(token_id)
+    return _reply({"id": token_id})
+
+
+def _whose(account: Account | None, asked: str | None, *, all_is_none: bool = False) -> str | None:
+    """Whose tokens are meant. Raises AccessError for another's, unless an admin asks."""
+    if account is None:
+        return asked
+    if account.may("accounts:admin") and (asked is not None or all_is_none):
+        return asked
+    if asked not in (None, account.name):
+        account.require("accounts:admin")
+    return account.name
+
+
+def _reply(value: Any) -> Reply:
+    return Reply(dumps(plain(value)), media_type=JSON)
+
+
+def _operation(handler: Any, gives: Record, takes: Record | None = None, query: Any = None) -> Operation:
+    taken = () if takes is None else (Content(record=takes),)
+    return Operation(handler, takes=taken, gives=(Content(record=gives),), query=query or {})
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/api/v1/accounts/me", "", _operation(_me, _ME)),
+    Endpoint("GET", "/api/v1/accounts/users", "accounts:admin", _operation(_users, _USERS)),
+    Endpoint("POST", "/api/v1/accounts/users", "accounts:admin", _operation(_add_user, _USER, _NEW_USER)),
+    Endpoint("POST", "/api/v1/accounts/users/{user}", "accounts:admin", _operation(_change_user, _USER, _CHANGE)),
+    Endpoint("GET", "/api/v1/accounts/tokens", "runs:read", _operation(_tokens, _TOKENS, query=_OF)),
+    Endpoint("POST", "/api/v1/accounts/tokens", "runs:read", _operation(_create_token, _MADE, _NEW_TOKEN)),
+    Endpoint("DELETE", "/api/v1/accounts/tokens/{token}", "runs:read", _operation(_revoke, _ID)),
+)
+"""The routes. Whoever may read may have tokens of their own."""
