@@ -1,5 +1,5 @@
 /** The registry. */
-import { queryOptions } from '@tanstack/react-query';
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { get, post, type Schemas } from './client';
 
 export type Model = Schemas['RegisteredModel'];
@@ -30,4 +30,18 @@ export function rollback(name: string, reason: string, to?: number): Promise<Mod
   return post('/api/v1/models/{name}/rollback', { reason, ...(to === undefined ? {} : { to }) }, { path: { name } });
 }
 
-export const auditQuery = () => queryOptions({ queryKey: ['audit'], queryFn: ({ signal }) => get('/api/v1/audit', { query: { limit: 2000 }, signal }) });
+export type AuditEntry = Schemas['AuditEntry'];
+const PAGE = 500;
+
+/** A page goes on at the moment where the one before ended, so that entries of the same moment come twice; `entriesOf` leaves one. */
+export const auditQuery = (user?: string) =>
+  infiniteQueryOptions({
+    queryKey: ['audit', user],
+    queryFn: ({ signal, pageParam }) => get('/api/v1/audit', { query: { limit: PAGE, ...(user === undefined ? {} : { user }), ...(pageParam === '' ? {} : { until: pageParam }) }, signal }),
+    initialPageParam: '',
+    getNextPageParam: (last) => (last.entries.length < PAGE ? undefined : last.entries.at(-1)?.time),
+  });
+
+export function entriesOf(pages: readonly { entries: AuditEntry[] }[]): AuditEntry[] {
+  return [...new Map(pages.flatMap((page) => page.entries.map((entry) => [entry.hash, entry] as const))).values()];
+}

@@ -1,5 +1,6 @@
 /** Every address of the app. Pages come when they are opened; what their addresses may say is known from the start. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import { readAuditSearch } from '@/pages/audit/search';
 import { readCompareSearch } from '@/pages/compare/search';
 import { readExperimentSearch } from '@/pages/experiments/search';
 import { readRunSearch } from '@/pages/run/search';
@@ -56,7 +57,7 @@ const home = createRoute({
   component: lazyRouteComponent(() => import('@/pages/home/home'), 'HomePage'),
 });
 
-const audit = createRoute({ getParentRoute: () => root, path: '/audit', component: lazyRouteComponent(() => import('@/pages/audit/audit'), 'AuditPage') });
+const audit = createRoute({ getParentRoute: () => root, path: '/audit', validateSearch: readAuditSearch, component: lazyRouteComponent(() => import('@/pages/audit/audit'), 'AuditPage') });
 
 const tree = root.addChildren([home, experiments, experiment, run, compare, models, model, modelVersion, features, feature, lineage, lineageStart, audit]);
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from headrace.clock import isoformat
-from headrace.definitions.plain import plain
+from headrace.clock import isoformat, to_micros
+from headrace.definitions.plain import parse_time, plain
 from headrace.errors import InvalidInputError
 from headrace.models.audit import AuditEntry
 from headrace.models.conditions import rules
@@ -21,7 +21,11 @@ __all__ = ["AUDIT", "BOARD", "GATES", "HISTORY", "MODEL", "MOVE", "ROLLBACK"]
 
 STAGES = ("None", "Staging", "Production", "Archived")
 MOST_ENTRIES = 5000
-_LIMIT = {"limit": Field(f"Entries at most, up to {MOST_ENTRIES}.", ("integer",), default=500)}
+_AUDIT_QUERY = {
+    "limit": Field(f"Entries at most, up to {MOST_ENTRIES}.", ("integer",), default=500),
+    "until": Field("Only entries of this moment and before, RFC 3339: the oldest one of a page, to go on from there."),
+    "user": Field("Only entries of this user."),
+}
 _TEXTS = Field("Its tags.", ("object",), of=Field("A value."), keyed=True)
 _NUMBERS = Field("Key to value; what is no number as text.", ("object",), of=Field("A value.", ("number", "string")), keyed=True)
 _NUMBER = Field("A figure.", ("number", "string"), nullable=True)
@@ -197,15 +201,14 @@ def _history(call: Call) -> Reply:
 
 
 def _audit(call: Call) -> Reply:
-    """What was done to all models, newest first."""
-    limit = read_query(call.query, _LIMIT)["limit"]
-    if not 0 < limit <= MOST_ENTRIES:
-        msg = f"limit must be 1 to {MOST_ENTRIES}, not {limit}"
+    """What was done to all models, those that are gone too, newest first."""
+    asked = read_query(call.query, _AUDIT_QUERY)
+    if not 0 < asked["limit"] <= MOST_ENTRIES:
+        msg = f"limit must be 1 to {MOST_ENTRIES}, not {asked['limit']}"
         raise InvalidInputError(msg)
-    models = call.store.models
-    entries = [entry for model in models.list() for entry in models.history(model.name)]
-    newest = sorted(entries, key=lambda entry: (-entry.time, entry.subject, -entry.seq))[:limit]
-    return _reply({"entries": [_told_entry(entry) for entry in newest]})
+    before = None if asked["until"] is None else to_micros(parse_time(asked["until"])) + 1
+    entries = call.store.models.audit.newest(asked["limit"], before=before, user=asked["user"])
+    return _reply({"entries": [_told_entry(entry) for entry in entries]})
 
 
 def _number(call: Call) -> int:
@@ -313,5 +316,5 @@ MODEL = Operation(_model, gives=(Content(record=_MODEL),))
 GATES = Operation(_gates, gives=(Content(record=_REPORT),))
 MOVE = Operation(_move, takes=(Content(record=_MOVE),), gives=(Content(record=_REPORT),))
 ROLLBACK = Operation(_rollback, takes=(Content(record=_ROLLBACK),), gives=(Content(record=_MODEL),))
-AUDIT = Operation(_audit, gives=(Content(record=_HISTORY),), query=_LIMIT)
+AUDIT = Operation(_audit, gives=(Content(record=_HISTORY),), query=_AUDIT_QUERY)
 HISTORY = Operation(_history, gives=(Content(record=_HISTORY),))

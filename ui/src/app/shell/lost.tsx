@@ -5,7 +5,7 @@ import { Empty, Failure } from '@/shared/ui/feedback';
 
 export function NotFound() {
   return (
-    <Empty icon="search" title="There is no page at this address">
+    <Empty whole icon="search" title="There is no page at this address">
       <p>It may be mistyped, or from another release.</p>
       <Link to="/" className="button">
         To the start
@@ -18,7 +18,7 @@ export function NotFound() {
 export function Failed({ error, reset }: ErrorComponentProps) {
   if (/dynamically imported module|module script/i.test(error instanceof Error ? error.message : String(error))) {
     return (
-      <Empty icon="undo" title="The server has a newer release">
+      <Empty whole icon="undo" title="The server has a newer release">
         <p>This tab is older than the server. Nothing is lost by reloading it.</p>
         <Button tone="primary" onClick={() => location.reload()}>
           Reload

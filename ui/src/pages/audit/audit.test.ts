@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { linesOf } from './audit';
+import type { AuditEntry } from '@/api/models';
+import { fits, linesOf } from './audit';
+import { readAuditSearch } from './search';
 
 describe('a change', () => {
   it('is told a line each', () => {
@@ -12,5 +14,16 @@ describe('a change', () => {
   it('leaves out what stayed', () => {
     expect(linesOf({ description: 'a' }, { description: 'a' })).toEqual([]);
     expect(linesOf({}, { tags: { team: 'x' } })).toEqual(['tags: none → {"team":"x"}']);
+  });
+});
+
+describe('an entry', () => {
+  const entry: AuditEntry = { subject: 'ranker', seq: 2, action: 'promote', version: 2, before: { stages: { 2: 'Staging' } }, after: { stages: { 2: 'Production' } }, reason: 'Better', report: null, user: 'mara', time: '2026-01-01T00:00:00Z', hash: 'c0ffee' };
+  it('fits what the address asks for', () => {
+    for (const search of [{}, { q: 'better' }, { q: '→ production' }, { action: 'promote', user: 'mara' }, { entry: 'c0f' }]) expect(fits(entry, search)).toBe(true);
+    for (const search of [{ q: 'worse' }, { action: 'rollback' }, { user: 'mar' }, { entry: 'ffee' }]) expect(fits(entry, search)).toBe(false);
+  });
+  it('is asked for by what an address can say', () => {
+    expect(readAuditSearch({ q: '', entry: 12345678, action: ['x'], other: 'y' })).toEqual({ entry: '12345678' });
   });
 });

@@ -1,10 +1,9 @@
 /** Who did what to which model, when and why. */
 import './audit.css';
-import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
-import { useDeferredValue, useMemo, useRef, useState } from 'react';
-import type { Schemas } from '@/api/client';
-import { auditQuery } from '@/api/models';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { useDeferredValue, useMemo, useRef } from 'react';
+import { auditQuery, entriesOf, type AuditEntry as Entry } from '@/api/models';
 import { cell, saveAs } from '@/shared/chart/save';
 import { useKeys } from '@/shared/keys';
 import { DataTable, type DataColumn } from '@/shared/table/data-table';
@@ -12,12 +11,18 @@ import { Button, Input, Select } from '@/shared/ui/controls';
 import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
 import { plural } from '@/shared/ui/format';
 import { Ago, Chip } from '@/shared/ui/marks';
+import { readAuditSearch, type AuditSearch } from './search';
 
-type Entry = Schemas['AuditEntry'];
+/** Digits of a hash that name an entry. */
+const LINK = 12;
 
 const COLUMNS: DataColumn<Entry>[] = [
   { id: 'time', title: 'When', sort: (entry) => entry.time, cell: (entry) => <Ago time={entry.time} /> },
-  { id: 'user', title: 'Who', sort: (entry) => entry.user, cell: (entry) => entry.user },
+  { id: 'user', title: 'Who', sort: (entry) => entry.user, cell: (entry) => (
+    <Link to="/audit" search={{ user: entry.user }} className="audit-user" title={`What ${entry.user} did`}>
+      {entry.user}
+    </Link>
+  ) },
   {
     id: 'action',
     title: 'What',
@@ -42,7 +47,11 @@ const COLUMNS: DataColumn<Entry>[] = [
   },
   { id: 'change', title: 'Before → after', grow: true, cell: (entry) => <Change before={entry.before} after={entry.after} /> },
   { id: 'reason', title: 'Why', cell: (entry) => (entry.reason === '' ? <span className="quiet">–</span> : <span className="audit-reason">{entry.reason}</span>) },
-  { id: 'hash', title: 'Chain', cell: (entry) => <code className="quiet" title={entry.hash}>{entry.hash.slice(0, 8)}</code> },
+  { id: 'hash', title: 'Entry', cell: (entry) => (
+    <Link to="/audit" search={{ entry: entry.hash.slice(0, LINK) }} className="quiet mono" title={`A link to this entry; its hash is ${entry.hash}`}>
+      {entry.hash.slice(0, 8)}
+    </Link>
+  ) },
 ];
 
 function Change({ before, after }: { before: Record<string, unknown>; after: Record<string, unknown> }) {
@@ -76,16 +85,29 @@ export function linesOf(before: Record<string, unknown>, after: Record<string, u
   return lines;
 }
 
+/** Whether an entry is one of those that the address asks for. */
+export function fits(entry: Entry, { q = '', action, user, entry: link }: AuditSearch): boolean {
+  const wanted = q.toLowerCase();
+  return (
+    (link === undefined || entry.hash.startsWith(link)) &&
+    (action === undefined || entry.action === action) &&
+    (user === undefined || entry.user === user) &&
+    [entry.user, entry.subject, entry.reason, entry.action, ...linesOf(entry.before, entry.after)].some((part) => part.toLowerCase().includes(wanted))
+  );
+}
+
 export function AuditPage() {
-  const query = useQuery(auditQuery());
-  const [text, setText] = useState('');
-  const [action, setAction] = useState('');
-  const wanted = useDeferredValue(text.toLowerCase());
+  const search = useSearch({ from: '/audit' });
+  const navigate = useNavigate({ from: '/audit' });
+  const change = (part: AuditSearch) => void navigate({ search: (now) => readAuditSearch({ ...now, ...part }), replace: true });
+  const query = useInfiniteQuery(auditQuery(search.user));
   const field = useRef<HTMLInputElement>(null);
   useKeys({ '/': () => field.current?.focus() });
-  const all = useMemo(() => query.data?.entries ?? [], [query.data]);
-  const shown = all.filter((entry) => (action === '' || entry.action === action) && [entry.user, entry.subject, entry.reason, entry.action].some((part) => part.toLowerCase().includes(wanted)));
-  const actions = [...new Set(all.map((entry) => entry.action))].sort();
+  const all = useMemo(() => entriesOf(query.data?.pages ?? []), [query.data]);
+  const asked = useDeferredValue(search);
+  const shown = useMemo(() => all.filter((entry) => fits(entry, asked)), [all, asked]);
+  const filtered = Object.keys(search).length > 0;
+  const actions = [...new Set([...all.map((entry) => entry.action), ...(search.action === undefined ? [] : [search.action])])].sort();
   const save = () => {
     const lines = shown.map((entry) => [entry.time, entry.user, entry.action, entry.subject, entry.version ?? '', linesOf(entry.before, entry.after).join('; '), entry.reason, entry.hash].map((part) => cell(String(part))).join(','));
     saveAs(new Blob([`time,user,action,model,version,change,reason,hash\n${lines.join('\n')}\n`], { type: 'text/csv' }), 'audit.csv');
@@ -95,10 +117,15 @@ export function AuditPage() {
       <header className="page-head">
         <h1>Audit</h1>
         <span className="count grow">{query.data !== undefined && plural(shown.length, 'entry', 'entries')}</span>
-        {all.length > 0 && (
+        {(all.length > 0 || filtered) && (
           <>
-            <Select label="Action" value={action} options={[{ value: '', label: 'Every action' }, ...actions.map((name) => ({ value: name, label: name }))]} onChange={setAction} />
-            <Input ref={field} icon="search" placeholder="Who, what or why" aria-label="Find in the audit" value={text} onChange={(event) => setText(event.target.value)} />
+            {filtered && (
+              <Button tone="quiet" icon="close" onClick={() => void navigate({ search: {} })}>
+                {search.entry !== undefined ? 'One entry' : search.user !== undefined ? `By ${search.user}` : 'Filtered'}
+              </Button>
+            )}
+            <Select label="Action" value={search.action ?? ''} options={[{ value: '', label: 'Every action' }, ...actions.map((name) => ({ value: name, label: name }))]} onChange={(action) => change({ action })} />
+            <Input ref={field} icon="search" placeholder="Who, what or why" aria-label="Find in the audit" value={search.q ?? ''} onChange={(event) => change({ q: event.target.value })} />
             <Button icon="download" onClick={save}>
               CSV
             </Button>
@@ -108,14 +135,21 @@ export function AuditPage() {
       <div className="page-body">
         {query.isPending && <Skeleton lines={6} />}
         {query.isError && query.data === undefined && <Failure error={query.error} retry={() => void query.refetch()} />}
-        {query.data !== undefined && all.length === 0 && (
+        {query.data !== undefined && all.length === 0 && !filtered && (
           <Empty icon="shield" title="Nothing was done yet">
             What is done to registered models is kept here: who, when, why, and with which figures. Entries are only ever added, each with the hash of the one before.
           </Empty>
         )}
-        {all.length > 0 && (
+        {query.data !== undefined && (all.length > 0 || filtered) && (
           <div className="panel">
             <DataTable label="Audit" columns={COLUMNS} rows={shown} id={(entry) => `${entry.subject} ${entry.seq}`} empty="No entry fits." />
+          </div>
+        )}
+        {query.hasNextPage && (
+          <div className="audit-older">
+            <Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
+              Show older entries
+            </Button>
           </div>
         )}
       </div>

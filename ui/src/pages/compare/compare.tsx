@@ -174,7 +174,11 @@ function FactLine({ row, first, top, current }: { row: FactRow; first: boolean; 
   const base = row.values[0] ?? null;
   return (
     <div className="compare-row" role="row" style={{ top }} data-current={current || undefined}>
-      {first && <h2 className="compare-section">{row.section}</h2>}
+      {first && (
+        <div className="compare-section" role="rowheader">
+          {row.section}
+        </div>
+      )}
       <div className="compare-cells">
         <div className="compare-key" role="rowheader" title={row.key}>
           <span className="cut">{row.key}</span>

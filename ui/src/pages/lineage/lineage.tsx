@@ -1,12 +1,13 @@
 /** The lineage of one thing. */
 import { Link, useParams } from '@tanstack/react-router';
 import { LineageMap } from '@/shared/lineage/lineage-map';
-import { Boundary, Empty } from '@/shared/ui/feedback';
+import { Boundary } from '@/shared/ui/feedback';
 import { Icon } from '@/shared/ui/icon';
+import { LineageStart } from './start';
 
 export function LineagePage() {
   const { _splat: urn = '' } = useParams({ from: '/lineage/$' });
-  if (urn === '') return <Empty icon="graph" title="Nothing was named" />;
+  if (urn === '') return <LineageStart />; // the router takes /lineage for a name that is empty
   return (
     <div className="page">
       <header className="page-head">

@@ -20,13 +20,15 @@ export function Skeleton({ lines = 3, label = 'Loading' }: { lines?: number; lab
   );
 }
 
-export function Empty({ icon, title, children }: { icon: IconName; title: string; children?: ReactNode }) {
+/** `whole` for one that is all there is to a page: then its title is the page's. */
+export function Empty({ icon, title, children, whole = false }: { icon: IconName; title: string; children?: ReactNode; whole?: boolean }) {
+  const Heading = whole ? 'h1' : 'h2';
   return (
     <div className="empty">
       <span className="empty-icon">
         <Icon name={icon} size={22} />
       </span>
-      <h2>{title}</h2>
+      <Heading>{title}</Heading>
       {children !== undefined && <div className="empty-text">{children}</div>}
     </div>
   );
