@@ -34,3 +34,14 @@ def test_the_addresses_that_mlflow_prints_lead_to_our_pages(page, site):
     page.goto("/#/models/buyers/versions/1")
     expect(page.get_by_role("link", name="buyers")).to_be_visible()
     assert page.url == f"{site}/models/buyers/1"
+
+
+def test_a_request_awaits_approval_at_home(page, site):
+    made = httpx.post(f"{site}/api/v1/models/buyers/versions/2/requests", json={"reason": "knows more"}).json()
+    page.goto("/")
+    awaiting = page.get_by_role("region", name="Awaiting approval")
+    expect(awaiting.get_by_role("link", name="buyers v2 → Production")).to_be_visible()
+    httpx.post(f"{site}/api/v1/requests/{made['id']}/remarks", json={"kind": "withdraw"})
+    page.reload()
+    expect(page.get_by_role("region", name="Waiting in Staging")).to_be_visible()
+    expect(awaiting).to_have_count(0)

@@ -45,3 +45,6 @@ export const auditQuery = (user?: string) =>
 export function entriesOf(pages: readonly { entries: AuditEntry[] }[]): AuditEntry[] {
   return [...new Map(pages.flatMap((page) => page.entries.map((entry) => [entry.hash, entry] as const))).values()];
 }
+
+/** Requests to move a version that somebody has to decide about. */
+export const openRequestsQuery = () => queryOptions({ queryKey: ['models', 'requests', 'open'], queryFn: ({ signal }) => get('/api/v1/requests', { query: { status: 'open' }, signal }) });

@@ -6,7 +6,7 @@ import { useState, type ReactNode } from 'react';
 import type { Schemas } from '@/api/client';
 import { freshnessQuery, type Fresh } from '@/api/features';
 import { failedQuery } from '@/api/home';
-import { modelsQuery, type Model, type Version } from '@/api/models';
+import { modelsQuery, openRequestsQuery, type Model, type Version } from '@/api/models';
 import { catalogQuery, experimentsQuery } from '@/api/queries';
 import { Boundary, Failure, Skeleton } from '@/shared/ui/feedback';
 import { duration, plural, whole } from '@/shared/ui/format';
@@ -41,6 +41,9 @@ export function HomePage() {
               </Boundary>
             </div>
             <div className="home-column">
+              <Boundary>
+                <Requests />
+              </Boundary>
               <Boundary>
                 <Waiting models={models.data?.models} />
               </Boundary>
@@ -101,6 +104,36 @@ function Failed() {
 /** Of a traceback, what it comes to. */
 function lastLine(error: unknown): string {
   return typeof error === 'string' ? (error.trimEnd().split('\n').at(-1) ?? '') : '';
+}
+
+function Requests() {
+  const query = useQuery(openRequestsQuery());
+  const requests = query.data?.requests ?? [];
+  if (query.data !== undefined && requests.length === 0) return null;
+  return (
+    <Panel id="requests" title="Awaiting approval" count={requests.length}>
+      {query.isPending && <Skeleton lines={2} />}
+      {query.isError && query.data === undefined && <Failure error={query.error} retry={() => void query.refetch()} />}
+      <ul className="lines">
+        {requests.map((request) => (
+          <li key={request.id}>
+            <Icon name="shield" size={15} />
+            <span className="grow">
+              <Link to="/models/$name/$version" params={{ name: request.name, version: String(request.version) }} className="experiment-name home-name">
+                {request.name} v{request.version} → {request.stage}
+              </Link>
+              <span className="lines-more quiet" title={request.reason}>
+                {request.user} asks{request.reason === '' ? '' : `: ${request.reason}`}
+              </span>
+            </span>
+            <span className="quiet home-when">
+              <Ago time={request.created} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
 }
 
 /** Versions in Staging that are newer than the champion. */
