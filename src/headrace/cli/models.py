@@ -143,6 +143,28 @@ def transition(
     return Answer(now.to_dict(), [_standing(now)])
 
 
+@verb(
+    "copy",
+    "headrace models copy models:/video-ranker@champion --to http://production:5000",
+    "headrace models copy models:/video-ranker/4 --to ../other-project --as video-ranker-eu",
+)
+def copy(
+    session: Session,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="models:/NAME/VERSION or models:/NAME@ALIAS, here.")],
+    to: Annotated[str, typer.Option("--to", metavar="DIR|URL", help="Another project's folder, or the address of its server.")],
+    name: Annotated[str, typer.Option("--as", metavar="NAME", help="What to call the model there. Default: as here.")] = "",
+) -> Answer:
+    """Copy a version to another registry, in no stage, with its run, files and lineage; again it copies what is missing."""
+    from headrace.models.transfer import Side, copy_version
+    from headrace.progress import bar
+    from headrace.project import connect
+
+    with connect(to) as other, bar() as progress:
+        here, there = (Side(store.models, store.runs) for store in (session.store, other))
+        made = copy_version(here, there, address, name, origin=session.server or str(session.folder), progress=progress)
+    return Answer(made.to_dict(), [f"{address} is {made.uri} in {to}"])
+
+
 @verb("history", "headrace models history video-ranker", "headrace models history video-ranker --verify")
 def history(
     session: Session,
@@ -158,7 +180,7 @@ def history(
     return Answer([entry.to_dict() for entry in entries], [table, *(["the trail is whole"] if verify else [])])
 
 
-VERBS: tuple[Verb[...], ...] = (list_models, show, register, compare, gates, promote, rollback, transition, history)
+VERBS: tuple[Verb[...], ...] = (list_models, show, register, compare, gates, promote, rollback, transition, copy, history)
 
 
 def _parts(address: str) -> tuple[str, str]:

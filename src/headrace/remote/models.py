@@ -9,12 +9,14 @@ from typing import Any, NoReturn
 from headrace.artifacts.store import ArtifactStore
 from headrace.clock import Clock
 from headrace.errors import HeadraceError
+from headrace.models.approvals import Requests
 from headrace.models.audit import AuditEntry
 from headrace.models.gates import Evaluation, Gate, GateReport, check_gates
 from headrace.models.lifecycle import Lifecycle
 from headrace.models.service import Models, Selector
 from headrace.models.store import Edit
 from headrace.models.version import ModelVersion, RegisteredModel
+from headrace.remote.requests import RemoteRequests
 from headrace.remote.transport import Transport
 from headrace.shapes import plain, shaped
 from headrace.tracking.run import LoggedModel
@@ -75,6 +77,19 @@ class RemoteModels(Models):
     def describe(self, name: str, text: str, version: Selector | None = None) -> None:
         """Replace the description of a model, or of one of its versions."""
         self._tell("describe", {"name": name, "text": text, "version": _text(version)})
+
+    @property
+    def requests(self) -> Requests:
+        """Requests to move versions: `open`, `approve`, `reject`, `comment`, `withdraw`, `list`."""
+        return RemoteRequests(self._transport, self._user)
+
+    def set_owner(self, name: str, owner: str, version: Selector | None = None) -> None:
+        """Say who answers for a model, or for one of its versions; an empty text for nobody."""
+        self._tell("set_owner", {"name": name, "text": owner, "version": _text(version)})
+
+    def write_card(self, name: str, text: str, version: Selector | None = None) -> None:
+        """Replace what people should know of a model, or of one of its versions: Markdown."""
+        self._tell("write_card", {"name": name, "text": text, "version": _text(version)})
 
     def set_gates(self, name: str, gates: Iterable[Gate]) -> None:
         """Replace the gates of a model."""

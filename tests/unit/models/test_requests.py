@@ -120,3 +120,21 @@ def test_a_promotion_settles_the_request_for_it(registry):
 
 def test_an_accounts_registry_keeps_its_name_whatever_a_client_says(registry):
     assert in_name_of(registry, EDITOR).by("mallory").requests.open("ranker", 1).user == "ada"
+
+
+def test_behind_a_server_it_is_the_same(world, models):
+    world.register(2)
+    world.models.set_gates("ranker", [Gate.approvals(by_requester=True)])
+    request = models.requests.open("ranker", 2, reason="better")
+    assert models.requests.comment(request.id, "why?").remarks[0].text == "why?"
+    assert [each.id for each in models.requests.list("ranker")] == [request.id]
+    with pytest.raises(ConflictError, match="asked for version 2"):
+        models.requests.open("ranker", 2)
+    assert models.requests.approve(request.id[:8]).status == "done"
+    for decide, status in ((models.requests.reject, "rejected"), (models.requests.withdraw, "withdrawn")):
+        assert decide(models.requests.open("ranker", 1).id).status == status
+    assert models.requests.get(request.id).user == "ada"
+    models.set_owner("ranker", "team")
+    models.write_card("ranker", "Ranks.", 2)
+    assert (models.model("ranker").owner, models.get("ranker", 2).card) == ("team", "Ranks.")
+    assert "Ranks." in models.card("ranker", 2)

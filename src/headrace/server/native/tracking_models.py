@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from headrace.errors import NotFoundError
 from headrace.models.gates import Evaluation, Gate
+from headrace.models.requests import TransitionRequest
 from headrace.models.service import Models
 from headrace.models.store import AuditStore, ModelStore
 from headrace.server.endpoint import Endpoint
@@ -51,6 +54,47 @@ def _describe(task: Task) -> None:
     """Replace the description of a model or of a version."""
     asked = task.arguments
     _models(task).describe(asked["name"], asked["text"], asked["version"])
+
+
+def _set_owner(task: Task) -> None:
+    """Say who answers for a model or a version."""
+    _models(task).set_owner(task.arguments["name"], task.arguments["text"], task.arguments["version"])
+
+
+def _write_card(task: Task) -> None:
+    """Replace what people should know of a model or a version."""
+    _models(task).write_card(task.arguments["name"], task.arguments["text"], task.arguments["version"])
+
+
+def _request_open(task: Task) -> Any:
+    """Ask for a version to be moved to a stage."""
+    asked = task.arguments
+    return plain(_models(task).requests.open(asked["name"], asked["version"], asked["to"], asked["reason"]))
+
+
+def _request_get(task: Task) -> Any:
+    """One request to move a version."""
+    return plain(task.store.models.requests.get(task.arguments["request"]))
+
+
+def _request_list(task: Task) -> Any:
+    """Requests to move versions."""
+    asked = task.arguments
+    return plain(task.store.models.requests.list(asked["name"], asked["version"], asked["status"]))
+
+
+def _request_say(task: Task) -> Any:
+    """Comment on a request, approve, reject or withdraw it."""
+    asked, requests = task.arguments, _models(task).requests
+    verbs: dict[str, Callable[[str, str], TransitionRequest]] = {
+        "comment": requests.comment,
+        "approve": requests.approve,
+        "reject": requests.reject,
+        "withdraw": requests.withdraw,
+    }
+    if asked["kind"] not in verbs:
+        raise NotFoundError.of("kind of remark", asked["kind"], verbs)
+    return plain(verbs[asked["kind"]](asked["request"], asked["text"]))
 
 
 def _set_gates(task: Task) -> None:
@@ -104,6 +148,8 @@ _VERBS = {
         "evaluations": contract(_store, ModelStore.evaluations),
         "history": contract(_audit, AuditStore.history),
         "newest": contract(_audit, AuditStore.newest),
+        "request_get": quick(_request_get, {"request": str}),
+        "request_list": quick(_request_list, {"name": str | None, "version": int | None, "status": str | None}),
         "check_gates": quick(_check_gates, {"name": str, "version": str}),
     },
     WRITE: {
@@ -112,6 +158,10 @@ _VERBS = {
         "delete_alias": quick(_delete_alias, {**_NAMED, "alias": str}, changes=True),
         "set_tag": quick(_set_tag, {**_MAYBE, "key": str, "value": str | None}, changes=True),
         "describe": quick(_describe, {**_MAYBE, "text": str}, changes=True),
+        "set_owner": quick(_set_owner, {**_MAYBE, "text": str}, changes=True),
+        "write_card": quick(_write_card, {**_MAYBE, "text": str}, changes=True),
+        "request_open": quick(_request_open, {**_NAMED, "version": int, "to": str, "reason": str}, changes=True),
+        "request_say": quick(_request_say, {"request": str, "kind": str, "text": str, "user": str}, changes=True),
         "add_evaluation": quick(_add_evaluation, {"evaluation": dict, "user": str}, changes=True),
     },
     PROMOTE: {
