@@ -107,7 +107,7 @@ class SqlModelStore:
             held = connection.execute(sa.select(t.versions).where(t.versions.c.name == name)).mappings().all()
             for version in held:
                 connection.execute(t.versions.insert().values({**version, "name": new}))
-            for table in (t.aliases, t.evaluations):
+            for table in (t.aliases, t.evaluations, t.requests):
                 connection.execute(table.update().where(table.c.name == name).values(name=new))
             for table in (t.versions, t.models):
                 connection.execute(table.delete().where(table.c.name == name))
@@ -124,7 +124,7 @@ class SqlModelStore:
             if champion is not None:
                 msg = f"version {champion} of {name!r} is in Production; archive it, and delete the model then"
                 raise ConflictError(msg)
-            for table in (t.evaluations, t.aliases, t.versions, t.models):
+            for table in (t.requests, t.evaluations, t.aliases, t.versions, t.models):
                 connection.execute(table.delete().where(table.c.name == name))
             append(connection, name, entry)
 
@@ -133,7 +133,7 @@ class SqlModelStore:
         with self._database.write() as connection:
             if _locked(connection, name).lifecycle.revision != before.revision:
                 return False
-            for table in (t.evaluations, t.aliases, t.versions):
+            for table in (t.requests, t.evaluations, t.aliases, t.versions):
                 connection.execute(table.delete().where(table.c.name == name, table.c.version == version))
             _save_model(connection, name, after, entry.time)
             append(connection, name, entry)

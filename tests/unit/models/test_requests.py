@@ -138,3 +138,14 @@ def test_behind_a_server_it_is_the_same(world, models):
     models.write_card("ranker", "Ranks.", 2)
     assert (models.model("ranker").owner, models.get("ranker", 2).card) == ("team", "Ranks.")
     assert "Ranks." in models.card("ranker", 2)
+
+
+def test_requests_go_with_their_model_and_with_their_version(registry):
+    kept, gone = (registry.requests.open("ranker", version) for version in (1, 2))
+    registry.rename("ranker", "sorter")
+    assert registry.requests.get(kept.id).name == "sorter"
+    registry.delete_version("sorter", 2)
+    with pytest.raises(NotFoundError):
+        registry.requests.get(gone.id)
+    registry.delete("sorter")
+    assert registry.requests.list(status=None) == []
