@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["sync"]
 
 
-@verb("sync", "headrace sync", "headrace sync /scratch/job-17", "headrace --project http://tracking:5000 sync /scratch/job-17")
+@verb("sync", "headrace sync", "headrace sync /scratch/job-17", "headrace sync /scratch/job-17 --project http://tracking:5000")
 def sync(
     session: Session,
     folder: Annotated[
