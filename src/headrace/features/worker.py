@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import sys
 import threading
 import time
@@ -133,7 +132,7 @@ class Worker:
         self._stop = stop
         consumer = self._log.stream.consumer(self._options.group, self._sources, self._committed, self._forget)
         try:
-            with ThreadPoolExecutor(1, "headrace-lake", initializer=_step_back) as lander:
+            with ThreadPoolExecutor(1, "headrace-lake") as lander:
                 try:
                     while not stop.is_set():
                         self._turn(consumer, lander)
@@ -302,12 +301,6 @@ class Worker:
         self._told, self._rows_told = now, self._done.rows
         _log.info("ingest %s", self._done)
         self._tell(self._done)
-
-
-def _step_back() -> None:
-    """Let the stream go before what this thread, and those that it starts, do."""
-    if sys.platform == "linux":  # elsewhere a priority is the whole process's
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 @contextmanager

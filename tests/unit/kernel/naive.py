@@ -66,7 +66,10 @@ def deviation(values):
         return None
     if not all(map(math.isfinite, values)):
         return math.nan
-    return statistics.stdev(values)
+    try:
+        return statistics.stdev(values)
+    except OverflowError:
+        return math.inf
 
 
 def nan_last(value):
