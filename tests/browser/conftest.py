@@ -26,9 +26,9 @@ def site(tmp_path_factory):
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """The system's Chromium, without a window."""
+    """The system's Chromium, without a window. Not of the session: while it is open an event loop runs in this thread."""
     if not CHROMIUM:
         pytest.skip("there is no chromium on this machine; make test installs it")
     from playwright.sync_api import sync_playwright

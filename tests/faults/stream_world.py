@@ -127,13 +127,21 @@ class StreamWorld:
         return all(set(lag.applied.values()) == {lag.end} for lag in self.store.topics.lags())
 
     def wait(self, condition: Any, seconds: float = 30.0) -> None:
-        deadline = time.monotonic() + seconds
+        """Until the condition holds; fails when for so long nothing moved on, however slow the machine is."""
+        deadline, seen = time.monotonic() + seconds, None
         while not condition():
             for running in self.running:
                 if running.error is not None:
                     raise running.error
-            assert time.monotonic() < deadline, (condition, self.store.topics.lags())
+            lags = self.store.topics.lags()
+            if lags != seen:
+                deadline, seen = time.monotonic() + seconds, lags
+            assert time.monotonic() < deadline, (condition, lags)
             time.sleep(0.1)
+
+    def behind(self) -> int:
+        """The messages of the topic that aren't online yet."""
+        return sum(lag.end - min(lag.applied.values(), default=0) for lag in self.store.topics.lags())
 
     def check(self) -> None:
         """Online equals history to the last bit, and both are what was sent: each event once."""

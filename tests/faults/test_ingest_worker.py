@@ -48,9 +48,13 @@ def test_workers_are_killed_amid_their_work_and_each_event_counts_once(make, req
     amid = {APPLYING: 0, LANDING: 0}
     for kill in range(kills):
         what = (APPLYING, APPLYING, LANDING)[kill % 3]
-        deadline = time.monotonic() + 5
+        deadline, waiting = time.monotonic() + 60, world.behind()
         while time.monotonic() < deadline and not any(worker.doing.value == what for worker in workers):
-            world.produce(10)
+            if waiting < 2000:
+                world.produce(10)
+                waiting += 10
+            else:
+                waiting = world.behind()
             time.sleep(rng.uniform(0.01, 0.03))
         victim = next((worker for worker in workers if worker.doing.value == what), workers[0])
         amid[what] += victim.doing.value == what
