@@ -266,6 +266,7 @@ def _lineage(demo: Demo) -> None:
 
 def _next(story: Story, folder: Path, seconds: float) -> None:
     commands = (
+        ("headrace server", "all of it in the browser, at http://127.0.0.1:5000"),
         ("headrace runs list", "every run, with its figures"),
         (f"headrace models show {promote.MODEL}", "its versions, stages and gates"),
         (f"headrace models history {promote.MODEL}", "who promoted what, when and why"),
@@ -273,7 +274,8 @@ def _next(story: Story, folder: Path, seconds: float) -> None:
         ("headrace lineage source:ratings.stars --downstream", "what a column ends up in"),
     )
     lines = [f"{command:<52}{text}" for command, text in commands]
-    story.title(f"Done in {seconds:.0f} s. What to look at next", "\n".join([f"cd {folder}", *lines]))
+    activate = [] if shutil.which("headrace") else [f"source {Path(sys.prefix, 'bin', 'activate')}"]
+    story.title(f"Done in {seconds:.0f} s. What to look at next", "\n".join([f"cd {folder}", *activate, *lines]))
 
 
 if __name__ == "__main__":
