@@ -12,6 +12,7 @@ from headrace.cli.output import Answer, Fields, Part, Table
 from headrace.cli.values import short_time, size
 from headrace.cli.verb import Session, Verb, verb
 from headrace.errors import InvalidInputError
+from headrace.tracking.run import SYSTEM_METRICS
 
 if TYPE_CHECKING:
     from headrace.models.version import ModelVersion, RegisteredModel
@@ -226,10 +227,19 @@ def _model_parts(model: RegisteredModel, versions: list[ModelVersion]) -> list[P
     )
     columns = ("VERSION", "STAGE", "ALIASES", "RUN", "FLAVOR", "VIEW", "CREATED", "METRICS")
     rows = [
-        (v.version, v.stage, v.aliases, v.run_id[:12], v.flavor, v.view, short_time(v.created), dict(list(v.metrics.items())[:3]))
+        (v.version, v.stage, v.aliases, v.run_id[:12], v.flavor, v.view, short_time(v.created), _figures(v, model))
         for v in versions
     ]
     return [facts, Table(columns, rows)]
+
+
+def _figures(version: ModelVersion, model: RegisteredModel) -> dict[str, float]:
+    """Some of its metrics: those that gates judge by first, the machine's own never."""
+    judged = {gate.metric for gate in model.gates}
+    keys = sorted(
+        (key for key in version.metrics if not key.startswith(SYSTEM_METRICS)), key=lambda key: (key not in judged, key)
+    )
+    return {key: version.metrics[key] for key in keys[:3]}
 
 
 def _version_parts(version: ModelVersion) -> list[Part]:

@@ -13,7 +13,7 @@ from headrace.cli.values import moment, seconds, short_time, size, sparkline
 from headrace.cli.verb import Session, Verb, verb
 from headrace.definitions.plain import plain
 from headrace.errors import StorageError
-from headrace.tracking.run import NOTE_TAG, write_table
+from headrace.tracking.run import NOTE_TAG, SYSTEM_METRICS, write_table
 
 if TYPE_CHECKING:
     from headrace.tracking.run import ArtifactEntry, Metric, Run, View
@@ -223,7 +223,7 @@ def _each(session: Session, runs: list[str], method: str, done: str) -> Answer:
 
 
 def _runs_table(runs: list[Run]) -> Table:
-    names = list(dict.fromkeys(key for run in runs for key in run.metrics))[:SHOWN_METRICS]
+    names = list(dict.fromkeys(key for run in runs for key in run.metrics if not key.startswith(SYSTEM_METRICS)))[:SHOWN_METRICS]
     columns = ("RUN", "NAME", "EXPERIMENT", "STATUS", "STARTED (UTC)", "TOOK", "USER", *names)
     rows = [
         (

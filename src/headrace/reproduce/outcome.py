@@ -6,12 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headrace.tracking.run import MetricSummary, Run
+from headrace.tracking.run import SYSTEM_METRICS, MetricSummary, Run
 
 __all__ = ["Difference", "compare_outcomes"]
-
-_OURS = ("system/",)
-"""Metrics about the machine, which are never the same twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ def compare_outcomes(
         for key in sorted({*before.params, *after.params})
         if before.params.get(key) != after.params.get(key)
     ]
-    keys = sorted(key for key in {*before.metrics, *after.metrics} if not key.startswith(_OURS))
+    keys = sorted(key for key in {*before.metrics, *after.metrics} if not key.startswith(SYSTEM_METRICS))  # never the same twice
     for key in keys:
         pairs: dict[str, tuple[float | None, float | None]] = {
             "last": (before.metrics.get(key), after.metrics.get(key)),

@@ -50,6 +50,8 @@ _SHOWN_PAIRS, _SHOWN_RUNS, _SHOWN_METRICS = 60, 20, 6
 
 PARENT_TAG = "mlflow.parentRunId"
 NAME_TAG = "mlflow.runName"
+SYSTEM_METRICS = "system/"
+"""What the keys of the machine's own metrics begin with: its load, memory, disk and network while a run ran."""
 NOTE_TAG = "mlflow.note.content"
 
 
@@ -303,7 +305,7 @@ class RunList(Sequence[Run]):
 
     def _repr_html_(self) -> str:
         shown = self._runs[:_SHOWN_RUNS]
-        keys = dict.fromkeys(key for run in shown for key in run.latest if not key.startswith("system/"))
+        keys = dict.fromkeys(key for run in shown for key in run.latest if not key.startswith(SYSTEM_METRICS))
         metrics = list(keys)[:_SHOWN_METRICS]
         rows = []
         for run in shown:

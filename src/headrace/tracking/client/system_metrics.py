@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from headrace.tracking.client.delivery import NOWHERE, POINT, RunWriter
+from headrace.tracking.run import SYSTEM_METRICS
 
 __all__ = ["SystemMetrics"]
 
@@ -39,7 +40,7 @@ class SystemMetrics:
             while not self._stop.wait(pause):
                 now = self._clock()
                 self._writer.points.extend(
-                    POINT.pack(self._writer.series(f"system/{key}", NOWHERE), now, step, value)
+                    POINT.pack(self._writer.series(f"{SYSTEM_METRICS}{key}", NOWHERE), now, step, value)
                     for key, value in probe.sample().items()
                 )
                 pause, step = SECONDS, step + 1
