@@ -207,6 +207,8 @@ def test_a_request_is_opened_talked_about_and_approved(url, tokens, monkeypatch)
     remarks = f"{url}/api/v1/requests/{made['id']}/remarks"
     said = httpx.post(remarks, json={"kind": "comment", "text": "why?"}, headers=as_(tokens, "bob")).json()
     assert [remark["text"] for remark in said["remarks"]] == ["why?"]
+    one = httpx.get(f"{url}/api/v1/requests/{made['id']}", headers=as_(tokens, "eve")).json()
+    assert [remark["text"] for remark in one["remarks"]] == ["why?"]
     assert httpx.post(remarks, json={"kind": "approve"}, headers=as_(tokens, "bob")).status_code == 403
     assert httpx.post(remarks, json={"kind": "approve"}, headers=as_(tokens, "ada")).json()["status"] == "done"
     assert httpx.get(f"{url}/api/v1/requests?status=all", headers=as_(tokens, "eve")).json()["requests"][0]["id"] == made["id"]
@@ -248,3 +250,33 @@ def test_a_server_tells_webhooks_what_happens(tmp_path):
         store.models.create("ranker")
         until(lambda: hooks.got)
         assert b"registered_model.created" in hooks.got[0][1]
+
+
+def test_a_password_is_changed_by_who_knows_the_present_one(url, tokens, project):
+    path = f"{url}/api/v1/accounts/password"
+    first = {"new": "correct horse"}
+    assert httpx.post(path, json=first).status_code == 401
+    assert httpx.post(path, json=first, headers=as_(tokens, "narrow")).status_code == 403
+    assert httpx.post(path, json={"new": "short"}, headers=as_(tokens, "eve")).status_code == 422
+    assert httpx.post(path, json=first, headers=as_(tokens, "eve")).json()["password"] is True
+    second = {"old": "correct horse", "new": "battery staple"}
+    assert httpx.post(path, json={**second, "old": "wrong horse"}, headers=as_(tokens, "eve")).status_code == 403
+    assert httpx.post(path, json={"new": "battery staple"}, headers=as_(tokens, "eve")).status_code == 403
+    assert httpx.post(path, json=second, auth=("eve", "correct horse")).status_code == 200
+    me = httpx.get(f"{url}/api/v1/accounts/me", auth=("eve", "battery staple")).json()
+    assert me["name"] == "eve"
+
+
+def test_roles_and_events_are_listed_and_one_webhook_is_shown(url, tokens):
+    roles = httpx.get(f"{url}/api/v1/accounts/roles", headers=as_(tokens, "eve")).json()["roles"]
+    assert [each["role"] for each in roles] == ["viewer", "editor", "approver", "admin"]
+    assert "models:promote" in roles[2]["permissions"]
+    assert "models:promote" not in roles[1]["permissions"]
+    admin = as_(tokens, "root")
+    assert "model_version.promoted" in httpx.get(f"{url}/api/v1/webhooks/events", headers=admin).json()["events"]
+    made = httpx.post(f"{url}/api/v1/webhooks", json={"url": "https://ci.example.com/x"}, headers=admin).json()
+    path = f"{url}/api/v1/webhooks/{made['id']}"
+    assert httpx.post(path, json={"model": "ranker", "name": "ci"}, headers=admin).json()["model"] == "ranker"
+    assert httpx.get(path, headers=admin).json()["name"] == "ci"
+    assert httpx.delete(path, headers=admin).status_code == 200
+    assert httpx.get(path, headers=admin).status_code == 404

@@ -17,7 +17,7 @@ from headrace.accounts.passwords import hashed, matches, new_secret, token_diges
 from headrace.accounts.roles import parse_role
 from headrace.accounts.store import AccountStore
 from headrace.clock import Clock
-from headrace.errors import InvalidInputError, NotFoundError, UnauthenticatedError
+from headrace.errors import AccessError, InvalidInputError, NotFoundError, UnauthenticatedError
 from headrace.ids import new_id
 
 __all__ = ["PREFIX", "Accounts"]
@@ -100,6 +100,23 @@ class Accounts:
         self._store.update_user(user)
         self._forget()
         return user
+
+    def change_password(self, name: str, old: str, new: str) -> User:
+        """Give a user another password, who shows the present one; an empty text if there is none yet.
+
+        Raises:
+            AccessError: the present password is another.
+            InvalidInputError: the new one can't be used.
+            NotFoundError: there is no such user.
+        """
+        user = self.user(name)
+        if (user.password or old) and not matches(old, user.password):
+            msg = "the present password isn't right; nothing was changed"
+            raise AccessError(msg)
+        if not new:
+            msg = f"a password has at least {_SHORTEST_PASSWORD} characters"
+            raise InvalidInputError(msg)
+        return self.change_user(name, password=new)
 
     def create_token(
         self, user: str, label: str = "", scopes: Sequence[str] = (), days: float | None = None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from headrace.models.gates import Evaluation
+from headrace.models.gates import LOSSES, Evaluation
 from headrace.models.text import number, table
 from headrace.models.version import BRANCH_TAG, COMMIT_TAG, DIRTY_TAG, ModelVersion
 
 __all__ = ["Comparison", "Difference", "compare"]
+
+GAINS = frozenset({"auc", "accuracy", "f1", "precision", "recall", "r2"})
+"""Figures of which more is better; of those in LOSSES less is. Of others nobody said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,7 @@ class Difference:
     """One line of a comparison.
 
     Attributes:
-        section: figures on …, metrics, params, data, code, packages or model.
+        section: figures on …, metrics as logged, params, data, code, packages, environment or model.
         name: what is compared.
         a, b: its value in either version as text; `-` if it has none.
         change: b minus a, for numbers; None otherwise.
@@ -34,6 +38,17 @@ class Difference:
     def differs(self) -> bool:
         """The two values aren't the same."""
         return self.a != self.b
+
+    @property
+    def better(self) -> bool | None:
+        """Whether b is the better one; None where they are equal, or where nobody said which way is better."""
+        if not self.change or math.isnan(self.change) or self.name not in LOSSES | GAINS:
+            return None
+        return (self.change > 0) == (self.name in GAINS)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The line as plain JSON values."""
+        return {**asdict(self), "differs": self.differs, "better": self.better}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +72,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as plain JSON values."""
-        return {"name": self.name, "a": self.a, "b": self.b, "lines": [asdict(line) for line in self.lines]}
+        return {"name": self.name, "a": self.a, "b": self.b, "lines": [line.to_dict() for line in self.lines]}
 
     def __str__(self) -> str:
         out = [f"{self.name}: version {self.a} and version {self.b}"]
@@ -77,6 +92,7 @@ def compare(a: ModelVersion, b: ModelVersion, evaluations: Sequence[Evaluation])
         *_texts("data", _data(a), _data(b)),
         *_texts("code", _code(a), _code(b)),
         *_texts("packages", _packages(a), _packages(b)),
+        *_texts("environment", a.origin.environment, b.origin.environment),
         *_texts("model", _facts(a), _facts(b)),
     )
     return Comparison(name=a.name, a=a.version, b=b.version, lines=lines)
@@ -125,7 +141,8 @@ def _packages(version: ModelVersion) -> dict[str, str]:
 
 def _facts(version: ModelVersion) -> dict[str, str]:
     kind = f"{version.flavor} ({version.serializer})" if version.serializer else version.flavor
-    return {"flavor": kind, "view": version.view, "signature": str(version.signature or ""), "size": f"{version.size} bytes"}
+    facts = {"flavor": kind, "view": version.view, "signature": str(version.signature or ""), "owner": version.owner}
+    return {**facts, "size": f"{version.size} bytes"}
 
 
 def _row(line: Difference) -> tuple[str, ...]:

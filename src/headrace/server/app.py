@@ -35,6 +35,8 @@ from headrace.server.native import (
     upkeep,
 )
 from headrace.server.native.accounts import ENDPOINTS as ACCOUNTS
+from headrace.server.native.models_compare import ENDPOINTS as COMPARISONS
+from headrace.server.native.models_edit import ENDPOINTS as MODEL_EDITS
 from headrace.server.native.models_requests import ENDPOINTS as REQUESTS
 from headrace.server.native.tracking import TRACKING
 from headrace.server.native.tracking_artifacts import TRACKING_BYTES
@@ -135,6 +137,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *TRACKING_BYTES,
     *TRACKING_JOURNAL,
     *TRACKING_MODELS,
+    *COMPARISONS,
+    *MODEL_EDITS,
     *REQUESTS,
     *ACCOUNTS,
     *WEBHOOKS,

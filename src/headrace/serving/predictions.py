@@ -226,6 +226,37 @@ class Predictions:
         msg = f"no prediction of a request {request!r} was kept; predictions reach the lake within half a minute"
         raise NotFoundError(msg)
 
+    def newest(
+        self, model: str, limit: int = 100, *, until: int | None = None, version: int | None = None, role: str | None = None
+    ) -> list[PredictionRecord]:
+        """The newest rows of a model's predictions, newest first.
+
+        Args:
+            until: microseconds since 1970; only those of this moment and before. Default: all.
+            version, role: of these alone.
+        """
+        import pyarrow.compute as pc
+
+        found: list[PredictionRecord] = []
+        for back in _LOOK_BACK:
+            since = None if back is None else (self._clock() if until is None else until) - back
+            rows = self._read(model, since)
+            for name, value in (("version", version), ("role", role)):
+                if value is not None:
+                    rows = rows.filter(pc.equal(rows.column(name), value))
+            if until is not None:
+                rows = rows.filter(pc.less_equal(rows.column(EVENT_TIME), to_arrow([until], "timestamp")[0]))
+            order = [(EVENT_TIME, "descending"), ("request", "ascending"), ("row", "ascending")]
+            found = [_record(row) for row in rows.sort_by(order).slice(0, limit).to_pylist()]
+            if len(found) >= limit:
+                break
+        return found
+
+    def outcomes(self, records: Sequence[PredictionRecord]) -> dict[tuple[str, int], tuple[Any, Any]]:
+        """What came of these predictions: (request, row) to the outcome and the moment when it was known."""
+        wanted = {(record.request, record.row) for record in records}
+        return {row: told for row, told in self._outcomes().items() if row in wanted} if wanted else {}
+
     def edges(self, urn: str) -> list[Edge]:
         """What made the prediction that a URN names, `prediction:REQUEST`; nothing if it isn't there."""
         try:

@@ -90,6 +90,7 @@ class Webhooks:
         *,
         url: str | None = None,
         events: Sequence[str] | None = None,
+        model: str | None = None,
         active: bool | None = None,
         secret: str | None = None,
         name: str | None = None,
@@ -97,7 +98,8 @@ class Webhooks:
     ) -> Webhook:
         """Change a webhook. Raises NotFoundError, InvalidInputError."""
         webhook = self.get(webhook_id)
-        given: dict[str, Any] = {"url": url, "active": active, "secret": secret, "name": name, "description": description}
+        given: dict[str, Any] = {"url": url, "model": model, "active": active, "secret": secret}
+        given |= {"name": name, "description": description}
         changed = replace(webhook, updated=self._clock(), **{key: value for key, value in given.items() if value is not None})
         changed = replace(changed, events=self._checked(changed.url, webhook.events if events is None else events))
         self._store.put(changed)

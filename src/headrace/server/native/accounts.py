@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.accounts.account import Account
-from headrace.accounts.roles import PERMISSIONS, ROLES
+from headrace.accounts.roles import PERMISSIONS, ROLES, permissions_of
 from headrace.definitions.plain import plain
 from headrace.errors import AccessError, InvalidInputError
 from headrace.server.columns import dumps
@@ -76,6 +76,28 @@ _ME = Record(
     },
     whole=True,
 )
+_ROLES = Record(
+    "Roles",
+    {
+        "roles": Field(
+            "Each may do what those before it may, and more.",
+            ("array",),
+            of=Record(
+                "RolePermissions",
+                {"role": _ROLE, "permissions": Field("What it may do.", ("array",), of=Field("A permission."))},
+                whole=True,
+            ),
+        )
+    },
+    whole=True,
+)
+_NEW_PASSWORD = Record(
+    "NewPassword",
+    {
+        "old": Field("The present one; empty if there is none.", default=""),
+        "new": Field("Another one, of 8 characters at least.", required=True),
+    },
+)
 _ID = Record("RevokedToken", {"id": Field("The token.")}, whole=True)
 _OF = {"user": Field("Whose. Default: everybody's for an admin, one's own for others.", nullable=True)}
 
@@ -87,6 +109,24 @@ def _me(call: Call) -> Reply:
         is_open = not call.store.accounts.exist
         return _reply({"open": is_open, "name": None, "role": None, "permissions": sorted(PERMISSIONS) if is_open else []})
     return _reply({"open": False, "name": account.name, "role": account.role, "permissions": account.permissions})
+
+
+def _roles(call: Call) -> Reply:
+    """The roles there are, and what each may do."""
+    del call
+    return _reply({"roles": [{"role": role, "permissions": permissions_of(role)} for role in ROLES]})
+
+
+def _change_password(call: Call) -> Reply:
+    """Give oneself another password. It wants the present one, if there is one, whatever the request shows who asks."""
+    asked, account = _NEW_PASSWORD.read(call.json()), call.account
+    if account is None:
+        msg = "a password is somebody's: this project has no users, or the request doesn't say who asks"
+        raise AccessError(msg)
+    if account.scopes:
+        msg = "a token that is limited changes no password; ask with one that isn't, or with the password"
+        raise AccessError(msg)
+    return _reply(call.store.accounts.change_password(account.name, asked["old"], asked["new"]).to_dict())
 
 
 def _users(call: Call) -> Reply:
@@ -161,6 +201,8 @@ def _operation(handler: Any, gives: Record, takes: Record | None = None, query: 
 
 ENDPOINTS = (
     Endpoint("GET", "/api/v1/accounts/me", "", _operation(_me, _ME)),
+    Endpoint("GET", "/api/v1/accounts/roles", "runs:read", _operation(_roles, _ROLES)),
+    Endpoint("POST", "/api/v1/accounts/password", "runs:read", _operation(_change_password, _USER, _NEW_PASSWORD)),
     Endpoint("GET", "/api/v1/accounts/users", "accounts:admin", _operation(_users, _USERS)),
     Endpoint("POST", "/api/v1/accounts/users", "accounts:admin", _operation(_add_user, _USER, _NEW_USER)),
     Endpoint("POST", "/api/v1/accounts/users/{user}", "accounts:admin", _operation(_change_user, _USER, _CHANGE)),

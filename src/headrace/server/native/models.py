@@ -17,7 +17,18 @@ from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply
 from headrace.server.schema import Content, Field, Record, read_query
 
-__all__ = ["AUDIT", "BOARD", "GATES", "HISTORY", "MODEL", "MOVE", "ROLLBACK"]
+__all__ = [
+    "AUDIT",
+    "BOARD",
+    "GATES",
+    "HISTORY",
+    "MODEL",
+    "MOVE",
+    "REPORT",
+    "ROLLBACK",
+    "told_report",
+    "version_number",
+]
 
 STAGES = ("None", "Staging", "Production", "Archived")
 MOST_ENTRIES = 5000
@@ -55,7 +66,7 @@ _CONDITION = Record(
     },
     whole=True,
 )
-_REPORT = Record(
+REPORT = Record(
     "GateReport",
     {
         "name": Field("The model."),
@@ -138,7 +149,7 @@ _ENTRY = Record(
         "before": Field("What was.", ("object",), of=Field("A value.", ("any",)), keyed=True),
         "after": Field("What is since then.", ("object",), of=Field("A value.", ("any",)), keyed=True),
         "reason": Field("In the words of who did it."),
-        "report": Field("The gate report, if a gate was asked.", ("object",), of=_REPORT, nullable=True),
+        "report": Field("The gate report, if a gate was asked.", ("object",), of=REPORT, nullable=True),
         "user": Field("Who."),
         "time": Field("When, RFC 3339."),
         "hash": Field("SHA-256 over the entry and the one before."),
@@ -176,16 +187,16 @@ def _model(call: Call) -> Reply:
 
 def _gates(call: Call) -> Reply:
     """What the gates would decide about a version now; nothing changes."""
-    return _reply(_told_report(call.store.models.check_gates(call.path["name"], _number(call))))
+    return _reply(told_report(call.store.models.check_gates(call.path["name"], version_number(call))))
 
 
 def _move(call: Call) -> Reply:
     """Move a version to a stage. To Production the gates are asked: if they refuse, the answer is 409 with the report."""
     asked = _MOVE.read(call.json())
     report = call.store.models.promote(
-        call.path["name"], _number(call), asked["to"], reason=asked["reason"], force=asked["force"]
+        call.path["name"], version_number(call), asked["to"], reason=asked["reason"], force=asked["force"]
     )
-    return _reply(_told_report(report))
+    return _reply(told_report(report))
 
 
 def _rollback(call: Call) -> Reply:
@@ -211,7 +222,8 @@ def _audit(call: Call) -> Reply:
     return _reply({"entries": [_told_entry(entry) for entry in entries]})
 
 
-def _number(call: Call) -> int:
+def version_number(call: Call) -> int:
+    """The version that the path names. Raises InvalidInputError if it isn't a number."""
     text = call.path["version"]
     if not text.isdecimal() or len(text) > 9:
         msg = f"a version of a model is a number, not {text!r}"
@@ -285,13 +297,14 @@ def _columns(columns: Any) -> list[dict[str, str]]:
     return [{"name": str(column.name), "type": str(column.type)} for column in columns or ()]
 
 
-def _told_report(report: GateReport) -> dict[str, Any]:
+def told_report(report: GateReport) -> dict[str, Any]:
+    """A gate report as plain JSON values."""
     told = plain({**asdict(report), "passed": report.passed})
     return {**told, "time": isoformat(report.time) if report.time else None}
 
 
 def _told_entry(entry: AuditEntry) -> dict[str, Any]:
-    report = None if entry.report is None else _told_report(GateReport.from_dict(entry.report))
+    report = None if entry.report is None else told_report(GateReport.from_dict(entry.report))
     return {
         "subject": entry.subject,
         "seq": entry.seq,
@@ -313,8 +326,8 @@ def _reply(value: Any) -> Reply:
 
 BOARD = Operation(_board, gives=(Content(record=_BOARD),))
 MODEL = Operation(_model, gives=(Content(record=_MODEL),))
-GATES = Operation(_gates, gives=(Content(record=_REPORT),))
-MOVE = Operation(_move, takes=(Content(record=_MOVE),), gives=(Content(record=_REPORT),))
+GATES = Operation(_gates, gives=(Content(record=REPORT),))
+MOVE = Operation(_move, takes=(Content(record=_MOVE),), gives=(Content(record=REPORT),))
 ROLLBACK = Operation(_rollback, takes=(Content(record=_ROLLBACK),), gives=(Content(record=_MODEL),))
 AUDIT = Operation(_audit, gives=(Content(record=_HISTORY),), query=_AUDIT_QUERY)
 HISTORY = Operation(_history, gives=(Content(record=_HISTORY),))

@@ -12,6 +12,7 @@ from headrace.models.timeline import reigns
 from headrace.server.columns import dumps
 from headrace.server.endpoint import Endpoint, Operation
 from headrace.server.http import JSON, Call, Reply
+from headrace.server.native.models import version_number
 from headrace.server.schema import PLAIN_TEXT, Content, Field, Record, read_query
 
 __all__ = ["ENDPOINTS"]
@@ -76,21 +77,32 @@ _TIMELINE = Record("ModelTimeline", {"reigns": Field("Oldest first.", ("array",)
 _CARD = Record("NewModelCard", {"text": Field("Markdown, by a person.", required=True)})
 _OWNER = Record("NewOwner", {"owner": Field("Who answers for it; empty for nobody.", required=True)})
 _DONE = Record("Done", {"done": Field("Always true.", ("boolean",))}, whole=True)
-_QUERY = {"model": Field("Of this model alone.", nullable=True), "status": Field("open, done, …, or all.", default="open")}
+_QUERY = {
+    "model": Field("Of this model alone.", nullable=True),
+    "version": Field("Of this version of it alone.", ("integer",), nullable=True),
+    "status": Field("open, done, rejected, withdrawn, or all.", default="open"),
+}
 
 
 def _list(call: Call) -> Reply:
     """Requests to move versions; those that wait, unless another status is asked for."""
     asked = read_query(call.query, _QUERY)
     status = None if asked["status"] == "all" else asked["status"]
-    found = call.store.models.requests.list(asked["model"], status=status)
+    found = call.store.models.requests.list(asked["model"], asked["version"], status)
     return _reply({"requests": [each.to_dict() for each in found]})
+
+
+def _get(call: Call) -> Reply:
+    """One request to move a version, with all that was said."""
+    return _reply(call.store.models.requests.get(call.path["request"]).to_dict())
 
 
 def _open(call: Call) -> Reply:
     """Ask for a version to be moved to a stage."""
     asked = _ASK.read(call.json())
-    return _reply(call.store.models.requests.open(call.path["name"], _number(call), asked["to"], asked["reason"]).to_dict())
+    return _reply(
+        call.store.models.requests.open(call.path["name"], version_number(call), asked["to"], asked["reason"]).to_dict()
+    )
 
 
 def _say(call: Call) -> Reply:
@@ -115,13 +127,13 @@ def _timeline(call: Call) -> Reply:
 
 def _card(call: Call) -> Reply:
     """The model card of a version, Markdown: what people wrote, completed with what is known."""
-    text = call.store.models.card(call.path["name"], _number(call))
+    text = call.store.models.card(call.path["name"], version_number(call))
     return Reply(text.encode(), media_type="text/markdown; charset=utf-8")
 
 
 def _write_card(call: Call) -> Reply:
     """Replace what people wrote of a version."""
-    call.store.models.write_card(call.path["name"], _CARD.read(call.json())["text"], _number(call))
+    call.store.models.write_card(call.path["name"], _CARD.read(call.json())["text"], version_number(call))
     return _reply({"done": True})
 
 
@@ -129,14 +141,6 @@ def _set_owner(call: Call) -> Reply:
     """Say who answers for a model."""
     call.store.models.set_owner(call.path["name"], _OWNER.read(call.json())["owner"])
     return _reply({"done": True})
-
-
-def _number(call: Call) -> int:
-    text = call.path["version"]
-    if not text.isdecimal() or len(text) > 9:
-        msg = f"a version of a model is a number, not {text!r}"
-        raise InvalidInputError(msg)
-    return int(text)
 
 
 def _reply(value: Any) -> Reply:
@@ -147,6 +151,7 @@ _OF_VERSION = "/api/v1/models/{name}/versions/{version}"
 _GIVES, _DID = (Content(record=_REQUEST),), (Content(record=_DONE),)
 ENDPOINTS = (
     Endpoint("GET", "/api/v1/requests", "models:read", Operation(_list, gives=(Content(record=_REQUESTS),), query=_QUERY)),
+    Endpoint("GET", "/api/v1/requests/{request}", "models:read", Operation(_get, gives=_GIVES)),
     Endpoint("POST", f"{_OF_VERSION}/requests", "models:write", Operation(_open, takes=(Content(record=_ASK),), gives=_GIVES)),
     Endpoint(
         "POST", "/api/v1/requests/{request}/remarks", "models:write", Operation(_say, takes=(Content(record=_SAY),), gives=_GIVES)

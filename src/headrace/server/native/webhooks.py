@@ -47,6 +47,7 @@ _CHANGE = Record(
     "WebhookChange",
     {
         "url": Field("Another address.", nullable=True),
+        "model": Field("Of this model alone; empty for all.", nullable=True),
         "events": Field("Other events.", ("array",), nullable=True, of=Field("An event.", choices=("*", *EVENTS))),
         "active": Field("Told something, or nothing.", ("boolean",), nullable=True),
         "secret": Field("Another secret.", nullable=True),
@@ -72,6 +73,9 @@ _DELIVERY = Record(
     whole=True,
 )
 _DELIVERIES = Record("WebhookDeliveries", {"deliveries": Field("Newest first.", ("array",), of=_DELIVERY)}, whole=True)
+_KNOWN = Record(
+    "WebhookEvents", {"events": Field("All there are; `*` stands for every one.", ("array",), of=Field("An event."))}, whole=True
+)
 _GONE = Record("RemovedWebhook", {"id": Field("The webhook.")}, whole=True)
 _QUERY = {
     "webhook": Field("Of this one alone.", nullable=True),
@@ -91,6 +95,17 @@ def _create(call: Call) -> Reply:
     events = list(map(str, asked["events"] or ("*",)))
     more = {name: asked[name] for name in ("model", "name", "description", "secret")}
     return _reply(call.store.webhooks.create(asked["url"], events, **more).to_dict())
+
+
+def _events(call: Call) -> Reply:
+    """The events that a webhook can be told of."""
+    del call
+    return _reply({"events": list(EVENTS)})
+
+
+def _get(call: Call) -> Reply:
+    """One webhook."""
+    return _reply(call.store.webhooks.get(call.path["webhook"]).to_dict())
 
 
 def _change(call: Call) -> Reply:
@@ -134,8 +149,10 @@ _ADMIN = "webhooks:admin"
 ENDPOINTS = (
     Endpoint("GET", "/api/v1/webhooks", _ADMIN, _operation(_list, _WEBHOOKS)),
     Endpoint("POST", "/api/v1/webhooks", _ADMIN, _operation(_create, _WEBHOOK, _NEW)),
+    Endpoint("GET", "/api/v1/webhooks/events", _ADMIN, _operation(_events, _KNOWN)),
     Endpoint("GET", "/api/v1/webhooks/deliveries", _ADMIN, _operation(_deliveries, _DELIVERIES, query=_QUERY)),
     Endpoint("POST", "/api/v1/webhooks/deliveries/{delivery}/replay", _ADMIN, _operation(_replay, _DELIVERY)),
+    Endpoint("GET", "/api/v1/webhooks/{webhook}", _ADMIN, _operation(_get, _WEBHOOK)),
     Endpoint("POST", "/api/v1/webhooks/{webhook}", _ADMIN, _operation(_change, _WEBHOOK, _CHANGE)),
     Endpoint("DELETE", "/api/v1/webhooks/{webhook}", _ADMIN, _operation(_remove, _GONE)),
     Endpoint("POST", "/api/v1/webhooks/{webhook}/test", _ADMIN, _operation(_test, _DELIVERY)),

@@ -1,0 +1,141 @@
+"""The registry's JSON routes: what an app changes, compares and lists."""
+
+from __future__ import annotations
+
+import httpx
+import pandas as pd
+import pytest
+
+import headrace as hr
+from headrace.serving.predictions import Made
+from servers.inside import served
+
+
+class Always:
+    """A model of our own."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def predict(self, data):
+        return [self.value] * len(data)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """A server of a project with a model of three versions, two of them measured, and predictions of two."""
+    folder = tmp_path_factory.mktemp("models_api")
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "y": [0, 1, 0, 1]})
+    with hr.connect(folder) as store:
+        for depth, value in enumerate((0.9, 0.5, 0.4)):
+            with store.start_run(experiment="e", params={"depth": depth}) as run:
+                run.log_metric("loss", value)
+                model = run.log_model(Always(value), "m", serializer="pickle")
+            store.models.register(model, "ranker")
+        for version in (1, 2):
+            store.models.evaluate("ranker", version, frame, label="y", metrics=["brier"], allow_pickle=True)
+        store.models.promote("ranker", 1, reason="the first")
+        for number in range(3):
+            store.predictions.keep(made(f"r{number}", version=1 + number % 2, at=number))
+        store.record_outcomes(pd.DataFrame({"request": ["r0"], "outcome": [1]}))
+    with served(folder) as url, httpx.Client(base_url=url, timeout=60) as client:
+        yield client
+
+
+def made(request, version, at):
+    return Made(
+        request=request,
+        model="ranker",
+        version=version,
+        role="main",
+        view="",
+        source="request",
+        method="predict",
+        keys={},
+        features={"x": [1.0, 2.0]},
+        json=b"[0.5,0.25]",
+        rows=2,
+        at=1_700_000_000_000_000 + at,
+        seconds=0.001,
+    )
+
+
+def test_two_versions_are_compared_side_by_side(client):
+    found = client.get("/api/v1/models/ranker/compare", params={"a": "1", "b": "2"}).json()
+    lines = {(line["section"].partition(" on ")[0], line["name"]): line for line in found["lines"]}
+    assert (found["a"], found["b"]) == (1, 2)
+    figures = lines["figures", "brier"]
+    assert (figures["better"], figures["differs"], round(figures["change"], 6)) == (True, True, -0.16)
+    assert lines["params", "depth"]["differs"]
+    assert lines["environment", "python"]["differs"] is False
+    assert client.get("/api/v1/models/ranker/compare", params={"a": "2"}).json()["b"] == 1  # the champion
+    assert client.get("/api/v1/models/ranker/compare", params={"a": "9"}).status_code == 404
+    assert client.get("/api/v1/models/ranker/compare").status_code == 400
+
+
+def test_predictions_are_listed_newest_first_with_their_outcomes(client):
+    def listed(**query):
+        answer = client.get("/api/v1/models/ranker/predictions", params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["predictions"]
+
+    assert [(each["request"], each["row"]) for each in listed()] == [(f"r{n}", row) for n in (2, 1, 0) for row in (0, 1)]
+    assert {each["uri"] for each in listed(version=2)} == {"models:/ranker/2"}
+    (first, second) = listed(limit=2, until=listed()[-1]["time"])
+    assert (first["request"], first["outcome"], second["outcome"]) == ("r0", 1, None)
+    assert (first["prediction"], first["features"], first["keys"]) == (0.5, {"x": 1.0}, {})
+    assert listed(role="shadow") == []
+    found = client.get("/api/v1/predictions/r1").json()["predictions"]
+    assert [(each["row"], each["prediction"]) for each in found] == [(0, 0.5), (1, 0.25)]
+    assert client.get("/api/v1/predictions/none").status_code == 404
+    for query in ({"limit": 0}, {"until": "then"}):
+        assert client.get("/api/v1/models/ranker/predictions", params=query).status_code == 422
+
+
+def test_gates_are_set_and_their_decisions_listed(client):
+    gates = "/api/v1/models/ranker/gates"
+    asked = {
+        "gates": [{"metric": "brier", "min_improvement": 0.01}, {"metric": "size_mb", "min_improvement": None, "at_most": 1}]
+    }
+    told = client.put(gates, json=asked).json()["gates"]
+    assert [(gate["metric"], gate["min_improvement"], gate["at_most"]) for gate in told] == [
+        ("brier", 0.01, None),
+        ("size_mb", None, 1),
+    ]
+    assert client.get(gates).json()["gates"] == told
+    refused = client.post("/api/v1/models/ranker/versions/3/stage", json={"to": "Production", "reason": "hope"})
+    assert refused.status_code == 409
+    (decision, *_) = client.get("/api/v1/models/ranker/decisions", params={"version": 3}).json()["decisions"]
+    assert (decision["action"], decision["reason"], decision["report"]["passed"]) == ("refuse", "hope", False)
+    assert {each["metric"] for each in decision["report"]["conditions"]} == {"brier", "size_mb"}
+    for bad in ({"metric": "brier", "at_lest": 1}, {"metric": "auc", "min_improvement": None}, {"metric": " "}, "brier"):
+        assert client.put(gates, json={"gates": [bad]}).status_code == 400
+    assert client.get(gates).json()["gates"] == told
+    assert client.put(gates, json={"gates": []}).json()["gates"] == []
+
+
+def test_texts_tags_and_aliases_are_changed(client):
+    model, version = "/api/v1/models/texts", "/api/v1/models/texts/versions/1"
+    assert client.post("/api/v1/models", json={"name": "texts", "tags": {"a": "1", "b": "2"}}).status_code == 200
+    assert client.post("/api/v1/models", json={"name": "texts"}).status_code == 409
+    change = {"description": "Ranks.", "owner": "team", "set": {"a": "3"}, "remove": ["b", "none"]}
+    assert client.patch(model, json=change).json() == {"changed": "models:/texts"}
+    found = client.get(model).json()
+    assert (found["description"], found["owner"], found["tags"]) == ("Ranks.", "team", {"a": "3"})
+    assert client.patch(version, json={"description": "x"}).status_code == 404
+    assert client.patch(model, json={"name": "renamed"}).json() == {"changed": "models:/renamed"}
+    assert client.delete("/api/v1/models/renamed").status_code == 200
+    assert client.get(model).status_code == client.get("/api/v1/models/renamed").status_code == 404
+
+    ranker = "/api/v1/models/ranker"
+    assert client.patch(f"{ranker}/versions/3", json={"owner": "ada", "card": "For tests.", "set": {"k": "v"}}).status_code == 200
+    assert client.put(f"{ranker}/aliases/blue", json={"version": 3}).json() == {"changed": "models:/ranker/3"}
+    newest = client.get(ranker).json()["versions"][0]
+    assert (newest["owner"], newest["tags"], newest["aliases"]) == ("ada", {"k": "v"}, ["blue"])
+    assert client.put(f"{ranker}/aliases/champion", json={"version": 3}).status_code == 409
+    assert client.delete(f"{ranker}/aliases/champion").status_code == 409
+    assert client.put(f"{ranker}/aliases/blue", json={"version": 99}).status_code == 404
+    assert client.delete(f"{ranker}/aliases/blue").status_code == 200
+    assert client.delete(f"{ranker}/versions/1").status_code == 409  # it is in Production
+    assert client.delete(f"{ranker}/versions/3").status_code == 200
+    assert [each["version"] for each in client.get(ranker).json()["versions"]] == [2, 1]
