@@ -82,8 +82,8 @@ $(FEAST):
 	@.venv-feast/bin/python -m pip install --quiet "feast==0.67.*"
 	@touch $@
 
-$(MLFLOW):
+$(MLFLOW): Makefile
 	@echo "installing MLflow, whose client the tests point at our server, into .venv-mlflow"
 	@$(PYTHON) -m venv .venv-mlflow
-	@.venv-mlflow/bin/python -m pip install --quiet "mlflow==3.17.*" scikit-learn
+	@.venv-mlflow/bin/python -m pip install --quiet "mlflow==3.17.*" lightgbm scikit-learn xgboost-cpu
 	@touch $@

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 import headrace as hr
@@ -114,3 +116,49 @@ def test_scikit_learn_logs_itself(url):
         "through its run": 150,
         "children": ["0.1", "1.0"],
     }
+
+
+def test_boosted_trees_functions_and_evaluations_log_themselves(url):
+    told = spoken("libraries.py", url)
+    boosted = {"datasets": 2, "status": "FINISHED", "models": ["READY"]}
+    for name, metric, param in (
+        ("lightgbm", "train-binary_logloss", ("num_leaves", "4")),
+        ("xgboost", "train-logloss", ("max_depth", "2")),
+        ("xgboost as sklearn", "validation_0-logloss", ("max_depth", "2")),
+    ):
+        found = told[name]
+        assert {key: found[key] for key in boosted} == boosted
+        assert found["params"][param[0]] == param[1]
+        assert found["points"] == {metric: 3 if "sklearn" in name else 7}
+        assert any(path.startswith("feature_importance") for path in found["files"])
+        if "sklearn" not in name:
+            assert (found["same"], found["as a function"]) == (True, 150)
+    assert told["python function"] == {"status": "FINISHED", "values": [[2, 4, 6], [2, 4, 6]]}
+    evaluation = told["evaluation"]
+    assert {"accuracy_score", "roc_auc", "log_loss"} <= set(evaluation["metrics"])
+    assert (evaluation["kept"], evaluation["on the model"], evaluation["found"]) == (True, evaluation["metrics"], [True])
+    assert "roc_curve_plot" in evaluation["files"]
+    assert told["fluent"] == {
+        "rows": [["1", "x", 49.0, "FINISHED"]],
+        "last": True,
+        "points": 50,
+        "file": {"a": [1]},
+        "names": ["one"],
+        "children": 1,
+    }
+
+
+def test_every_method_of_the_client_works_or_is_told_to_be_left_out(url):
+    told = spoken("surface.py", url)
+    by_answer: dict[str, list[str]] = {}
+    for name, answer in told.items():
+        by_answer.setdefault(answer, []).append(name)
+    left_out = re.compile("prompt|trace|webhook|dataset|workspace|mcp")
+    assert {name for answer, names in by_answer.items() if answer != "ok" for name in names if not left_out.search(name)} == set()
+    assert len(by_answer.pop("ok")) >= 70
+    assert by_answer.pop("not in this client") == ["unlink_traces_from_run"]
+    assert all("prompt" in name for name in by_answer.pop("RESOURCE_DOES_NOT_EXIST"))
+    assert {"create_prompt", "register_prompt", "search_traces", "create_mcp_server"} <= set(by_answer.pop("NOT_IMPLEMENTED"))
+    assert by_answer == {}
+    counted = httpx.get(f"{url}/metrics").text.splitlines()
+    assert [line for line in counted if re.search('status="5(?!01)', line)] == []

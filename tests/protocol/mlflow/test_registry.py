@@ -109,6 +109,13 @@ def test_names_that_are_none_are_refused(registry, bad):
     assert (status, error["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
+def test_a_prompt_is_told_to_be_left_out_before_there_is_a_model_for_it(registry):
+    tag = {"key": "mlflow.prompt.is_prompt", "value": "true"}
+    status, told = registry.call("POST", "registered-models/create", name="a prompt", tags=[tag])
+    assert (status, told["error_code"]) == (501, "NOT_IMPLEMENTED")
+    assert registry.call("GET", "registered-models/get", name="a prompt")[0] == 404
+
+
 def test_a_version_tells_where_it_comes_from_and_its_files_never_change(registry, ask):
     name = registry.model()
     model_id, run = registry.logged()

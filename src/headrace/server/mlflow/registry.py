@@ -13,7 +13,8 @@ from headrace.models import lifecycle
 from headrace.models.lifecycle import CHALLENGER, CHAMPION, STAGES, Stage
 from headrace.models.version import ModelVersion, RegisteredModel
 from headrace.server.http import Call, Reply
-from headrace.server.mlflow.registry_search import search_models, search_versions
+from headrace.server.mlflow.errors import not_kept
+from headrace.server.mlflow.registry_search import PROMPT, search_models, search_versions
 from headrace.server.mlflow.registry_shapes import latest_of, model_shape, place_of, version_shape
 from headrace.server.mlflow.registry_sources import resolve_source
 from headrace.server.mlflow.wire import DONE, PAGE, filled, next_page, offset_of, operation, pairs, read, reply, texts
@@ -85,6 +86,8 @@ def _create_model(call: Call) -> Reply:
     """Make a registered model."""
     asked = read(call, _NEW_MODEL)
     tags = _checked(pairs(asked["tags"], "tags"))
+    if tags.get(PROMPT, "").lower() == "true":
+        raise not_kept("prompts")  # told before there is a model that could never get a version
     return _told(call, call.store.models.create(asked["name"], asked["description"] or "", tags))
 
 

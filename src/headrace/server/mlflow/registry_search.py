@@ -11,7 +11,7 @@ from headrace.server.mlflow.wire import millis
 from headrace.store import Store
 from headrace.tracking.search import MODEL_VERSIONS, REGISTERED_MODELS, Comparison, Order, parse_filter, parse_order
 
-__all__ = ["search_models", "search_versions"]
+__all__ = ["PROMPT", "search_models", "search_versions"]
 
 Thing = TypeVar("Thing")
 PROMPT = "mlflow.prompt.is_prompt"
