@@ -16,7 +16,7 @@ from headrace.remote.tracking import remote_tracking
 from headrace.sql.database import Database
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.history import Series
-from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Metric, ModelOutput, Run
+from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Metric, ModelOutput, Purged, Run
 from headrace.tracking.search import EXPERIMENTS, LOGGED_MODELS, ModelOrder, Order, parse_filter, parse_order
 
 
@@ -171,8 +171,8 @@ def test_a_point_keeps_its_dataset_and_lands_on_its_model(stores):
 
 def test_a_deleted_run_takes_no_writes_and_comes_back(stores):
     run_id = make_run(stores)
-    stores.runs.set_stage(run_id, "deleted")
-    stores.runs.set_stage(run_id, "deleted")
+    stores.runs.set_stage(run_id, "deleted", 9)
+    stores.runs.set_stage(run_id, "deleted", 9)
     writes = [
         lambda: stores.runs.log(run_id, params={"p": "1"}),
         lambda: stores.runs.update(run_id, status="FINISHED"),
@@ -184,10 +184,10 @@ def test_a_deleted_run_takes_no_writes_and_comes_back(stores):
             write()
     assert names(stores) == []
     assert names(stores, view="deleted") == ["r"]
-    stores.runs.set_stage(run_id, "active")
+    stores.runs.set_stage(run_id, "active", 9)
     assert names(stores) == ["r"]
     for missing in (
-        lambda: stores.runs.set_stage("nope", "deleted"),
+        lambda: stores.runs.set_stage("nope", "deleted", 9),
         lambda: stores.runs.log("nope"),
         lambda: stores.runs.get(["nope"]),
     ):
@@ -371,7 +371,7 @@ def test_models_and_data_that_a_run_read_are_kept_once(stores):
     run = stores.runs.get([run_id])[0]
     assert (run.inputs, run.model_inputs) == ((data,), ("m-1",))
     assert [(use.name, use.digest, use.context) for use in stores.runs.datasets(["0", "x"], 9)] == [("films", "d", "training")]
-    stores.runs.set_stage(run_id, "deleted")
+    stores.runs.set_stage(run_id, "deleted", 9)
     assert stores.runs.datasets(["0"], 9) == []
 
 
@@ -466,3 +466,38 @@ def test_writers_at_once_each_keep_all_or_nothing(stores):
     assert len(stores.runs.get([run_id])[0].params) == 1 + 6 * 8
     for number in range(6):
         assert [point.step for point in stores.metrics.history(run_id, f"m{number}")] == [0, 1, 2, 3, 5, 6, 7, 8]
+
+
+def test_what_was_deleted_long_ago_is_purged_and_what_others_stand_on_stays(stores):
+    old, new, needed, user = (make_run(stores, name=name) for name in ("old", "new", "needed", "user"))
+    stores.runs.log(old, metrics=[Metric("auc", 0.5, 0, 1)], params={"p": "1"}, tags={"t": "1"})
+    for run_id in old, needed:
+        facts = {"experiment_id": "0", "name": "clf", "flavor": "sklearn", "serializer": "skops", "created": 1, "updated": 1}
+        model = LoggedModel(id=f"m-{run_id}", run_id=run_id, **facts)
+        stores.models.create(model)
+    stores.runs.add_model_inputs(user, [f"m-{needed}"])
+    for run_id, time in (old, 10), (needed, 10), (new, 30):
+        stores.runs.set_stage(run_id, "deleted", time)
+        stores.runs.set_stage(run_id, "deleted", time + 100)  # again: it was deleted when it was
+    assert stores.runs.purge(20, dry_run=True) == Purged(1, 0, 1)
+    assert set(names(stores, view="deleted")) == {"new", "needed", "old"}
+    assert stores.runs.purge(20) == Purged(1, 0, 1)
+    assert set(names(stores, view="deleted")) == {"new", "needed"}
+    for gone in lambda: stores.runs.get([old]), lambda: stores.models.get(f"m-{old}", deleted=True):
+        with pytest.raises(NotFoundError):
+            gone()
+    assert stores.metrics.history(old, "auc").to_arrow().num_rows == 0
+    assert stores.models.get(f"m-{needed}").run_id == needed
+
+
+def test_a_purged_experiment_leaves_its_name(stores):
+    home = stores.experiments.create("home", {}, 1)
+    run_id = make_run(stores, experiment_id=home.id, experiment=home.name)
+    stores.experiments.set_stage(home.id, "deleted", 10)
+    assert stores.runs.purge(10) == Purged(0, 0, 0)
+    assert stores.runs.purge(11, dry_run=True) == Purged(1, 1, 0)
+    assert stores.runs.purge(11) == Purged(1, 1, 0)
+    with pytest.raises(NotFoundError):
+        stores.runs.get([run_id])
+    again = stores.experiments.create("home", {}, 12)
+    assert again.id != home.id

@@ -31,6 +31,7 @@ PERMISSIONS: Mapping[str, Role] = {
     "models:promote": "approver",
     "accounts:admin": "admin",
     "models:force": "admin",
+    "runs:purge": "admin",
     "webhooks:admin": "admin",
 }
 """Each permission and the first role that has it. One that isn't here is an admin's alone."""

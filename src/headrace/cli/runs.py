@@ -171,7 +171,24 @@ def restore(session: Session, runs: Annotated[list[str], typer.Argument(metavar=
     return _each(session, runs, "restore", "restored")
 
 
-VERBS: tuple[Verb[...], ...] = (list_runs, show, note, compare, export, metrics, artifacts, delete, restore)
+@verb("purge", "headrace runs purge --dry-run", "headrace runs purge --older-than 90d")
+def purge(
+    session: Session,
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="TIME", help="What was deleted within this time stays.")
+    ] = "30d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+) -> Answer:
+    """Remove deleted runs and experiments for good; what a model version was made from stays.
+
+    Names of purged experiments are free again. Their files go with the next 'headrace artifacts gc'.
+    """
+    done = session.store.runs.purge(older_than=older_than, dry_run=dry_run)
+    columns = ("would go" if dry_run else "removed", "runs", "experiments", "deleted runs that stay")
+    return Answer(done, [Table(columns, [("", done.runs, done.experiments, done.kept)])])
+
+
+VERBS: tuple[Verb[...], ...] = (list_runs, show, note, compare, export, metrics, artifacts, delete, restore, purge)
 
 
 def run_data(run: Run) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from headrace.clock import system_clock
 from headrace.errors import ConflictError, HeadraceError, StorageError
 from headrace.ids import content_hash
 from headrace.importers.destination import Destination
@@ -87,7 +88,7 @@ class RunImport:
         if self._report.dry_run:
             return
         for run_id in self._doomed:
-            self._to.tracking.runs.set_stage(run_id, DELETED)
+            self._to.tracking.runs.set_stage(run_id, DELETED, system_clock())
         for experiment in experiments:
             home = self.homes.get(experiment.id)
             made_here = home is not None and home.tags.get(SOURCE_TAG) == self._source.name
@@ -117,7 +118,7 @@ class RunImport:
         if held is None:
             held = self._create(item, run_id, home)
         elif held.lifecycle_stage == DELETED:
-            self._to.tracking.runs.set_stage(run_id, ACTIVE)
+            self._to.tracking.runs.set_stage(run_id, ACTIVE, system_clock())
         whole = self._fill(item, held, folder, files, measured, state)
         if whole:
             self._to.tracking.runs.log(run_id, tags={STATE_TAG: state})

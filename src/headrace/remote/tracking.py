@@ -19,6 +19,7 @@ from headrace.tracking.run import (
     Metric,
     MetricSummary,
     ModelOutput,
+    Purged,
     Run,
     Status,
     View,
@@ -151,9 +152,15 @@ class RemoteRunStore(_Remote):
         """Change what isn't None."""
         self._tell("update", run_id=run_id, status=status, end=end, name=name)
 
-    def set_stage(self, run_id: str, stage: str) -> None:
+    def set_stage(self, run_id: str, stage: str, time: int) -> None:
         """Delete or restore; again is a no-op. Raises NotFoundError."""
-        self._tell("set_stage", run_id=run_id, stage=stage)
+        self._tell("set_stage", run_id=run_id, stage=stage, time=time)
+
+    def purge(self, before: int, *, dry_run: bool = False) -> Purged:
+        """Remove for good what was deleted before a time."""
+        arguments = {"before": before, "dry_run": dry_run}
+        done: Purged = shaped(self._transport.call("tracking/runs/purge", arguments, changes=True), Purged)
+        return done
 
     def log(
         self,

@@ -16,7 +16,7 @@ from headrace.errors import InvalidInputError, SettingsError, StorageError
 
 __all__ = ["HEAD", "Database", "Dialect"]
 
-HEAD = "0014"
+HEAD = "0015"
 """The newest migration. Kept here so that opening an up-to-date catalog doesn't import Alembic."""
 
 

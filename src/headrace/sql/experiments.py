@@ -102,7 +102,9 @@ class SqlExperimentStore:
             if _require(connection, experiment_id).lifecycle_stage == stage:
                 raise _missing(experiment_id)
             _update(connection, experiment_id, lifecycle_stage=stage, updated=time)
-            connection.execute(runs.update().where(runs.c.experiment_id == int(experiment_id)).values(lifecycle_stage=stage))
+            values = {"lifecycle_stage": stage, "deleted": time if stage == DELETED else None}
+            changed = runs.c.experiment_id == int(experiment_id), runs.c.lifecycle_stage != stage
+            connection.execute(runs.update().where(*changed).values(values))
 
     def set_tag(self, experiment_id: str, key: str, value: str) -> None:
         """Set a tag. Raises NotFoundError."""

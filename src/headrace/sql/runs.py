@@ -15,6 +15,7 @@ from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
 from headrace.sql.metrics import add_points, add_series, insert_new, upsert
 from headrace.sql.prepared import direct
+from headrace.sql.purge import purge
 from headrace.sql.run_pages import INPUT_FIELDS, load_page
 from headrace.sql.run_plan import search_ids
 from headrace.sql.tables.tracking import (
@@ -31,12 +32,14 @@ from headrace.sql.tables.tracking import (
 from headrace.tracking.history import Series
 from headrace.tracking.run import (
     ACTIVE,
+    DELETED,
     NAME_TAG,
     ArtifactEntry,
     DatasetInput,
     DatasetUse,
     Metric,
     ModelOutput,
+    Purged,
     Run,
     Status,
     View,
@@ -116,13 +119,19 @@ class SqlRunStore:
                 _write_pairs(connection, run_tags, run_id, {NAME_TAG: name})
             note(connection, "changed" if end is None else "ended", run_id)
 
-    def set_stage(self, run_id: str, stage: str) -> None:
-        """Delete or restore; again is a no-op. Raises NotFoundError."""
+    def set_stage(self, run_id: str, stage: str, time: int) -> None:
+        """Delete or restore at a time, microseconds since 1970; again is a no-op. Raises NotFoundError."""
+        values = {"lifecycle_stage": stage, "deleted": time if stage == DELETED else None}
         with self._database.write() as connection:
-            done = connection.execute(runs.update().where(runs.c.run_id == run_id).values(lifecycle_stage=stage))
-            if done.rowcount == 0:
+            if connection.execute(sa.select(runs.c.run_id).where(runs.c.run_id == run_id)).first() is None:
                 raise _no_run(run_id)
-            note(connection, "changed", run_id)
+            changed = runs.c.run_id == run_id, runs.c.lifecycle_stage != stage
+            if connection.execute(runs.update().where(*changed).values(values)).rowcount:
+                note(connection, "changed", run_id)
+
+    def purge(self, before: int, *, dry_run: bool = False) -> Purged:
+        """Remove for good what was deleted before `before`, but what is still needed."""
+        return purge(self._database, before, dry_run=dry_run)
 
     def log(
         self,

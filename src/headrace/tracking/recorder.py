@@ -171,6 +171,10 @@ class Recorder:
         """Delete or restore an experiment with its runs. Raises NotFoundError, also if it is in that stage already."""
         self._stores.experiments.set_stage(experiment_id, stage, self.clock())
 
+    def set_run_stage(self, run_id: str, stage: str) -> None:
+        """Delete or restore a run; again is a no-op. Raises NotFoundError."""
+        self._stores.runs.set_stage(run_id, stage, self.clock())
+
     def finish(self, run_id: str, status: Status) -> None:
         """Set the final status and the end time."""
         self._stores.runs.update(run_id, status=status, end=self.clock())

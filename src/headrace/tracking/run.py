@@ -30,6 +30,7 @@ __all__ = [
     "Metric",
     "MetricSummary",
     "ModelOutput",
+    "Purged",
     "Run",
     "RunList",
     "Status",
@@ -279,6 +280,21 @@ class LoggedModel:
     def size(self) -> int:
         """Bytes of all its files."""
         return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a purge removed for good, or would remove.
+
+    Attributes:
+        runs: runs that were deleted long enough ago, with their logged models.
+        experiments: experiments that were, and that no run is left in.
+        kept: deleted runs, old enough, that stay: a model version was made from them, or an active run uses their model.
+    """
+
+    runs: int
+    experiments: int
+    kept: int
 
 
 class RunList(Sequence[Run]):

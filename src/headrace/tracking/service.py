@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.artifacts.store import ArtifactStore
 from headrace.clock import Clock, system_clock
+from headrace.definitions.window import Duration, parse_duration
 from headrace.errors import InvalidInputError, NotFoundError
 from headrace.flavors.loaded import LoadedModel
 from headrace.flavors.saving import load_model
@@ -33,6 +34,7 @@ from headrace.tracking.run import (
     Experiment,
     LoggedModel,
     MetricSummary,
+    Purged,
     Run,
     RunList,
     View,
@@ -313,11 +315,23 @@ class Runs:
 
     def delete(self, run_id: str) -> None:
         """Hide a run from searches; it can be restored."""
-        self._stores.runs.set_stage(self.resolve(run_id), DELETED)
+        self.recorder.set_run_stage(self.resolve(run_id), DELETED)
 
     def restore(self, run_id: str) -> None:
         """Bring a deleted run back."""
-        self._stores.runs.set_stage(self.resolve(run_id), ACTIVE)
+        self.recorder.set_run_stage(self.resolve(run_id), ACTIVE)
+
+    def purge(self, *, older_than: Duration = "30d", dry_run: bool = False) -> Purged:
+        """Remove for good what was deleted a while ago: runs with all that they logged, experiments with their names.
+
+        What a model version was made from, and runs whose models an active run uses, stay. The files that nothing names any more
+        go with the next `store.collect_artifacts`.
+
+        Args:
+            older_than: what was deleted within this time stays, and can be restored.
+            dry_run: only tell what would go.
+        """
+        return self._stores.runs.purge(self.recorder.clock() - parse_duration(older_than), dry_run=dry_run)
 
     def experiments(self, view: View = "active") -> list[Experiment]:
         """The experiments, newest first."""

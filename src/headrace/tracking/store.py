@@ -17,6 +17,7 @@ from headrace.tracking.run import (
     Metric,
     MetricSummary,
     ModelOutput,
+    Purged,
     Run,
     Status,
     View,
@@ -88,8 +89,13 @@ class RunStore(Protocol):
         """Change what isn't None; the name and its tag stay the same. Raises NotFoundError, ConflictError for a deleted run."""
         ...
 
-    def set_stage(self, run_id: str, stage: str) -> None:
-        """Delete or restore; again is a no-op. Raises NotFoundError."""
+    def set_stage(self, run_id: str, stage: str, time: int) -> None:
+        """Delete or restore at a time, microseconds since 1970; again is a no-op. Raises NotFoundError."""
+        ...
+
+    def purge(self, before: int, *, dry_run: bool = False) -> Purged:
+        """Remove for good the runs, with their logged models, and the experiments that were deleted before a time, microseconds
+        since 1970; what a model version or an active run needs stays."""
         ...
 
     def log(

@@ -98,6 +98,16 @@ def test_runs_are_deleted_and_restored(cli, runs):
     assert len(cli("runs", "list", "--json").json) == 2
 
 
+def test_deleted_runs_are_purged_when_they_are_old_enough(cli, runs, project):
+    cli("runs", "delete", runs[0])
+    assert cli("runs", "purge", "--json").json == {"runs": 0, "experiments": 0, "kept": 0}
+    with hr.connect(project) as store:
+        store.runs.stores.runs.set_stage(runs[1], "deleted", 1)  # long ago
+    assert cli("runs", "purge", "--dry-run", "--json").json["runs"] == 1
+    cli("runs", "purge")
+    assert [run["run_id"] for run in cli("runs", "list", "--deleted", "--json").json] == [runs[0]]
+
+
 def test_models_are_registered_listed_and_shown(cli, ranker):
     assert cli("models", "list", "--json").json[0]["champion"] == 1
     assert "@champion → 1" in cli("models", "show", ranker).out

@@ -100,13 +100,13 @@ def _update(call: Call) -> Reply:
 
 def _delete(call: Call) -> Reply:
     """Delete a run; it can be restored."""
-    call.store.runs.stores.runs.set_stage(read(call, BY_RUN)["run_id"], DELETED)
+    call.store.runs.recorder.set_run_stage(read(call, BY_RUN)["run_id"], DELETED)
     return DONE
 
 
 def _restore(call: Call) -> Reply:
     """Restore a deleted run."""
-    call.store.runs.stores.runs.set_stage(read(call, BY_RUN)["run_id"], ACTIVE)
+    call.store.runs.recorder.set_run_stage(read(call, BY_RUN)["run_id"], ACTIVE)
     return DONE
 
 

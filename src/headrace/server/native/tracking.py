@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["TRACKING", "contract"]
 
 PREFIX = "/api/v1/store/tracking"
-READ, WRITE = "runs:read", "runs:write"
+READ, WRITE, PURGE = "runs:read", "runs:write", "runs:purge"
 
 
 def contract(of: Callable[[Store], Any], method: Callable[..., Any], *, changes: bool = False, name: str = "") -> Operation:
@@ -123,9 +123,10 @@ def _endpoints() -> list[Endpoint]:
         "models/delete_tag": contract(_models, LoggedModelStore.delete_tag, changes=True),
         "models/add_params": contract(_models, LoggedModelStore.add_params, changes=True),
     }
+    final: Mapping[str, Operation] = {"runs/purge": contract(_runs, RunStore.purge, changes=True)}
     return [
         Endpoint("POST", f"{PREFIX}/{path}", permission, operation)
-        for permission, group in ((READ, reads), (WRITE, writes))
+        for permission, group in ((READ, reads), (WRITE, writes), (PURGE, final))
         for path, operation in group.items()
     ]
 

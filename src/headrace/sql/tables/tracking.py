@@ -89,6 +89,7 @@ runs = sa.Table(
     _text("artifact_uri"),
     sa.Column("lifecycle_stage", sa.String(16), nullable=False),
     sa.Column("seen", sa.BigInteger, comment="When a writer of the run was last heard of."),
+    sa.Column("deleted", sa.BigInteger, comment="When it was deleted, unless an older release did that."),
     sa.Index("ix_runs_recent", "lifecycle_stage", "experiment_id", "start_time", "run_id"),
     sa.Index("ix_runs_start", "lifecycle_stage", "start_time", "run_id"),
     sa.Index("ix_runs_name", "name"),
