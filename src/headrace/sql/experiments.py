@@ -11,6 +11,7 @@ from headrace.errors import AlreadyExistsError, ConflictError, NotFoundError
 from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.metrics import upsert
+from headrace.sql.prepared import Query, pipelined
 from headrace.sql.run_search import compare
 from headrace.sql.tables.tracking import experiment_tags, experiments, is_id, runs
 from headrace.tracking.run import ACTIVE, DELETED, Experiment, View
@@ -156,15 +157,34 @@ def _select(
     return [Experiment(**{**row, "id": str(row["id"])}, tags=tags.get(row["id"], {})) for row in found]
 
 
+def _by_id(connection: sa.Connection, number: int) -> Experiment | None:
+    """One, by statements that are ready: every new run asks for its experiment."""
+    with pipelined(connection):
+        cursors = [query.start(connection, id=number) for query in (_EXPERIMENT, _TAGS)]
+        rows, tags = [cursor.fetchall() for cursor in cursors]
+    if not rows:
+        return None
+    held = dict(zip(experiments.c.keys(), rows[0], strict=True))
+    return Experiment(**{**held, "id": str(number)}, tags=dict(tags))
+
+
+_EXPERIMENT = Query(lambda _: sa.select(experiments).where(experiments.c.id == sa.bindparam("id")))
+_TAGS = Query(
+    lambda _: sa.select(experiment_tags.c.key, experiment_tags.c.value).where(
+        experiment_tags.c.experiment_id == sa.bindparam("id")
+    )
+)
+
+
 def _one(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Experiment:
     return _select(connection, where)[0]
 
 
 def _require(connection: sa.Connection, experiment_id: str) -> Experiment:
-    found = _select(connection, experiments.c.id == int(experiment_id)) if is_id(experiment_id) else []
-    if not found:
+    found = _by_id(connection, int(experiment_id)) if is_id(experiment_id) else None
+    if found is None:
         raise _missing(experiment_id)
-    return found[0]
+    return found
 
 
 def _require_free(connection: sa.Connection, name: str) -> None:

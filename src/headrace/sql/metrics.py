@@ -188,7 +188,7 @@ _NAMES = tuple(latest_metrics.c.keys())
 _KEY_PLACE = _NAMES.index("key")
 _ADD_CHUNKS = Prepared(lambda _: metric_chunks.insert(), metric_chunks.c.keys())
 _ADD_SUMS = Prepared(lambda _: metric_sums.insert(), metric_sums.c.keys())
-_SET_LATEST = Prepared(lambda dialect: _upsert(dialect, latest_metrics, _LATEST), latest_metrics.c.keys())
+_SET_LATEST = Prepared(lambda connection: upsert(connection, latest_metrics, _LATEST), latest_metrics.c.keys())
 
 
 def _insert(dialect: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-__all__ = ["Prepared", "direct", "pipelined"]
+__all__ = ["Prepared", "Query", "direct", "pipelined"]
 
 
 def direct(connection: sa.Connection, text: str, values: Sequence[Any] = ()) -> Any:
@@ -24,7 +24,7 @@ def direct(connection: sa.Connection, text: str, values: Sequence[Any] = ()) -> 
 @contextmanager
 def pipelined(connection: sa.Connection) -> Iterator[None]:
     """Let PostgreSQL have the statements of the block without waiting for its answer to each: that is asked for where rows are
-    read, and at the end. Only `direct` and `Prepared` may be used within."""
+    read, and at the end. Only `direct`, `Prepared` and `Query` may be used within."""
     if connection.dialect.name != "postgresql":
         yield
         return
@@ -37,29 +37,62 @@ class Prepared:
     """A statement for many rows at once.
 
     Args:
-        make: gives the statement for a kind of database.
+        make: gives the statement for the kind of database that a connection is to.
         columns: the names that each row has.
     """
 
-    def __init__(self, make: Callable[[str], Any], columns: Sequence[str]) -> None:
-        self._make = make
-        self._columns = list(columns)
-        self._compiled: dict[str, tuple[str, list[str] | None]] = {}
+    def __init__(self, make: Callable[[sa.Connection], Any], columns: Sequence[str]) -> None:
+        self._text = _Text(make, list(columns))
 
     def run(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it for the rows, whose values are what the driver takes."""
-        name = connection.dialect.name
-        if name not in self._compiled:
-            self._compiled[name] = self._compile(connection)
-        text, order = self._compiled[name]
+        text, order, _ = self._text.of(connection)
         driver: Any = connection.connection.dbapi_connection
         cursor = driver.cursor()
         cursor.executemany(text, rows if order is None else [tuple([row[column] for column in order]) for row in rows])
         cursor.close()
 
-    def _compile(self, connection: sa.Connection) -> tuple[str, list[str] | None]:
-        compiled: Any = self._make(connection.dialect.name).compile(dialect=connection.dialect, column_keys=self._columns)
-        return str(compiled), list(compiled.positiontup) if compiled.positional else None
+
+class Query:
+    """A query that is put into words once: to build one of a few columns takes longer than to run it.
+
+    Args:
+        make: gives the query for the kind of database that a connection is to; its values are bind parameters with names.
+    """
+
+    def __init__(self, make: Callable[[sa.Connection], Any]) -> None:
+        self._text = _Text(make, None)
+
+    def start(self, connection: sa.Connection, **values: Any) -> Any:
+        """Run it; returns the driver's cursor, whose rows are plain tuples of what the driver gives: a boolean of SQLite is 0
+        or 1."""
+        text, order, fixed = self._text.of(connection)
+        held = {**fixed, **values}
+        driver: Any = connection.connection.dbapi_connection
+        return driver.execute(text, held if order is None else [held[name] for name in order])
+
+    def rows(self, connection: sa.Connection, **values: Any) -> list[tuple[Any, ...]]:
+        """All its rows."""
+        found: list[tuple[Any, ...]] = self.start(connection, **values).fetchall()
+        return found
+
+
+class _Text:
+    """A statement in the words of each kind of database, with the order of its values where they have no names, and those that
+    it has already."""
+
+    def __init__(self, make: Callable[[sa.Connection], Any], columns: list[str] | None) -> None:
+        self._make = make
+        self._columns = columns
+        self._compiled: dict[str, tuple[str, list[str] | None, Mapping[str, Any]]] = {}
+
+    def of(self, connection: sa.Connection) -> tuple[str, list[str] | None, Mapping[str, Any]]:
+        found = self._compiled.get(connection.dialect.name)
+        if found is None:
+            made: Any = self._make(connection).compile(dialect=connection.dialect, column_keys=self._columns)
+            order = list(made.positiontup) if made.positional else None
+            found = self._compiled[connection.dialect.name] = str(made), order, made.params
+        return found
 
 
 @cache

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from headrace.sql.rows import tuples
+from headrace.sql.prepared import Query, pipelined
 from headrace.sql.tables.tracking import (
     experiments,
     latest_metrics,
@@ -24,7 +24,7 @@ from headrace.sql.tables.tracking import (
 from headrace.tracking.page import Head, MetricRow, RunPage
 from headrace.tracking.run import DatasetInput, ModelOutput
 
-__all__ = ["INPUT_FIELDS", "load_page", "one_of"]
+__all__ = ["INPUT_FIELDS", "is_one", "listed", "load_page", "one_of"]
 
 INPUT_FIELDS = ("name", "digest", "context", "source_type", "source", "schema", "profile", "urn")
 _HEAD = (
@@ -41,23 +41,34 @@ _HEAD = (
     runs.c.lifecycle_stage,
 )
 _POINT = ("run_id", "key", "value", "is_nan", "time", "step", "model_id", "dataset_name", "dataset_digest")
+_LINKED = tuple(sa.exists().where(table.c.run_id == runs.c.run_id) for table in (run_inputs, run_model_inputs, run_outputs))
+
+
+def _of(column: sa.ColumnElement[str], query: sa.Select[Any]) -> Query:
+    """A query for the rows of some runs."""
+    return Query(lambda connection: query.where(is_one(connection, column, sa.bindparam("run_ids"))))
+
+
+_HEADS = _of(runs.c.run_id, sa.select(*_HEAD, *_LINKED).join(experiments))
+_PARAMS = _of(params.c.run_id, sa.select(params.c.run_id, params.c.key, params.c.value))
+_TAGS = _of(run_tags.c.run_id, sa.select(run_tags.c.run_id, run_tags.c.key, run_tags.c.value))
+_POINTS = _of(latest_metrics.c.run_id, sa.select(*(latest_metrics.c[name] for name in _POINT)))
 
 
 def one_of(connection: sa.Connection, column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
     """Whether a column is one of these texts, all of them in one parameter: the statement is the same for any number of them."""
-    if connection.dialect.name == "postgresql":
-        return column == sa.any_(sa.bindparam(None, list(values), type_=postgresql.ARRAY(sa.Text)))
-    listed = sa.func.json_each(json.dumps(list(values))).table_valued("value")
-    return column.in_(sa.select(listed.c.value))
+    return is_one(connection, column, sa.bindparam(None, listed(connection, values)))
 
 
 def load_page(connection: sa.Connection, run_ids: Sequence[str]) -> RunPage:
     """The runs with these ids; those that aren't there have no head."""
-    linked = [sa.exists().where(table.c.run_id == runs.c.run_id) for table in (run_inputs, run_model_inputs, run_outputs)]
-    query = sa.select(*_HEAD, *linked).join(experiments).where(one_of(connection, runs.c.run_id, run_ids))
+    wanted = listed(connection, run_ids)
+    with pipelined(connection):
+        cursors = [query.start(connection, run_ids=wanted) for query in (_HEADS, _PARAMS, _TAGS, _POINTS)]
+        found, params_of, tags_of, points = [cursor.fetchall() for cursor in cursors]
     heads: dict[str, Head] = {}
     owners: tuple[list[str], list[str], list[str]] = ([], [], [])
-    for run_id, name, experiment_id, *rest, has_inputs, has_models, has_outputs in tuples(connection, query):
+    for run_id, name, experiment_id, *rest, has_inputs, has_models, has_outputs in found:
         heads[run_id] = (name, str(experiment_id), *rest)
         for has, ids in zip((has_inputs, has_models, has_outputs), owners, strict=True):
             if has:
@@ -65,28 +76,37 @@ def load_page(connection: sa.Connection, run_ids: Sequence[str]) -> RunPage:
     return RunPage(
         run_ids,
         heads,
-        params=_pairs(connection, params, run_ids),
-        tags=_pairs(connection, run_tags, run_ids),
-        metrics=_points(connection, run_ids),
+        params=_pairs(params_of, run_ids),
+        tags=_pairs(tags_of, run_ids),
+        metrics=_metrics(points, run_ids),
         inputs=_inputs(connection, owners[0]),
         model_inputs=_model_inputs(connection, owners[1]),
         outputs=_outputs(connection, owners[2]),
     )
 
 
-def _pairs(connection: sa.Connection, table: sa.Table, run_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
-    query = sa.select(table.c.run_id, table.c.key, table.c.value).where(one_of(connection, table.c.run_id, run_ids))
+def listed(connection: sa.Connection, values: Sequence[str]) -> Any:
+    """Texts as the one value that `is_one` looks in."""
+    return list(values) if connection.dialect.name == "postgresql" else json.dumps(list(values))
+
+
+def is_one(connection: sa.Connection, column: sa.ColumnElement[str], value: sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
+    """Whether a column is one of the texts in a value that `listed` made."""
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.cast(value, postgresql.ARRAY(sa.Text)))
+    return column.in_(sa.select(sa.func.json_each(value).table_valued("value").c.value))
+
+
+def _pairs(rows: Iterable[tuple[str, str, str]], run_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = {run_id: [] for run_id in run_ids}
-    for run_id, key, value in tuples(connection, query):
+    for run_id, key, value in rows:
         found[run_id].append((key, value))
     return found
 
 
-def _points(connection: sa.Connection, run_ids: Sequence[str]) -> dict[str, list[MetricRow]]:
-    columns = [latest_metrics.c[name] for name in _POINT]
-    query = sa.select(*columns).where(one_of(connection, latest_metrics.c.run_id, run_ids))
+def _metrics(rows: Iterable[tuple[Any, ...]], run_ids: Sequence[str]) -> dict[str, list[MetricRow]]:
     found: dict[str, list[MetricRow]] = {run_id: [] for run_id in run_ids}
-    for run_id, key, value, is_nan, *rest in tuples(connection, query):
+    for run_id, key, value, is_nan, *rest in rows:
         found[run_id].append((key, math.nan if is_nan else value, *rest))
     return found
 

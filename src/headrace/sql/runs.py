@@ -14,12 +14,11 @@ from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
 from headrace.sql.metrics import add_points, add_series, insert_new, upsert
-from headrace.sql.prepared import direct
+from headrace.sql.prepared import Prepared, Query, direct, pipelined
 from headrace.sql.purge import purge
-from headrace.sql.run_pages import INPUT_FIELDS, load_page
+from headrace.sql.run_pages import INPUT_FIELDS, is_one, listed, load_page
 from headrace.sql.run_plan import search_ids
 from headrace.sql.tables.tracking import (
-    experiments,
     is_id,
     params,
     run_artifacts,
@@ -57,6 +56,9 @@ __all__ = [
 
 _CHUNK = 500
 _STAGE = "SELECT lifecycle_stage FROM runs WHERE run_id = ?"
+_HOME = "SELECT lifecycle_stage, name FROM experiments WHERE id = ?"
+_MOVE = "UPDATE runs SET status = coalesce(?, status), end_time = coalesce(?, end_time) WHERE run_id = ?"
+_RENAME = "UPDATE runs SET name = ? WHERE run_id = ?"
 
 
 class SqlRunStore:
@@ -70,7 +72,7 @@ class SqlRunStore:
         """Keep a new run with its tags and params, its name mirrored in the tag that MLflow's clients read."""
         row = {
             "run_id": run.id,
-            "experiment_id": int(run.experiment_id),
+            "experiment_id": int(run.experiment_id) if is_id(run.experiment_id) else -1,
             "name": run.name,
             "user_id": run.user,
             "status": run.status,
@@ -79,16 +81,19 @@ class SqlRunStore:
             "artifact_uri": run.artifact_uri,
             "lifecycle_stage": run.lifecycle_stage,
         }
-        with self._database.write() as connection:
+
+        def write(connection: sa.Connection) -> None:
             require_active_experiment(connection, run.experiment_id)
-            taken = connection.execute(sa.select(runs.c.run_id).where(runs.c.run_id == run.id)).first()
-            if taken is not None:
+            if direct(connection, _STAGE, (run.id,)).fetchone() is not None:
                 msg = f"a run with id {run.id} exists already"
                 raise AlreadyExistsError(msg)
-            connection.execute(runs.insert(), row)
-            _write_pairs(connection, run_tags, run.id, {**run.tags, NAME_TAG: run.name})
-            _write_pairs(connection, params, run.id, run.params)
-            note(connection, "created", run.id)
+            with pipelined(connection):
+                _ADD_RUN.run(connection, [row])
+                _write_pairs(connection, _SET_TAGS, run.id, {**run.tags, NAME_TAG: run.name})
+                _write_pairs(connection, _SET_PARAMS, run.id, run.params)
+                note(connection, "created", run.id)
+
+        self._group.run(write)
 
     def get(self, run_ids: Sequence[str]) -> list[Run]:
         """The runs with these ids, in their order, deleted or not. Raises NotFoundError."""
@@ -109,15 +114,18 @@ class SqlRunStore:
 
     def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> None:
         """Change what isn't None; the name and its tag stay the same."""
-        changes = {"status": status, "end_time": end, "name": name}
-        values = {column: value for column, value in changes.items() if value is not None}
-        with self._database.write() as connection:
+
+        def write(connection: sa.Connection) -> None:
             require_active_run(connection, run_id)
-            if values:
-                connection.execute(runs.update().where(runs.c.run_id == run_id).values(values))
-            if name is not None:
-                _write_pairs(connection, run_tags, run_id, {NAME_TAG: name})
-            note(connection, "changed" if end is None else "ended", run_id)
+            with pipelined(connection):
+                if status is not None or end is not None:
+                    direct(connection, _MOVE, (status, end, run_id))
+                if name is not None:
+                    direct(connection, _RENAME, (name, run_id))
+                    _write_pairs(connection, _SET_TAGS, run_id, {NAME_TAG: name})
+                note(connection, "changed" if end is None else "ended", run_id)
+
+        self._group.run(write)
 
     def set_stage(self, run_id: str, stage: str, time: int) -> None:
         """Delete or restore at a time, microseconds since 1970; again is a no-op. Raises NotFoundError."""
@@ -148,11 +156,12 @@ class SqlRunStore:
             _add_params(connection, run_id, params or {})
             add_points(connection, run_id, metrics)
             add_series(connection, run_id, series)
-            _write_pairs(connection, run_tags, run_id, tags or {})
-            if tags and NAME_TAG in tags:
-                connection.execute(runs.update().where(runs.c.run_id == run_id).values(name=tags[NAME_TAG]))
-            if params or tags:
-                note(connection, "changed", run_id)
+            with pipelined(connection):
+                _write_pairs(connection, _SET_TAGS, run_id, tags or {})
+                if tags and NAME_TAG in tags:
+                    direct(connection, _RENAME, (tags[NAME_TAG], run_id))
+                if params or tags:
+                    note(connection, "changed", run_id)
 
         self._group.run(write)
 
@@ -172,7 +181,7 @@ class SqlRunStore:
         with self._database.write() as connection:
             require_active_run(connection, run_id)
             before = _json_list(connection.execute(held).scalar() or "[]")
-            _write_pairs(connection, run_tags, run_id, {key: json.dumps([*before, json.loads(item)])})
+            _write_pairs(connection, _SET_TAGS, run_id, {key: json.dumps([*before, json.loads(item)])})
 
     def add_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
         """Add datasets; the same (name, digest, context) is kept once."""
@@ -291,15 +300,13 @@ def require_active_run(connection: sa.Connection, run_id: str) -> None:
 
 def require_active_experiment(connection: sa.Connection, experiment_id: str) -> None:
     """Raise NotFoundError for an experiment that doesn't exist, ConflictError for a deleted one."""
-    query = sa.select(experiments.c.lifecycle_stage, experiments.c.name).where(
-        experiments.c.id == (int(experiment_id) if is_id(experiment_id) else -1)
-    )
-    row = connection.execute(query).first()
+    row = direct(connection, _HOME, (int(experiment_id),)).fetchone() if is_id(experiment_id) else None
     if row is None:
         msg = f"No Experiment with id={experiment_id} exists"
         raise NotFoundError(msg)
-    if row.lifecycle_stage != ACTIVE:
-        msg = f"The experiment {row.name!r} must be in the 'active' state; restore it or choose another name"
+    stage, name = row
+    if stage != ACTIVE:
+        msg = f"The experiment {name!r} must be in the 'active' state; restore it or choose another name"
         raise ConflictError(msg)
 
 
@@ -307,10 +314,9 @@ def _no_run(run_id: str) -> NotFoundError:
     return NotFoundError(f"Run with id={run_id} not found; list the runs with: store.runs.search()")
 
 
-def _write_pairs(connection: sa.Connection, table: sa.Table, run_id: str, pairs: Mapping[str, str]) -> None:
+def _write_pairs(connection: sa.Connection, statement: Prepared, run_id: str, pairs: Mapping[str, str]) -> None:
     if pairs:
-        rows = [{"run_id": run_id, "key": key, "value": value} for key, value in pairs.items()]
-        connection.execute(upsert(connection, table, ["value"]), rows)
+        statement.run(connection, [{"run_id": run_id, "key": key, "value": value} for key, value in pairs.items()])
 
 
 def require_unchanged(held: Mapping[str, str], new: Mapping[str, str], owner: str) -> None:
@@ -335,7 +341,19 @@ def _json_list(text: str) -> list[Any]:
 def _add_params(connection: sa.Connection, run_id: str, new: Mapping[str, str]) -> None:
     if not new:
         return
-    query = sa.select(params.c.key, params.c.value).where(params.c.run_id == run_id, params.c.key.in_(list(new)))
-    held = {row.key: row.value for row in connection.execute(query)}
+    held = dict(_HELD.rows(connection, run_id=run_id, keys=listed(connection, list(new))))
     require_unchanged(held, new, f"run ID='{run_id}'")
-    _write_pairs(connection, params, run_id, {key: value for key, value in new.items() if key not in held})
+    _write_pairs(connection, _SET_PARAMS, run_id, {key: value for key, value in new.items() if key not in held})
+
+
+_ADD_RUN = Prepared(
+    lambda _: runs.insert(),
+    ["run_id", "experiment_id", "name", "user_id", "status", "start_time", "end_time", "artifact_uri", "lifecycle_stage"],
+)
+_SET_TAGS = Prepared(lambda connection: upsert(connection, run_tags, ["value"]), run_tags.c.keys())
+_SET_PARAMS = Prepared(lambda connection: upsert(connection, params, ["value"]), params.c.keys())
+_HELD = Query(
+    lambda connection: sa.select(params.c.key, params.c.value).where(
+        params.c.run_id == sa.bindparam("run_id"), is_one(connection, params.c.key, sa.bindparam("keys"))
+    )
+)
