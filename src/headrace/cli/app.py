@@ -20,6 +20,7 @@ from headrace.cli import (
     lake,
     lineage,
     models,
+    plots,
     project,
     quality,
     reproduce,
@@ -42,9 +43,9 @@ Every command takes --project DIR (or -C DIR, or a server's http://…) and --js
 _PROJECT: tuple[Verb[...], ...] = (project.init, project.demo, server.server, serve.serve, doctor.doctor, project.version)
 _FEATURES: tuple[Verb[...], ...] = (definitions.plan, definitions.apply, data.write, data.push, data.materialize, data.backfill)
 _NOUNS: tuple[tuple[str, str, tuple[Verb[...], ...]], ...] = (
-    ("features", "Definitions, the values now and then, training sets.", (*features.VERBS, *quality.VERBS)),
+    ("features", "Definitions, the values now and then, training sets.", (*features.VERBS, *quality.VERBS, plots.plot_feature)),
     ("lake", "Tables of all that came in: look, merge small files, remove old ones.", lake.VERBS),
-    ("runs", "Training runs: search, compare, look into, fetch files.", runs.VERBS),
+    ("runs", "Training runs: search, compare, look into, draw, fetch files.", (*runs.VERBS, plots.plot_runs)),
     ("artifacts", "Files that runs and models name: remove what nothing names.", artifacts.VERBS),
     ("models", "Registered models: versions, gates, promotions, rollbacks.", (*models.VERBS, *approvals.VERBS)),
     ("users", "Who may use the project's server, and what they may do there.", accounts.USERS),

