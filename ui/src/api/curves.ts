@@ -10,7 +10,8 @@ export interface Points {
   last: Float64Array;
   low: Float64Array;
   high: Float64Array;
-  nans: Float64Array;
+  /** Of each bucket: 1 if there is a NaN, plus 2 for an infinity, plus 4 for a negative one. */
+  marks: Float64Array;
 }
 
 interface Header {
@@ -35,6 +36,6 @@ export function decodeCurves(bytes: ArrayBuffer): Points[] {
       at += buckets * 8;
     }
     const { end, last, low, high, marks } = of as Record<Header['columns'][number], Float64Array>;
-    return { run, key, count, x: end, last, low, high, nans: marks };
+    return { run, key, count, x: end, last, low, high, marks };
   });
 }

@@ -8,24 +8,25 @@ import type { Schemas } from '@/api/client';
 import { runsQuery } from '@/api/queries';
 import { looks as looksOf, type Look } from '@/shared/chart/palette';
 import { Charts } from '@/shared/charts/charts';
-import { ChartOptions } from '@/shared/charts/chart-options';
+import { ChartOptions, settingsOf } from '@/shared/charts/chart-options';
 import { useKeys } from '@/shared/keys';
-import { Button, IconButton, Input, Segmented, Select, Switch } from '@/shared/ui/controls';
+import { Button, IconButton, Input, Segmented, Switch } from '@/shared/ui/controls';
 import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
 import { plural } from '@/shared/ui/format';
 import { State } from '@/shared/ui/marks';
+import { Picker } from '@/shared/ui/picker';
 import { useAtBest } from './at-best';
 import { best, factsOf, isMerit, lessIsBetter, nextDifference, type FactRow } from './facts';
-import type { CompareSearch, Figure } from './search';
+import { readCompareSearch, type CompareChange, type CompareSearch, type Figure } from './search';
 
 type Run = Schemas['Run'];
 
 export function ComparePage() {
   const search = useSearch({ from: '/compare' });
   const navigate = useNavigate({ from: '/compare' });
-  const change = useCallback((part: Partial<CompareSearch>) => void navigate({ search: (now) => ({ ...now, ...part }), replace: true }), [navigate]);
+  const change = useCallback((part: CompareChange) => void navigate({ search: (now) => readCompareSearch({ ...now, ...part }), replace: true }), [navigate]);
   const query = useQuery(runsQuery(search.runs));
-  const [part, setPart] = useState<'facts' | 'charts'>('facts');
+  const part = search.charts === true ? 'charts' : 'facts';
   const runs = useMemo(() => ordered(query.data?.runs ?? [], search.base), [query.data, search.base]);
   const looks = useMemo(() => looksOf(runs.map((run) => run.id)), [runs]);
   if (search.runs.length < 2) {
@@ -51,10 +52,10 @@ export function ComparePage() {
             { value: 'facts', label: 'Facts', icon: 'table' },
             { value: 'charts', label: 'Charts', icon: 'chart' },
           ]}
-          onChange={setPart}
+          onChange={(next) => change({ charts: next === 'charts' ? true : undefined })}
         />
       </header>
-      {part === 'facts' ? <FactsPart runs={runs} looks={looks} search={search} change={change} /> : <ChartsPart runs={runs} looks={looks} />}
+      {part === 'facts' ? <FactsPart runs={runs} looks={looks} search={search} change={change} /> : <ChartsPart runs={runs} looks={looks} search={search} change={change} />}
     </div>
   );
 }
@@ -68,7 +69,7 @@ interface PartProps {
   runs: Run[];
   looks: ReadonlyMap<string, Look>;
   search: CompareSearch;
-  change: (part: Partial<CompareSearch>) => void;
+  change: (part: CompareChange) => void;
 }
 
 const FIGURES: { value: Figure; label: string }[] = [
@@ -105,7 +106,7 @@ function FactsPart({ runs, looks, search, change }: PartProps) {
       <div className="toolbar compare-bar">
         <Input ref={field} icon="search" placeholder="Find a fact" aria-label="Find a fact" value={text} onChange={(event) => setText(event.target.value)} />
         <Segmented label="Figure of metrics" value={figure} choices={FIGURES} onChange={(next) => change({ figure: next === 'last' ? undefined : next })} />
-        {figure === 'best' && <Select label="Metric whose best step counts" value={of} options={metrics.map((key) => ({ value: key, label: key }))} onChange={(next) => change({ at: next })} />}
+        {figure === 'best' && <Picker label="Metric whose best step counts" value={of} options={metrics.map((key) => ({ value: key, label: key }))} onChange={(next) => change({ at: next })} />}
         <span className="grow" />
         <span className="quiet">{plural(count, 'difference')}</span>
         <IconButton icon="up" label="Previous difference" keys="p" onClick={() => go(-1)} />
@@ -207,23 +208,17 @@ function Delta({ from, to, less }: { from: number | null | undefined; to: number
   );
 }
 
-function ChartsPart({ runs, looks }: { runs: Run[]; looks: ReadonlyMap<string, Look> }) {
-  const [settings, setSettings] = useState({ axis: 'step', smoothing: 0, xLog: false, yLog: false });
+function ChartsPart({ runs, looks, search, change }: PartProps) {
   const [find, setFind] = useState('');
+  const wanted = useDeferredValue(find);
   const keys = useMemo(() => Object.fromEntries(runs.flatMap((run) => Object.keys(run.metrics).map((key) => [key, 1]))), [runs]);
-  const labels = useMemo(() => runs.map((run) => ({ id: run.id, name: run.name, start: Date.parse(run.start) })), [runs]);
+  const metrics = useMemo(() => Object.keys(keys).sort(), [keys]);
+  const labels = useMemo(() => runs.map((run) => ({ id: run.id, name: run.name })), [runs]);
+  const settings = settingsOf(search);
   return (
     <div className="run-charts">
-      <ChartOptions
-        settings={settings}
-        metrics={Object.keys(keys).sort()}
-        find={find}
-        onFind={setFind}
-        change={(part) =>
-          setSettings((now) => ({ ...now, ...('x' in part ? { axis: part.x ?? 'step' } : {}), ...('smooth' in part ? { smoothing: part.smooth ?? 0 } : {}), ...('ylog' in part ? { yLog: part.ylog === true } : {}) }))
-        }
-      />
-      <Charts keys={keys} runs={labels} looks={looks} grouping={null} settings={settings} find={find} />
+      <ChartOptions settings={settings} metrics={metrics} find={find} onFind={setFind} change={(part) => change(part.x === 'step' ? { ...part, x: undefined } : part)} />
+      <Charts keys={keys} runs={labels} looks={looks} grouping={null} settings={settings} find={wanted} />
     </div>
   );
 }

@@ -1,26 +1,35 @@
 /** What the address of a comparison says. */
+import { readChartSearch, type ChartSearch } from '@/shared/charts/chart-options';
+import { told, type Told } from '@/shared/search';
+
 export const FIGURES = ['last', 'low', 'high', 'best'] as const;
 export type Figure = (typeof FIGURES)[number];
 
-export interface CompareSearch {
+export interface CompareSearch extends ChartSearch {
   runs: string[];
   base?: string;
   equal?: boolean;
+  /** Charts instead of facts. */
+  charts?: boolean;
   figure?: Figure;
   /** The metric at whose best step the others are read. */
   at?: string;
 }
+
+export type CompareChange = Told<CompareSearch>;
 
 export const MOST_COLUMNS = 20;
 
 export function readCompareSearch(raw: Record<string, unknown>): CompareSearch {
   const given = Array.isArray(raw['runs']) ? raw['runs'] : typeof raw['runs'] === 'string' ? raw['runs'].split(',') : [];
   const runs = [...new Set(given.filter((item): item is string => typeof item === 'string' && item !== ''))].slice(0, MOST_COLUMNS);
-  return {
-    runs,
-    ...(typeof raw['base'] === 'string' ? { base: raw['base'] } : {}),
-    ...(raw['equal'] === true ? { equal: true } : {}),
-    ...(FIGURES.includes(raw['figure'] as Figure) && raw['figure'] !== 'last' ? { figure: raw['figure'] as Figure } : {}),
-    ...(typeof raw['at'] === 'string' ? { at: raw['at'] } : {}),
-  };
+  const found = told<CompareSearch>({
+    base: typeof raw['base'] === 'string' ? raw['base'] : undefined,
+    equal: raw['equal'] === true ? true : undefined,
+    charts: raw['charts'] === true ? true : undefined,
+    figure: FIGURES.find((figure) => figure === raw['figure'] && figure !== 'last'),
+    at: typeof raw['at'] === 'string' ? raw['at'] : undefined,
+    ...readChartSearch(raw),
+  });
+  return { runs, ...found };
 }

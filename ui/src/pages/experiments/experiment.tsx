@@ -8,13 +8,14 @@ import { experimentsQuery, keysQuery, tableQuery } from '@/api/queries';
 import { looks as looksOf } from '@/shared/chart/palette';
 import { useKeys } from '@/shared/keys';
 import { QueryBar, type QueryBarHandle } from '@/shared/query/query-bar';
+import { told, type Told } from '@/shared/search';
 import { Button, Segmented } from '@/shared/ui/controls';
 import { Boundary, Empty, Failure, Skeleton } from '@/shared/ui/feedback';
 import { plural, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Actions } from './actions';
-import { ChartOptions } from '@/shared/charts/chart-options';
-import { Charts, type ChartSettings, type RunLabel } from '@/shared/charts/charts';
+import { ChartOptions, settingsOf } from '@/shared/charts/chart-options';
+import { Charts, type RunLabel } from '@/shared/charts/charts';
 import { ColumnChooser, GroupChooser } from './choosers';
 import type { Grouping } from '@/shared/charts/lines';
 import { tableOf, useRows, type Rows } from './rows';
@@ -34,13 +35,13 @@ const MODES: { value: Mode; label: string; icon: 'columns' | 'table' | 'chart' |
   { value: 'importance', label: 'What mattered', icon: 'bolt', keys: '6' },
 ];
 
-export type Change = (change: Partial<ExperimentSearch>) => void;
+export type Change = (change: Told<ExperimentSearch>) => void;
 
 export function ExperimentPage() {
   const { experiments } = useParams({ from: '/experiments/$experiments' });
   const search = useSearch({ from: '/experiments/$experiments' });
   const navigate = useNavigate({ from: '/experiments/$experiments' });
-  const change = useCallback<Change>((part) => void navigate({ search: (now) => clean({ ...now, ...part }), replace: 'show' in part && Object.keys(part).length === 1 }), [navigate]);
+  const change = useCallback<Change>((part) => void navigate({ search: (now) => told<ExperimentSearch>({ ...now, ...part }), replace: 'show' in part && Object.keys(part).length === 1 }), [navigate]);
   const keys = useQuery(keysQuery(experiments));
   const columns = useMemo(() => search.cols ?? firstColumns(keys.data), [search.cols, keys.data]);
   const groupBy = useMemo(() => search.by ?? [], [search.by]);
@@ -57,7 +58,7 @@ export function ExperimentPage() {
   const wanted = useDeferredValue(find);
   const query = useRef<QueryBarHandle>(null);
   const mode = search.mode ?? 'both';
-  const settings: ChartSettings = { axis: search.x ?? 'step', smoothing: search.smooth ?? 0, xLog: search.xlog === true, yLog: search.ylog === true };
+  const settings = settingsOf(search);
   const compare = useCompare();
   const open = useOpen();
   const focus = useCallback(() => query.current?.focus(), []);
@@ -83,7 +84,7 @@ export function ExperimentPage() {
         )}
         {(mode === 'both' || mode === 'charts') && (
           <section className="experiment-charts" aria-label="Charts">
-            <ChartOptions settings={settings} metrics={Object.keys(keys.data?.metrics ?? {})} find={find} onFind={setFind} change={change} />
+            <ChartOptions settings={settings} metrics={Object.keys(keys.data?.metrics ?? {})} find={find} onFind={setFind} change={(part) => change(part.x === 'step' ? { ...part, x: undefined } : part)} />
             {grouping !== null && <GroupLegend grouping={grouping} />}
             <Charts keys={keys.data?.metrics ?? {}} runs={shown} looks={looks} grouping={grouping} settings={settings} find={wanted} />
           </section>
@@ -176,7 +177,7 @@ function useShown(selection: Selection, groupBy: readonly string[]): Labelled[] 
       const place = places.get(id);
       const run = place === undefined ? undefined : found.data?.runs[place];
       if (run === undefined || place === undefined) return [];
-      return [{ id, name: run.name, start: Date.parse(run.start), groups: groupBy.map((column) => String(found.data?.columns[column]?.[place] ?? 'none')) }];
+      return [{ id, name: run.name, groups: groupBy.map((column) => String(found.data?.columns[column]?.[place] ?? 'none')) }];
     });
   }, [found.data, ids, groupBy]);
 }
@@ -212,10 +213,6 @@ function vocabularyOf(keys: Schemas['RunKeys'] | undefined, rows: Rows) {
       return [...found].sort();
     },
   };
-}
-
-function clean(search: ExperimentSearch): ExperimentSearch {
-  return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined));
 }
 
 function useCompare(): (ids: readonly string[]) => void {

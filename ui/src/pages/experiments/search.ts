@@ -1,10 +1,12 @@
 /** What the address of an experiment says: the filter, the order, the columns, what is shown and how. */
 import type { Band } from '@/shared/chart/series';
+import { readChartSearch, type ChartSearch } from '@/shared/charts/chart-options';
+import { told } from '@/shared/search';
 
 export const MODES = ['both', 'table', 'charts', 'scatter', 'parallel', 'importance'] as const;
 export type Mode = (typeof MODES)[number];
 
-export interface ExperimentSearch {
+export interface ExperimentSearch extends ChartSearch {
   q?: string;
   sort?: string;
   cols?: string[];
@@ -14,11 +16,6 @@ export interface ExperimentSearch {
   by?: string[];
   band?: Band;
   mode?: Mode;
-  /** `step`, `time`, or the key of a metric. */
-  x?: string;
-  smooth?: number;
-  ylog?: boolean;
-  xlog?: boolean;
   deleted?: boolean;
   /** The axes of a scatter plot, or of parallel coordinates. */
   axes?: string[];
@@ -36,8 +33,7 @@ function text(value: unknown): string | undefined {
 
 /** Reads an address; what isn't understood is left out, so that an old link still opens. */
 export function readExperimentSearch(raw: Record<string, unknown>): ExperimentSearch {
-  const smooth = Number(raw['smooth']);
-  const found: ExperimentSearch = {
+  return told<ExperimentSearch>({
     q: text(raw['q']),
     sort: text(raw['sort']),
     cols: texts(raw['cols']),
@@ -45,12 +41,8 @@ export function readExperimentSearch(raw: Record<string, unknown>): ExperimentSe
     by: texts(raw['by']),
     band: (['std', 'se', 'range'] as const).find((band) => band === raw['band']),
     mode: MODES.find((mode) => mode === raw['mode']),
-    x: text(raw['x']),
-    smooth: smooth > 0 && smooth < 1 ? smooth : undefined,
-    ylog: raw['ylog'] === true ? true : undefined,
-    xlog: raw['xlog'] === true ? true : undefined,
+    ...readChartSearch(raw),
     deleted: raw['deleted'] === true ? true : undefined,
     axes: texts(raw['axes']),
-  };
-  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
+  });
 }

@@ -6,8 +6,9 @@ import { lazy, Suspense, useDeferredValue, useMemo, useState } from 'react';
 import type { Schemas } from '@/api/client';
 import { filesQuery, runQuery } from '@/api/queries';
 import { looks as looksOf } from '@/shared/chart/palette';
-import { ChartOptions } from '@/shared/charts/chart-options';
+import { ChartOptions, settingsOf } from '@/shared/charts/chart-options';
 import { Charts } from '@/shared/charts/charts';
+import { told } from '@/shared/search';
 import { Button } from '@/shared/ui/controls';
 import { Boundary, Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
 import { Icon } from '@/shared/ui/icon';
@@ -171,13 +172,15 @@ function RunCharts({ run, search, system }: { run: Run; search: RunSearch; syste
       ),
     [run.metrics, system],
   );
-  const runs = useMemo(() => [{ id: run.id, name: run.name, start: Date.parse(run.start) }], [run.id, run.name, run.start]);
+  const metrics = useMemo(() => Object.keys(keys), [keys]);
+  const runs = useMemo(() => [{ id: run.id, name: run.name }], [run.id, run.name]);
   const looks = useMemo(() => looksOf([run.id]), [run.id]);
-  const settings = { axis: search.x ?? (system ? 'time' : 'step'), smoothing: search.smooth ?? 0, xLog: false, yLog: search.ylog === true };
+  const first = system ? 'relative' : 'step';
+  const settings = settingsOf(search, first);
   if (Object.keys(keys).length === 0) return <Empty icon="chart" title="No metrics yet">They appear here as the run logs them.</Empty>;
   return (
     <div className="run-charts">
-      <ChartOptions settings={settings} metrics={Object.keys(keys)} find={find} onFind={setFind} change={(part) => void navigate({ search: (now) => ({ ...now, ...part }), replace: true })} />
+      <ChartOptions settings={settings} metrics={metrics} find={find} onFind={setFind} change={(part) => void navigate({ search: (now) => told<RunSearch>({ ...now, ...part, ...(part.x === first ? { x: undefined } : {}) }), replace: true })} />
       <Charts keys={keys} runs={runs} looks={looks} grouping={null} settings={settings} find={wanted} />
     </div>
   );

@@ -1,23 +1,19 @@
 /** What the address of a run says. */
+import { readChartSearch, type ChartSearch } from '@/shared/charts/chart-options';
+import { told } from '@/shared/search';
+
 export const TABS = ['overview', 'charts', 'system', 'logs', 'artifacts', 'code', 'lineage'] as const;
 export type Tab = (typeof TABS)[number];
 
-export interface RunSearch {
+export interface RunSearch extends ChartSearch {
   tab?: Tab;
   file?: string;
-  x?: string;
-  smooth?: number;
-  ylog?: boolean;
 }
 
 export function readRunSearch(raw: Record<string, unknown>): RunSearch {
-  const smooth = Number(raw['smooth']);
-  const found: RunSearch = {
+  return told<RunSearch>({
     tab: TABS.find((tab) => tab === raw['tab']),
     file: typeof raw['file'] === 'string' ? raw['file'] : undefined,
-    x: typeof raw['x'] === 'string' ? raw['x'] : undefined,
-    smooth: smooth > 0 && smooth < 1 ? smooth : undefined,
-    ylog: raw['ylog'] === true ? true : undefined,
-  };
-  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
+    ...readChartSearch(raw),
+  });
 }

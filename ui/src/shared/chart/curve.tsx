@@ -2,14 +2,15 @@
 import 'uplot/dist/uPlot.min.css';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import uPlot from 'uplot';
-import { duration, number } from '../ui/format';
-import { drawLines } from './draw';
+import { clock, duration, number } from '../ui/format';
+import { LOGARITHMIC, drawLines } from './draw';
 import { hover, hoveredRun, watchHover } from './hover';
-import { extent, nearest, smooth, type Extent, type Line } from './series';
+import { MARKS, drawn, extent, nearest, usual, type Drawn, type Extent, type Line } from './series';
 import { colour, useThemeVersion } from './theme';
 import { useSize } from './size';
 
-export type Axis = 'step' | 'time' | 'metric';
+/** Steps; seconds since 1970; seconds since each run's start; what another metric was. */
+export type Axis = 'step' | 'time' | 'relative' | 'metric';
 
 export interface CurveProps {
   lines: readonly Line[];
@@ -19,7 +20,11 @@ export interface CurveProps {
   xLog?: boolean;
   yLog?: boolean;
   smoothing?: number;
+  /** Leaves out of the vertical axis what is far from all the rest. */
+  usualOnly?: boolean;
   bands?: boolean;
+  /** Without it, as wide as there is room. */
+  width?: number | undefined;
   height?: number;
   zoom?: Extent | null;
   onZoom?: (range: Extent | null) => void;
@@ -28,48 +33,76 @@ export interface CurveProps {
 interface Reading {
   left: number;
   x: number;
-  rows: { line: Line; value: number; nearest: boolean }[];
+  rows: { line: Drawn; value: number; nearest: boolean }[];
   more: number;
 }
 
 const MOST_ROWS = 10;
 
-export function Curve({ lines, title, axis = 'step', xLabel, xLog = false, yLog = false, smoothing = 0, bands = false, height = 190, zoom = null, onZoom }: CurveProps) {
-  const [host, width] = useSize<HTMLDivElement>();
+export function Curve({ lines: given, title, axis = 'step', xLabel, xLog = false, yLog = false, smoothing = 0, usualOnly = false, bands = false, width: wide, height = 190, zoom = null, onZoom }: CurveProps) {
+  const [host, measured] = useSize<HTMLDivElement>();
+  const width = wide ?? measured;
   const plotRef = useRef<uPlot | null>(null);
   const [reading, setReading] = useState<Reading | null>(null);
   const theme = useThemeVersion();
-  const scales = useMemo(() => ranges(lines, { zoom, xLog, yLog, smoothing }), [lines, zoom, xLog, yLog, smoothing]);
-  const state = useRef({ lines, smoothing, bands, scales, onZoom, axis });
+  const lines = useMemo(() => drawn(given, smoothing), [given, smoothing]);
+  const scales = useMemo(() => ranges(lines, { zoom, xLog, yLog, smoothed: smoothing > 0, usualOnly }), [lines, zoom, xLog, yLog, smoothing, usualOnly]);
+  const state = useRef({ lines, smoothed: smoothing > 0, bands, scales, onZoom });
   useEffect(() => {
-    state.current = { lines, smoothing, bands, scales, onZoom, axis };
+    state.current = { lines, smoothed: smoothing > 0, bands, scales, onZoom };
   });
 
+  const size = useRef({ width, height });
+  useEffect(() => {
+    size.current = { width, height };
+    if (plotRef.current !== null && (plotRef.current.width !== width || plotRef.current.height !== height)) plotRef.current.setSize({ width, height });
+  }, [width, height]);
+
+  const known = width > 0;
   useEffect(() => {
     const node = host.current;
-    if (node === null || width === 0) return;
-    const plot = new uPlot(options(width, height, { xLog, yLog, axis }, state, setReading), [[0, 1], [0, 1]], node);
+    if (node === null || !known) return;
+    const plot = new uPlot(options(size.current, { xLog, yLog, axis }, state, setReading), [[0, 1], [0, 1]], node);
     plotRef.current = plot;
     apply(plot, state.current.scales);
-    const forget = watchHover(() => plot.redraw(false));
+    const forget = watchHover(eachFrame(() => plotRef.current === plot && plot.redraw(false)));
     return () => {
       forget();
       plot.destroy();
       plotRef.current = null;
     };
-  }, [host, width, height, xLog, yLog, axis, theme]);
+  }, [host, known, xLog, yLog, axis, theme]);
 
   useEffect(() => {
     if (plotRef.current !== null) apply(plotRef.current, scales);
-  }, [scales, lines, smoothing, bands]);
+  }, [scales, lines, bands]);
 
   return (
     <div className="curve" style={{ height }} onMouseLeave={() => { setReading(null); hover(null); }} onDoubleClick={() => onZoom?.(null)}>
       <div ref={host} className="curve-host" role="img" aria-label={`${title}: ${summary(lines)}`} />
-      {scales === null && <div className="curve-none">{lines.length === 0 ? 'No points' : 'Only NaN was logged'}</div>}
+      {scales?.empty !== false && <div className="curve-none">{lines.length === 0 ? 'No points' : nothingSaid(lines, yLog)}</div>}
       {reading !== null && <CurveTip reading={reading} width={width} axis={axis} xLabel={xLabel} />}
     </div>
   );
+}
+
+/** Calls at most once a frame. */
+function eachFrame(work: () => void): () => void {
+  let waits = false;
+  return () => {
+    if (waits) return;
+    waits = true;
+    requestAnimationFrame(() => {
+      waits = false;
+      work();
+    });
+  };
+}
+
+function nothingSaid(lines: readonly Line[], yLog: boolean): string {
+  if (yLog && extent(lines.map((line) => line.y)) !== null) return 'Nothing above 0 for a logarithmic axis';
+  const marks = lines.reduce((all, line) => line.marks.reduce((sum, mark) => sum | mark, all), 0);
+  return marks === 0 ? 'No points here' : marks === MARKS.nan ? 'Only NaN was logged' : 'No finite number was logged';
 }
 
 function CurveTip({ reading, width, axis, xLabel }: { reading: Reading; width: number; axis: Axis; xLabel?: string | undefined }) {
@@ -77,7 +110,7 @@ function CurveTip({ reading, width, axis, xLabel }: { reading: Reading; width: n
   return (
     <div className="curve-tip" style={flip ? { right: width - reading.left + 12 } : { left: reading.left + 12 }}>
       <div className="curve-tip-x">
-        {axis === 'time' ? duration(reading.x) : `${xLabel ?? 'step'} ${number(reading.x)}`}
+        {axis === 'time' ? clock(reading.x * 1000) : axis === 'relative' ? duration(reading.x) : `${xLabel ?? 'step'} ${number(reading.x)}`}
       </div>
       {reading.rows.map(({ line, value, nearest: near }) => (
         <div key={line.id} className="curve-tip-row" data-near={near || undefined}>
@@ -94,21 +127,30 @@ function CurveTip({ reading, width, axis, xLabel }: { reading: Reading; width: n
 interface Scales {
   x: Extent;
   y: Extent;
+  /** There is no finite value: what is drawn are marks. */
+  empty: boolean;
+}
+
+interface Ranging {
+  zoom: Extent | null;
+  xLog: boolean;
+  yLog: boolean;
+  smoothed: boolean;
+  usualOnly: boolean;
 }
 
 /** The extents that a chart shows: those of the lines within the zoom, a little more above and below. */
-function ranges(lines: readonly Line[], { zoom, xLog, yLog, smoothing }: { zoom: Extent | null; xLog: boolean; yLog: boolean; smoothing: number }): Scales | null {
+function ranges(lines: readonly Drawn[], { zoom, xLog, yLog, smoothed, usualOnly }: Ranging): Scales | null {
   const x = zoom ?? extent(lines.map((line) => line.x), xLog);
   if (x === null) return null;
   const shown = lines.flatMap((line) => {
     const first = Math.max(0, nearest(line.x, x[0]) - 1);
     const last = nearest(line.x, x[1]) + 2;
-    const values = smoothing > 0 ? [smooth(line.y, smoothing)] : [line.low, line.high, line.y];
+    const values = smoothed || usualOnly ? [line.line] : [line.low, line.high, line.y];
     return values.map((array) => array.subarray(first, last));
   });
-  const y = extent(shown, yLog);
-  if (y === null) return null;
-  return { x: pad(x, xLog, 0), y: pad(y, yLog, 0.06) };
+  const y = (usualOnly ? usual : extent)(shown, yLog);
+  return { x: pad(x, xLog, 0), y: y === null ? [yLog ? 0.1 : 0, 1] : pad(y, yLog, 0.06), empty: y === null };
 }
 
 function pad([low, high]: Extent, log: boolean, share: number): Extent {
@@ -129,17 +171,15 @@ function apply(plot: uPlot, scales: Scales | null): void {
 }
 
 interface State {
-  lines: readonly Line[];
-  smoothing: number;
+  lines: readonly Drawn[];
+  smoothed: boolean;
   bands: boolean;
   scales: Scales | null;
   onZoom: ((range: Extent | null) => void) | undefined;
-  axis: Axis;
 }
 
 function options(
-  width: number,
-  height: number,
+  size: { width: number; height: number },
   { xLog, yLog, axis }: { xLog: boolean; yLog: boolean; axis: Axis },
   state: { current: State },
   tell: (reading: Reading | null) => void,
@@ -149,17 +189,16 @@ function options(
   const common = { stroke: text, font: `11px ${getComputedStyle(document.body).fontFamily}`, grid, ticks: { show: false } };
   const spaced = (format: (value: number) => string) => (_: uPlot, splits: (number | null)[]) => splits.map((value) => (value === null ? '' : format(value)));
   return {
-    width,
-    height,
+    ...size,
     padding: [8, 12, 0, 0],
     legend: { show: false },
     scales: {
-      x: { time: false, auto: false, distr: distribution(xLog) },
+      x: { time: axis === 'time', auto: false, distr: distribution(xLog) },
       y: { auto: false, distr: distribution(yLog) },
     },
     series: [{}, { show: true, paths: () => null, points: { show: false } }],
     axes: [
-      { ...common, size: 24, gap: 5, space: 64, values: spaced(axis === 'time' ? duration : tick) },
+      axis === 'time' ? { ...common, size: 36, gap: 5, space: 64 } : { ...common, size: 24, gap: 5, space: 64, values: spaced(axis === 'relative' ? duration : tick) },
       { ...common, size: 46, gap: 5, space: 32, values: spaced(tick) },
     ],
     cursor: {
@@ -171,8 +210,8 @@ function options(
     hooks: {
       draw: [
         (plot) => {
-          const { lines, smoothing, bands, scales } = state.current;
-          if (scales !== null) drawLines(plot, lines, { smoothing, bands, highlighted: hoveredRun() });
+          const { lines, smoothed, bands, scales } = state.current;
+          if (scales !== null) drawLines(plot, lines, { smoothed, bands, highlighted: hoveredRun() });
         },
       ],
       setSelect: [
@@ -189,13 +228,12 @@ function options(
   };
 }
 
-/** uPlot names it by an enum that exists only in its types: 1 is linear, 3 is logarithmic. */
 function distribution(log: boolean): uPlot.Scale.Distr {
-  return log ? 3 : 1; // eslint-disable-line @typescript-eslint/no-unsafe-enum-assignment
+  return log ? LOGARITHMIC : 1; // eslint-disable-line @typescript-eslint/no-unsafe-enum-assignment
 }
 
 /** What is under the pointer: the value of every line there, highest first, and which line is nearest. */
-function read(plot: uPlot, { lines, smoothing, scales }: State): Reading | null {
+function read(plot: uPlot, { lines, scales }: State): Reading | null {
   const { left = -1, top = -1 } = plot.cursor;
   if (left < 0 || top < 0 || scales === null) return null;
   const x = plot.posToVal(left, 'x');
@@ -205,7 +243,7 @@ function read(plot: uPlot, { lines, smoothing, scales }: State): Reading | null 
   for (const line of lines) {
     const at = nearest(line.x, x);
     if (at < 0 || (Math.abs((line.x[at] ?? 0) - x) > slack && (x < (line.x[0] ?? 0) || x > (line.x.at(-1) ?? 0)))) continue;
-    const value = (smoothing > 0 ? smooth(line.y, smoothing) : line.y)[at] ?? NaN;
+    const value = line.line[at] ?? NaN;
     rows.push({ line, value, nearest: false });
     const distance = Math.abs(plot.valToPos(value, 'y') - top);
     if (distance < 30 && (best === null || distance < best.distance)) best = { distance, id: line.id };
@@ -230,7 +268,7 @@ function tick(value: number): string {
 }
 
 /** A chart in one sentence, for those who don't see it. */
-function summary(lines: readonly Line[]): string {
+function summary(lines: readonly Drawn[]): string {
   if (lines.length === 0) return 'no curves';
   const said = lines.slice(0, 5).map((line) => `${line.label} ends at ${number(line.y.at(-1))}`);
   return `${lines.length} curves; ${said.join(', ')}${lines.length > 5 ? ', …' : ''}`;

@@ -27,7 +27,7 @@ export function savePng(within: Element | null, name: string): void {
 
 export async function saveCsv({ runs, metric, axis }: { runs: readonly { id: string; name: string }[]; metric: string; axis: string }): Promise<void> {
   const named = new Map(runs.map((run) => [run.id, run.name]));
-  const points = await readCurves({ runs: [...named.keys()], keys: [metric], width: 10_000, axis: axis === 'step' || axis === 'time' ? axis : `metric:${axis}` });
+  const points = await readCurves({ runs: [...named.keys()], keys: [metric], width: 10_000, axis });
   const lines = ['run,name,position,last,low,high'];
   for (const { run, x, last, low, high } of points) {
     const name = cell(named.get(run) ?? '');

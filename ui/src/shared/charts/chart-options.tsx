@@ -1,18 +1,50 @@
-/** How charts are drawn: axis, smoothing, logarithms, and which of them. */
-import { Input, Segmented, Select } from '@/shared/ui/controls';
+/** How charts are drawn: axis, smoothing, logarithms, outliers, and which of them. */
+import { Input, Toggle } from '@/shared/ui/controls';
+import type { Told } from '@/shared/search';
 import { Tip } from '@/shared/ui/overlays';
+import { Picker } from '@/shared/ui/picker';
+import { useMemo } from 'react';
 import type { ChartSettings } from './charts';
 
-export function ChartOptions({ settings, metrics, find, onFind, change }: { settings: ChartSettings; metrics: readonly string[]; find: string; onFind: (text: string) => void; change: (change: { x?: string | undefined; smooth?: number | undefined; ylog?: boolean | undefined }) => void }) {
-  const axes = [
-    { value: 'step', label: 'Step' },
-    { value: 'time', label: 'Time' },
-    ...metrics.map((key) => ({ value: key, label: key })),
-  ];
+/** What an address says of charts; what isn't there is as at first. */
+export interface ChartSearch {
+  /** `step`, `time`, `relative`, or the key of a metric. */
+  x?: string;
+  smooth?: number;
+  xlog?: boolean;
+  ylog?: boolean;
+  /** Without outliers. */
+  usual?: boolean;
+}
+
+export function readChartSearch(raw: Record<string, unknown>): Told<ChartSearch> {
+  const smooth = Number(raw['smooth']);
+  const on = (name: string) => (raw[name] === true ? true : undefined);
+  return {
+    x: typeof raw['x'] === 'string' && raw['x'] !== '' ? raw['x'] : typeof raw['x'] === 'number' ? String(raw['x']) : undefined,
+    smooth: smooth > 0 && smooth < 1 ? smooth : undefined,
+    xlog: on('xlog'),
+    ylog: on('ylog'),
+    usual: on('usual'),
+  };
+}
+
+export function settingsOf(search: ChartSearch, axis = 'step'): ChartSettings {
+  return { axis: search.x ?? axis, smoothing: search.smooth ?? 0, xLog: search.xlog === true, yLog: search.ylog === true, usual: search.usual === true };
+}
+
+const AXES = [
+  { value: 'step', label: 'Step' },
+  { value: 'relative', label: 'Time since the start' },
+  { value: 'time', label: 'Clock time' },
+];
+
+export function ChartOptions({ settings, metrics, find, onFind, change }: { settings: ChartSettings; metrics: readonly string[]; find: string; onFind: (text: string) => void; change: (change: Told<ChartSearch>) => void }) {
+  const axes = useMemo(() => [...AXES, ...metrics.map((key) => ({ value: key, label: key }))], [metrics]);
   return (
     <div className="chart-options">
       <Input icon="search" placeholder="Find a chart" aria-label="Find a chart" value={find} onChange={(event) => onFind(event.target.value)} className="chart-find" />
-      <Select label="Horizontal axis" prefix="x" value={settings.axis} options={axes} onChange={(x) => change({ x: x === 'step' ? undefined : x })} />
+      <Picker label="Horizontal axis" prefix="x" value={settings.axis} options={axes} onChange={(x) => change({ x })} />
       <Tip text="Smooths the lines; what was logged stays behind them, pale">
         <label className="smooth">
           <span className="quiet">Smooth</span>
@@ -20,15 +52,11 @@ export function ChartOptions({ settings, metrics, find, onFind, change }: { sett
           <span className="smooth-value">{settings.smoothing.toFixed(2)}</span>
         </label>
       </Tip>
-      <Segmented
-        label="Vertical axis"
-        value={settings.yLog ? 'log' : 'linear'}
-        choices={[
-          { value: 'linear', label: 'Linear' },
-          { value: 'log', label: 'Log' },
-        ]}
-        onChange={(scale) => change({ ylog: scale === 'log' ? true : undefined })}
-      />
+      <div className="segmented" role="group" aria-label="Axes">
+        <Toggle label="Log x" tip="A logarithmic horizontal axis" on={settings.xLog} onChange={(on) => change({ xlog: on || undefined })} />
+        <Toggle label="Log y" tip="A logarithmic vertical axis" on={settings.yLog} onChange={(on) => change({ ylog: on || undefined })} />
+        <Toggle label="No outliers" tip="Leaves out of the vertical axis what is far from all the rest" on={settings.usual} onChange={(on) => change({ usual: on || undefined })} />
+      </div>
     </div>
   );
 }

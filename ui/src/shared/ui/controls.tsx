@@ -89,6 +89,17 @@ export function Segmented<T extends string>({
   );
 }
 
+/** On or off, in a row of its like. */
+export function Toggle({ label, tip, on, onChange }: { label: string; tip: string; on: boolean; onChange: (on: boolean) => void }) {
+  return (
+    <Tip text={tip}>
+      <button type="button" aria-pressed={on} onClick={() => onChange(!on)}>
+        {label}
+      </button>
+    </Tip>
+  );
+}
+
 export function Checkbox({
   checked,
   label,
