@@ -9,6 +9,8 @@ import pytest
 
 from headrace.server.web import STATIC
 
+PATIENCE = 30_000
+"""Milliseconds that a page may take on a loaded machine."""
 CHROMIUM = os.environ.get("HEADRACE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
 
 
@@ -31,7 +33,9 @@ def chromium():
     """The system's Chromium, without a window. Not of the session: while it is open an event loop runs in this thread."""
     if not CHROMIUM:
         pytest.skip("there is no chromium on this machine; make test installs it")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=PATIENCE)
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -44,7 +48,7 @@ def page(chromium, site):
     """A tab in a fresh profile; whatever goes wrong in it fails the test."""
     context = chromium.new_context(base_url=site, viewport={"width": 1440, "height": 900})
     tab = context.new_page()
-    tab.set_default_timeout(15_000)
+    tab.set_default_timeout(PATIENCE)
     wrongs = []
     tab.on("pageerror", lambda error: wrongs.append(str(error)))
     tab.on("console", lambda said: wrongs.append(said.text) if said.type == "error" else None)

@@ -94,12 +94,15 @@ def move(tab, version):
     """Promote a version by the keyboard alone."""
     tab.get_by_role("button", name=f"Move version {version} of buyers").focus()
     tab.keyboard.press("Enter")
-    item = tab.get_by_role("menuitem", name="Promote")
+    item, lit = tab.get_by_role("menuitem", name="Promote"), tab.locator("[role=menuitem][data-highlighted]")
     expect(item).to_be_visible()
     for _ in range(5):
+        expect(lit).to_have_count(1)
+        before = lit.inner_text()
         if item.get_attribute("data-highlighted") is not None:
             break
         tab.keyboard.press("ArrowDown")
+        expect(lit).not_to_have_text(before)
     tab.keyboard.press("Enter")
     button = tab.get_by_role("dialog").get_by_role("button", name="Promote", exact=True)
     expect(button).to_be_enabled()

@@ -26,9 +26,9 @@ def world(tmp_path_factory):
 class Listener:
     """The events of one stream."""
 
-    def __init__(self, url, cursor=None):
+    def __init__(self, url, cursor=None, *, asked=""):
         headers = {} if cursor is None else {"last-event-id": cursor}
-        self._request = httpx.stream("GET", f"{url}/api/v1/live", headers=headers, timeout=20)
+        self._request = httpx.stream("GET", f"{url}/api/v1/live{asked}", headers=headers, timeout=20)
 
     def __enter__(self):
         self._lines = self._request.__enter__().iter_lines()
@@ -78,6 +78,9 @@ def test_who_comes_back_is_told_what_came_meanwhile(world):
     with Listener(url) as listener:
         cursor = listener.event()[1]
     run = begin(store)
+    with Listener(url, asked=f"?after={cursor}") as listener:
+        assert listener.event()[2]["missed"] is False
+        assert listener.event()[0] == "runs"
     with Listener(url, cursor) as listener:
         kind, _, data = listener.event()
         assert (kind, data["missed"]) == ("hello", False)

@@ -36,6 +36,7 @@ _HEAD = (
     runs.c.end_time,
     runs.c.user_id,
     runs.c.lifecycle_stage,
+    runs.c.seen,
 )
 _HOMES = runs.join(experiments, experiments.c.id == runs.c.experiment_id)
 _TEXTS = {"param": params, "tag": run_tags}

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from headrace.errors import InvalidInputError
 from headrace.tracking.page import RunPage
-from headrace.tracking.run import Experiment, View
+from headrace.tracking.run import Experiment, Status, View, state_of
 from headrace.tracking.search import Comparison, Order
 
 __all__ = [
@@ -109,11 +109,17 @@ class RunHead:
     name: str
     experiment_id: str
     experiment: str
-    status: str
+    status: Status
     start: int
     end: int | None
     user: str
     lifecycle_stage: str
+    seen: int | None = None
+
+    @property
+    def state(self) -> str:
+        """Its status, or LOST."""
+        return state_of(self.status, self.seen)
 
 
 @dataclass(frozen=True, slots=True)

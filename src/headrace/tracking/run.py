@@ -35,6 +35,7 @@ __all__ = [
     "RunList",
     "Status",
     "View",
+    "state_of",
     "write_table",
 ]
 
@@ -46,6 +47,14 @@ DELETED = "deleted"
 
 LOST_AFTER = 60_000_000
 """Microseconds without a word of its writers, which say one every 15 seconds, after which a run is lost."""
+
+
+
+def state_of(status: Status, seen: int | None, now: int | None = None) -> str:
+    """A run's status, or LOST while it should be running and nothing was heard of its writers for a minute."""
+    silent = seen is not None and (system_clock() if now is None else now) - seen > LOST_AFTER
+    return "LOST" if status == "RUNNING" and silent else status
+
 
 _SHOWN_PAIRS, _SHOWN_RUNS, _SHOWN_METRICS = 60, 20, 6
 
@@ -198,8 +207,7 @@ class Run:
 
     def state(self, now: int | None = None) -> str:
         """Its status, or LOST while it should be running and nothing was heard of it for a minute. It heals when data comes."""
-        silent = self.seen is not None and (system_clock() if now is None else now) - self.seen > LOST_AFTER
-        return "LOST" if self.status == "RUNNING" and silent else self.status
+        return state_of(self.status, self.seen, now)
 
     def _repr_html_(self) -> str:
         facts = [

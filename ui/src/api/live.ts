@@ -2,17 +2,35 @@
 
 export type LiveState = 'connecting' | 'live' | 'paused' | 'reconnecting';
 
+/** The metrics of a run that have new points; null stands for many, none for a change of something else. */
+export type NewPoints = ReadonlySet<string> | null;
+
 export interface LiveEvent {
-  /** Ids of runs that changed; null after a gap: anything may have changed. */
-  runs: string[] | null;
+  /** What changed, by id of the run; null after a gap: anything may have changed. */
+  runs: ReadonlyMap<string, NewPoints> | null;
+  /** Whether experiments, models or definitions changed. */
+  catalog: boolean;
+  /** Whether the change may have brought something that no table has: a run, a param, a tag. */
+  created: boolean;
 }
 
 type Listener = (event: LiveEvent) => void;
 
+interface Said {
+  running?: number;
+  changed?: string[];
+  created?: string[];
+  ended?: string[];
+  points?: Partial<Record<string, string[]>>;
+  missed?: boolean;
+}
+
 const SILENCE = 40_000;
 const COALESCE = 500;
+const ADDRESS = '/api/v1/live';
 
-/** Keeps a stream open while the page is in sight and not paused by hand; gathers what it says to at most two events a second. */
+/** Keeps a stream open while the page is in sight and not paused by hand; gathers what it says to at most two events a second.
+ * A stream that is opened again goes on after the last event that was seen. */
 export class Live {
   state: LiveState = 'connecting';
   running = 0;
@@ -20,14 +38,14 @@ export class Live {
   private readonly watchers = new Set<() => void>();
   private source: EventSource | null = null;
   private byHand = false;
-  private missed = false;
-  private gathered: Set<string> | null | undefined;
+  private seen = '';
+  private gathered: { runs: Map<string, Set<string> | null> | null; catalog: boolean; created: boolean } | null = null;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private silence: ReturnType<typeof setTimeout> | null = null;
   private retry: ReturnType<typeof setTimeout> | null = null;
   private attempts = 0;
 
-  constructor(private readonly open: () => EventSource = () => new EventSource('/api/v1/live')) {}
+  constructor(private readonly open: (url: string) => EventSource = (url) => new EventSource(url)) {}
 
   start(): void {
     document.addEventListener('visibilitychange', this.look);
@@ -53,7 +71,6 @@ export class Live {
 
   private readonly look = (): void => {
     if (this.byHand || document.visibilityState === 'hidden') {
-      if (this.source !== null || this.state === 'reconnecting') this.missed = true;
       this.close();
       this.become('paused');
     } else if (this.source === null) {
@@ -63,33 +80,32 @@ export class Live {
 
   private connect(): void {
     this.become(this.state === 'connecting' || this.state === 'paused' ? 'connecting' : 'reconnecting');
-    const source = this.open();
+    const again = this.attempts > 0 && this.seen === '';
+    const source = this.open(this.seen === '' ? ADDRESS : `${ADDRESS}?after=${encodeURIComponent(this.seen)}`);
     this.source = source;
-    source.addEventListener('hello', (event) => {
-      const said = read(event);
+    const hears = (kind: string, take: (said: Said) => void) =>
+      source.addEventListener(kind, (event) => {
+        if (this.source !== source) return;
+        const { data, lastEventId } = event as MessageEvent<string>;
+        if (lastEventId !== '') this.seen = lastEventId;
+        const said = JSON.parse(data) as Said;
+        this.hear(said.running);
+        take(said);
+      });
+    hears('hello', (said) => {
       this.attempts = 0;
-      this.hear(said.running);
       this.become('live');
-      if (this.missed || said.missed === true) this.gather(null);
-      this.missed = false;
+      if (said.missed === true || again) this.gather(null);
     });
-    source.addEventListener('runs', (event) => {
-      const said = read(event);
-      this.hear(said.running);
-      this.gather(said.changed ?? []);
-    });
-    source.addEventListener('catalog', (event) => {
-      this.hear(read(event).running);
-      this.gather([]);
-    });
-    source.addEventListener('beat', () => this.hear(this.running));
-    source.addEventListener('error', () => this.lose());
+    hears('runs', (said) => this.gather(said));
+    hears('catalog', () => this.gather({}));
+    hears('beat', () => undefined);
+    source.addEventListener('error', () => this.source === source && this.lose());
     this.hear(this.running);
   }
 
   private lose(): void {
     this.close();
-    this.missed = true;
     this.become('reconnecting');
     this.attempts += 1;
     this.retry = setTimeout(() => this.look(), Math.min(500 * 2 ** this.attempts, 10_000));
@@ -111,15 +127,24 @@ export class Live {
     }
   }
 
-  private gather(runs: string[] | null): void {
-    if (runs === null) this.gathered = null;
-    else if (this.gathered !== null) this.gathered = new Set([...(this.gathered ?? []), ...runs]);
+  private gather(said: Said | null): void {
+    const held = (this.gathered ??= { runs: new Map<string, Set<string> | null>(), catalog: false, created: false });
+    if (said === null) held.runs = null;
+    else if (said.changed === undefined) held.catalog = true;
+    else {
+      for (const run of said.changed) {
+        const keys: string[] | undefined = said.points?.[run];
+        const before = held.runs?.get(run);
+        if (keys === undefined) held.created = true;
+        held.runs?.set(run, before === null || keys?.length === 0 ? null : new Set([...(before ?? []), ...(keys ?? [])]));
+      }
+      if ((said.created?.length ?? 0) > 0) held.created = true;
+    }
     this.timer ??= setTimeout(() => {
-      const gathered = this.gathered;
+      const event = this.gathered;
       this.timer = null;
-      this.gathered = undefined;
-      const event = { runs: gathered === null ? null : [...(gathered ?? [])] };
-      for (const listener of this.listeners) listener(event);
+      this.gathered = null;
+      if (event !== null) for (const listener of this.listeners) listener(event);
     }, COALESCE);
   }
 
@@ -132,10 +157,6 @@ export class Live {
   private tell(): void {
     for (const watcher of this.watchers) watcher();
   }
-}
-
-function read(event: Event): { running?: number; changed?: string[]; missed?: boolean } {
-  return JSON.parse((event as MessageEvent<string>).data) as { running?: number; changed?: string[]; missed?: boolean };
 }
 
 export const live = new Live();

@@ -1,10 +1,13 @@
 /** What pages ask for, each with the key under which it is kept. A live event makes stale what it names. */
-import { keepPreviousData, queryOptions, type QueryClient } from '@tanstack/react-query';
+import { keepPreviousData, queryOptions, type Query, type QueryClient } from '@tanstack/react-query';
 import { address, get, getText, post, type Schemas } from './client';
-import { readCurves } from './curves';
-import type { LiveEvent } from './live';
+import { readCurves, type Points } from './curves';
+import type { LiveEvent, NewPoints } from './live';
 
 export type TableQuery = Schemas['RunTableQuery'];
+
+/** So often is asked whether what runs is still heard of: that it is lost, no event tells. */
+const HEARD_OF = 30_000;
 
 export const experimentsQuery = () =>
   queryOptions({ queryKey: ['experiments'], queryFn: ({ signal }) => get('/api/v1/experiments', { signal }), placeholderData: keepPreviousData });
@@ -20,10 +23,11 @@ export const tableQuery = (query: TableQuery) =>
     queryKey: ['table', query],
     queryFn: ({ signal }) => post('/api/v1/runs/table', query, { signal }),
     placeholderData: keepPreviousData,
+    refetchInterval: ({ state }) => (state.data?.runs.some((run) => run.state === 'RUNNING') === true ? HEARD_OF : false),
   });
 
 export const runQuery = (run: string) =>
-  queryOptions({ queryKey: ['run', run], queryFn: ({ signal }) => get('/api/v1/runs/{run}', { path: { run }, signal }) });
+  queryOptions({ queryKey: ['run', run], queryFn: ({ signal }) => get('/api/v1/runs/{run}', { path: { run }, signal }), refetchInterval: ({ state }) => (state.data?.state === 'RUNNING' ? HEARD_OF : false) });
 
 export const runsQuery = (runs: string[]) =>
   queryOptions({
@@ -33,30 +37,71 @@ export const runsQuery = (runs: string[]) =>
     placeholderData: keepPreviousData,
   });
 
+/** Of curves that are kept: the runs whose curves are old. What isn't here is old as a whole. */
+const grown = new WeakMap<Query, Set<string>>();
+
+/** Curves; when some runs have new points, only theirs are read again. */
 export const curvesQuery = (query: Schemas['SeriesQuery']) =>
   queryOptions({
     queryKey: ['curves', query],
-    queryFn: ({ signal }) => readCurves(query, signal),
+    queryFn: async ({ signal, client, queryKey }) => {
+      const held = client.getQueryCache().find({ queryKey, exact: true });
+      const runs = held === undefined ? undefined : grown.get(held);
+      const points = held?.state.data as Points[] | undefined;
+      if (held === undefined || points === undefined || runs === undefined) return readCurves(query, signal);
+      grown.delete(held);
+      try {
+        return merged(points, await readCurves({ ...query, runs: [...runs] }, signal), query);
+      } catch (error) {
+        grown.set(held, new Set([...runs, ...(grown.get(held) ?? [])]));
+        throw error;
+      }
+    },
     enabled: query.runs.length > 0,
     placeholderData: keepPreviousData,
     structuralSharing: false,
     gcTime: 30_000,
   });
 
+/** Curves with some of them exchanged, in the order that was asked for. */
+export function merged(held: readonly Points[], fresh: readonly Points[], { runs, keys }: Pick<Schemas['SeriesQuery'], 'runs' | 'keys'>): Points[] {
+  const all = new Map([...held, ...fresh].map((points) => [`${points.run} ${points.key}`, points]));
+  return runs.flatMap((run) => keys.flatMap((key) => all.get(`${run} ${key}`) ?? []));
+}
+
 /** Makes stale what an event names. Queries that nobody looks at are read again when somebody does. */
-export function apply(client: QueryClient, event: LiveEvent): void {
-  const changed = event.runs === null ? null : new Set(event.runs);
+export function apply(client: QueryClient, { runs, catalog, created }: LiveEvent): void {
   void client.invalidateQueries({
-    predicate: ({ queryKey }) => {
-      if (changed === null) return true;
-      const [kind, of] = queryKey as [string, unknown];
-      if (changed.size === 0) return kind !== 'curves' && kind !== 'run' && kind !== 'runs';
-      if (kind === 'curves') return (of as { runs: string[] }).runs.some((run) => changed.has(run));
-      if (kind === 'run') return changed.has(of as string);
-      if (kind === 'runs') return (of as string[]).some((run) => changed.has(run));
-      return kind === 'experiments' || kind === 'table' || kind === 'keys' || kind === 'home';
+    predicate: (query) => {
+      const [kind, of] = query.queryKey as [string, unknown];
+      if (runs === null) {
+        grown.delete(query);
+        return true;
+      }
+      if (kind === 'curves') return growing(query, of as Schemas['SeriesQuery'], runs);
+      if (kind === 'run') return runs.has(of as string) && (created || query.queryKey.length === 2);
+      if (kind === 'runs') return (of as string[]).some((run) => runs.has(run));
+      if (runs.size > 0 && (kind === 'table' || kind === 'home')) return true;
+      if (kind === 'keys') return created || [...runs.values()].some((points) => bringsKeys(points, query.state.data as Schemas['RunKeys'] | undefined));
+      if (kind === 'experiments') return created || catalog;
+      return catalog;
     },
   });
+}
+
+/** Whether some of the curves have new points; which, is kept until they are read. */
+function growing(query: Query, { runs, keys, axis }: Schemas['SeriesQuery'], changed: ReadonlyMap<string, NewPoints>): boolean {
+  const read = axis.startsWith('metric:') ? [...keys, axis.slice('metric:'.length)] : keys;
+  const found = runs.filter((run) => {
+    const points = changed.get(run);
+    return points === null || (points !== undefined && read.some((key) => points.has(key)));
+  });
+  if (found.length > 0 && query.state.data !== undefined && (!query.state.isInvalidated || grown.has(query))) grown.set(query, new Set([...(grown.get(query) ?? []), ...found]));
+  return found.length > 0;
+}
+
+function bringsKeys(points: NewPoints, known: Schemas['RunKeys'] | undefined): boolean {
+  return points === null ? known !== undefined : [...points].some((key) => known?.metrics[key] === undefined);
 }
 
 export const filesQuery = (run: string) =>

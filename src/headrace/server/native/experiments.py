@@ -89,6 +89,10 @@ RUN_HEAD = Record(
         "experiment_id": Field("The experiment it is in."),
         "experiment": Field("That experiment's name."),
         "status": Field("How it stands.", choices=("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")),
+        "state": Field(
+            "Its status, or LOST: it should be running, and nothing was heard of it for a minute. It heals when data comes.",
+            choices=("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED", "LOST"),
+        ),
         "start": Field("When it started, RFC 3339."),
         "end": Field("When it ended, RFC 3339.", nullable=True),
         "user": Field("Who started it."),
@@ -228,6 +232,7 @@ def told_head(run: RunHead) -> dict[str, Any]:
         "experiment_id": run.experiment_id,
         "experiment": run.experiment,
         "status": run.status,
+        "state": run.state,
         "start": isoformat(run.start),
         "end": None if run.end is None else isoformat(run.end),
         "user": run.user,

@@ -13,7 +13,7 @@ import orjson
 
 from headrace.server.endpoint import Operation
 from headrace.server.http import Call, Reply
-from headrace.server.schema import Content
+from headrace.server.schema import Content, Field, read_query
 from headrace.store import Store
 from headrace.tracking.changes import Change, Cursor
 
@@ -24,6 +24,9 @@ LOOK_SECONDS = 0.5
 BEAT_SECONDS = 15.0
 AT_ONCE = 5000
 _CURSOR = re.compile(r"(\d{1,18})\.(\d{1,18})")
+_ASKED = {
+    "after": Field("The id of the last event that was seen, for a client that can't send `Last-Event-ID` itself.", default="")
+}
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
@@ -31,14 +34,14 @@ def _live(call: Call) -> Reply:
     """What changes, as server-sent events, at most two a second.
 
     - `hello` at the start: `{"missed": false, "running": 3}`. A client that comes back sends the id of the last event that it saw
-      (`Last-Event-ID`; browsers do so by themselves) and is told what came since. If that is forgotten, `missed` is true, and
+      (`Last-Event-ID`, as browsers do by themselves, or `after`) and is told what came since. If that is forgotten, `missed` is true, and
       everything has to be read again.
     - `runs`: `{"changed": [ids], "created": [ids], "ended": [ids], "points": {id: [keys]}, "running": 3}`. `changed` names every
       run of the event; no keys stands for many.
     - `catalog`: `{"experiments": [ids], "models": [names]}`.
     - `beat` while there is nothing to say.
     """
-    cursor = call.headers.get("last-event-id", "")
+    cursor = call.headers.get("last-event-id", "") or read_query(call.query, _ASKED)["after"]
     return Reply(_events(call.store, cursor), media_type="text/event-stream", headers=_HEADERS, live=True)
 
 
@@ -121,4 +124,4 @@ def _event(kind: str, cursor: Cursor, data: object) -> bytes:
     return b"id: %d.%d\nevent: %s\ndata: %s\n\n" % (*cursor, kind.encode(), orjson.dumps(data))
 
 
-LIVE = Operation(_live, gives=(Content("text/event-stream"),))
+LIVE = Operation(_live, gives=(Content("text/event-stream"),), query=_ASKED)

@@ -49,7 +49,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
                 <Command.Group heading="Runs">
                   {found.map((run) => (
                     <Command.Item key={run.id} value={`run ${run.name} ${run.id} ${text}`} onSelect={go(() => navigate({ to: '/runs/$run', params: { run: run.id } }))}>
-                      <State state={run.status} bare />
+                      <State state={run.state} bare />
                       <span className="cut">{run.name}</span>
                       <span className="quiet mono">{run.id.slice(-8)}</span>
                     </Command.Item>

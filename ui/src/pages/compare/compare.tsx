@@ -157,7 +157,7 @@ function RunHead({ run, look, base, runs, change }: { run: Run; look: Look | und
         <IconButton icon="close" size={12} label={`Leave ${run.name} out`} onClick={() => change({ runs: runs.map((one) => one.id).filter((id) => id !== run.id) })} />
       </div>
       <div className="row quiet">
-        <State state={run.status} />
+        <State state={run.state} />
         {base ? (
           <span className="base">base</span>
         ) : (

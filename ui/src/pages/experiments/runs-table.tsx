@@ -184,7 +184,7 @@ const RunRow = memo(function RunRow({ index, top, width, row, across, shown, loo
         <button type="button" className="eye" aria-pressed={shown} aria-label={`Show ${run.name} in the charts`} title="Shift for a range, Alt for this one alone" onClick={toggle}>
           {look === undefined ? <i /> : <Swatch look={look} />}
         </button>
-        <State state={run.status} bare />
+        <State state={run.state} bare />
         <Link to="/runs/$run" params={{ run: run.id }} className="cut run-link" title={run.name}>
           {run.name}
         </Link>

@@ -84,7 +84,7 @@ function Failed() {
       <ul className="lines">
         {runs.map((run, index) => (
           <li key={run.id}>
-            <State state={run.status} bare />
+            <State state={run.state} bare />
             <span className="grow">
               <Link to="/runs/$run" params={{ run: run.id }} className="experiment-name home-name" title={run.name}>
                 {run.name}

@@ -58,7 +58,7 @@ function Row({ head, run, metric, points }: RowProps) {
     <li className="home-run">
       <div className="home-run-name">
         <div className="row">
-          <State state={head.status} bare />
+          <State state={head.state} bare />
           <Link to="/runs/$run" params={{ run: head.id }} className="experiment-name cut" title={head.name}>
             {head.name}
           </Link>

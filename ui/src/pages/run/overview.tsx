@@ -215,7 +215,7 @@ function Children({ run }: { run: Run }) {
       <ul className="lines">
         {data.runs.map((child) => (
           <li key={child.id}>
-            <State state={child.status} bare />
+            <State state={child.state} bare />
             <Link to="/runs/$run" params={{ run: child.id }} className="grow cut link">
               {child.name}
             </Link>

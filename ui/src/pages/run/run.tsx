@@ -99,7 +99,7 @@ function Head({ run }: { run: Run }) {
           </h1>
         </nav>
         <div className="run-facts">
-          <State state={run.status} />
+          <State state={run.state} />
           <span>
             <Lasted run={run} />
           </span>

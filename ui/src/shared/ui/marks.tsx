@@ -11,6 +11,7 @@ const STATES: Record<string, [Tone, string]> = {
   FINISHED: ['ok', 'Finished'],
   FAILED: ['bad', 'Failed'],
   KILLED: ['warn', 'Killed'],
+  LOST: ['warn', 'Lost'],
 };
 
 /** The state of a run: a mark whose shape differs too, and its name. */
