@@ -94,7 +94,7 @@ def _add(connection: sqlite3.Connection, table: str, rows: list[dict]) -> None:
     if rows:
         names = list(rows[0])
         places = ", ".join(f":{name}" for name in names)
-        connection.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})", rows)  # noqa: S608 - our own names
+        connection.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})", rows)
 
 
 def _fill_ours() -> None:
@@ -138,7 +138,12 @@ def _fill_ours() -> None:
                 record.log(
                     run,
                     metrics=[
-                        Metric(f"layer{key // 50:02}/weight{key % 50:02}", chance.random() + 10 / (step + 1), START * 1000 + step, step)
+                        Metric(
+                            f"layer{key // 50:02}/weight{key % 50:02}",
+                            chance.random() + 10 / (step + 1),
+                            START * 1000 + step,
+                            step,
+                        )
                         for key in range(keys)
                         for step in range(steps)
                     ],

@@ -49,7 +49,6 @@ LOST_AFTER = 60_000_000
 """Microseconds without a word of its writers, which say one every 15 seconds, after which a run is lost."""
 
 
-
 def state_of(status: Status, seen: int | None, now: int | None = None) -> str:
     """A run's status, or LOST while it should be running and nothing was heard of its writers for a minute."""
     silent = seen is not None and (system_clock() if now is None else now) - seen > LOST_AFTER

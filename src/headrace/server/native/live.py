@@ -34,8 +34,8 @@ def _live(call: Call) -> Reply:
     """What changes, as server-sent events, at most two a second.
 
     - `hello` at the start: `{"missed": false, "running": 3}`. A client that comes back sends the id of the last event that it saw
-      (`Last-Event-ID`, as browsers do by themselves, or `after`) and is told what came since. If that is forgotten, `missed` is true, and
-      everything has to be read again.
+      (`Last-Event-ID`, as browsers do by themselves, or `after`) and is told what came since. If that is forgotten, `missed` is
+      true, and everything has to be read again.
     - `runs`: `{"changed": [ids], "created": [ids], "ended": [ids], "points": {id: [keys]}, "running": 3}`. `changed` names every
       run of the event; no keys stands for many.
     - `catalog`: `{"experiments": [ids], "models": [names]}`.
