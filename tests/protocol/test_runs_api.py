@@ -289,3 +289,26 @@ def test_runs_and_points_are_counted_for_prometheus(url):
     assert httpx.post(f"{url}/api/2.0/mlflow/runs/log-metric", json=now).status_code == 200
     assert value("headrace_points_logged_total") == before + 1
     assert value('headrace_runs{status="FINISHED"}') >= 11
+
+
+def test_what_was_deleted_long_ago_goes_for_good_when_one_says_so(tmp_path):
+    with hr.connect(tmp_path) as store:
+        with store.start_run(experiment="gone", capture=False) as run:
+            run.log_text("notes.txt", "old")
+        gone = store.runs.experiment("gone")
+        store.runs.stores.experiments.set_stage(gone.id, "deleted", 1)
+    with served(tmp_path) as address:
+
+        def retain(status=200, **asked):
+            answer = httpx.post(f"{address}/api/v1/retention", json=asked)
+            assert answer.status_code == status, answer.text
+            return answer.json()
+
+        for days in 0, -1, 1e9, "x", None:
+            retain(422, days=days)
+        told = retain(days=30)
+        assert (told["runs"], told["experiments"], told["kept"], told["files"]) == (1, 1, 0, 0)
+        assert httpx.get(f"{address}/api/v1/runs/{run.id}").status_code == 200, "it was a dry run"
+        assert retain(days=30, dry_run=False) == told
+        assert httpx.get(f"{address}/api/v1/runs/{run.id}").status_code == 404
+        assert retain(days=30)["runs"] == 0

@@ -38,6 +38,7 @@ from headrace.server.native.accounts import ENDPOINTS as ACCOUNTS
 from headrace.server.native.models_compare import ENDPOINTS as COMPARISONS
 from headrace.server.native.models_edit import ENDPOINTS as MODEL_EDITS
 from headrace.server.native.models_requests import ENDPOINTS as REQUESTS
+from headrace.server.native.retention import ENDPOINTS as RETENTION
 from headrace.server.native.tracking import TRACKING
 from headrace.server.native.tracking_artifacts import TRACKING_BYTES
 from headrace.server.native.tracking_journal import TRACKING_JOURNAL
@@ -141,6 +142,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *MODEL_EDITS,
     *REQUESTS,
     *ACCOUNTS,
+    *RETENTION,
     *WEBHOOKS,
 )
 """All routes."""
