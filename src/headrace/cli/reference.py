@@ -86,7 +86,8 @@ def _escaped(text: str) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+    plain = text.replace(r"\[", "[")
+    return "\n\n".join(" ".join(part.split()) for part in plain.split("\n\n"))
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def _command(function: Callable[..., Answer]) -> Callable[..., int]:
     parameters = [context, *[parameter.replace(kind=keyword) for parameter in own], *shared]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # Typer reads the command from it
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    run.__doc__ = inspect.getdoc(function)
+    run.__doc__ = (inspect.getdoc(function) or "").replace("[", r"\[")  # what is in brackets isn't markup: `headrace[plot]`
     run.__name__ = function.__name__
     return run
 

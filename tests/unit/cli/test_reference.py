@@ -49,6 +49,10 @@ def test_every_verb_of_the_design_is_there():
     assert words >= VERBS
 
 
+def test_help_names_an_extra_in_its_brackets(cli):
+    assert "'headrace[plot]'" in " ".join(cli("runs", "plot", "--help").out.split())
+
+
 @pytest.mark.parametrize("path", COMMANDS)
 def test_a_command_explains_itself(path):
     command = COMMANDS[path]
