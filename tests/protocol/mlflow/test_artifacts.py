@@ -194,6 +194,7 @@ def raw(ask, method, target, body=b"x"):
 def test_no_path_leads_out_of_its_place(ask, root, bad):
     """Below a run, right below the service, and in every parameter that takes a path."""
     run = root.split("/")[-2]
+    model = ask.post("logged-models", experiment_id="0").json()["model"]["info"]["model_id"]
     name = "x" if bad == "%c0%ae%c0%ae%c0%afetc" else None  # no UTF-8: it can only name nothing
     parts = b'{"path": "x", "num_parts": 1, "upload_id": "x", "parts": [{"part_number": 1, "etag": "x"}]}'
     asked = [
@@ -204,6 +205,8 @@ def test_no_path_leads_out_of_its_place(ask, root, bad):
         ("GET", f"/get-artifact?run_id={run}&path={bad}", b""),
         ("GET", f"/api/2.0/mlflow/artifacts/list?run_id={run}&path={bad}", b""),
         ("GET", f"/model-versions/get-artifact?name=m&version=1&path={bad}", b""),
+        ("GET", f"/api/2.0/mlflow/logged-models/{model}/artifacts/directories?artifact_directory_path={bad}", b""),
+        ("GET", f"/ajax-api/2.0/mlflow/logged-models/{model}/artifacts/files?artifact_file_path={bad}", b""),
         ("GET", f"{FILES}presigned/{root}/{bad}", b""),
         *(("POST", f"{FILES}mpu/{verb}/{root}/{bad}", parts) for verb in ("create", "complete", "abort")),
         *([] if name else [("PUT", f"{FILES}artifacts/{root}/{bad}", b"evil")]),

@@ -12,9 +12,11 @@ import httpx
 import pytest
 
 import headrace as hr
+from protocol.mlflow.wrong import REQUESTS, filled
 from servers.headrace import headrace_server
 from servers.mlflow import ENVIRONMENT, PYTHON, MlflowServer
 
+API = "/api/2.0/mlflow/"
 HERE = Path(__file__).parent
 FAULTS = {"runs by ['metrics.m', 'metrics.m DESC']", "models nope = 'x'"}
 """Steps that MLflow's server answers with INTERNAL_ERROR, which its client then repeats for minutes."""
@@ -71,6 +73,93 @@ def test_the_client_gets_what_mlflows_server_gives(answers):
     differing = {name: (answer, ours.get(name)) for name, answer in theirs.items() if ours.get(name) != answer}
     assert {name: pair for name, pair in differing.items() if name not in FAULTS} == {}
     assert {name: ours[name] for name in FAULTS} == {name: {"error": "INVALID_PARAMETER_VALUE"} for name in FAULTS}
+
+
+class Asked:
+    """A server with one of each, which is asked wrong things."""
+
+    def __init__(self, url):
+        self.client = httpx.Client(base_url=url, timeout=60)
+        post = self._good
+        experiment = post("experiments/create", name="asked wrong things")["experiment_id"]
+        run = post("runs/create", experiment_id=experiment, run_name="n", start_time=1)["run"]["info"]["run_id"]
+        logged = post("logged-models", experiment_id=experiment, name="l", source_run_id=run)["model"]["info"]["model_id"]
+        self.client.patch(f"{API}logged-models/{logged}", json={"model_id": logged, "status": "LOGGED_MODEL_READY"})
+        post("registered-models/create", name="asked")
+        post("model-versions/create", name="asked", source=f"models:/{logged}", run_id=run, model_id=logged)
+        self.names = {"experiment": experiment, "run": run, "logged": logged, "model": "asked"}
+
+    def _good(self, path, **body):
+        answer = self.client.post(API + path, json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def send(self, method, path, body):
+        """The status of a request, and its error code and message if it has them."""
+        told = filled(body, self.names)
+        answer = self.client.request(method, path, **{"params" if method == "GET" else "json": told})
+        error = answer.json() if answer.headers["content-type"] == "application/json" else {}
+        return answer.status_code, error.get("error_code"), error.get("message", "")
+
+    def state(self):
+        """All that a wrong request could change."""
+        names = self.names
+        return [
+            self.client.get(API + path, params=query).text
+            for path, query in (
+                ("experiments/search", {"max_results": 1000, "view_type": "ALL"}),
+                ("runs/get", {"run_id": names["run"]}),
+                ("metrics/get-history", {"run_id": names["run"], "metric_key": "m"}),
+                (f"logged-models/{names['logged']}", {}),
+                ("registered-models/search", {}),
+                ("model-versions/search", {}),
+            )
+        ]
+
+    def close(self):
+        self.client.close()
+
+
+STRICTER = re.compile(
+    r"page_token eyJ|search max_results (-1|0|1001)$|runs/outputs models.0.model_id 'text'|run_id 'text'"
+    r"|registered-models/create name 'a.nb'|logged-models name 'x+$|transition-stage stage 'none'|experiment_id '[ +]1'"
+)
+"""What MLflow's server takes, and we don't: pages before the first, models and runs that aren't there, no names."""
+KINDER = re.compile(r"experiments/search max_results (None|left out)|model-versions/create model_id (None|''|left out)")
+"""What it refuses, and we take."""
+OTHERWISE = re.compile(r"experiment_id '-1'|alias version '-1'|create tags.0.value ")
+"""What both refuse, each for another of its faults."""
+
+
+def verdict(name, theirs, ours):
+    """What is wrong with our answer, given theirs; None if nothing is."""
+    (status, code, _), (our_status, our_code, message) = theirs, ours
+    if our_status >= 500 or (our_status >= 400 and not our_code):
+        return "no error of MLflow's"
+    if (status, code) == (our_status, our_code) or status >= 500 or code == "BAD_REQUEST":
+        return None  # errors of theirs that hold SQL have no code of their own
+    if status == 200 and (re.match("Invalid value|Missing value", message) or STRICTER.search(name)):
+        return None
+    return None if (KINDER if our_status == 200 else OTHERWISE).search(name) else "another answer"
+
+
+def test_wrong_requests_are_answered_as_mlflows_server_does_and_change_nothing(theirs, url):
+    theirs.wait()
+    peer, own = Asked(theirs.url), Asked(url)
+    differing, refused = {}, []
+    for name, *request in REQUESTS:
+        expected, found = peer.send(*request), own.send(*request)
+        if (fault := verdict(name, expected, found)) is not None:
+            differing[name] = fault, expected, found
+        if found[0] >= 400:
+            refused.append(request)
+    before = own.state()
+    assert {own.send(*request)[0] for request in refused} <= {400, 404}
+    assert own.state() == before
+    peer.close()
+    own.close()
+    assert differing == {}
+    assert len(refused) > 500
 
 
 def test_what_the_client_logged_is_a_run_of_ours(answers, project):

@@ -75,7 +75,7 @@ _STAGE = Record(
         "name": _NAME,
         "version": _NUMBER,
         "stage": Field(f"One of {', '.join(STAGES)}.", required=True),
-        "archive_existing_versions": Field("Whether the others of that stage are archived.", ("boolean",), required=True),
+        "archive_existing_versions": Field("Whether the others of that stage are archived.", ("boolean",), default=False),
     },
 )
 _VERSION_TAG = Record("MlflowVersionTag", {"name": _NAME, "version": _NUMBER, "key": _KEY, "value": _VALUE})
@@ -248,7 +248,7 @@ def _transition(call: Call) -> Reply:
     """Move a version to a stage. To Production its gates decide, and the version that was there is archived."""
     asked = read(call, _STAGE)
     stage = _stage(asked["stage"])
-    archive = asked["archive_existing_versions"]
+    archive = bool(asked["archive_existing_versions"])
     if archive and stage not in ("Staging", "Production"):
         reason = "Model version transition cannot archive existing model versions because"
         msg = f"{reason} '{stage}' is not an Active stage. Valid stages are Staging, Production"
