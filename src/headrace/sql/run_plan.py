@@ -1,18 +1,21 @@
 """How a search over runs is answered fast: from a filter that few runs match, or along the order until the page is full.
 
 A database that doesn't know how many rows match reads all of them. So each filter with an index is counted up to a small number
-first. If few rows match one of them, those are looked at and no others. Else, if the order is that of an index, a stretch of it
-is walked, and each run on it looked at: most pages are full after that. What is left is the plain statement.
+first. If few rows match one of them, those are looked at and no others. Else, if the order is that of an index, it is walked, and
+each run on it looked at until the page is full: what that costs depends on the page, not on the number of runs. It ends after a
+stretch; what is left then is the plain statement.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from headrace.sql.run_search import candidates, condition, indexed, scope, search_statement, with_value
+from headrace.sql.rows import tuples
+from headrace.sql.run_search import candidates, condition, indexed, scope, search_statement
 from headrace.sql.tables.tracking import latest_metrics, params, run_tags, runs
 from headrace.tracking.run import View
 from headrace.tracking.search import Comparison, Order
@@ -26,11 +29,37 @@ ORDERED: dict[str, tuple[sa.Table, sa.ColumnElement[Any]]] = {
     "param": (params, indexed(params)),
     "tag": (run_tags, indexed(run_tags)),
 }
-"""What an order may be walked along: a table, and its value as the index has it."""
+"""What an order may be walked along besides the runs' start: a table, and its value as the index has it."""
 STRETCH = 8
-"""A walk looks at so many runs for each one that the page needs."""
-SET = 4
-"""A filter is a set of ids if not more than so many times the runs of a walk match it."""
+"""A walk looks at so many runs at most for each one that the page needs."""
+NEWEST_FIRST = Order("attribute", "start_time", ascending=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A search: what matches, where, and in which order."""
+
+    filters: Sequence[Comparison]
+    order: Sequence[Order]
+    experiments: Sequence[str] | None
+    view: View
+    before: int | None
+    dialect: str
+
+    @property
+    def first(self) -> Order:
+        """What comes first in the order."""
+        return self.order[0] if self.order else NEWEST_FIRST
+
+    def scope(self) -> list[sa.ColumnElement[bool]]:
+        """Where it looks."""
+        return scope(self.experiments, self.view, self.before)
+
+    def statement(self, driver: Comparison | None) -> sa.Select[str]:
+        """All of it, by way of one filter if that is given."""
+        return search_statement(
+            self.filters, self.order, self.experiments, self.view, self.dialect, driver=driver, before=self.before
+        )
 
 
 def search_ids(
@@ -49,112 +78,76 @@ def search_ids(
     Args:
         before: leave out runs that started after this, microseconds since 1970.
     """
-    dialect = connection.dialect.name
-    walks = bool(order) and order[0].entity in ORDERED
-    counts = _counts(connection, filters, dialect, _most_in_a_set(limit + offset, dialect) if walks else FEW)
-    driver = _fewest(counts)
-    if driver is None and walks:
-        found = _walked(connection, filters, order, experiments, view, limit + offset, before, [item for item, _ in counts])
+    asked = _Asked(filters, order, experiments, view, before, connection.dialect.name)
+    driver = _driver(connection, asked)
+    if driver is None and (walk := _walk(asked, limit + offset)) is not None:
+        found = _walked(connection, asked, walk, limit + offset)
         if found is not None:
             return found[offset:]
-    statement = search_statement(filters, order, experiments, view, dialect, driver=driver, before=before)
-    return list(connection.execute(statement.limit(limit).offset(offset)).scalars())
+    return list(connection.execute(asked.statement(driver).limit(limit).offset(offset)).scalars())
 
 
 def count_runs(
     connection: sa.Connection, filters: Sequence[Comparison], experiments: Sequence[str] | None, view: View, before: int | None
 ) -> int:
     """How many runs match."""
-    dialect = connection.dialect.name
-    driver = _fewest(_counts(connection, filters, dialect, FEW))
-    matching = search_statement(filters, (), experiments, view, dialect, driver=driver, before=before).order_by(None).subquery()
+    asked = _Asked(filters, (), experiments, view, before, connection.dialect.name)
+    matching = asked.statement(_driver(connection, asked)).order_by(None).subquery()
     return connection.execute(sa.select(sa.func.count()).select_from(matching)).scalar_one()
 
 
-def _counts(connection: sa.Connection, filters: Sequence[Comparison], dialect: str, most: int) -> list[tuple[Comparison, int]]:
-    """The filters that at most so many rows match, each with how many."""
-    found = [(item, rows) for item in filters if (rows := candidates(item, dialect)) is not None]
-    if not found:
-        return []
-    counted = [sa.select(sa.func.count()).select_from(rows.limit(most + 1).subquery()).scalar_subquery() for _, rows in found]
-    numbers = connection.execute(sa.select(*counted)).one()
-    return [(item, number) for (item, _), number in zip(found, numbers, strict=True) if number <= most]
-
-
-def _fewest(counts: Sequence[tuple[Comparison, int]]) -> Comparison | None:
+def _driver(connection: sa.Connection, asked: _Asked) -> Comparison | None:
     """The filter that the fewest runs match, if they are few."""
-    fewest = min(counts, key=lambda pair: pair[1], default=None)
-    return fewest[0] if fewest is not None and fewest[1] <= FEW else None
+    found = [(item, rows) for item in asked.filters if (rows := candidates(item, asked.dialect)) is not None]
+    if not found:
+        return None
+    counted = [sa.select(sa.func.count()).select_from(rows.limit(FEW + 1).subquery()).scalar_subquery() for _, rows in found]
+    numbers = connection.execute(sa.select(*counted)).one()
+    fewest, number = min(zip([item for item, _ in found], numbers, strict=True), key=lambda pair: pair[1])
+    return fewest if number <= FEW else None
 
 
-def _most_in_a_set(wanted: int, dialect: str) -> int:
-    """SQLite asks a set of ids faster than the rows of each run; PostgreSQL makes a hash of either by itself."""
-    return SET * _stretch(wanted) if dialect == "sqlite" else FEW
-
-
-def _stretch(wanted: int) -> int:
-    return STRETCH * wanted + FEW
-
-
-def _walked(
-    connection: sa.Connection,
-    filters: Sequence[Comparison],
-    order: Sequence[Order],
-    experiments: Sequence[str] | None,
-    view: View,
-    wanted: int,
-    before: int | None,
-    sets: Sequence[Comparison],
-) -> list[str] | None:
-    """The first runs along the order of an index; None if the stretch that was walked holds too few that match.
-
-    Args:
-        sets: the filters whose runs are found all at once.
-    """
-    first, dialect = order[0], connection.dialect.name
-    table, value = ORDERED[first.entity]
+def _walk(asked: _Asked, wanted: int) -> sa.Select[Any] | None:
+    """A stretch of the index that is in the asked order: run_id, and its `place`; None where there is none, or no need."""
+    first = asked.first
+    if first.entity in ORDERED:
+        table, value = ORDERED[first.entity]
+        where = [table.c.key == first.key, *([table.c.is_nan == sa.false()] if first.entity == "metric" else [])]
+    elif first.key == "start_time" and asked.filters:  # without a filter, the plain statement is that walk
+        table, value, where = runs, runs.c.start_time, asked.scope()
+    else:
+        return None
     direction = value if first.ascending else value.desc()
-    stretch = _stretch(wanted)
-    named = [table.c.key == first.key, *([table.c.is_nan == sa.false()] if first.entity == "metric" else [])]
-    last = sa.select(value).where(*named).order_by(direction).limit(1).offset(stretch)
-    bound = connection.execute(last).scalar()
-    walk = sa.select(table.c.run_id, table.c.value, value.label("place")).where(
-        *named, *_up_to(value, bound, ascending=first.ascending)
-    )
-    walk = walk.order_by(direction).limit(stretch)
-    page = _page(walk.subquery("walk"), filters, order, experiments, view, dialect, before, sets)
-    found = list(connection.execute(page.limit(wanted)).scalars())
-    return found if len(found) == wanted else None
+    return sa.select(table.c.run_id, value.label("place")).where(*where).order_by(direction).limit(STRETCH * wanted + FEW)
 
 
-def _up_to(value: sa.ColumnElement[Any], bound: Any, *, ascending: bool) -> list[sa.ColumnElement[bool]]:
-    """What is wholly within the stretch: of the values equal to the first one beyond it, some may be outside."""
-    if bound is None:
-        return []
-    return [value < bound if ascending else value > bound]
+def _walked(connection: sa.Connection, asked: _Asked, walk: sa.Select[Any], wanted: int) -> list[str] | None:
+    """The first runs along a walk that match; None if too few do."""
+    path = walk.subquery("walk")
+    place = path.c.place if asked.first.ascending else path.c.place.desc()
+    filters = [condition(item, asked.dialect, path.c.run_id) for item in sorted(asked.filters, key=_rarer_first)]
+    where = [*filters, *asked.scope()]
+    query = sa.select(path.c.run_id, path.c.place).join(runs, runs.c.run_id == path.c.run_id).where(*where)
+    found = tuples(connection, query.order_by(place).limit(wanted + 1))
+    if len(found) <= wanted:
+        return None
+    if len({at for _, at in found}) == len(found):
+        return [run_id for run_id, _ in found[:wanted]]
+    return _settled(connection, asked, found[-1][1], wanted)
 
 
-def _page(
-    walk: sa.Subquery,
-    filters: Sequence[Comparison],
-    order: Sequence[Order],
-    experiments: Sequence[str] | None,
-    view: View,
-    dialect: str,
-    before: int | None,
-    sets: Sequence[Comparison],
-) -> sa.Select[str]:
-    source: sa.FromClause = walk.join(runs, runs.c.run_id == walk.c.run_id)
-    keys: list[sa.ColumnElement[Any]] = [
-        column if order[0].ascending else column.desc() for column in (walk.c.place, walk.c.value)
-    ]
-    for index, item in enumerate(order[1:]):
-        source, columns = with_value(source, item, index)
-        keys.extend(columns)
-    if not any(item.entity == "attribute" and item.key == "start_time" for item in order):
-        keys.append(runs.c.start_time.desc())
-    where = scope(experiments, view, before)
-    for asked in filters:
-        found = candidates(asked, dialect) if any(asked is other for other in sets) else None
-        where.append(condition(asked, dialect) if found is None else walk.c.run_id.in_(found))
-    return sa.select(runs.c.run_id).select_from(source).where(*where).order_by(*keys, runs.c.run_id)
+def _rarer_first(item: Comparison) -> bool:
+    """Runs are asked first what most of them deny: to be equal to something."""
+    return item.operator != "="
+
+
+def _settled(connection: sa.Connection, asked: _Asked, last: Any, wanted: int) -> list[str]:
+    """The first runs where places tie, by the rest of the order: all runs up to the last place are put in it."""
+    first = asked.first
+    if first.entity in ORDERED:
+        table, value = ORDERED[first.entity]
+        named = [table.c.key == first.key, *([table.c.is_nan == sa.false()] if first.entity == "metric" else [])]
+        reached = runs.c.run_id.in_(sa.select(table.c.run_id).where(*named, value <= last if first.ascending else value >= last))
+    else:
+        reached = runs.c.start_time <= last if first.ascending else runs.c.start_time >= last
+    return list(connection.execute(asked.statement(None).where(reached).limit(wanted)).scalars())

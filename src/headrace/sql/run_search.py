@@ -73,13 +73,18 @@ def scope(experiment_ids: Sequence[str] | None, view: View, before: int | None =
     return found
 
 
-def condition(item: Comparison, dialect: str) -> sa.ColumnElement[bool]:
-    """A filter, asked for one run after the other."""
+def condition(item: Comparison, dialect: str, walked: sa.ColumnElement[str] | None = None) -> sa.ColumnElement[bool]:
+    """A filter of runs.
+
+    Args:
+        walked: the ids of runs that are asked one by one. Else PostgreSQL may find all that match at once.
+    """
     if item.entity == "attribute":
         return _attribute(item, dialect)
-    if item.operator == "IS NULL":
-        return sa.not_(_has(item, dialect))
-    return _has(item, dialect)
+    rows = _rows(item, dialect, runs.c.run_id if walked is None else walked)
+    if walked is not None and dialect == "postgresql":
+        rows = rows.offset(0)  # which it makes no join of
+    return sa.not_(rows.exists()) if item.operator == "IS NULL" else rows.exists()
 
 
 def candidates(item: Comparison, dialect: str) -> sa.Select[str] | None:
@@ -94,7 +99,8 @@ def candidates(item: Comparison, dialect: str) -> sa.Select[str] | None:
     return None
 
 
-def _has(item: Comparison, dialect: str) -> sa.ColumnElement[bool]:
+def _rows(item: Comparison, dialect: str, run_id: sa.ColumnElement[str]) -> sa.Select[Any]:
+    """What a run has that the filter is about."""
     if item.entity == "metric":
         table = latest_metrics.alias()
         where = _metric_is(table, item)
@@ -104,7 +110,7 @@ def _has(item: Comparison, dialect: str) -> sa.ColumnElement[bool]:
     else:
         table = _TEXT_TABLES[item.entity].alias()
         where = _text_is(table, item, dialect)
-    return sa.exists().where(table.c.run_id == runs.c.run_id, *where)
+    return sa.select(sa.literal_column("1")).where(table.c.run_id == run_id, *where)
 
 
 def _dataset_is(table: Rows, item: Comparison, dialect: str) -> list[sa.ColumnElement[bool]]:
