@@ -69,7 +69,9 @@ class Query:
         text, order, fixed = self._text.of(connection)
         held = {**fixed, **values}
         driver: Any = connection.connection.dbapi_connection
-        return driver.execute(text, held if order is None else [held[name] for name in order])
+        if order is None:  # PostgreSQL, whose numbers come as they are: to read them from text took half the time of a page
+            return driver.execute(text, held, binary=True)
+        return driver.execute(text, [held[name] for name in order])
 
     def rows(self, connection: sa.Connection, **values: Any) -> list[tuple[Any, ...]]:
         """All its rows."""
