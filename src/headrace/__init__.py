@@ -39,6 +39,7 @@ from headrace.errors import (
     QueryError,
     SettingsError,
     StorageError,
+    TooManyAttemptsError,
     UnauthenticatedError,
     UnsafeModelError,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "StorageError",
     "Store",
     "TableSource",
+    "TooManyAttemptsError",
     "UnauthenticatedError",
     "UnsafeModelError",
     "__version__",

@@ -14,6 +14,7 @@ HeadraceError
 ├── ModelError             a model that raises, hangs or dies while it predicts
 ├── AccessError            somebody who may not do this
 │   └── UnauthenticatedError  somebody who didn't say who they are, or not so that it can be believed
+│       └── TooManyAttemptsError  wrong passwords came before: another one is looked at later
 ├── MissingExtraError      an optional package that isn't installed; names the extra
 └── UnsafeModelError       a model that can't be loaded without running its author's code
 """
@@ -41,6 +42,7 @@ __all__ = [
     "QueryError",
     "SettingsError",
     "StorageError",
+    "TooManyAttemptsError",
     "UnauthenticatedError",
     "UnsafeModelError",
     "closest",
@@ -143,6 +145,18 @@ class AccessError(HeadraceError):
 
 class UnauthenticatedError(AccessError):
     """Somebody who didn't say who they are, or not so that it can be believed."""
+
+
+class TooManyAttemptsError(UnauthenticatedError):
+    """A password that wasn't looked at, because wrong ones came before from there.
+
+    Attributes:
+        retry_after: the seconds until another one is.
+    """
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class MissingExtraError(HeadraceError):

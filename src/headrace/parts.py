@@ -17,6 +17,7 @@ from headrace.tracking.overview import Overview
 from headrace.tracking.service import Runs
 
 if TYPE_CHECKING:
+    from headrace.accounts.door import Door
     from headrace.accounts.service import Accounts
     from headrace.artifacts.garbage import Collected
     from headrace.artifacts.store import ArtifactStreams, Uploads
@@ -94,8 +95,9 @@ class Services:
         overview: reads over many runs; None where the catalog is elsewhere.
         curves: metrics as charts show them; likewise.
         changes: what changes while somebody watches; likewise.
-        accounts: users and tokens; None where the catalog is elsewhere.
-        webhooks: who is told of changes in the registry; likewise.
+        accounts: users and tokens.
+        webhooks: who is told of changes in the registry.
+        door: who a request is from; None where the catalog is elsewhere.
     """
 
     settings: Settings
@@ -107,9 +109,10 @@ class Services:
     lineage: LineageReads
     record_definitions: Callable[[Plan], None]
     close: Callable[[], None]
+    accounts: Accounts
+    webhooks: Webhooks
     destination: Destination | None = None
     overview: Overview | None = None
     curves: Curves | None = None
     changes: Changes | None = None
-    accounts: Accounts | None = None
-    webhooks: Webhooks | None = None
+    door: Door | None = None

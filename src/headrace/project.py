@@ -115,6 +115,7 @@ def sync_spool(folder: Path, target: str | None = None) -> Iterator[tuple[Path, 
 
 def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     """A Store over the backends that the settings name."""
+    from headrace.accounts.door import Door
     from headrace.accounts.service import Accounts
     from headrace.artifacts.garbage import collect
     from headrace.artifacts.objects import ObjectArtifactStore
@@ -155,6 +156,8 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     away = "://" in settings.artifacts and not settings.artifacts.startswith("file:")
     spool = settings.project / STATE_FOLDER / SPOOL_FOLDER
     runs = Runs(tracking, artifacts, edges, clock=clock, resolve_view=_pin_view(catalog), spool=spool, stages=away)
+    users = SqlAccountStore(database)
+    door = Door(users, clock)
     opened: list[Store] = []
     models = Models(
         registry,
@@ -193,7 +196,8 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
             overview=SqlOverview(database),
             curves=Curves(SqlCurveStore(database)),
             changes=SqlChanges(database),
-            accounts=Accounts(SqlAccountStore(database), clock),
+            accounts=Accounts(users, clock, author, door),
+            door=door,
             webhooks=Webhooks(SqlWebhookStore(database), clock, author, settings.webhook_hosts),
         )
     )
@@ -207,6 +211,7 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
     from headrace.catalog.service import Catalog
     from headrace.parts import Services
     from headrace.remote.absent import Absent
+    from headrace.remote.accounts import RemoteAccounts
     from headrace.remote.definitions import RemoteCatalogStore
     from headrace.remote.lineage import RemoteLineage
     from headrace.remote.models import RemoteModels
@@ -214,6 +219,7 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
     from headrace.remote.tracking_artifacts import RemoteArtifactStore
     from headrace.remote.tracking_journal import RemoteJournal
     from headrace.remote.transport import Transport
+    from headrace.remote.webhooks import RemoteWebhooks
     from headrace.store import Store
     from headrace.tracking.service import Runs
 
@@ -246,6 +252,8 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
             lineage=RemoteLineage(transport),
             record_definitions=lambda _plan: None,  # the server did when it took them in
             close=_closing(runs, transport),
+            accounts=RemoteAccounts(transport),
+            webhooks=RemoteWebhooks(transport, author),
         )
     )
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from headrace.accounts.account import Account
+    from headrace.accounts.door import Door
     from headrace.accounts.service import Accounts
     from headrace.artifacts.garbage import Collected
     from headrace.catalog.store import Key
@@ -65,6 +66,7 @@ class Store:
         models: the model registry: `register`, `promote`, `rollback`, `load`, …
         artifacts: the bytes of what runs and models name, by their hash; a server asks it.
         lineage: what was made from what: `upstream`, `downstream`.
+        account: whom a server asks this store for; None where nobody is asked who they are.
     """
 
     def __init__(self, services: Services) -> None:
@@ -79,6 +81,7 @@ class Store:
         self._curves = services.curves
         self._changes = services.changes
         self._opened = Lazy(services.features)
+        self.account: Account | None = None
 
     @property
     def overview(self) -> Overview:
@@ -103,26 +106,26 @@ class Store:
 
     @property
     def accounts(self) -> Accounts:
-        """Users and tokens of the project's server."""
-        if self._services.accounts is None:
-            msg = f"users and tokens are kept where the catalog is; ask there, or through the routes of {self.settings.catalog}"
-            raise InvalidInputError(msg)
+        """Users and tokens of the project's server: `add_user`, `create_token`, `revoke`, `history`, …"""
         return self._services.accounts
 
     @property
     def webhooks(self) -> Webhooks:
-        """Who is told of changes in the registry."""
-        if self._services.webhooks is None:
-            msg = f"webhooks are kept where the catalog is; ask there, or through the routes of {self.settings.catalog}"
-            raise InvalidInputError(msg)
+        """Who is told of changes in the registry: `create`, `test`, `deliveries`, `replay`, …"""
         return self._services.webhooks
+
+    @property
+    def door(self) -> Door | None:
+        """Who a request is from; None for a store behind another server, which asks for itself. A server asks it."""
+        return self._services.door
 
     def by(self, account: Account) -> Store:
         """The same store in the name of an account: what it may not do is refused, and the trail names it. For a server."""
         other = copy.copy(self)
-        if self._services.webhooks is not None:
-            named = replace(self._services, webhooks=self._services.webhooks.by(account.name))
-            other._services = named  # noqa: SLF001 - a Store too
+        other.account = account
+        here = self._services
+        named = replace(here, webhooks=here.webhooks.by(account.name), accounts=here.accounts.by(account))
+        other._services = named  # noqa: SLF001 - a Store too
         other.models = self.models.by(account.name, account)
         return other
 

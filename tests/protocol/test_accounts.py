@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 import headrace as hr
+from headrace.accounts import passwords
 from headrace.errors import AccessError, UnauthenticatedError
 from headrace.server.app import ENDPOINTS
 from servers.inside import served
@@ -252,7 +253,8 @@ def test_a_server_tells_webhooks_what_happens(tmp_path):
         assert b"registered_model.created" in hooks.got[0][1]
 
 
-def test_a_password_is_changed_by_who_knows_the_present_one(url, tokens, project):
+def test_a_password_is_changed_by_who_knows_the_present_one(url, tokens, monkeypatch):
+    monkeypatch.setattr(passwords, "_COST", 2**6)
     path = f"{url}/api/v1/accounts/password"
     first = {"new": "correct horse"}
     assert httpx.post(path, json=first).status_code == 401
@@ -280,3 +282,74 @@ def test_roles_and_events_are_listed_and_one_webhook_is_shown(url, tokens):
     assert httpx.get(path, headers=admin).json()["name"] == "ci"
     assert httpx.delete(path, headers=admin).status_code == 200
     assert httpx.get(path, headers=admin).status_code == 404
+
+
+def test_who_guesses_passwords_waits_and_is_told_for_how_long(url, tokens, monkeypatch):
+    monkeypatch.setattr(passwords, "_COST", 2**6)  # slow is what it is for, not what is tested here
+    for path, shape in (("/api/v1/catalog", "title"), ("/api/2.0/mlflow/experiments/get?experiment_id=0", "error_code")):
+        user = f"guessed-{shape}"
+        for number in range(5):
+            assert httpx.get(f"{url}{path}", timeout=60, auth=(user, f"guess {number}")).status_code == 401
+        refused = httpx.get(f"{url}{path}", timeout=60, auth=(user, "one more"))
+        assert (refused.status_code, refused.headers["retry-after"], shape in refused.json()) == (429, "1", True)
+        assert "www-authenticate" not in refused.headers
+    assert httpx.get(f"{url}/api/v1/experiments", headers=as_(tokens, "eve")).status_code == 200
+    acts = httpx.get(f"{url}/api/v1/accounts/history", headers=as_(tokens, "root")).json()["acts"]
+    guesses = [act for act in acts if act["action"] == "slow down"]
+    assert (guesses[-1]["after"]["address"], guesses[-1]["user"]) == ("127.0.0.1", "guessed-title")
+    assert httpx.get(f"{url}/api/v1/accounts/history", headers=as_(tokens, "ada")).status_code == 403
+    audit = httpx.get(f"{url}/api/v1/audit", headers=as_(tokens, "eve")).json()["entries"]
+    assert {entry["subject"].partition(":")[0] for entry in audit} & {"server"} == set()
+
+
+def test_a_remote_store_has_the_accounts_and_webhooks_that_an_embedded_one_has(url, tokens, monkeypatch):
+    from headrace.accounts.service import Accounts
+    from headrace.remote.accounts import RemoteAccounts
+    from headrace.remote.models import RemoteModels
+    from headrace.remote.webhooks import RemoteWebhooks
+    from headrace.webhooks.service import Webhooks
+
+    for whole, remote, served_here in ((Accounts, RemoteAccounts, {"by"}), (Webhooks, RemoteWebhooks, set())):
+        names = {name for name in vars(whole) if not name.startswith("_")}
+        assert names - set(vars(remote)) == served_here
+    changing = {"create", "rename", "delete", "delete_version", "register", "promote", "rollback", "set_gates", "set_alias"}
+    assert changing <= set(vars(RemoteModels))
+
+    monkeypatch.setenv("HEADRACE_TOKEN", tokens["root"])
+    with hr.connect(url) as store:
+        made = store.accounts.add_user("remote-dora", "editor", "correct horse")
+        assert (made.name, "scrypt" in f"{made.password}", made.to_dict()["password"]) == ("remote-dora", False, True)
+        token, secret = store.accounts.create_token("remote-dora", "ci", ["viewer"], 7)
+        assert secret.startswith(f"hr_{token.id}_")
+        assert len(token.digest) != 64
+        assert [each.id for each in store.accounts.tokens("remote-dora")] == [token.id]
+        assert store.accounts.change_user("remote-dora", role="approver").role == "approver"
+        assert store.accounts.user("remote-dora").role == "approver"
+        assert "remote-dora" in {user.name for user in store.accounts.users()}
+        store.accounts.revoke(token.id)
+        assert {act.action for act in store.accounts.history(3)} == {"create token", "change user", "revoke token"}
+        with pytest.raises(AccessError, match="whose it is"):
+            store.accounts.change_password("remote-dora", "correct horse", "another horse")
+
+        hook = store.webhooks.create("https://127.0.0.1/x", ["model_version.promoted"], secret="s3cret", model="ranker")
+        assert (hook.user, "s3cret" in hook.secret, hook.to_dict()["signed"]) == ("root", False, True)
+        assert store.webhooks.change(hook.id, name="ci", events=["*"]).name == "ci"
+        assert store.webhooks.get(hook.id).events == ("*",)
+        assert [each.id for each in store.webhooks.list()] == [hook.id]
+        sent = store.webhooks.test(hook.id)
+        assert (sent.status, [each.id for each in store.webhooks.deliveries(hook.id)]) == ("failed", [sent.id])
+        assert store.webhooks.replay(sent.id).status == "waiting"
+        store.webhooks.remove(hook.id)
+        assert list(store.webhooks.list()) == []
+
+        assert store.models.create("remote-model", tags={"a": 1}).tags == {"a": "1"}
+        assert store.models.rename("remote-model", "remote-renamed").name == "remote-renamed"
+        store.models.delete("remote-renamed")
+        assert "remote-renamed" not in {model.name for model in store.models.list()}
+    monkeypatch.setenv("HEADRACE_TOKEN", tokens["bob"])
+    with hr.connect(url) as store:
+        for step in (store.accounts.users, store.webhooks.list, lambda: store.accounts.create_token("root")):
+            with pytest.raises(AccessError):
+                step()
+        own, _ = store.accounts.create_token()
+        assert own.user == "bob"

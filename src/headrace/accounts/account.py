@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headrace.accounts.roles import PERMISSIONS, ROLES, Role, allows, permissions_of
 from headrace.clock import isoformat
 from headrace.errors import AccessError, InvalidInputError
 
-__all__ = ["Account", "Token", "User", "check_scopes", "check_user_name"]
+__all__ = ["HIDDEN", "Account", "Token", "User", "check_scopes", "check_user_name"]
 
+HIDDEN = "(kept by the server)"
+"""Stands for a secret, or its hash, that is nobody else's matter."""
 _NAME = re.compile(r"[\w.@+\-]{1,128}")
 
 
@@ -33,6 +35,10 @@ class User:
     password: str = ""
     active: bool = True
     created: int = 0
+
+    def hidden(self) -> User:
+        """The user without the password's hash: what leaves the server. Whether there is one still shows."""
+        return replace(self, password=HIDDEN if self.password else "")
 
     def to_dict(self) -> dict[str, Any]:
         """The user as plain JSON values, without the password's hash."""
@@ -68,6 +74,10 @@ class Token:
     expires: int | None = None
     used: int | None = None
     revoked: bool = False
+
+    def hidden(self) -> Token:
+        """The token without the secret's hash: what leaves the server."""
+        return replace(self, digest=HIDDEN)
 
     def to_dict(self) -> dict[str, Any]:
         """The token as plain JSON values, without the secret's hash."""

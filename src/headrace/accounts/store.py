@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from headrace.accounts.account import Token, User
+from headrace.accounts.act import Act
 
 __all__ = ["AccountStore"]
 
 
 class AccountStore(Protocol):
-    """Each change is durable when the call returns."""
+    """Each change is durable, with its entry in the trail, when the call returns."""
 
     def users(self) -> list[User]:
         """All users, by name."""
@@ -20,11 +21,11 @@ class AccountStore(Protocol):
         """The user of this name."""
         ...
 
-    def add_user(self, user: User) -> None:
+    def add_user(self, user: User, act: Act) -> None:
         """Keep a new user. Raises AlreadyExistsError."""
         ...
 
-    def update_user(self, user: User) -> None:
+    def update_user(self, user: User, act: Act) -> None:
         """Replace what is kept of a user.
 
         Raises:
@@ -41,14 +42,26 @@ class AccountStore(Protocol):
         """The token of this id."""
         ...
 
-    def add_token(self, token: Token) -> None:
+    def add_token(self, token: Token, act: Act) -> None:
         """Keep a new token."""
         ...
 
-    def revoke(self, token_id: str) -> None:
+    def revoke(self, token_id: str, act: Act) -> None:
         """Make a token open nothing. Raises NotFoundError."""
         ...
 
     def touch(self, token_id: str, time: int) -> None:
         """Keep when a token was last used."""
+        ...
+
+    def record(self, act: Act) -> None:
+        """Keep what changed nothing else in the trail."""
+        ...
+
+    def acts(self, limit: int) -> list[Act]:
+        """What was done, newest first.
+
+        Raises:
+            IntegrityError: the trail was changed past this.
+        """
         ...

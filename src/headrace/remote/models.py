@@ -59,6 +59,27 @@ class RemoteModels(Models):
         made: ModelVersion = shaped(self._tell("register", asked), ModelVersion)
         return made
 
+    def create(self, name: str, description: str = "", tags: Mapping[str, Any] | None = None) -> RegisteredModel:
+        """Make a registered model that has no versions yet; see `Models.create`."""
+        texts = {str(key): str(value) for key, value in (tags or {}).items()}
+        made: RegisteredModel = shaped(
+            self._tell("create", {"name": name, "description": description, "tags": texts}), RegisteredModel
+        )
+        return made
+
+    def rename(self, name: str, new: str) -> RegisteredModel:
+        """Give a model another name; see `Models.rename`."""
+        found: RegisteredModel = shaped(self._tell("rename", {"name": name, "new": new}), RegisteredModel)
+        return found
+
+    def delete(self, name: str) -> None:
+        """Delete a model with all its versions; see `Models.delete`."""
+        self._tell("delete", {"name": name})
+
+    def delete_version(self, name: str, version: Selector) -> None:
+        """Delete a version and the aliases that name it; see `Models.delete_version`."""
+        self._tell("delete_version", {"name": name, "version": str(version)})
+
     def set_alias(self, name: str, alias: str, version: Selector) -> ModelVersion:
         """Point an alias at a version; see `Models.set_alias`."""
         asked = {"name": name, "alias": alias, "version": str(version)}

@@ -3,58 +3,66 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import ipaddress
 from collections.abc import Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
-from headrace.errors import InvalidInputError, UnauthenticatedError
+from headrace.errors import UnauthenticatedError
 from headrace.server.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from headrace.accounts.account import Account
-    from headrace.accounts.service import Accounts
+    from headrace.accounts.door import Door
     from headrace.store import Store
 
-__all__ = ["Admission"]
+__all__ = ["Admission", "address_of"]
+
+HASHING = 4
+"""Passwords that are hashed at one time, 32 MB each: whoever guesses keeps those waiting alone who come with a password."""
 
 
 class Admission:
     """Admits requests, or refuses them.
 
     Args:
-        accounts: the project's users; None where there can be none.
-        pool: where a password is hashed: on the event loop everybody would wait for it.
+        door: knows the project's users; None where there can be none.
+        pool: where a token is looked up.
     """
 
-    def __init__(self, accounts: Accounts | None, pool: Executor) -> None:
-        self._accounts = accounts
+    def __init__(self, door: Door | None, pool: Executor) -> None:
+        self._door = door
         self._pool = pool
+        self._hashing = ThreadPoolExecutor(HASHING, "headrace-passwords")
 
     @classmethod
     def of(cls, store: Store, pool: Executor) -> Self:
         """That of a store; one behind another server has no users of its own."""
-        try:
-            return cls(store.accounts, pool)
-        except InvalidInputError:
-            return cls(None, pool)
+        return cls(store.door, pool)
 
-    async def __call__(self, endpoint: Endpoint, headers: Mapping[str, str]) -> Account | None:
+    async def __call__(
+        self, endpoint: Endpoint, headers: Mapping[str, str], client: tuple[str, int] | None = None
+    ) -> Account | None:
         """Who asks, if they may; None where nobody is asked who they are.
 
         Raises:
             UnauthenticatedError: nobody that is known.
+            TooManyAttemptsError: somebody who guesses passwords.
             AccessError: somebody who may not.
         """
-        accounts = self._accounts
-        if accounts is None or not accounts.exist:
+        door = self._door
+        if door is None or not door.exist:
             return None
         given = headers.get("authorization", "")
         if not given and not endpoint.permission:
             return None
-        account = accounts.known(given)
+        address = address_of(client[0]) if client else ""
+        account = door.known(given, address)
         if account is None:
+            pool = self._hashing if door.is_slow(given) else self._pool
             try:
-                account = await asyncio.get_running_loop().run_in_executor(self._pool, accounts.authenticate, given)
+                account = await asyncio.get_running_loop().run_in_executor(pool, door.authenticate, given, address)
             except UnauthenticatedError:
                 if endpoint.permission:
                     raise
@@ -62,3 +70,19 @@ class Admission:
         if endpoint.permission:
             account.require(endpoint.permission)
         return account
+
+    def close(self) -> None:
+        """End its threads."""
+        self._hashing.shutdown()
+
+
+@functools.lru_cache(1024)
+def address_of(host: str) -> str:
+    """Who a connection is from, as wrong passwords are counted: an IPv6 address by its network, which one person has whole."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:  # a socket that isn't of the internet
+        return host
+    if address.version == 4 or address.ipv4_mapped is not None:
+        return str(address)
+    return str(ipaddress.ip_network((address, 64), strict=False))

@@ -35,6 +35,7 @@ from headrace.server.native import (
     upkeep,
 )
 from headrace.server.native.accounts import ENDPOINTS as ACCOUNTS
+from headrace.server.native.accounts_remote import ACCOUNTS_REMOTE
 from headrace.server.native.models_compare import ENDPOINTS as COMPARISONS
 from headrace.server.native.models_edit import ENDPOINTS as MODEL_EDITS
 from headrace.server.native.models_requests import ENDPOINTS as REQUESTS
@@ -144,6 +145,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *ACCOUNTS,
     *RETENTION,
     *WEBHOOKS,
+    *ACCOUNTS_REMOTE,
 )
 """All routes."""
 

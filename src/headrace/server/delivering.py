@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Self
 
-from headrace.errors import HeadraceError, InvalidInputError
+from headrace.errors import HeadraceError
 
 if TYPE_CHECKING:
     from headrace.store import Store
@@ -29,11 +29,8 @@ class Delivering:
 
     @classmethod
     def begin(cls, store: Store) -> Self:
-        """Start, if the store keeps webhooks."""
-        try:
-            webhooks: Webhooks | None = store.webhooks
-        except InvalidInputError:  # it is another server's store, and that one sends
-            webhooks = None
+        """Start, if the store keeps webhooks: another server's store has one who sends."""
+        webhooks = None if store.is_remote else store.webhooks
         begun = cls(webhooks)
         if webhooks is not None:
             begun._thread.start()

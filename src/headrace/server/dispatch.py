@@ -241,6 +241,7 @@ class Dispatcher:
         await asyncio.to_thread(delivering.end)
         if self._companion is not None:
             await self._companion.close()
+        self._admit.close()
         self._streams.shutdown()
         self._pool.shutdown()
         self._access.flush()
@@ -272,7 +273,7 @@ class Dispatcher:
             dialect, route = endpoint.dialect, endpoint.path
             self._guard.check(headers)
             store = self._opened()
-            account = await self._admit(endpoint, headers)
+            account = await self._admit(endpoint, headers, scope.get("client"))
             streams = endpoint.operation.streams
             body = b"" if streams else await self._body(headers, receive)
             named = store if account is None else store.by(account)
@@ -447,7 +448,9 @@ class Dispatcher:
         status, body, media_type = _RENDERERS[dialect](error, request_id)
         if status == 500:
             log.error("request %s failed inside Headrace", request_id, exc_info=error)
-        return Reply(body, status, media_type, _HINTS.get(status, {}))
+        wait = getattr(error, "retry_after", None)
+        hints = _HINTS.get(status, {}) if wait is None else {"retry-after": str(wait)}
+        return Reply(body, status, media_type, hints)
 
     def _run_afterwards(self, work: Callable[[], None], request_id: str) -> None:
         try:

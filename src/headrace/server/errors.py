@@ -20,6 +20,7 @@ from headrace.errors import (
     QueryError,
     SettingsError,
     StorageError,
+    TooManyAttemptsError,
     UnauthenticatedError,
     UnsafeModelError,
 )
@@ -87,6 +88,7 @@ class BusyError(HttpError):
 
 STATUSES: tuple[tuple[type[HeadraceError], int, str], ...] = (
     (BadRequestError, 400, "The request can't be read"),
+    (TooManyAttemptsError, 429, "Too many wrong passwords"),
     (UnauthenticatedError, 401, "Say who you are"),
     (AccessError, 403, "You may not do this"),
     (ForbiddenError, 403, "The request comes from another site"),

@@ -34,7 +34,10 @@ class SqlAuditStore:
 
     def newest(self, limit: int, *, before: int | None = None, user: str | None = None) -> list[AuditEntry]:
         """The newest entries of all subjects, newest first: those before a moment, or by a user."""
-        query = sa.select(t.audit).order_by(t.audit.c.time.desc(), t.audit.c.subject, t.audit.c.seq.desc()).limit(limit)
+        models = t.audit.c.subject.notlike("server:%")  # what isn't of a model is told to those alone who may know it
+        query = (
+            sa.select(t.audit).where(models).order_by(t.audit.c.time.desc(), t.audit.c.subject, t.audit.c.seq.desc()).limit(limit)
+        )
         if before is not None:
             query = query.where(t.audit.c.time < before)
         if user is not None:

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -38,6 +38,8 @@ EVENTS = (
     "transition_request.commented",
 )
 """What can be told. The names that MLflow's webhooks know too mean the same."""
+HIDDEN = "(kept by the server)"
+"""Stands for a secret that is nobody else's matter."""
 PING = "ping"
 """What a test sends, whatever events the webhook wants."""
 PAUSES = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800)
@@ -70,6 +72,10 @@ class Webhook:
     user: str = ""
     created: int = 0
     updated: int = 0
+
+    def hidden(self) -> Webhook:
+        """The webhook without its secret: what leaves the server. Whether there is one still shows."""
+        return replace(self, secret=HIDDEN if self.secret else "")
 
     def wants(self, event: str, model: str) -> bool:
         """Whether it is to be told of this event of this model."""

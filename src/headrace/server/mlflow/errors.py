@@ -22,6 +22,7 @@ from headrace.errors import (
     NotFoundError,
     SettingsError,
     StorageError,
+    TooManyAttemptsError,
     UnauthenticatedError,
     UnsafeModelError,
 )
@@ -45,6 +46,7 @@ PREFIXES = ("/api/2.0/", "/ajax-api/", "/api/3.0/", "/api/4.0/", "/get-artifact"
 CODES: tuple[tuple[type[HeadraceError], int, str], ...] = (
     (UnsupportedMediaTypeError, 400, "INVALID_PARAMETER_VALUE"),
     (BadRequestError, 400, "INVALID_PARAMETER_VALUE"),
+    (TooManyAttemptsError, 429, "REQUEST_LIMIT_EXCEEDED"),
     (UnauthenticatedError, 401, "UNAUTHENTICATED"),
     (AccessError, 403, "PERMISSION_DENIED"),
     (ForbiddenError, 403, "PERMISSION_DENIED"),

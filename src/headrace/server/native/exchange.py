@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from headrace.server.metrics import Metrics
     from headrace.store import Store
 
-__all__ = ["Answer", "Task", "quick", "work"]
+__all__ = ["Answer", "Task", "Wanted", "quick", "work"]
 
 AT_ONCE_SECONDS = 1.0
 """Work that is done by then is answered like any request, its error with a status of its own."""

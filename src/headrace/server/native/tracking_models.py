@@ -33,6 +33,26 @@ def _register(task: Task) -> Any:
     return plain(_models(task).register(asked["model"], asked["name"], asked["description"], asked["tags"]))
 
 
+def _create(task: Task) -> Any:
+    """Make a registered model that has no versions yet."""
+    return plain(_models(task).create(task.arguments["name"], task.arguments["description"], task.arguments["tags"]))
+
+
+def _rename(task: Task) -> Any:
+    """Give a model another name."""
+    return plain(_models(task).rename(task.arguments["name"], task.arguments["new"]))
+
+
+def _delete(task: Task) -> None:
+    """Delete a model with all its versions."""
+    _models(task).delete(task.arguments["name"])
+
+
+def _delete_version(task: Task) -> None:
+    """Delete a version."""
+    _models(task).delete_version(task.arguments["name"], task.arguments["version"])
+
+
 def _set_alias(task: Task) -> Any:
     """Point an alias at a version."""
     asked = task.arguments
@@ -154,6 +174,10 @@ _VERBS = {
     },
     WRITE: {
         "register": quick(_register, {**_NAMED, "model": str, "description": str, "tags": dict}, changes=True),
+        "create": quick(_create, {**_NAMED, "description": str, "tags": dict}, changes=True),
+        "rename": quick(_rename, {**_NAMED, "new": str}, changes=True),
+        "delete": quick(_delete, _NAMED, changes=True),
+        "delete_version": quick(_delete_version, {**_NAMED, "version": str}, changes=True),
         "set_alias": quick(_set_alias, {**_NAMED, "alias": str, "version": str}, changes=True),
         "delete_alias": quick(_delete_alias, {**_NAMED, "alias": str}, changes=True),
         "set_tag": quick(_set_tag, {**_MAYBE, "key": str, "value": str | None}, changes=True),
@@ -162,11 +186,11 @@ _VERBS = {
         "write_card": quick(_write_card, {**_MAYBE, "text": str}, changes=True),
         "request_open": quick(_request_open, {**_NAMED, "version": int, "to": str, "reason": str}, changes=True),
         "request_say": quick(_request_say, {"request": str, "kind": str, "text": str, "user": str}, changes=True),
+        "promote": quick(_promote, {**_NAMED, "version": str, "to": str, "reason": str, "force": bool}, changes=True),
         "add_evaluation": quick(_add_evaluation, {"evaluation": dict, "user": str}, changes=True),
     },
     PROMOTE: {
         "set_gates": quick(_set_gates, {**_NAMED, "gates": list}, changes=True),
-        "promote": quick(_promote, {**_NAMED, "version": str, "to": str, "reason": str, "force": bool}, changes=True),
         "rollback": quick(_rollback, {**_NAMED, "to": str | None, "reason": str}, changes=True),
     },
 }
