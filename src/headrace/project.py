@@ -295,7 +295,7 @@ def _open_features(
     settings: Settings, clock: Clock, catalog: Catalog, database: Database, author: str, pins: Pins
 ) -> FeatureServices:
     from headrace.engines.duckdb import DuckDBEngine
-    from headrace.features.answers import AnswerLog
+    from headrace.features.answers import AnswerLog, LakeAnswers
     from headrace.features.feed import Feed
     from headrace.features.freshness import FreshnessReader
     from headrace.features.history import History
@@ -341,7 +341,7 @@ def _open_features(
     feed = Feed(lake, log, groups)
     ingest = Ingest(catalog, feed, log, groups, repeats, quality, observer, clock, lock)
     history = History(catalog, ingest, past)
-    served = Served(AnswerLog(lake, clock), float(settings.sample))
+    served = Served(AnswerLog(LakeAnswers(lake), clock), float(settings.sample))
     closing.callback(served.log.close)
     here = History(catalog, ingest, engine)  # a few keys: no cluster's work
     lookup = Lookup(catalog, ingest, groups, here, clock, served)
@@ -369,10 +369,10 @@ def _open_features(
 
 def _predictions(lake: DeltaLake, clock: Clock, log: AnswerLog | None = None) -> Predictions:
     """The predictions in the lake; with a log of their own for those who need none of the other features."""
-    from headrace.features.answers import AnswerLog
+    from headrace.features.answers import AnswerLog, LakeAnswers
     from headrace.serving.predictions import Predictions
 
-    return Predictions(log or AnswerLog(lake, clock), lake, clock)
+    return Predictions(log or AnswerLog(LakeAnswers(lake), clock), clock)
 
 
 def _closing(runs: Runs, connections: Database | Transport) -> Callable[[], None]:

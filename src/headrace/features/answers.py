@@ -4,31 +4,92 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from secrets import randbits
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from headrace.clock import Clock
 from headrace.errors import HeadraceError
-from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, Lake
+from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, Lake, LakeUpkeep
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["DROPPED", "AnswerLog", "Together"]
+__all__ = ["DROPPED", "AnswerLog", "AnswerTables", "LakeAnswers", "Together"]
 
 DROPPED = "dropped"
 """The column that says how many rows its writer lost right before this one."""
 
 ROOM = 100_000
 """Rows that may wait to be written; more are dropped and counted."""
+TOGETHER = 32
+"""Rows that are made one table: it holds up the threads that answer for as long as that takes."""
 PAUSE_SECONDS = 30.0
 """How long rows are gathered for one commit."""
 
 _log = logging.getLogger("headrace")
+
+
+class AnswerTables(Protocol):
+    """Tables that hold answers, under names that no source can have."""
+
+    def append(self, table: str, rows: pa.Table, lane: int) -> None:
+        """Append rows of one writer; those with an OFFSET that it has written already are left out. Raises StorageError."""
+        ...
+
+    def read(self, table: str, schema: pa.Schema, since: int | None = None, request: str | None = None) -> pa.Table:
+        """The rows of a table, in no order, with EVENT_TIME, AVAILABLE_TIME and DROPPED. Raises StorageError.
+
+        Args:
+            schema: the table's own columns.
+            since: microseconds; only rows with EVENT_TIME at or after. Default: all.
+            request: only rows with this in the column `request`. Default: all.
+        """
+        ...
+
+    def names(self, beginning: str) -> list[str]:
+        """The tables whose name begins so."""
+        ...
+
+
+class _WholeLake(Lake, LakeUpkeep, Protocol):
+    """What reads and writes tables, and says which there are."""
+
+
+class LakeAnswers:
+    """Implements AnswerTables in a lake."""
+
+    def __init__(self, lake: _WholeLake) -> None:
+        self._lake = lake
+
+    def append(self, table: str, rows: pa.Table, lane: int) -> None:
+        """Append rows in one commit."""
+        own = rows.drop_columns([EVENT_TIME, AVAILABLE_TIME, OFFSET]).schema
+        self._lake.table(table, _widened(own)).append(rows, partition=lane)
+
+    def read(self, table: str, schema: pa.Schema, since: int | None = None, request: str | None = None) -> pa.Table:
+        """The rows of a table; batch by batch, so that those that aren't asked for are never all in memory."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        snapshot = self._lake.table(table, _widened(schema)).snapshot()
+        batches = snapshot.scan([*schema.names, DROPPED, EVENT_TIME, AVAILABLE_TIME])
+        wanted = pc.scalar(True)
+        if since is not None:
+            wanted &= pc.field(EVENT_TIME) >= pa.scalar(since, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
+        if request is not None:
+            wanted &= pc.field("request") == request
+        if since is not None or request is not None:
+            batches = (batch.filter(wanted) for batch in batches)
+        return pa.Table.from_batches(batches)
+
+    def names(self, beginning: str) -> list[str]:
+        """The tables whose name begins so."""
+        return [name for name in self._lake.tables() if name.startswith(beginning)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +112,7 @@ class Together:
 class _Offered:
     table: str
     count: int
+    room: int
     rows: Callable[[], pa.Table]
 
 
@@ -58,13 +120,13 @@ class AnswerLog:
     """Appends rows to tables of the lake from a thread of its own. One table has one schema for good.
 
     Args:
-        lake: holds the tables, under names that no source can have.
+        tables: where they are.
         clock: says when a row came in.
         room: how many rows may wait.
     """
 
-    def __init__(self, lake: Lake, clock: Clock, room: int = ROOM) -> None:
-        self._lake = lake
+    def __init__(self, tables: AnswerTables, clock: Clock, room: int = ROOM) -> None:
+        self._tables = tables
         self._clock = clock
         self._room = room
         self._offered: deque[_Offered] = deque()
@@ -82,22 +144,26 @@ class AnswerLog:
         """How many rows this process lost and hasn't told in a table yet."""
         return sum(self._lost.values())
 
-    def offer(self, table: str, count: int, rows: Callable[[], pa.Table]) -> None:
+    def offer(self, table: str, count: int, rows: Callable[[], pa.Table], room: int | None = None) -> None:
         """Take rows to be written soon.
 
         Args:
             table: its name.
             count: how many rows they are.
+            room: how much they take of the room for rows that wait. Default: `count`.
             rows: makes them, later and in another thread: columns of the table's own, and EVENT_TIME. `Together` for many small
                 ones.
         """
         with self._changed:
-            if self._closed or self._waiting + count > self._room:
+            taken = count if room is None else room
+            if self._closed or self._waiting + taken > self._room:
                 self._lose(table, count)
                 return
-            self._offered.append(_Offered(table, count, rows))
-            self._waiting += count
-            self._changed.notify_all()
+            first = not self._offered
+            self._offered.append(_Offered(table, count, taken, rows))
+            self._waiting += taken
+            if first or self._waiting > self._room // 2:  # to wake the thread for each would hold up who answers
+                self._changed.notify_all()
             if not self._writes:
                 self._lane = randbits(30)  # each writer appends to a lane of its own, so that no row is taken for a repeat
                 self._writer = threading.Thread(target=self._work, name="headrace-answers", daemon=True)
@@ -120,7 +186,7 @@ class AnswerLog:
         with self._writing:
             self._direct = self._direct or randbits(30)
             whole = self._stamped(rows, 0, self._written)
-            self._append(table, whole, self._direct)
+            self._tables.append(table, whole, self._direct)
             self._written += rows.num_rows
 
     def flush(self) -> None:
@@ -140,23 +206,15 @@ class AnswerLog:
         if self._writer is not None:
             self._writer.join()
 
-    def read(self, table: str, schema: pa.Schema, since: int | None = None) -> pa.Table:
-        """The rows of a table, in no order, with EVENT_TIME, AVAILABLE_TIME and DROPPED.
+    def read(self, table: str, schema: pa.Schema, since: int | None = None, request: str | None = None) -> pa.Table:
+        """The rows of a table, as `AnswerTables.read` gives them; everything that this process was offered included."""
+        self.flush()
+        return self._tables.read(table, schema, since, request)
 
-        Args:
-            schema: the table's own columns.
-            since: microseconds; only rows with EVENT_TIME at or after. Default: all.
-        """
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        snapshot = self._lake.table(table, _widened(schema)).snapshot()
-        columns = [*schema.names, DROPPED, EVENT_TIME, AVAILABLE_TIME]
-        batches = snapshot.scan(columns)
-        if since is not None:
-            wanted = pc.field(EVENT_TIME) >= pa.scalar(since, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
-            batches = (batch.filter(wanted) for batch in batches)
-        return pa.Table.from_batches(batches)
+    def names(self, beginning: str) -> list[str]:
+        """The tables whose name begins so; those of what this process was offered included."""
+        self.flush()
+        return self._tables.names(beginning)
 
     def _work(self) -> None:
         while True:
@@ -177,7 +235,7 @@ class AnswerLog:
         lost = self._lost.pop(table, 0)
         try:
             rows = self._rows(items, lost)
-            self._append(table, rows, self._lane)
+            self._tables.append(table, rows, self._lane)
         except Exception as error:  # noqa: BLE001 - whatever it is, no answer may fail for it
             with self._changed:
                 self._lose(table, lost + sum(item.count for item in items))
@@ -187,17 +245,15 @@ class AnswerLog:
         if lost:
             _log.warning("%s: %d rows were dropped, for they came faster than they could be written", table, lost)
 
-    def _append(self, table: str, rows: pa.Table, lane: int) -> None:
-        own = rows.drop_columns([EVENT_TIME, AVAILABLE_TIME, OFFSET]).schema
-        self._lake.table(table, _widened(own)).append(rows, partition=lane)
-
     def _rows(self, items: list[_Offered], lost: int) -> pa.Table:
         import pyarrow as pa
 
         made: list[pa.Table] = []
-        for build, group in groupby((item.rows for item in items), lambda rows: getattr(rows, "build", None)):
-            several = list(group)
-            made += [rows() for rows in several] if build is None else [build([cast("Together", rows).item for rows in several])]
+        for build, group in groupby(items, lambda item: getattr(item.rows, "build", None)):
+            for several in _pieces(group):
+                began = time.perf_counter()
+                made += [item.rows() for item in several] if build is None else [build([_item(offered) for offered in several])]
+                time.sleep(time.perf_counter() - began)  # half of the time is theirs who answer
         return self._stamped(pa.concat_tables(made).combine_chunks(), lost, self._offset)
 
     def _stamped(self, rows: pa.Table, lost: int, offset: int) -> pa.Table:
@@ -212,6 +268,22 @@ class AnswerLog:
 
     def _lose(self, table: str, count: int) -> None:
         self._lost[table] = self._lost.get(table, 0) + count
+
+
+def _item(offered: _Offered) -> Any:
+    return cast("Together", offered.rows).item
+
+
+def _pieces(items: Iterable[_Offered]) -> Iterator[list[_Offered]]:
+    """Items in pieces that take about as much room."""
+    piece: list[_Offered] = []
+    for item in items:
+        piece.append(item)
+        if sum(each.room for each in piece) >= TOGETHER:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
 
 
 def _widened(schema: pa.Schema) -> pa.Schema:

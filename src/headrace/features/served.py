@@ -143,7 +143,6 @@ class Served:
         Args:
             since: microseconds; only those about this moment or later. Default: all.
         """
-        self.log.flush()
         return self.log.read(_table(view), _schema(view), since)
 
     def answered(self, view: ViewVersion, since: int) -> pa.Table:

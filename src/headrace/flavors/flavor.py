@@ -51,6 +51,10 @@ class Flavor(Protocol):
         """Whether loading runs code that the files' author chose; then callers have to ask for it in a word."""
         ...
 
+    def by_position(self, model: Any) -> bool:
+        """Whether a loaded model takes its columns by their order alone, so that an array may stand for a frame of numbers."""
+        ...
+
     def save(self, model: Any, folder: Path) -> SavedModel:
         """Write the model's files into an empty folder.
 

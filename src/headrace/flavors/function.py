@@ -63,6 +63,10 @@ class FunctionFlavor:
         """Not the files' author's: the function is one of this machine, and its author decorated it for this."""
         return False
 
+    def by_position(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+        """Never: what a function does with its rows is its own affair."""
+        return False
+
     def save(self, model: Any, folder: Path) -> SavedModel:
         """Write the function's source beside, for people to read; it is never run from there."""
         if model.path.startswith("__main__:") or "<" in model.path:

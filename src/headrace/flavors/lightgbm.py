@@ -55,6 +55,10 @@ class LightGBMFlavor:
         """Never."""
         return False
 
+    def by_position(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+        """Always."""
+        return True
+
     def save(self, model: Any, folder: Path) -> SavedModel:
         """Write model.txt."""
         classes = getattr(model, "classes_", getattr(model, "classes", None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,14 @@ class LoadedModel:
         model: the object itself, for example a scikit-learn pipeline.
         signature: the columns it takes and gives; None if it was logged without an example: input then goes in as it comes.
         flavor: how it was saved.
+        by_position: whether it takes its columns by their order alone, so that an array may stand for a frame of numbers.
     """
 
-    def __init__(self, model: Any, signature: Signature | None, flavor: str) -> None:
+    def __init__(self, model: Any, signature: Signature | None, flavor: str, *, by_position: bool = False) -> None:
         self.model = model
         self.signature = signature
         self.flavor = flavor
+        self.by_position = by_position
 
     def __repr__(self) -> str:
         return f"LoadedModel({type(self.model).__name__}, {self.signature or 'no signature'})"
@@ -49,11 +52,15 @@ class LoadedModel:
 
     def call(self, method: str, data: Any) -> Any:
         """What a method of the model's gives, `predict`, `predict_proba` or another that takes rows. Raises as `predict` does."""
+        return self.call_prepared(method, lambda: self.prepare(data))
+
+    def call_prepared(self, method: str, prepare: Callable[[], Any]) -> Any:
+        """As `call`, for what somebody else prepares."""
         function = getattr(self.model, method, None)
         if function is None:
             msg = f"{type(self.model).__name__} has no {method}; it can be reached as .model"
             raise InvalidInputError(msg)
-        prepared = self.prepare(data)
+        prepared = prepare()
         try:
             return function(prepared)
         except (TypeError, ValueError) as error:

@@ -44,6 +44,10 @@ class MLflowFlavor:
         """Unless the file is of a format that is read here."""
         return _ours(details) is None
 
+    def by_position(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+        """Never: MLflow's models look at the types of a frame's columns."""
+        return False
+
     def save(self, model: Any, folder: Path) -> NoReturn:  # noqa: ARG002 - the contract's arguments
         """Raises InvalidInputError."""
         msg = "models aren't saved in MLflow's layout here; leave serializer= out, or use MLflow's own client on this server"

@@ -93,6 +93,10 @@ class ONNXFlavor:
         """Never."""
         return False
 
+    def by_position(self, model: Any) -> bool:
+        """A graph with one input takes a matrix; one with several takes columns by name."""
+        return len(model.session.get_inputs()) == 1
+
     def save(self, model: Any, folder: Path) -> SavedModel:
         """Write model.onnx, weights included."""
         (folder / _FILE).write_bytes(self.wrap(model).data)

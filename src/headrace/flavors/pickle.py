@@ -34,6 +34,10 @@ class PickleFlavor:
         """Always."""
         return True
 
+    def by_position(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+        """Never: what an object does with its rows is its own affair."""
+        return False
+
     def save(self, model: Any, folder: Path) -> SavedModel:
         """Write model.pkl."""
         try:

@@ -82,7 +82,8 @@ def load_model(
         if named:
             if candidate.runs_code(details) and not allow_pickle:
                 raise UnsafeModelError(_RUNS_CODE.format(serializer))
-            return LoadedModel(candidate.load(folder, details), signature, flavor)
+            model = candidate.load(folder, details)
+            return LoadedModel(model, signature, flavor, by_position=candidate.by_position(model))
     known = [f"{item.name}/{item.serializer}" for item in FLAVORS]
     wanted = f"{flavor}/{serializer}"
     raise NotFoundError.of("flavor", wanted, known)

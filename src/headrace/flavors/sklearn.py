@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,13 @@ _FILE = "model.skops"
 _REQUIREMENTS = ("scikit-learn", "skops", "numpy", "scipy")
 _ALLOWED_MODULES = ("sklearn.", "numpy.random.", "scipy.sparse.", "scipy.interpolate.", "scipy.stats.")
 _ALLOWED_TYPES = ("numpy.dtype",)  # skops rebuilds one from an empty array; imputers and encoders hold them
+_BY_COLUMN = (
+    "sklearn.compose.",
+    "sklearn.feature_extraction.",
+    "sklearn.preprocessing._encoders",
+    "sklearn.preprocessing._target_encoder",
+)
+"""Where estimators live that treat the columns of a frame each in its own way."""
 _REFUSED_MODULES = ("sklearn.externals.", "sklearn.utils._testing", "sklearn.datasets.", "sklearn.conftest")
 
 
@@ -40,6 +47,10 @@ class SklearnFlavor:
     def runs_code(self, details: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the contract's argument
         """Never: its types are checked before anything is built."""
         return False
+
+    def by_position(self, model: Any) -> bool:
+        """Unless a part of it chooses columns by name, or looks at the type of each."""
+        return not any(_sees_columns(part) for part in _parts(model))
 
     def save(self, model: Any, folder: Path) -> SavedModel:
         """Write model.skops. The types that skops doesn't know are recorded; all must be of scikit-learn, NumPy or SciPy."""
@@ -69,6 +80,34 @@ class SklearnFlavor:
             "log the model again from a source you trust",
         )
         return skops.load(path, trusted=found)
+
+
+def _parts(model: Any) -> Iterator[Any]:
+    """An estimator and all that it holds."""
+    base = sys.modules["sklearn.base"].BaseEstimator
+    waiting, seen = [model], set[int]()
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, base):
+            yield item
+            waiting += vars(item).values()
+        elif isinstance(item, dict):
+            waiting += item.values()
+        elif isinstance(item, list | tuple):
+            waiting += item
+
+
+def _sees_columns(part: Any) -> bool:
+    kind = type(part)
+    return (
+        not kind.__module__.startswith("sklearn.")
+        or kind.__module__.startswith(_BY_COLUMN)
+        or kind.__name__ == "FunctionTransformer"
+        or hasattr(part, "_sklearn_output_config")
+    )
 
 
 def is_allowed_type(name: str) -> bool:

@@ -58,6 +58,10 @@ class TorchFlavor:
         """Not the files' author's: the class is one of this machine."""
         return False
 
+    def by_position(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+        """Always."""
+        return True
+
     def save(self, model: Any, folder: Path) -> SavedModel:
         """Write model.safetensors, and see that it can be loaded."""
         torch, safetensors = _packages()

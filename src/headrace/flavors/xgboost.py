@@ -52,6 +52,10 @@ class XGBoostFlavor:
         """Never."""
         return False
 
+    def by_position(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+        """Never: boosters compare the names of a frame's columns with their own."""
+        return False
+
     def save(self, model: Any, folder: Path) -> SavedModel:
         """Write model.json."""
         kind = type(model).__name__ if type(model).__name__ in _ESTIMATORS else "Booster"

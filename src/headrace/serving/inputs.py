@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import InvalidInputError
@@ -10,9 +10,10 @@ from headrace.features.frames import to_model_frame
 from headrace.features.values import to_arrow
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
-__all__ = ["make_frame", "typed"]
+__all__ = ["array_type", "make_array", "make_frame", "typed"]
 
 FEATURE, COLUMN = "feature", "column"
 Kind = tuple[str, str]
@@ -23,6 +24,27 @@ def typed(features: Mapping[str, str], signature: Mapping[str, str]) -> dict[str
     """The kind of each column: by the view's types if it has the column, else by the model's signature."""
     own = {name: (COLUMN, kind) for name, kind in signature.items()}
     return own | {name: (FEATURE, kind) for name, kind in features.items()}
+
+
+def array_type(kinds: Iterable[Kind]) -> str:
+    """The type of the array that holds columns of these kinds as exactly as a frame does; empty if none does."""
+    types = {kind for _, kind in kinds}
+    return "float64" if "float64" in types and types <= {"float64", "int64", "int32"} else ""
+
+
+def make_array(columns: Mapping[str, Sequence[Any]], dtype: str) -> np.ndarray[Any, Any]:
+    """Columns of plain values as one array, shape (rows, columns), laid out in memory as a frame lays it out. None is NaN.
+
+    Raises:
+        InvalidInputError: a column holds what isn't a number.
+    """
+    import numpy as np
+
+    try:
+        return np.array(list(columns.values()), dtype).T
+    except (TypeError, ValueError, OverflowError) as error:
+        msg = f"the rows aren't of the types that the model takes: {error}"
+        raise InvalidInputError(msg) from error
 
 
 def make_frame(columns: Mapping[str, Sequence[Any]], kinds: Mapping[str, Kind]) -> pd.DataFrame:

@@ -10,11 +10,13 @@ from typing import Any
 
 import msgpack
 
-__all__ = ["LENGTH", "LOAD", "PREDICT", "framed", "messages", "pack", "pack_list", "unpack"]
+__all__ = ["LENGTH", "LOAD", "METHODS", "PREDICT", "framed", "messages", "pack", "pack_list", "unpack"]
 
 LENGTH = struct.Struct("!Q")
 LOAD, PREDICT = "load", "predict"
 """What a model's process is asked for: the first member of each message to it."""
+METHODS = ("predict", "predict_proba")
+"""What may be asked of a model: never what else its object can do."""
 
 
 def pack(value: Any) -> bytes:

@@ -3,102 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from headrace.clock import Clock, to_micros
+from headrace.clock import Clock, from_micros, to_micros
 from headrace.errors import InvalidInputError, NotFoundError
 from headrace.features.answers import AnswerLog, Together
 from headrace.features.frames import queries_of
 from headrace.features.values import to_arrow
-from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, LakeUpkeep
-from headrace.lineage.store import Edge
+from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME
+from headrace.serving.prediction_rows import URN, Made, PredictionRecord, records_of, rows_of, schema
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Made", "PredictionRecord", "Predictions", "Role"]
+    from headrace.lineage.store import Edge
 
-Role = Literal["main", "canary", "shadow"]
-_TABLE, _OUTCOMES = "__predictions__.", "__outcomes__"
-_URN = "prediction:"
+__all__ = ["OUTCOMES", "TABLE", "Made", "PredictionRecord", "Predictions", "outcome_schema"]
+
+TABLE, OUTCOMES = "__predictions__.", "__outcomes__"
+"""How the tables of predictions begin, and where outcomes are."""
 _DAY = 86_400_000_000
 _LOOK_BACK = (_DAY, 30 * _DAY, None)
 """Where a request is looked for, the newest first: most questions are about what happened just now."""
-_TEXT = ("request", "role", "view", "source", "method", "keys", "features", "prediction")
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """The predictions of one request, as the service made them.
-
-    Attributes:
-        request: its id.
-        model, version: who predicted.
-        role: `main`; `canary` for a share of the traffic; `shadow` for a copy whose answer nobody saw.
-        view: the view version behind the features; empty if they came with the request.
-        source: where the features came from: `request`, `online`, `defaults`, `last_good`.
-        method: what was asked of the model.
-        keys, features: columns of the request, and what the model was given.
-        json: the predictions, a JSON list with a member a row.
-        rows: how many.
-        at: when, microseconds since 1970.
-        seconds: from the request to the answer.
-    """
-
-    request: str
-    model: str
-    version: int
-    role: Role
-    view: str
-    source: str
-    method: str
-    keys: Mapping[str, Sequence[Any]]
-    features: Mapping[str, Sequence[Any]]
-    json: bytes
-    rows: int
-    at: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class PredictionRecord:
-    """One row of a kept request.
-
-    Attributes:
-        request, row: which; rows count from 0.
-        uri: the version that predicted, `models:/name/3`.
-        role, view, source, method: as in `Made`.
-        keys, features: what was asked, and what the model was given.
-        prediction: what it said.
-        time: microseconds since 1970.
-        latency_ms: from the request to the answer.
-    """
-
-    request: str
-    row: int
-    uri: str
-    role: str
-    view: str
-    source: str
-    method: str
-    keys: Mapping[str, Any]
-    features: Mapping[str, Any]
-    prediction: Any
-    time: int
-    latency_ms: float
-
-    @property
-    def edges(self) -> list[Edge]:
-        """What made it: the version, and the view that its features came from."""
-        target = f"{_URN}{self.request}"
-        view = [Edge(f"view:{self.view}", target, "feeds", self.time)] if self.view else []
-        return [Edge(self.uri, target, "shadows" if self.role == "shadow" else "predicts", self.time), *view]
+_ROW_BYTES = 1000
+"""Bytes that take the room of a row while they wait to be written."""
+_FACTS = ("request", "row", "version", "role", "view", "source", "method", "latency_ms")
 
 
 class Predictions:
@@ -106,17 +40,16 @@ class Predictions:
 
     Args:
         log: writes the tables; what comes faster than it can write is dropped and counted.
-        lake: says which tables there are.
     """
 
-    def __init__(self, log: AnswerLog, lake: LakeUpkeep, clock: Clock) -> None:
+    def __init__(self, log: AnswerLog, clock: Clock) -> None:
         self._log = log
-        self._lake = lake
         self._clock = clock
 
     def keep(self, made: Made) -> None:
         """Take predictions to be written soon. Never waits."""
-        self._log.offer(_table(made.model), made.rows, Together(_rows, made))
+        room = 1 + (len(made.keys) + len(made.asked) + len(made.json)) // _ROW_BYTES
+        self._log.offer(_table(made.model), made.rows, Together(rows_of, made), room)
 
     @property
     def dropped(self) -> int:
@@ -135,18 +68,19 @@ class Predictions:
         """
         import pandas as pd
 
-        table = self._read(model, None if since is None else to_micros(since))
-        shown = ("request", "row", "version", *_TEXT[1:5], "latency_ms")
-        frame = pd.DataFrame({name: table.column(name).to_pandas() for name in shown})
-        frame["timestamp"] = table.column(EVENT_TIME).to_pandas()
+        records = self._records(model, since)
+        frame = pd.DataFrame({name: [getattr(record, name) for record in records] for name in _FACTS})
+        frame["timestamp"] = pd.to_datetime([from_micros(record.time) for record in records], utc=True)
         for name in ("keys", "features"):
-            given = pd.DataFrame([orjson.loads(text) for text in table.column(name).to_pylist()], index=frame.index)
+            given = pd.DataFrame([getattr(record, name) for record in records], index=frame.index)
             frame = pd.concat([frame, given.drop(columns=[column for column in given if column in frame])], axis=1)
-        frame["prediction"] = [orjson.loads(text) for text in table.column("prediction").to_pylist()]
+        frame["prediction"] = pd.Series(
+            [record.prediction for record in records], index=frame.index, dtype=object
+        ).infer_objects()
         told = self._outcomes()
-        pairs = list(zip(frame["request"], frame["row"], strict=True))
-        frame["outcome"] = pd.Series([told.get(pair, (None, None))[0] for pair in pairs], index=frame.index).infer_objects()
-        frame["outcome_at"] = pd.to_datetime([told.get(pair, (None, None))[1] for pair in pairs], utc=True)
+        found = [told.get((record.request, record.row), (None, None)) for record in records]
+        frame["outcome"] = pd.Series([outcome for outcome, _ in found], index=frame.index, dtype=object).infer_objects()
+        frame["outcome_at"] = pd.to_datetime([moment for _, moment in found], utc=True)
         return frame.sort_values(["timestamp", "request", "row"], ascending=[False, True, True], ignore_index=True)
 
     def labels(self, model: str, since: Any = None) -> pd.DataFrame:
@@ -157,7 +91,7 @@ class Predictions:
         """
         known = self.read(model, since)
         known = known[known["outcome"].notna() & (known["role"] != "shadow")]
-        keys = list(dict.fromkeys(key for record in self._read(model).column("keys").to_pylist() for key in orjson.loads(record)))
+        keys = list(dict.fromkeys(key for record in self._records(model, since) for key in record.keys))
         return known[[*keys, "timestamp", "outcome"]].reset_index(drop=True)
 
     def quality(self, model: str, metrics: Sequence[str], since: Any = None) -> pd.DataFrame:
@@ -213,14 +147,15 @@ class Predictions:
             EVENT_TIME: to_arrow(_moments(table, self._clock()), "timestamp"),
         }
         if count:
-            self._log.write(_OUTCOMES, pa.table(columns))
+            self._log.write(OUTCOMES, pa.table(columns))
         return count
 
     def find(self, request: str) -> list[PredictionRecord]:
         """The rows of a request, those of shadows last. Raises NotFoundError if nothing of that id was kept."""
         for back in _LOOK_BACK:
             since = None if back is None else self._clock() - back
-            found = [record for table in self._tables() for record in self._of(table, request, since)]
+            rows = [self._log.read(table, schema(), since, request) for table in self._log.names(TABLE)]
+            found = [record for table in rows for record in records_of(table)]
             if found:
                 return sorted(found, key=lambda record: (record.role == "shadow", record.uri, record.row))
         msg = f"no prediction of a request {request!r} was kept; predictions reach the lake within half a minute"
@@ -240,14 +175,14 @@ class Predictions:
         found: list[PredictionRecord] = []
         for back in _LOOK_BACK:
             since = None if back is None else (self._clock() if until is None else until) - back
-            rows = self._read(model, since)
+            rows = self._log.read(_table(model), schema(), since)
             for name, value in (("version", version), ("role", role)):
                 if value is not None:
                     rows = rows.filter(pc.equal(rows.column(name), value))
             if until is not None:
                 rows = rows.filter(pc.less_equal(rows.column(EVENT_TIME), to_arrow([until], "timestamp")[0]))
-            order = [(EVENT_TIME, "descending"), ("request", "ascending"), ("row", "ascending")]
-            found = [_record(row) for row in rows.sort_by(order).slice(0, limit).to_pylist()]
+            order = [(EVENT_TIME, "descending"), ("request", "ascending")]
+            found = records_of(rows.sort_by(order).slice(0, limit))[:limit]  # a request has a row at least
             if len(found) >= limit:
                 break
         return found
@@ -260,101 +195,29 @@ class Predictions:
     def edges(self, urn: str) -> list[Edge]:
         """What made the prediction that a URN names, `prediction:REQUEST`; nothing if it isn't there."""
         try:
-            return list(dict.fromkeys(edge for record in self.find(urn.removeprefix(_URN)) for edge in record.edges))
+            return list(dict.fromkeys(edge for record in self.find(urn.removeprefix(URN)) for edge in record.edges))
         except NotFoundError:
             return []
 
-    def _tables(self) -> list[str]:
-        self._log.flush()
-        return [name for name in self._lake.tables() if name.startswith(_TABLE)]
-
-    def _read(self, model: str, since: int | None = None) -> pa.Table:
-        self._log.flush()
-        return self._log.read(_table(model), _schema(), since)
-
-    def _of(self, table: str, request: str, since: int | None) -> list[PredictionRecord]:
-        import pyarrow.compute as pc
-
-        rows = self._log.read(table, _schema(), since)
-        rows = rows.filter(pc.equal(rows.column("request"), request))
-        return [_record(row) for row in rows.to_pylist()]
+    def _records(self, model: str, since: Any = None) -> list[PredictionRecord]:
+        return records_of(self._log.read(_table(model), schema(), None if since is None else to_micros(since)))
 
     def _outcomes(self) -> dict[tuple[str, int], tuple[Any, Any]]:
-        table = self._log.read(_OUTCOMES, _outcome_schema()).sort_by(AVAILABLE_TIME)
+        table = self._log.read(OUTCOMES, outcome_schema()).sort_by(AVAILABLE_TIME)
         columns = [table.column(name).to_pylist() for name in ("request", "row", "outcome", EVENT_TIME)]
         return {(request, row): (orjson.loads(text), time) for request, row, text, time in zip(*columns, strict=True)}
 
 
-def _table(model: str) -> str:
-    plain = re.fullmatch(r"[\w.-]{1,100}", model, re.ASCII)
-    return _TABLE + (model if plain else "~" + sha256(model.encode()).hexdigest()[:32])
-
-
-def _schema() -> pa.Schema:
-    import pyarrow as pa
-
-    texts = [(name, pa.string()) for name in _TEXT]
-    return pa.schema([("model", pa.string()), ("version", pa.int32()), ("row", pa.int32()), *texts, ("latency_ms", pa.float64())])
-
-
-def _outcome_schema() -> pa.Schema:
+def outcome_schema() -> pa.Schema:
+    """The columns of the table of outcomes."""
     import pyarrow as pa
 
     return pa.schema([("request", pa.string()), ("row", pa.int32()), ("outcome", pa.string())])
 
 
-def _rows(many: Sequence[Made]) -> pa.Table:
-    import pyarrow as pa
-
-    schema = _schema()
-    columns: dict[str, list[Any]] = {name: [] for name in (*schema.names, EVENT_TIME)}
-    for made in many:
-        count, said = made.rows, orjson.loads(made.json)
-        each = said if isinstance(said, list) and len(said) == count else [said] * count
-        for name in ("model", "version", "request", "role", "view", "source", "method"):
-            columns[name] += [getattr(made, name)] * count
-        columns["row"] += range(count)
-        columns["keys"] += _objects(made.keys, count)
-        columns["features"] += _objects(made.features, count)
-        columns["prediction"] += map(_text, each)
-        columns["latency_ms"] += [made.seconds * 1000] * count
-        columns[EVENT_TIME] += [made.at] * count
-    times = to_arrow(columns.pop(EVENT_TIME), "timestamp")
-    return pa.table(columns, schema=schema).append_column(EVENT_TIME, times)
-
-
-def _objects(columns: Mapping[str, Sequence[Any]], count: int) -> list[str]:
-    names = list(columns)
-    if not names:
-        return ["{}"] * count
-    return [_text(dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)]
-
-
-def _text(value: Any) -> str:
-    return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS).decode()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.hex()
-    return value.tolist() if hasattr(value, "tolist") else str(value)
-
-
-def _record(row: Mapping[str, Any]) -> PredictionRecord:
-    return PredictionRecord(
-        request=row["request"],
-        row=row["row"],
-        uri=f"models:/{row['model']}/{row['version']}",
-        role=row["role"],
-        view=row["view"],
-        source=row["source"],
-        method=row["method"],
-        keys=orjson.loads(row["keys"]),
-        features=orjson.loads(row["features"]),
-        prediction=orjson.loads(row["prediction"]),
-        time=to_micros(row[EVENT_TIME]),
-        latency_ms=row["latency_ms"],
-    )
+def _table(model: str) -> str:
+    plain = re.fullmatch(r"[\w.-]{1,100}", model, re.ASCII)
+    return TABLE + (model if plain else "~" + sha256(model.encode()).hexdigest()[:32])
 
 
 def _whole(table: pa.Table, count: int) -> pa.Array:

@@ -18,15 +18,13 @@ from headrace.models.service import Models
 from headrace.serving.columns import Columns, selected, takes_keys
 from headrace.serving.follower import Follower
 from headrace.serving.loader import Loader
-from headrace.serving.predictions import Made, Role
+from headrace.serving.messages import METHODS, pack
+from headrace.serving.prediction_rows import Made, Role
 from headrace.serving.reading import Down, FeatureReader, Source
 from headrace.serving.shadow import Shadow
 from headrace.serving.slot import Bounds, Slot
 
 __all__ = ["METHODS", "Columns", "Prediction", "Service", "ServingOptions"]
-
-METHODS = ("predict", "predict_proba")
-"""What may be asked of a model: never what else its object can do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +243,8 @@ class Service:
         columns, keys, source, age = await self._columns(role, slot, asked)
         rows = len(next(iter(columns.values()), []))
         view = slot.view.id if slot.view is not None and source != "request" else ""
-        text = await slot.predict(asked.method, columns, rows) if rows else b"[]"
+        packed = pack((asked.method, columns))
+        text = await slot.predict_packed(packed, rows) if rows else b"[]"
         if asked.kept and rows and self._keep is not None:
             version, now = slot.version, self._clock()
             taken = time.perf_counter() - asked.began
@@ -257,8 +256,8 @@ class Service:
                 view,
                 source,
                 asked.method,
-                keys,
-                columns,
+                pack(keys),
+                packed,
                 text,
                 rows,
                 now,

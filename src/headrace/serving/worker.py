@@ -7,11 +7,13 @@ a limit of its own process.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import resource
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -23,8 +25,8 @@ from headrace.errors import HeadraceError, InvalidInputError
 from headrace.flavors.loaded import LoadedModel
 from headrace.flavors.saving import load_model
 from headrace.flavors.signature import Signature
-from headrace.serving.inputs import make_frame, typed
-from headrace.serving.messages import LOAD, framed, messages, pack
+from headrace.serving.inputs import array_type, make_array, make_frame, typed
+from headrace.serving.messages import LOAD, METHODS, framed, messages, pack
 
 __all__ = ["EXAMPLE", "serve"]
 
@@ -46,6 +48,8 @@ class _Worker:
     def __init__(self) -> None:
         self._model: LoadedModel | None = None
         self._kinds: dict[str, tuple[str, str]] = {}
+        self._array = ""
+        self._names: list[str] = []
 
     def load(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Load the model and predict its example. Says what went wrong, or how long it took and which modules that brought."""
@@ -54,6 +58,8 @@ class _Worker:
             _limit_memory(asked["memory"])
             self._model = self._load(asked)
             tried = self._try_example(Path(asked["folder"]), self._model)
+            gc.collect()
+            gc.freeze()  # the model stays: to look through it again and again would hold up requests
         except BaseException as error:  # noqa: BLE001 - a stranger's model may raise anything, SystemExit too
             return {"error": _told(error)}
         brought = sorted(name for name in set(sys.modules) - before if "__" not in name)
@@ -77,11 +83,27 @@ class _Worker:
             return False
         stored = json.loads(path.read_text(encoding="utf-8"))
         columns = {str(name): [row[place] for row in stored["data"]] for place, name in enumerate(stored["columns"])}
-        found = model.predict(make_frame(columns, self._kinds))
+        frame = make_frame(columns, self._kinds)
+        found = model.predict(frame)
         if len(found) != len(stored["data"]):
             msg = f"the model gave {len(found)} predictions for the {len(stored['data'])} rows of its example"
             raise InvalidInputError(msg)
+        self._try_array(model, columns, frame)
         return True
+
+    def _try_array(self, model: LoadedModel, columns: Columns, frame: Any) -> None:
+        """Whether an array does in place of a frame, which takes longer to make and to check than most models to predict: if the
+        flavor says that columns count by their order alone, and the model says the same of its example, bit for bit."""
+        names = list(model.signature.names) if model.signature is not None else []
+        dtype = array_type([self._kinds[name] for name in names])
+        if not dtype or not model.by_position or list(columns) != names:
+            return
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        with contextlib.suppress(Exception):
+            array = make_array(columns, dtype)
+            methods = [method for method in METHODS if hasattr(model.model, method)]
+            if all(_same(model.call(method, frame), model.call_prepared(method, lambda: array)) for method in methods):
+                self._array, self._names = dtype, names
 
     def predict(self, requests: Sequence[tuple[str, Columns]]) -> list[Outcome]:
         """Answer requests; those that ask for the same of the same columns in one call of the model."""
@@ -115,7 +137,16 @@ class _Worker:
 
     def _call(self, method: str, columns: Columns) -> Any:
         assert self._model is not None  # noqa: S101 - for the type checker: nobody asks before it is loaded
+        if self._array and list(columns) == self._names:
+            return self._model.call_prepared(method, lambda: make_array(columns, self._array))
         return self._model.call(method, make_frame(columns, self._kinds))
+
+
+def _same(one: Any, other: Any) -> bool:
+    import numpy as np
+
+    left, right = np.asarray(one), np.asarray(other)
+    return left.dtype == right.dtype and left.shape == right.shape and left.tobytes() == right.tobytes()
 
 
 def _rows(columns: Columns) -> int:

@@ -7,7 +7,7 @@ import threading
 import pyarrow as pa
 import pytest
 
-from headrace.features.answers import DROPPED, AnswerLog
+from headrace.features.answers import DROPPED, AnswerLog, LakeAnswers
 from headrace.lake.delta import DeltaLake
 from headrace.lake.table import EVENT_TIME
 
@@ -26,7 +26,7 @@ def lake(tmp_path):
 
 @pytest.fixture
 def log(lake):
-    log = AnswerLog(lake, lambda: 7, room=10)
+    log = AnswerLog(LakeAnswers(lake), lambda: 7, room=10)
     yield log
     log.close()
 
@@ -46,7 +46,7 @@ def test_what_was_offered_is_there_after_a_flush(log):
 
 
 def test_many_writers_of_one_table_lose_nothing(lake):
-    logs = [AnswerLog(lake, lambda: 7) for _ in range(3)]
+    logs = [AnswerLog(LakeAnswers(lake), lambda: 7) for _ in range(3)]
 
     def write(place):
         for n in range(10):
