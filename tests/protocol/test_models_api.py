@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import headrace as hr
+from headrace.serving.messages import pack
 from headrace.serving.predictions import Made
 from servers.inside import served
 
@@ -51,8 +52,8 @@ def made(request, version, at):
         view="",
         source="request",
         method="predict",
-        keys={},
-        features={"x": [1.0, 2.0]},
+        keys=pack({}),
+        asked=pack(("predict", {"x": [1.0, 2.0]})),
         json=b"[0.5,0.25]",
         rows=2,
         at=1_700_000_000_000_000 + at,
