@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 import headrace as hr
-from headrace.tracking.client.delivery import NOWHERE, POINT, RunWriter
+from headrace.tracking.client.writer import NOWHERE, POINT, RunWriter
 
 CALLS = 1_000_000
 ROWS_PER_SECOND, SECONDS = 50_000, 15

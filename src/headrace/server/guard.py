@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from headrace.server.errors import ForbiddenError, WrongHostError
 
-__all__ = ["Guard", "is_loopback"]
+__all__ = ["Guard", "is_loopback", "name_of"]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -50,14 +50,14 @@ class Guard:
             raise ForbiddenError(msg)
 
     def _check_host(self, host: str, names: set[str]) -> None:
-        if _name_of(host) not in names:
+        if name_of(host) not in names:
             msg = f"this server isn't {host!r}; it answers to {', '.join(sorted(names))}. Name more with --allow-host"
             raise WrongHostError(msg)
         if len(self._good) < 100:
             self._good.add(host)
 
 
-def _name_of(host: str) -> str:
+def name_of(host: str) -> str:
     """`[::1]:5000` → `::1`, `localhost:5000` → `localhost`."""
     try:
         return urlsplit(f"//{host}").hostname or ""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from headrace.errors import NotFoundError
 from headrace.server.endpoint import Endpoint, Operation
+from headrace.server.guard import is_loopback, name_of
 from headrace.server.http import Call, Reply
 from headrace.server.schema import Content
 
@@ -52,8 +53,13 @@ class Asset:
     encoded: dict[str, bytes]
 
 
-def page_headers(nonce: str) -> dict[str, str]:
-    """What a browser may do on our pages: run and show what this server sent, and nothing from elsewhere."""
+def page_headers(nonce: str, host: str = "") -> dict[str, str]:
+    """What a browser may do on our pages: run and show what this server sent, and nothing from elsewhere.
+
+    Only this server's pages may frame them; on one's own machine (`host` as the browser names us) also pages of that machine: its
+    notebooks.
+    """
+    framed = "".join(f" http://{name}:*" for name in ("localhost", "127.0.0.1")) if is_loopback(name_of(host)) else ""
     policy = (
         "default-src 'none'",
         f"script-src 'self' 'nonce-{nonce}'",
@@ -64,7 +70,7 @@ def page_headers(nonce: str) -> dict[str, str]:
         "frame-src 'self' blob:",
         "base-uri 'none'",
         "form-action 'self'",
-        "frame-ancestors 'self'",
+        f"frame-ancestors 'self'{framed}",
     )
     return {
         "content-security-policy": "; ".join(policy),
@@ -80,11 +86,11 @@ def is_navigation(method: str, path: str, accept: str) -> bool:
     return method in ("GET", "HEAD") and "text/html" in accept and not path.startswith(("/api/", "/ajax-api/", "/assets/"))
 
 
-def _page(_call: Call) -> Reply:
+def _page(call: Call) -> Reply:
     """The web app. It answers every address of the app; what to show there is found in the browser."""
     nonce = secrets.token_urlsafe(16)
     page = _index().replace(NONCE, nonce.encode()).replace(RELEASE, version("headrace").encode())
-    return Reply(page, media_type=HTML, headers=page_headers(nonce))
+    return Reply(page, media_type=HTML, headers=page_headers(nonce, call.headers.get("host", "")))
 
 
 def _asset(call: Call) -> Reply:

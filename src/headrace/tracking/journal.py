@@ -7,6 +7,7 @@ that keeps the data, how far each writer has come. So a batch that is sent again
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
@@ -14,9 +15,9 @@ from typing import Any, Protocol
 from headrace.errors import ConflictError, HeadraceError, InvalidInputError, NotFoundError
 from headrace.shapes import shaped
 from headrace.tracking.history import Series
-from headrace.tracking.recorder import Recorder
+from headrace.tracking.recorder import DEFAULT_EXPERIMENT, Recorder
 from headrace.tracking.rules import check_key, clean_params, clean_tags
-from headrace.tracking.run import STATUSES, ArtifactEntry, DatasetInput, LoggedModel, Run
+from headrace.tracking.run import PARENT_TAG, STATUSES, ArtifactEntry, DatasetInput, Experiment, LoggedModel, Run
 from headrace.tracking.store import TrackingStores
 
 __all__ = ["Entry", "Journal", "Receipt", "Sink"]
@@ -109,10 +110,18 @@ class Journal:
             raise InvalidInputError(msg)
 
     def _start(self, run: Run) -> None:
-        home = self._recorder.experiment(run.experiment)
+        home = self._home(run)
         place = f"{home.artifact_location}/{run.id}/artifacts"
         params, tags = clean_params(run.params), clean_tags(run.tags)
         self._stores.runs.create(replace(run, experiment_id=home.id, artifact_uri=place, params=params, tags=tags))
+
+    def _home(self, run: Run) -> Experiment:
+        """The experiment of a run that starts; one that names none is where its parent is, if that is here."""
+        name, parent = run.experiment, run.tags.get(PARENT_TAG, "")
+        if not name:
+            with suppress(NotFoundError):
+                name = self._stores.runs.get([parent])[0].experiment
+        return self._recorder.experiment(name or DEFAULT_EXPERIMENT)
 
 
 def _series(body: Any) -> list[Series]:

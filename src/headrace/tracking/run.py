@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from headrace.clock import from_micros, isoformat, system_clock
-from headrace.display import facts_html, table_html
+from headrace.display import facts_html, show_page, table_html
 from headrace.errors import InvalidInputError, StorageError
 from headrace.flavors.signature import Signature
 
@@ -21,6 +21,7 @@ __all__ = [
     "ACTIVE",
     "DELETED",
     "LOST_AFTER",
+    "NO_PAGE",
     "STATUSES",
     "ArtifactEntry",
     "DatasetInput",
@@ -35,6 +36,7 @@ __all__ = [
     "RunList",
     "Status",
     "View",
+    "page_of",
     "state_of",
     "write_table",
 ]
@@ -62,6 +64,7 @@ NAME_TAG = "mlflow.runName"
 SYSTEM_METRICS = "system/"
 """What the keys of the machine's own metrics begin with: its load, memory, disk and network while a run ran."""
 NOTE_TAG = "mlflow.note.content"
+NO_PAGE = "this run is kept in a folder, which has no pages; start `headrace server` there and open the address it tells"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +177,7 @@ class Run:
         latest: the same points in full.
         inputs, model_inputs: the data and the logged models (by id) that it read.
         outputs: the logged models that it made.
+        page: its address in the web app of the server that it was read from; empty if it wasn't read from one.
     """
 
     id: str
@@ -193,6 +197,13 @@ class Run:
     inputs: tuple[DatasetInput, ...] = ()
     model_inputs: tuple[str, ...] = ()
     outputs: tuple[ModelOutput, ...] = ()
+    page: str = field(default="", compare=False, repr=False)
+
+    def show(self) -> None:
+        """Show its page: embedded in a notebook, elsewhere as an address. Raises InvalidInputError if it has none."""
+        if not self.page:
+            raise InvalidInputError(NO_PAGE)
+        show_page(self.page, f"{self.name} ({self.id})")
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -218,9 +229,7 @@ class Run:
         took = "" if self.duration is None else f"{self.duration:.1f} s"
         data = ", ".join(item.name for item in self.inputs)
         pairs = [*sorted(self.metrics.items()), *sorted(self.params.items())][:_SHOWN_PAIRS]
-        return facts_html(
-            f"{self.name} ({self.id})", [*facts, ("started", isoformat(self.start)), ("took", took), ("data", data), *pairs]
-        )
+        return facts_html(f"{self.name} ({self.id})", [*facts, ("took", took), ("data", data), *pairs], self.page)
 
     @property
     def note(self) -> str:
@@ -371,6 +380,11 @@ class RunList(Sequence[Run]):
             InvalidInputError: the file's name ends otherwise.
         """
         return write_table(self.to_arrow(), path)
+
+
+def page_of(server: str, run_id: str) -> str:
+    """Where the web app of a server shows a run."""
+    return f"{server}/runs/{run_id}"
 
 
 def write_table(table: pa.Table, path: str | os.PathLike[str]) -> Path:

@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ from headrace.tracking.run import (
     Run,
     RunList,
     View,
+    page_of,
 )
 from headrace.tracking.search import parse_filter, parse_order
 from headrace.tracking.store import TrackingStores
@@ -155,21 +156,24 @@ class Runs:
             strict: raise what can't be logged instead of warning.
             capture: record code, packages and machine, what the machine does meanwhile, and what is printed.
             run_id: write this run too, which another process started: with a rank of its own, or to go on with it. Whoever
-                started it decides how it ends.
+                started it decides how it ends. A server isn't asked about a full id: the run may not have come to it yet, and
+                what is logged waits until it has. Params and tags are then checked when they arrive.
             offline: keep everything in the spool, send nothing: `headrace sync` does. Default: HEADRACE_MODE is "offline".
 
         Raises:
             ConflictError: another run is active here and neither nested nor parent is given, or the experiment is deleted.
             InvalidInputError: a name or a key that can't be used.
-            NotFoundError: no such parent; a server isn't asked about a full id.
+            NotFoundError: no such parent or run; a server isn't asked about a full id, unless `strict`.
             StorageError: the catalog can't be written.
 
         A run that is logged to a server starts without waiting for it: what the server refuses is a warning that comes later,
         unless it is `strict`.
         """
         away = os.environ.get("HEADRACE_MODE") == "offline" if offline is None else offline
-        known = parent is None or away or (self._server and _FULL_ID.fullmatch(parent))  # a server isn't waited for
-        inside = parent if known else self.resolve(str(parent))
+        inside = parent if parent is None or self._is_taken(parent, away=away) else self.resolve(parent)
+        joins = None
+        if run_id is not None:
+            joins = _known(run_id) if self._is_taken(run_id, away=away) and not strict else self.get(run_id)
         return start_run(
             self._deliveries[away],
             self.recorder,
@@ -182,8 +186,12 @@ class Runs:
             parent=inside,
             strict=strict,
             capture=capture,
-            joins=None if run_id is None else _known(run_id) if away else self.get(run_id),
+            joins=joins,
         )
+
+    def _is_taken(self, run_id: str, *, away: bool) -> bool:
+        """Whether an id is believed: nobody is asked offline, and a server isn't waited for."""
+        return away or bool(self._server and isinstance(run_id, str) and _FULL_ID.fullmatch(run_id))
 
     def search(
         self,
@@ -216,13 +224,15 @@ class Runs:
         names = [experiment] if isinstance(experiment, str) else experiment
         ids = None if names is None else [self.experiment(name).id for name in names]
         order = parse_order(order_by if isinstance(order_by, str) else tuple(order_by))
-        return RunList(
-            self._stores.runs.search(parse_filter(filter), order, experiments=ids, view=view, limit=limit, offset=offset)
-        )
+        found = self._stores.runs.search(parse_filter(filter), order, experiments=ids, view=view, limit=limit, offset=offset)
+        return RunList([self._with_page(run) for run in found])
 
     def get(self, run_id: str) -> Run:
         """One run, deleted or not. Raises NotFoundError, or InvalidInputError if several start so."""
-        return self._stores.runs.get([self.resolve(run_id)])[0]
+        return self._with_page(self._stores.runs.get([self.resolve(run_id)])[0])
+
+    def _with_page(self, run: Run) -> Run:
+        return replace(run, page=page_of(self._server, run.id)) if self._server else run
 
     def resolve(self, run_id: str) -> str:
         """The full id of a run named by the start of its id. Raises NotFoundError, or InvalidInputError if several start so."""

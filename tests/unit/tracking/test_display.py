@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from html.parser import HTMLParser
 
 import pytest
@@ -12,6 +14,8 @@ from headrace.features.training import TrainingSet
 from headrace.lineage.graph import Graph
 from headrace.lineage.store import Edge
 from headrace.models.version import ModelVersion, Origin
+from headrace.server.web import page_headers
+from servers.inside import served
 
 EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>"
 
@@ -59,15 +63,44 @@ def test_runs_and_lists_of_them(tmp_path):
         assert shown(store.runs.search("metrics.auc > 99")) == ["0 runs", *told[1:6]]
 
 
-def test_a_run_at_a_server_has_a_page(tmp_path, monkeypatch):
+def test_a_run_at_a_server_has_a_page(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    opened = []
-    monkeypatch.setattr("webbrowser.open", opened.append)
+    (tmp_path / "server").mkdir()
     with hr.connect("http://127.0.0.1:9/base") as store:
         run = store.start_run(capture=False, offline=True)
-        assert run.url == run.show() == opened[0] == f"http://127.0.0.1:9/base/runs/{run.id}"
+        run.show()
+        assert run.url == capsys.readouterr().out.strip() == f"http://127.0.0.1:9/base/runs/{run.id}"
         assert f'href="{run.url}"' in run._repr_html_()
         run.end()
+    with served(tmp_path / "server") as url, hr.connect(url) as store:
+        with store.start_run(capture=False, name=EVIL) as run:
+            pass
+        for found in (store.runs.get(run.id), store.runs.search()[0]):
+            assert found.page == run.url == f"{url}/runs/{run.id}"
+            found.show()
+            assert capsys.readouterr().out.strip() == run.url
+            assert f'href="{run.url}"' in found._repr_html_()
+    shown = []
+
+    class Shell:
+        kernel = object()
+
+    display = types.ModuleType("IPython.display")
+    display.HTML, display.display = str, shown.append
+    python = types.ModuleType("IPython")
+    python.get_ipython, python.display = Shell, display
+    monkeypatch.setitem(sys.modules, "IPython", python)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    found.show()
+    assert f'<iframe src="{run.url}"' in shown[0]
+    assert "<script" not in shown[0]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("host", "framed"), [("localhost:5000", True), ("127.0.0.1:5000", True), ("headrace.company", False)])
+def test_notebooks_of_the_same_machine_may_embed_pages(host, framed):
+    (ancestors,) = [part for part in page_headers("n", host)["content-security-policy"].split("; ") if "ancestors" in part]
+    assert ancestors == "frame-ancestors 'self'" + " http://localhost:* http://127.0.0.1:*" * framed
 
 
 def test_versions_training_sets_and_lineage():

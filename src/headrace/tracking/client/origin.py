@@ -13,8 +13,8 @@ from headrace.capture.environment import capture_environment
 from headrace.capture.git import GitFacts, capture_git
 from headrace.capture.host import capture_host
 from headrace.capture.process import ProcessFacts
-from headrace.tracking.client.delivery import RunWriter
 from headrace.tracking.client.guard import Guard
+from headrace.tracking.client.writer import RunWriter
 from headrace.tracking.run import PARENT_TAG
 
 __all__ = ["DIFF_FILE", "ENVIRONMENT_FILE", "PACKAGES_FILE", "REPRODUCES", "REPRODUCES_TAG", "OriginCapture", "process_tags"]

@@ -9,7 +9,7 @@ from collections import deque
 from typing import Any
 
 from headrace.capture.redact import redact_text
-from headrace.tracking.client.delivery import RunWriter
+from headrace.tracking.client.writer import RunWriter
 
 __all__ = ["OUTPUT_FILE", "OutputCapture"]
 

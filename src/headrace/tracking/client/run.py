@@ -17,29 +17,19 @@ from typing import Any, Self
 from headrace.capture.host import user_name
 from headrace.capture.process import capture_process
 from headrace.capture.redact import redact_text
-from headrace.display import facts_html
+from headrace.display import facts_html, show_page
 from headrace.errors import ConflictError, InvalidInputError, StorageError
 from headrace.ids import new_id
 from headrace.shapes import plain
 from headrace.tracking.client import values
-from headrace.tracking.client.delivery import (
-    END_SECONDS,
-    HURRIED_SECONDS,
-    MOST_POINTS,
-    NOWHERE,
-    POINT,
-    READ_SECONDS,
-    START_SECONDS,
-    Delivery,
-    Origin,
-    RunWriter,
-)
+from headrace.tracking.client.delivery import END_SECONDS, HURRIED_SECONDS, READ_SECONDS, START_SECONDS, Delivery
 from headrace.tracking.client.guard import Guard
 from headrace.tracking.client.model import write_model
 from headrace.tracking.client.origin import OriginCapture, process_tags
 from headrace.tracking.client.output import OutputCapture
 from headrace.tracking.client.system_metrics import SystemMetrics
 from headrace.tracking.client.termination import Terminated, unwatch, watch
+from headrace.tracking.client.writer import MOST_POINTS, NOWHERE, POINT, Origin, RunWriter
 from headrace.tracking.recorder import DEFAULT_EXPERIMENT, Recorder
 from headrace.tracking.rules import (
     check_artifact_path,
@@ -50,7 +40,18 @@ from headrace.tracking.rules import (
     clean_tags,
     random_name,
 )
-from headrace.tracking.run import NAME_TAG, NOTE_TAG, PARENT_TAG, STATUSES, DatasetInput, LoggedModel, Run, Status
+from headrace.tracking.run import (
+    NAME_TAG,
+    NO_PAGE,
+    NOTE_TAG,
+    PARENT_TAG,
+    STATUSES,
+    DatasetInput,
+    LoggedModel,
+    Run,
+    Status,
+    page_of,
+)
 
 __all__ = ["ActiveRun", "current_run", "start_run"]
 
@@ -94,8 +95,10 @@ def start_run(
         return ActiveRun(delivery.open(joins.id, guard, owner=False), recorder, joins, guard)
     if parent is None and outer is not None:
         parent = outer.id
-    if experiment is None:
+    if experiment is None:  # that of a run which another process started at a server isn't known here: it says where it is
         experiment = outer.experiment if outer is not None else DEFAULT_EXPERIMENT
+    elif not experiment:
+        check_experiment_name(experiment)
     process, user = capture_process(), user_name()
     labels = {**process_tags(process, user), **({NOTE_TAG: description} if description else {}), **check_pairs("tag", tags or {})}
     labels = clean_tags({**labels, **({PARENT_TAG: parent} if parent else {})})
@@ -103,7 +106,7 @@ def start_run(
         id=new_id(),
         name=name or labels.get(NAME_TAG) or random_name(),
         experiment_id="",  # whoever takes the run in knows it
-        experiment=check_experiment_name(experiment),
+        experiment=check_experiment_name(experiment) if experiment else "",
         status="RUNNING",
         start=recorder.clock(),
         user=user,
@@ -144,7 +147,7 @@ class ActiveRun:
 
     Attributes:
         id: 32 hex digits.
-        name, experiment: their names.
+        name, experiment: their names; of a run that another process started at a server its id, and nothing.
     """
 
     def __init__(
@@ -185,21 +188,14 @@ class ActiveRun:
     def url(self) -> str | None:
         """Its page in the web app of the server that it is logged to; None if there is no server."""
         server = self._writer.delivery.server
-        return f"{server}/runs/{self.id}" if server else None
+        return page_of(server, self.id) if server else None
 
-    def show(self) -> str:
-        """Open its page in a browser, if this machine has one; returns the address.
-
-        Raises:
-            InvalidInputError: it isn't logged to a server.
-        """
+    def show(self) -> None:
+        """Show its page, live: embedded in a notebook, elsewhere as an address. Raises InvalidInputError if it has none: it
+        isn't logged to a server."""
         if self.url is None:
-            msg = "this run is kept in a folder, which has no pages; start `headrace server` there and open the address it tells"
-            raise InvalidInputError(msg)
-        import webbrowser
-
-        webbrowser.open(self.url)
-        return self.url
+            raise InvalidInputError(NO_PAGE)
+        show_page(self.url, f"{self.name} ({self.id})")
 
     @property
     def urn(self) -> str:

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Any
 
-from headrace.tracking.client.delivery import NOWHERE, POINT, RunWriter
+from headrace.tracking.client.writer import NOWHERE, POINT, RunWriter
 from headrace.tracking.run import SYSTEM_METRICS
 
 __all__ = ["SystemMetrics"]
