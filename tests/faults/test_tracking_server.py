@@ -7,6 +7,7 @@ import http.client
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -19,6 +20,8 @@ import psycopg
 import pytest
 
 from servers.headrace import HeadraceServer
+from servers.mlflow import ENVIRONMENT, PYTHON
+from servers.proxy import Proxy
 
 API = "/api/2.0/mlflow"
 FILES = "/api/2.0/mlflow-artifacts"
@@ -314,3 +317,38 @@ def _refuses(port):
     except ConnectionError:
         return True
     return False
+
+
+@pytest.mark.skipif(not PYTHON.exists(), reason="MLflow isn't installed beside: make .venv-mlflow/.ready")
+def test_mlflows_client_over_a_network_that_loses_cuts_delays_and_repeats_logs_everything_once(project):
+    mishaps = ("lose", "cut", "repeat", "html", "delay", "cut", "lose", "repeat")
+    steps = len(mishaps)
+    patient = {
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "1",
+    }
+    with HeadraceServer(project, "--no-access-log") as server, Proxy(server.url) as proxy:
+        for path in ("/log-metric", "/log-parameter", "/set-tag", "/log-batch"):
+            proxy.plan(path, *mishaps)
+        proxy.plan("/runs/update", "cut")
+        proxy.plan(".txt", *mishaps, method="PUT")
+        proxy.plan(".txt", "halve", "lose", "html", "halve", method="GET")
+        environment = {**{key: value for key, value in os.environ.items() if key != "PYTHONPATH"}, **ENVIRONMENT, **patient}
+        command = [PYTHON, Path(__file__).parent / "bad_network.py", proxy.url]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        run, broken = done.stdout.split()[-2:]
+        assert proxy.mishaps == []
+        assert int(broken) <= 4
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            found = client.get(f"{API}/runs/get", params={"run_id": run}).json()["run"]
+            assert found["info"]["status"] == "FINISHED"
+            assert len(found["data"]["params"]) == 2 * steps
+            assert len([tag for tag in found["data"]["tags"] if not tag["key"].startswith("mlflow.")]) == 2 * steps
+            for key, count in (("one", steps), ("many", 100 * steps)):
+                points = client.get(f"{API}/metrics/get-history", params={"run_id": run, "metric_key": key}).json()["metrics"]
+                assert [(point["step"], point["value"]) for point in points] == [(step, float(step)) for step in range(count)]
+            files = client.get(f"{API}/artifacts/list", params={"run_id": run}).json()["files"]
+            assert [file["path"] for file in files] == [f"file{step}.txt" for step in range(steps)]
+            assert len(client.post(f"{API}/runs/search", json={"experiment_ids": ["0"]}).json()["runs"]) == 1

@@ -14,7 +14,7 @@ __all__ = ["Proxy"]
 
 
 class Proxy:
-    """Stands in front of a server. Requests to a path that ends with `at` meet the planned mishaps, one each; then none.
+    """Stands in front of a server. Requests to a path that ends as planned meet the planned mishaps, one each; then none.
 
     Mishaps: `lose` (the request never arrives), `cut` (it is done, the answer is lost), `halve` (the answer breaks off),
     `repeat` (it is done twice), `delay` (the answer comes after two seconds), `html` (an error page of the proxy's own).
@@ -22,14 +22,24 @@ class Proxy:
 
     def __init__(self, upstream: str) -> None:
         self.upstream = urlsplit(upstream).netloc
-        self.at = ""
-        self.mishaps: deque[str] = deque()
+        self.plans: dict[tuple[str, str], deque[str]] = {}
         self.forwarded: list[str] = []
 
-    def plan(self, at: str, *mishaps: str) -> None:
-        """What the next requests to a path meet."""
-        self.at = at
-        self.mishaps.extend(mishaps)
+    def plan(self, at: str, *mishaps: str, method: str = "") -> None:
+        """What the next requests to paths that end with `at` meet; those of one method, or of all."""
+        self.plans.setdefault((method, at), deque()).extend(mishaps)
+
+    @property
+    def mishaps(self) -> list[str]:
+        """Those that nothing has met yet."""
+        return [mishap for planned in self.plans.values() for mishap in planned]
+
+    def next_mishap(self, method: str, path: str) -> str:
+        """What a request meets; empty if nothing."""
+        fitting = (
+            mishaps for (only, at), mishaps in self.plans.items() if only in ("", method) and path.endswith(at) and mishaps
+        )
+        return next((mishaps.popleft() for mishaps in fitting), "")
 
     def __enter__(self) -> Self:
         proxy = self
@@ -55,8 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self._body()
-        proxy = self.owner
-        mishap = proxy.mishaps.popleft() if self.path.endswith(proxy.at) and proxy.mishaps else ""
+        mishap = self.owner.next_mishap(self.command, self.path)
         if mishap == "lose":
             self._hang_up()
             return
@@ -73,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._reply(status, answer, kind, cut=mishap == "halve")
 
-    do_GET = do_POST
+    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST
 
     def _body(self) -> bytes:
         if self.headers.get("transfer-encoding") != "chunked":
