@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
@@ -37,12 +38,13 @@ class AccessLog:
             self._waiting.append((time.time(), request_id, method, path, status, seconds, client[0] if client else None))
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits. Lines that nobody takes, for the reader is gone or the disk is full, are dropped: serving goes on."""
         with self._writing:
             waiting, self._waiting = self._waiting, []
             if self._stream is not None and waiting:
-                self._stream.write(b"".join(map(_access_line, waiting)))
-                self._stream.flush()
+                with contextlib.suppress(OSError):
+                    self._stream.write(b"".join(map(_access_line, waiting)))
+                    self._stream.flush()
 
 
 class _Messages(logging.Formatter):

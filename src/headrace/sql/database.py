@@ -183,6 +183,10 @@ class Database:
             raise
         except sa.exc.DBAPIError as error:
             raise self._explained(error.orig) from error
+        except OverflowError as error:  # SQLAlchemy doesn't wrap it, and it may be anybody's
+            if "SQLite INTEGER" not in str(error):
+                raise
+            raise self._explained(error) from error
         except self._dialect.engine.dialect.loaded_dbapi.Error as error:  # while a connection is made, SQLAlchemy doesn't wrap it
             raise self._explained(error) from error
 

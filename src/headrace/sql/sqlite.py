@@ -88,9 +88,9 @@ class SQLite:
         text = str(error)
         return next((words for mark, words in _ADVICE.items() if mark in text), "check the file, the disk and its permissions")
 
-    def is_bad_input(self, error: BaseException | None) -> bool:  # noqa: ARG002 - it holds any text and number that we give it
-        """Never: SQLite holds every value that reaches it."""
-        return False
+    def is_bad_input(self, error: BaseException | None) -> bool:
+        """Whether it is a whole number beyond 64 bits, which is all that SQLite can't hold."""
+        return isinstance(error, OverflowError)
 
     def lock(self, name: str) -> None:
         """None: the catalog is one machine's own."""
