@@ -194,7 +194,7 @@ def by_our_api(url: str) -> dict:
     ]
 
     def search(limit: int) -> int:
-        asked = {"experiments": ["0"], "query": FILTER, "order": [ORDER], "limit": limit, "columns": names, "count": False}
+        asked = {"experiments": ["0"], "filter": FILTER, "order_by": [ORDER], "limit": limit, "columns": names, "count": False}
         return len(json.loads(raw.ask("POST", "/api/v1/runs/search", asked))["runs"])
 
     def history() -> int:

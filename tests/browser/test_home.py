@@ -26,7 +26,7 @@ def test_a_saved_view_is_listed_at_home_and_opens(page):
 
 
 def test_the_addresses_that_mlflow_prints_lead_to_our_pages(page, site):
-    run = httpx.post(f"{site}/api/v1/runs/table", json={"experiments": ["1"], "limit": 1}).json()["runs"][0]
+    run = httpx.post(f"{site}/api/v1/runs/search", json={"experiments": ["1"], "limit": 1}).json()["runs"][0]
     page.goto(f"/#/experiments/{run['experiment_id']}/runs/{run['id']}")
     expect(page.get_by_role("heading", name=run["name"])).to_be_visible()
     page.goto("/#/experiments/1")

@@ -38,7 +38,7 @@ PAGES = {
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_opens_without_a_fault(chromium, site, theme, tmp_path):
-    runs = httpx.post(f"{site}/api/v1/runs/table", json={"experiments": ["1"], "limit": 2}).json()["runs"]
+    runs = httpx.post(f"{site}/api/v1/runs/search", json={"experiments": ["1"], "limit": 2}).json()["runs"]
     folder = Path(os.environ.get("HEADRACE_SCREENSHOTS", tmp_path))
     context = chromium.new_context(base_url=site, viewport={"width": 1440, "height": 900}, color_scheme=theme)
     page = context.new_page()

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 def runs_of(site, limit=4):
     """Ids of runs, newest first."""
     asked = {"experiments": ["1"], "limit": limit}
-    return [run["id"] for run in httpx.post(f"{site}/api/v1/runs/table", json=asked).json()["runs"]]
+    return [run["id"] for run in httpx.post(f"{site}/api/v1/runs/search", json=asked).json()["runs"]]
 
 
 def with_files(site):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import math
+import sqlite3
 import struct
+from contextlib import closing
 
 import httpx
 import numpy as np
@@ -56,15 +58,15 @@ def search(url, status=200, **asked):
 
 
 def run_named(url, name):
-    return search(url, query=f"run_name = '{name}'")["runs"][0]["id"]
+    return search(url, filter=f"run_name = '{name}'")["runs"][0]["id"]
 
 
 def test_a_page_has_the_columns_that_are_asked_for(url, ranker):
     found = search(
         url,
-        query="params.depth = '2'",
+        filter="params.depth = '2'",
         experiments=[ranker],
-        order=["metrics.loss asc"],
+        order_by=["metrics.loss asc"],
         columns=["metrics.loss", "metrics.loss:high", "params.depth", "tags.team", "metrics.odd"],
         limit=3,
     )
@@ -77,7 +79,7 @@ def test_a_page_has_the_columns_that_are_asked_for(url, ranker):
 
 
 def test_a_value_that_is_not_finite_is_a_text(url, ranker):
-    found = search(url, query="run_name = 'run-11'", columns=["metrics.odd"])
+    found = search(url, filter="run_name = 'run-11'", columns=["metrics.odd"])
     assert found["columns"]["metrics.odd"] == ["NaN"]
 
 
@@ -106,7 +108,7 @@ def test_a_made_up_cursor_is_refused(url, cursor):
 
 
 def test_a_fault_in_a_query_is_told_with_its_place_and_what_may_be_meant(url):
-    problem = search(url, 422, query="params.depth = '2' and auc > 0.5")
+    problem = search(url, 422, filter="params.depth = '2' and auc > 0.5")
     assert problem["type"] == "urn:headrace:error:QueryError"
     assert problem["query"] == {
         "reason": problem["query"]["reason"],
@@ -115,8 +117,8 @@ def test_a_fault_in_a_query_is_told_with_its_place_and_what_may_be_meant(url):
         "length": 3,
         "suggestion": "metrics.auc",
     }
-    assert search(url, 422, query="metricz.auc > 1")["query"]["suggestion"] == "metrics.auc"
-    assert search(url, 422, order=["metrics.auc upwards"])["query"]["start"] == 12
+    assert search(url, 422, filter="metricz.auc > 1")["query"]["suggestion"] == "metrics.auc"
+    assert search(url, 422, order_by=["metrics.auc upwards"])["query"]["start"] == 12
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,32 @@ def test_a_fault_in_a_query_is_told_with_its_place_and_what_may_be_meant(url):
 )
 def test_what_cannot_be_searched_for_is_refused(url, asked):
     search(url, 422, **asked)
+
+
+def test_any_page_is_reached_without_those_before(url, ranker):
+    names = [run["name"] for run in search(url, experiments=[ranker], limit=3, offset=4)["runs"]]
+    assert names == [run["name"] for run in search(url, experiments=[ranker], limit=7)["runs"]][4:]
+    cursor = search(url, experiments=[ranker], limit=3)["next"]
+    for asked in ({"offset": -1}, {"offset": 1, "cursor": cursor}):
+        assert "offset" in search(url, 422, **asked)["detail"]
+
+
+def test_a_run_that_nothing_is_heard_of_is_lost_everywhere(url, project):
+    with hr.connect(project) as store:
+        with store.start_run(experiment="silent", capture=False) as run:
+            pass
+        with closing(sqlite3.connect(project / ".headrace" / "catalog.db")) as catalog, catalog:
+            catalog.execute("UPDATE runs SET status = 'RUNNING', end_time = NULL, seen = 1 WHERE run_id = ?", (run.id,))
+        found = store.runs.search("status = 'LOST'")
+        assert [(item.id, item.state()) for item in found] == [(run.id, "LOST")]
+        assert found.to_arrow()["status"].to_pylist() == ["LOST"]
+    heads = search(url, filter="status = 'LOST'")["runs"]
+    assert [(head["id"], head["status"], head["state"]) for head in heads] == [(run.id, "RUNNING", "LOST")]
+    assert not search(url, filter=f"status = 'RUNNING' and run_id = '{run.id}'")["runs"]
+    assert httpx.get(f"{url}/api/v1/runs/{run.id}").json()["state"] == "LOST"
+    experiments = httpx.get(f"{url}/api/v1/experiments").json()["experiments"]
+    assert next(item["running"] for item in experiments if item["name"] == "silent") == 0
+    assert 'headrace_runs{status="LOST"} 1.0' in httpx.get(f"{url}/metrics").text
 
 
 def test_columns_are_found_by_text_and_counted(url, ranker):

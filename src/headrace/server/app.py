@@ -68,7 +68,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/runs/search", "runs:read", runs_search.SEARCH),
     Endpoint("POST", "/api/v1/runs/compare", "runs:read", runs_compare.COMPARE),
     Endpoint("POST", "/api/v1/runs/complete", "runs:read", runs_search.COMPLETE),
-    Endpoint("POST", "/api/v1/runs/table", "runs:read", experiments.TABLE),
     Endpoint("POST", "/api/v1/runs/get", "runs:read", runs.MANY),
     Endpoint("POST", "/api/v1/runs/update", "runs:write", runs.UPDATE),
     Endpoint("GET", "/api/v1/runs/{run}", "runs:read", runs.GET),

@@ -14,7 +14,7 @@ from headrace.sql.metrics import TAKEN_IN
 from headrace.sql.rows import tuples
 from headrace.sql.run_pages import load_page, one_of
 from headrace.sql.run_plan import count_runs, search_ids
-from headrace.sql.run_search import indexed
+from headrace.sql.run_search import STATE, indexed
 from headrace.sql.tables.tracking import experiment_tags, experiments, latest_metrics, metric_chunks, params, run_tags, runs
 from headrace.tracking.history import decode
 from headrace.tracking.overview import Column, ExperimentFigures, Extremes, Keys, RunHead, RunTable
@@ -56,7 +56,7 @@ class SqlOverview:
             sa.select(
                 runs.c.experiment_id,
                 sa.func.count().label("runs"),
-                sa.func.sum(sa.case((runs.c.status == "RUNNING", 1), else_=0)).label("running"),
+                sa.func.sum(sa.case((STATE == "RUNNING", 1), else_=0)).label("running"),
                 sa.func.sum(sa.case((runs.c.status == "FAILED", 1), else_=0)).label("failed"),
                 sa.func.max(runs.c.start_time).label("latest"),
             )
@@ -174,13 +174,15 @@ class SqlOverview:
 
     def running(self) -> int:
         """How many active runs run now."""
-        query = sa.select(sa.func.count()).where(runs.c.status == "RUNNING", runs.c.lifecycle_stage == ACTIVE)
+        query = sa.select(sa.func.count()).where(STATE == "RUNNING", runs.c.lifecycle_stage == ACTIVE)
         with self._database.read() as connection:
             return connection.execute(query.select_from(runs)).scalar_one()
 
     def statuses(self) -> dict[str, int]:
-        """How many active runs there are of each status."""
-        query = sa.select(runs.c.status, sa.func.count()).where(runs.c.lifecycle_stage == ACTIVE).group_by(runs.c.status)
+        """How many active runs there are of each state."""
+        query: sa.Select[Any] = (
+            sa.select(STATE.label("state"), sa.func.count()).where(runs.c.lifecycle_stage == ACTIVE).group_by("state")
+        )
         with self._database.read() as connection:
             return {status: number for status, number in tuples(connection, query)}  # noqa: C416 - tuples of any length
 

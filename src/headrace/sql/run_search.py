@@ -7,19 +7,31 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from headrace.clock import system_clock
 from headrace.sql.tables.tracking import INDEXED_TEXT, experiments, is_id, latest_metrics, params, run_inputs, run_tags, runs
-from headrace.tracking.run import ACTIVE, DELETED, View
+from headrace.tracking.run import ACTIVE, DELETED, LOST, LOST_AFTER, View
 from headrace.tracking.search import Comparison, Order
 
-__all__ = ["OPERATORS", "candidates", "compare", "condition", "indexed", "scope", "search_statement", "with_value"]
+__all__ = ["OPERATORS", "STATE", "candidates", "compare", "condition", "indexed", "scope", "search_statement", "with_value"]
 
 Rows = sa.FromClause
 
 _MILLI = 1000
-_ATTRIBUTE_COLUMNS: dict[str, sa.Column[Any]] = {
+STATE: sa.ColumnElement[str] = sa.case(
+    (
+        sa.and_(
+            runs.c.status == "RUNNING",
+            runs.c.seen < sa.bindparam(None, callable_=lambda: system_clock() - LOST_AFTER, type_=sa.BigInteger),
+        ),
+        LOST,
+    ),
+    else_=runs.c.status,
+)
+"""`state_of` a run, as SQL: what filters and figures by status mean. The moment is that at which the statement runs."""
+_ATTRIBUTE_COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     "run_id": runs.c.run_id,
     "run_name": runs.c.name,
-    "status": runs.c.status,
+    "status": STATE,
     "user_id": runs.c.user_id,
     "artifact_uri": runs.c.artifact_uri,
     "start_time": runs.c.start_time,

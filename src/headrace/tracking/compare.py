@@ -142,7 +142,7 @@ def _ordered_union(columns: Iterable[Mapping[str, str]]) -> list[str]:
 
 def _run_facts(run: Run) -> dict[str, str]:
     duration = "" if run.duration is None else f"{run.duration:.1f} s"
-    facts = {"id": run.id, "experiment": run.experiment, "status": run.status, "started": isoformat(run.start), "user": run.user}
+    facts = {"id": run.id, "experiment": run.experiment, "status": run.state(), "started": isoformat(run.start), "user": run.user}
     return {**facts, "duration": duration}
 
 

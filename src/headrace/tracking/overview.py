@@ -213,7 +213,7 @@ class Overview(Protocol):
         ...
 
     def statuses(self) -> dict[str, int]:
-        """How many active runs there are of each status."""
+        """How many active runs there are of each state."""
         ...
 
     def taken_in(self) -> int:

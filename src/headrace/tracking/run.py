@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIVE",
     "DELETED",
+    "LOST",
     "LOST_AFTER",
     "NO_PAGE",
     "STATUSES",
@@ -47,6 +48,7 @@ View = Literal["active", "deleted", "all"]
 ACTIVE = "active"
 DELETED = "deleted"
 
+LOST = "LOST"
 LOST_AFTER = 60_000_000
 """Microseconds without a word of its writers, which say one every 15 seconds, after which a run is lost."""
 
@@ -54,7 +56,7 @@ LOST_AFTER = 60_000_000
 def state_of(status: Status, seen: int | None, now: int | None = None) -> str:
     """A run's status, or LOST while it should be running and nothing was heard of its writers for a minute."""
     silent = seen is not None and (system_clock() if now is None else now) - seen > LOST_AFTER
-    return "LOST" if status == "RUNNING" and silent else status
+    return LOST if status == "RUNNING" and silent else status
 
 
 _SHOWN_PAIRS, _SHOWN_RUNS, _SHOWN_METRICS = 60, 20, 6
@@ -415,7 +417,7 @@ def _row(run: Run) -> dict[str, Any]:
         "run_id": run.id,
         "name": run.name,
         "experiment": run.experiment,
-        "status": run.status,
+        "status": run.state(),
         "start": from_micros(run.start),
         "end": None if run.end is None else from_micros(run.end),
         "user": run.user,

@@ -1,6 +1,6 @@
 /** What the first page reads: what runs, and what failed. */
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
-import { post } from './client';
+import { searchRuns } from './queries';
 
 const DAY = 86_400_000;
 const MOST = 8;
@@ -8,7 +8,7 @@ const MOST = 8;
 export const runningQuery = () =>
   queryOptions({
     queryKey: ['home', 'running'],
-    queryFn: ({ signal }) => post('/api/v1/runs/table', { filter: "attributes.status = 'RUNNING'", order_by: ['attributes.start_time DESC'], limit: MOST, offset: 0, view: 'active' }, { signal }),
+    queryFn: ({ signal }) => searchRuns({ filter: "attributes.status = 'RUNNING'", order_by: ['attributes.start_time DESC'], limit: MOST, offset: 0, view: 'active' }, signal),
     placeholderData: keepPreviousData,
   });
 
@@ -17,10 +17,9 @@ export const failedQuery = () =>
   queryOptions({
     queryKey: ['home', 'failed'],
     queryFn: ({ signal }) =>
-      post(
-        '/api/v1/runs/table',
+      searchRuns(
         { filter: `attributes.status = 'FAILED' AND attributes.end_time > ${Date.now() - DAY}`, order_by: ['attributes.end_time DESC'], columns: ['tags.headrace.error'], limit: MOST, offset: 0, view: 'active' },
-        { signal },
+        signal,
       ),
     placeholderData: keepPreviousData,
     refetchInterval: 60_000,

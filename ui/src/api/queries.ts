@@ -4,7 +4,7 @@ import { address, get, getText, post, type Schemas } from './client';
 import { readCurves, type Points } from './curves';
 import type { LiveEvent, NewPoints } from './live';
 
-export type TableQuery = Schemas['RunTableQuery'];
+export type TableQuery = Omit<Schemas['RunSearch'], 'archived' | 'count' | 'cursor'>;
 
 /** So often is asked whether what runs is still heard of: that it is lost, no event tells. */
 const HEARD_OF = 30_000;
@@ -18,10 +18,13 @@ export const keysQuery = (experiments: string) =>
     queryFn: ({ signal }) => get('/api/v1/experiments/{experiments}/keys', { path: { experiments }, signal }),
   });
 
+/** Runs that match, counted; put away or not. */
+export const searchRuns = (query: TableQuery, signal: AbortSignal) => post('/api/v1/runs/search', { archived: 'show', count: true, ...query }, { signal });
+
 export const tableQuery = (query: TableQuery) =>
   queryOptions({
     queryKey: ['table', query],
-    queryFn: ({ signal }) => post('/api/v1/runs/table', query, { signal }),
+    queryFn: ({ signal }) => searchRuns(query, signal),
     placeholderData: keepPreviousData,
     refetchInterval: ({ state }) => (state.data?.runs.some((run) => run.state === 'RUNNING') === true ? HEARD_OF : false),
   });

@@ -1,4 +1,4 @@
-"""Experiments, the keys of their runs, and their runs as a table of chosen columns: what the app's first page reads."""
+"""Experiments, the keys of their runs, and the runs nested in a run."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from typing import Any
 
 from headrace.clock import isoformat
 from headrace.errors import InvalidInputError, NotFoundError
-from headrace.server.columns import dumps, json_column
 from headrace.server.endpoint import Operation
-from headrace.server.http import JSON, Call, Reply, json_reply
+from headrace.server.http import Call, Reply, json_reply
 from headrace.server.schema import Content, Field, Record, read_query
-from headrace.tracking.overview import ExperimentFigures, RunHead, parse_column
+from headrace.tracking.overview import ExperimentFigures, RunHead
 from headrace.tracking.rules import clean_tags
 from headrace.tracking.run import ACTIVE, DELETED, NOTE_TAG
-from headrace.tracking.search import parse_filter, parse_order
 
 __all__ = [
     "CHILDREN",
@@ -22,7 +20,6 @@ __all__ = [
     "EXPERIMENTS",
     "KEYS",
     "RUN_HEAD",
-    "TABLE",
     "UPDATE",
     "VIEW",
     "checked_id",
@@ -30,7 +27,6 @@ __all__ = [
     "told_head",
 ]
 
-MOST_ROWS = 10_000
 _VIEWS = ("active", "deleted", "all")
 VIEW = Field("active, deleted or all.", default="active", choices=_VIEWS)
 
@@ -100,37 +96,6 @@ RUN_HEAD = Record(
     },
     whole=True,
 )
-_ASKED = Record(
-    "RunTableQuery",
-    {
-        "experiments": Field("Ids of experiments. Default: all active ones.", ("array",), nullable=True, of=Field("An id.")),
-        "filter": Field("The search grammar, `metrics.auc > 0.8 and params.depth = '6'`.", default=""),
-        "order_by": Field("Keys to order by, `metrics.auc desc`.", ("array",), nullable=True, of=Field("A key.")),
-        "columns": Field(
-            "`metrics.KEY`, `metrics.KEY:low`, `:high`, `:step`, `params.KEY`, `tags.KEY`.",
-            ("array",),
-            nullable=True,
-            of=Field("A column."),
-        ),
-        "view": VIEW,
-        "limit": Field(f"At most so many, up to {MOST_ROWS}.", ("integer",), default=200),
-        "offset": Field("How many to leave out at the start.", ("integer",), default=0),
-    },
-)
-_TABLE = Record(
-    "RunTable",
-    {
-        "total": Field("How many runs match.", ("integer",)),
-        "runs": Field("The page's runs, in order.", ("array",), of=RUN_HEAD),
-        "columns": Field(
-            "Column to its values, one a run.",
-            ("object",),
-            of=Field("The values.", ("array",), of=Field("A text or a number.", ("string", "number"), nullable=True)),
-            keyed=True,
-        ),
-    },
-    whole=True,
-)
 _CHILDREN = Record("RunChildren", {"runs": Field("Oldest first.", ("array",), of=RUN_HEAD)}, whole=True)
 
 
@@ -194,30 +159,6 @@ def _keys(call: Call) -> Reply:
     return json_reply({"metrics": dict(found.metrics), "params": dict(found.params), "tags": dict(found.tags)})
 
 
-def _table(call: Call) -> Reply:
-    """Runs as a table of the columns that are asked for, a page at a time."""
-    asked = _ASKED.read(call.json())
-    if not 0 < asked["limit"] <= MOST_ROWS or asked["offset"] < 0:
-        msg = f"limit must be 1 to {MOST_ROWS} and offset 0 or more, not {asked['limit']} and {asked['offset']}"
-        raise InvalidInputError(msg)
-    found = call.store.overview.table(
-        parse_filter(asked["filter"]),
-        parse_order([str(item) for item in asked["order_by"] or ()]),
-        [parse_column(str(name)) for name in asked["columns"] or ()],
-        experiments=None if asked["experiments"] is None else [checked_id(item) for item in asked["experiments"]],
-        view=checked_view(asked["view"]),
-        limit=asked["limit"],
-        offset=asked["offset"],
-    )
-    columns = {
-        name: json_column(values, "float64" if name.startswith("metrics.") else "string")
-        for name, values in found.columns.items()
-    }
-    return Reply(
-        dumps({"total": found.total, "runs": [told_head(run) for run in found.runs], "columns": columns}), media_type=JSON
-    )
-
-
 def _children(call: Call) -> Reply:
     """The runs nested in a run."""
     run_id = call.store.runs.resolve(call.path["run"])
@@ -276,7 +217,6 @@ def checked_id(text: Any) -> str:
 
 EXPERIMENTS = Operation(_experiments, gives=(Content(record=_EXPERIMENTS),), query={"view": VIEW})
 KEYS = Operation(_keys, gives=(Content(record=_KEYS),))
-TABLE = Operation(_table, takes=(Content(record=_ASKED),), gives=(Content(record=_TABLE),))
 CHILDREN = Operation(_children, gives=(Content(record=_CHILDREN),))
 EXPERIMENT = Operation(_experiment, gives=(Content(record=_EXPERIMENT),))
 CREATE = Operation(_create, takes=(Content(record=_NEW),), gives=(Content(record=_EXPERIMENT),))

@@ -33,9 +33,11 @@ _WHERE = Field("Ids of experiments. Default: all active ones.", ("array",), null
 _ASKED = Record(
     "RunSearch",
     {
-        "query": Field("The search grammar, `metrics.auc > 0.8 and params.depth = '6'`.", default=""),
+        "filter": Field("The search grammar, `metrics.auc > 0.8 and params.depth = '6'`.", default=""),
         "experiments": _WHERE,
-        "order": Field("Keys to order by, `metrics.auc desc`; then newest first.", ("array",), nullable=True, of=Field("A key.")),
+        "order_by": Field(
+            "Keys to order by, `metrics.auc desc`; then newest first.", ("array",), nullable=True, of=Field("A key.")
+        ),
         "columns": Field(
             f"At most {MOST_COLUMNS:,} of `metrics.KEY`, `metrics.KEY:low`, `:high`, `:step`, `params.KEY`, `tags.KEY`.",
             ("array",),
@@ -45,6 +47,7 @@ _ASKED = Record(
         "view": VIEW,
         "archived": Field("Whether runs that were archived are among them.", default="show", choices=("show", "hide", "only")),
         "limit": Field(f"At most so many, up to {MOST_ROWS:,}.", ("integer",), default=100),
+        "offset": Field("How many to leave out at the start, to go to any page. With a cursor it is 0.", ("integer",), default=0),
         "count": Field(
             "Whether to count all that match: of very many runs, that takes longer than the page.", ("boolean",), default=True
         ),
@@ -131,11 +134,15 @@ def _search(call: Call) -> Reply:
     if not 0 < asked["limit"] <= MOST_ROWS or len(asked["columns"] or ()) > MOST_COLUMNS:
         msg = f"limit must be 1 to {MOST_ROWS}, not {asked['limit']}, with at most {MOST_COLUMNS} columns"
         raise InvalidInputError(msg)
-    offset, before, total = _cursor(asked["cursor"]) if asked["cursor"] else (0, call.store.runs.recorder.clock(), None)
-    filters = [*parse_filter(asked["query"]), *_archived(asked["archived"])]
+    if asked["offset"] < 0 or (asked["offset"] and asked["cursor"]):
+        msg = f"offset must be 0 or more, and 0 with a cursor, not {asked['offset']}"
+        raise InvalidInputError(msg)
+    begun = (asked["offset"], call.store.runs.recorder.clock(), None)
+    offset, before, total = _cursor(asked["cursor"]) if asked["cursor"] else begun
+    filters = [*parse_filter(asked["filter"]), *_archived(asked["archived"])]
     found = call.store.overview.table(
         filters,
-        parse_order([str(item) for item in asked["order"] or ()]),
+        parse_order([str(item) for item in asked["order_by"] or ()]),
         [parse_column(str(name)) for name in dict.fromkeys(asked["columns"] or ())],
         experiments=_experiments(asked["experiments"]),
         view=checked_view(asked["view"]),

@@ -44,7 +44,7 @@ export function useRows(query: TableQuery): Rows {
     combine: (found) => found.map((one) => one.data),
   });
   return useMemo(() => {
-    const held = new Map<number, Schemas['RunTable'] | undefined>([[0, first.data]]);
+    const held = new Map<number, Schemas['RunsFound'] | undefined>([[0, first.data]]);
     pages.filter((page) => page > 0).forEach((page, index) => held.set(page, others[index]));
     return {
       total: first.data?.total ?? 0,

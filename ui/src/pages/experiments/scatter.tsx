@@ -50,7 +50,7 @@ export function Scatter({ experiments, search, keys, looks, change }: PlotProps)
       <div className="plot-options">
         <Select label="Vertical axis" prefix="y" value={second} options={options} onChange={(axis) => change({ axes: [first, axis] })} />
         <Select label="Horizontal axis" prefix="x" value={first} options={options} onChange={(axis) => change({ axes: [axis, second] })} />
-        <span className="quiet">{query.data !== undefined && `${plural(points.length, 'run')} of ${query.data.total}`}</span>
+        <span className="quiet">{query.data !== undefined && `${plural(points.length, 'run')} of ${query.data.total ?? points.length}`}</span>
       </div>
       {query.isError && <Failure error={query.error} retry={() => void query.refetch()} />}
       {query.isPending && first !== '' && <Skeleton lines={4} />}

@@ -77,7 +77,7 @@ function Failed() {
   const runs = query.data?.runs ?? [];
   const errors = query.data?.columns['tags.headrace.error'] ?? [];
   return (
-    <Panel id="failed" title="Failed in 24 hours" count={query.data?.total}>
+    <Panel id="failed" title="Failed in 24 hours" count={query.data?.total ?? undefined}>
       {query.isPending && <Skeleton />}
       {query.isError && query.data === undefined && <Failure error={query.error} retry={() => void query.refetch()} />}
       {query.data !== undefined && runs.length === 0 && <p className="home-none">No run failed.</p>}
