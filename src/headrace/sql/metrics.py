@@ -18,7 +18,7 @@ from headrace.sql.prepared import Prepared, direct, pipelined
 from headrace.sql.rows import tuples
 from headrace.sql.tables.tracking import latest_metrics, metric_chunks, metric_sums, model_metrics
 from headrace.tracking.curves import LARGE, summed_up
-from headrace.tracking.history import Chunk, MetricHistory, Origin, Series, decode, encode, pack
+from headrace.tracking.history import Chunk, MetricHistory, Origin, Series, decode, decode_all, encode, pack
 from headrace.tracking.run import Metric, MetricSummary
 
 __all__ = ["TAKEN_IN", "SqlMetricStore", "add_points", "add_series", "insert_new", "metric_of", "upsert"]
@@ -306,7 +306,7 @@ _DROP_SUMS = f"DELETE FROM metric_sums WHERE run_id = ? AND key = ? AND number I
 def _joined(run_id: str, key: str, origin: Origin, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
     """One chunk of those whose number, low, high and data these are."""
     numbers, lows, highs, data = zip(*rows, strict=True)
-    whole = MetricHistory(key, [decode(item, origin) for item in data])
+    whole = MetricHistory(key, decode_all(data, origin))
     low = min((item for item in lows if item is not None), default=None)
     high = max((item for item in highs if item is not None), default=None)
     figures = (len(whole), int(whole.times[0]), int(whole.times[-1]), low, high)

@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import isnan
 from operator import sub
 from typing import TYPE_CHECKING, Any, overload
@@ -25,7 +26,19 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Buckets", "Chunk", "MetricHistory", "Origin", "Series", "SeriesFacts", "buckets", "decode", "encode", "pack"]
+__all__ = [
+    "Buckets",
+    "Chunk",
+    "MetricHistory",
+    "Origin",
+    "Series",
+    "SeriesFacts",
+    "buckets",
+    "decode",
+    "decode_all",
+    "encode",
+    "pack",
+]
 
 Origin = tuple[str, str, str]
 """(model id, dataset name, dataset digest) that a point was measured on; empty texts where nothing was told."""
@@ -372,12 +385,70 @@ def decode(data: bytes, origin: Origin = ("", "", "")) -> Chunk:
         times, steps = (np.frombuffer(body, "<i8", count, place * 8 * count) for place in range(2))
         values = np.frombuffer(body, "<f8", count, 16 * count)
     except (struct.error, zlib.error, ValueError) as error:
-        msg = f"a chunk of metric points is damaged ({error}); restore the catalog from a backup"
-        raise IntegrityError(msg) from error
+        raise _damaged(error) from error
     if form == PACKED:
         times, steps = np.cumsum(times), np.cumsum(steps)
     whole = np.int64
     return Chunk(times.astype(whole, copy=False), steps.astype(whole, copy=False), values.astype(np.float64, copy=False), origin)
+
+
+def decode_all(items: Sequence[bytes], origin: Origin = ("", "", "")) -> list[Chunk]:
+    """Chunks of one origin, in order; small ones of one form that follow each other come as one. Raises IntegrityError."""
+    found: list[Chunk] = []
+    for form, group in groupby(items, key=lambda item: item[:1]):
+        several = list(group)
+        together = _TOGETHER.get(form) if len(several) > 1 else None
+        if together is None:
+            found += [decode(item, origin) for item in several]
+        else:
+            found.append(together(several, origin))
+    return found
+
+
+def _decode_plains(items: Sequence[bytes], origin: Origin) -> Chunk:
+    """Chunks of the plain form as one: to look at each by itself would cost more than its points do."""
+    import numpy as np
+
+    counts = [count for _, count in _heads(items, _HEAD, 24, 0)]
+    columns = [
+        b"".join([item[_HEAD.size + 8 * place * count : _HEAD.size + 8 * (place + 1) * count] for count, item in pairs])
+        for place, pairs in ((place, zip(counts, items, strict=True)) for place in range(3))
+    ]
+    times, steps = (np.frombuffer(column, "<i8").astype(np.int64, copy=False) for column in columns[:2])
+    return Chunk(times, steps, np.frombuffer(columns[2], "<f8").astype(np.float64, copy=False), origin)
+
+
+def _decode_evens(items: Sequence[bytes], origin: Origin) -> Chunk:
+    """Chunks of the even form as one."""
+    import numpy as np
+
+    heads = _heads(items, _EVEN_HEAD, 12, -4)
+    _, counts, first_steps, apart, first_times = np.array(heads, np.int64).T
+    begin = _EVEN_HEAD.size
+    middles = [begin + 4 * (head[1] - 1) for head in heads]
+    gaps = b"".join([b"\0\0\0\0" + item[begin:middle] for middle, item in zip(middles, items, strict=True)])
+    values = b"".join([item[middle:] for middle, item in zip(middles, items, strict=True)])
+    starts = np.cumsum(counts) - counts
+    since = np.cumsum(np.frombuffer(gaps, "<i4"), dtype=np.int64)
+    times = since + np.repeat(first_times - since[starts], counts)
+    places = np.arange(len(times)) - np.repeat(starts, counts)
+    steps = np.repeat(first_steps, counts) + places * np.repeat(apart, counts)
+    return Chunk(times, steps, np.frombuffer(values, "<f8").astype(np.float64, copy=False), origin)
+
+
+def _heads(items: Sequence[bytes], head: struct.Struct, each: int, beside: int) -> list[tuple[Any, ...]]:
+    """The heads of chunks that are followed by so many bytes for each point."""
+    found = [head.unpack_from(item) for item in items if len(item) >= head.size]
+    if [len(item) for item in items] != [head.size + each * count + beside for _, count, *_ in found]:
+        raise _damaged("it has another length than its points")
+    return found
+
+
+_TOGETHER = {bytes([PLAIN]): _decode_plains, bytes([EVEN]): _decode_evens}
+
+
+def _damaged(how: object) -> IntegrityError:
+    return IntegrityError(f"a chunk of metric points is damaged ({how}); restore the catalog from a backup")
 
 
 def _decode_even(data: bytes, count: int, origin: Origin) -> Chunk:

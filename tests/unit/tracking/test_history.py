@@ -17,7 +17,7 @@ from headrace.sql.database import Database
 from headrace.sql.tables.tracking import metric_chunks, metric_sums
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.curves import Curves
-from headrace.tracking.history import Chunk, MetricHistory, Series, buckets, decode, encode, pack
+from headrace.tracking.history import Chunk, MetricHistory, Series, buckets, decode, decode_all, encode, pack
 from headrace.tracking.run import Metric, Run
 
 VALUES = [0.5, -1.5, math.nan, math.inf, -math.inf, 0.0]
@@ -78,6 +78,27 @@ def test_a_chunk_that_is_cut_is_told(items, cut):
     logged = points(10, 2) if items == "random" else [Metric("loss", 0.5, place, place) for place in range(10)]
     with pytest.raises(IntegrityError, match="restore the catalog"):
         decode(encode(logged)[:cut])
+    if cut:
+        with pytest.raises(IntegrityError, match="restore the catalog"):
+            decode_all([encode(logged), encode(logged)[:cut]])
+
+
+def test_chunks_read_together_hold_what_each_holds():
+    rng = random.Random(5)
+    even = [
+        encode([Metric("m", rng.random(), start + place * rng.randrange(9), start - 2 * place) for place in range(count)])
+        for start, count in ((7, 4), (10**15, 40), (-3, 5))
+    ]
+    loose = [encode(points(count, count)) for count in (1, 3, 20, 1)]
+    packed = [pack(Chunk(*columns(points(50, 3))))] * 2
+    items = [*even, *loose, *packed, even[0], loose[0], *even, *loose]
+    origin = ("m-1", "films", "ab")
+    together = decode_all(items, origin)
+    assert len(together) < len(items)
+    assert {chunk.origin for chunk in together} == {origin}
+    for name in ("times", "steps", "values"):
+        each = np.concatenate([getattr(decode(item), name) for item in items])
+        np.testing.assert_array_equal(np.concatenate([getattr(chunk, name) for chunk in together]), each)
 
 
 def test_points_logged_one_by_one_and_in_batches_are_all_there_once(catalog_url, monkeypatch):
