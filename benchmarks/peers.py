@@ -12,7 +12,7 @@ __all__ = ["WORK", "python_of"]
 WORK = Path(__file__).parent / ".work"
 REQUIREMENTS = {
     "feast": ["feast[duckdb,redis]==0.67.*"],
-    "mlflow": ["mlflow>=3,<4"],
+    "mlflow": ["mlflow>=3,<4", "psycopg2-binary"],
 }
 
 
@@ -23,9 +23,11 @@ def python_of(peer: str) -> str:
         return given
     folder = WORK / peer
     python = folder / "bin" / "python"
-    if not (folder / ".ready").exists():
+    ready = folder / ".ready"
+    wanted = "\n".join(REQUIREMENTS[peer])
+    if not ready.exists() or ready.read_text(encoding="utf-8") != wanted:
         print(f"installing {' '.join(REQUIREMENTS[peer])} into benchmarks/.work/{peer}")
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", *REQUIREMENTS[peer]], check=True)
-        (folder / ".ready").touch()
+        ready.write_text(wanted, encoding="utf-8")
     return str(python)
