@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import httpx
 import pytest
@@ -54,6 +57,23 @@ def test_requests_are_counted_by_route(url):
     lines = httpx.get(f"{url}/metrics").text.splitlines()
     assert any(line.startswith('headrace_http_requests_total{method="GET",route="/version",status="200"}') for line in lines)
     assert "headrace_stores_up 1.0" in lines
+
+
+def test_who_holds_the_catalog_keeps_those_waiting_who_write_and_nobody_else(project, url):
+    api = f"{url}/api/2.0/mlflow/runs"
+    run_id = httpx.post(f"{api}/create", json={"experiment_id": "0"}).json()["run"]["info"]["run_id"]
+    point = {"run_id": run_id, "key": "loss", "value": 0.5, "timestamp": 1, "step": 1}
+    with closing(sqlite3.connect(project / ".headrace" / "catalog.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(httpx.post, f"{api}/log-metric", json=point, timeout=60)
+            for _ in range(20):
+                assert httpx.get(f"{url}/health").status_code == 200
+                assert httpx.get(f"{api}/get", params={"run_id": run_id}).json()["run"]["data"].get("metrics") is None
+            assert not coming.done()
+            other.execute("ROLLBACK")
+            assert coming.result(60).json() == {}
+    assert httpx.get(f"{api}/get", params={"run_id": run_id}).json()["run"]["data"]["metrics"][0]["value"] == 0.5
 
 
 def test_a_body_beyond_the_limit_is_refused_whether_it_says_so_or_not(project):

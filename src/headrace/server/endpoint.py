@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from headrace.server.http import Call, Reply
 from headrace.server.schema import Content, Field
 
-__all__ = ["AsyncHandler", "Dialect", "Endpoint", "Handler", "Operation", "then"]
+__all__ = ["AsyncHandler", "Dialect", "Endpoint", "Handler", "Operation", "Quick", "then"]
 
 Handler = Callable[[Call], Reply]
 """Answers a call. It may take its time: it runs in a thread of the pool."""

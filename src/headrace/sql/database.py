@@ -13,6 +13,7 @@ from typing import ClassVar, Protocol
 import sqlalchemy as sa
 
 from headrace.errors import InvalidInputError, SettingsError, StorageError
+from headrace.patience import is_impatient
 
 __all__ = ["HEAD", "Database", "Dialect"]
 
@@ -32,8 +33,15 @@ class Dialect(Protocol):
     read_options: ClassVar[Mapping[str, object]]
     """SQLAlchemy's execution options of a connection that reads."""
 
+    nearby: ClassVar[bool]
+    """Whether it is this machine's own, and answers so soon that an event loop may wait for it."""
+
     def turn(self, scope: str) -> AbstractContextManager[object]:
         """What a thread holds while it writes within `scope`, from before it has a connection."""
+        ...
+
+    def at_once(self) -> AbstractContextManager[sa.Connection]:
+        """A write transaction that waits for nobody. Raises WouldWaitError, unless it is nearby and nobody else writes."""
         ...
 
     def begin_read(self, connection: sa.Connection) -> None:
@@ -119,10 +127,19 @@ class Database:
     @contextmanager
     def write(self, scope: str = "catalog") -> Iterator[sa.Connection]:
         """A transaction that is alone in writing within a scope from its first statement; committed at the end, undone on an
-        exception. SQLite knows one scope alone. Within this thread's `together`, it is a part of that transaction."""
+        exception. SQLite knows one scope alone. Within this thread's `together`, it is a part of that transaction.
+
+        Raises:
+            WouldWaitError: the thread is impatient, and somebody else writes.
+        """
         if self.joined is not None:
             with self._errors(), self.joined.begin_nested():
                 yield self.joined
+            return
+        if is_impatient():
+            with self._errors(), self._dialect.at_once() as connection:
+                yield connection
+            self._dialect.committed()
             return
         with self._errors(), self._dialect.turn(scope), self.writing.connect() as connection, connection.begin():
             self._dialect.begin_write(connection, scope)
@@ -138,6 +155,11 @@ class Database:
                 yield
             finally:
                 self._local.connection = None
+
+    @property
+    def nearby(self) -> bool:
+        """Whether it is this machine's own, and answers so soon that an event loop may wait for it."""
+        return self._dialect.nearby
 
     @property
     def joined(self) -> sa.Connection | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
+from headrace.patience import is_impatient
 from headrace.sql.database import Database
 
 __all__ = ["GroupCommit"]
@@ -46,7 +47,9 @@ class GroupCommit:
 
     def run(self, work: Work) -> None:
         """Run a write in a transaction. Raises what it raises, or StorageError if it couldn't be committed."""
-        if self._database.joined is not None:  # it is a part of this thread's own transaction
+        if (
+            self._database.joined is not None or is_impatient()
+        ):  # a part of this thread's own transaction, or nobody's to wait for
             with self._database.write() as connection:
                 work(connection)
             return

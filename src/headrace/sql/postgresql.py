@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import select
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from headrace.errors import MissingExtraError
+from headrace.patience import WouldWaitError
 from headrace.sql.prepared import direct, pipelined
 
 __all__ = ["PostgreSQL"]
@@ -45,6 +48,7 @@ class PostgreSQL:
         MissingExtraError: psycopg isn't installed.
     """
 
+    nearby: ClassVar[bool] = False
     read_options: ClassVar[Mapping[str, object]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     def __init__(self, url: sa.URL) -> None:
@@ -60,9 +64,9 @@ class PostgreSQL:
             url.set(drivername="postgresql+psycopg", query=options),
             pool_size=POOL,
             max_overflow=OVERFLOW,
-            pool_pre_ping=True,
             pool_use_lifo=True,
         )
+        event.listen(self.engine, "checkout", _require_alive)
         self.writing = self.engine
         self._stamped = (0, -1.0)
         self._commits = 0
@@ -71,6 +75,10 @@ class PostgreSQL:
     def turn(self, scope: str) -> AbstractContextManager[object]:  # noqa: ARG002 - the database makes them queue
         """Nothing to wait for here."""
         return nullcontext()
+
+    def at_once(self) -> AbstractContextManager[sa.Connection]:
+        """None: each statement waits for a server."""
+        raise WouldWaitError
 
     def begin_read(self, connection: sa.Connection) -> None:
         """Nothing: `read_options` makes the transaction see one state."""
@@ -132,6 +140,15 @@ class PostgreSQL:
         """Leave a parent process its connections."""
         self.engine.dispose(close=False)
         self._stamp_lock = threading.Lock()
+
+
+def _require_alive(connection: Any, _record: object, _proxy: object) -> None:
+    """Let the pool replace its connections if this one's server has said something unasked: that it ends. To ask it for a sign of
+    life would be one more round trip for each transaction."""
+    look = select.poll()
+    look.register(connection.fileno(), select.POLLIN)
+    if look.poll(0):
+        raise sa.exc.InvalidatePoolError
 
 
 def _key(name: str) -> int:

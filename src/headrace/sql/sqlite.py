@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from headrace.errors import StorageError
+from headrace.patience import WouldWaitError
 from headrace.sql.prepared import direct
 
 __all__ = ["BUSY_SECONDS", "SQLite"]
@@ -22,6 +23,8 @@ __all__ = ["BUSY_SECONDS", "SQLite"]
 BUSY_SECONDS = 60
 WAL_PAGES = 8000
 """The log is brought into the file once it has so many pages, 32 MB: one that many commits changed is brought there once."""
+MOST_AT_ONCE = 1000
+"""After so many writes that waited for nobody, a patient one looks whether the log is to be brought into the file."""
 MAPPED_BYTES = 4 << 30
 """So much of the file is read where the system has it: a search that looks at thousands of rows copies no page for each."""
 _ADVICE = {
@@ -37,6 +40,7 @@ _ADVICE = {
 class SQLite:
     """The Dialect of a SQLite file."""
 
+    nearby: ClassVar[bool] = True
     read_options: ClassVar[Mapping[str, object]] = {}
 
     def __init__(self, url: sa.URL) -> None:
@@ -44,6 +48,8 @@ class SQLite:
         _make_folder(Path(self.shown).parent)
         self.engine = _engine(url, 5)
         self.writing = _engine(url, 1)
+        self._hurried = _engine(url, 1, hurried=True)
+        self._since_patient = 0
         self._watch: sqlite3.Connection | None = None
         self._watch_lock = threading.Lock()
         self._turn = _Turns()
@@ -51,6 +57,21 @@ class SQLite:
     def turn(self, scope: str) -> AbstractContextManager[object]:  # noqa: ARG002 - a file has one writer
         """Threads of one process queue here: SQLite would have each look again and again, ever more seldom."""
         return self._turn
+
+    @contextmanager
+    def at_once(self) -> Iterator[sa.Connection]:
+        """A write transaction that waits for nobody. Now and then one is refused, so that a patient one brings the log into the
+        file in its place, which takes far longer."""
+        if self._since_patient >= MOST_AT_ONCE or not self._turn.take_if_free():
+            self._since_patient = 0
+            raise WouldWaitError
+        self._since_patient += 1
+        try:
+            with self._hurried.connect() as connection, connection.begin():
+                _begin_at_once(connection)
+                yield connection
+        finally:
+            self._turn.__exit__()
 
     def begin_read(self, connection: sa.Connection) -> None:
         """Begin a transaction that sees one state."""
@@ -102,6 +123,7 @@ class SQLite:
         """Close all connections."""
         self.engine.dispose()
         self.writing.dispose()
+        self._hurried.dispose()
         with self._watch_lock:
             if self._watch is not None:
                 self._watch.close()
@@ -111,6 +133,7 @@ class SQLite:
         """Leave a parent process its connections."""
         self.engine.dispose(close=False)
         self.writing.dispose(close=False)
+        self._hurried.dispose(close=False)
         self._watch = None
         self._watch_lock = threading.Lock()
         self._turn = _Turns()
@@ -134,6 +157,12 @@ class _Turns:
             self._waiting.append(mine)
         mine.acquire()
 
+    def take_if_free(self) -> bool:
+        """Get it, if nobody holds it."""
+        with self._lock:
+            free, self._held = not self._held, True
+        return free
+
     def __exit__(self, *_: object) -> None:
         with self._lock:
             if self._waiting:
@@ -142,11 +171,23 @@ class _Turns:
                 self._held = False
 
 
-def _engine(url: sa.URL, kept: int) -> sa.Engine:
+def _engine(url: sa.URL, kept: int, *, hurried: bool = False) -> sa.Engine:
     """Connections that are configured; the one used last is used next, so that it finds in its cache what it looks for."""
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=kept, max_overflow=-1, pool_use_lifo=True)
+    patience = 0 if hurried else BUSY_SECONDS
+    engine = sa.create_engine(url, connect_args={"timeout": patience}, pool_size=kept, max_overflow=-1, pool_use_lifo=True)
     event.listen(engine, "connect", _configure)
+    if hurried:
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA wal_autocheckpoint=0"))
     return engine
+
+
+def _begin_at_once(connection: sa.Connection) -> None:
+    try:
+        direct(connection, "BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # the lower byte is the kind
+            raise
+        raise WouldWaitError from error
 
 
 def _make_folder(folder: Path) -> None:

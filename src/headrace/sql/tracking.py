@@ -22,4 +22,5 @@ def tracking_stores(database: Database) -> TrackingStores:
         artifacts=SqlArtifactIndex(database),
         models=SqlLoggedModelStore(database),
         writers=SqlWriterStore(database),
+        nearby=database.nearby,
     )

@@ -253,6 +253,7 @@ class TrackingStores:
 
     Attributes:
         writers: None where a server takes in what writers send.
+        nearby: whether they are this machine's own, and answer so soon that an event loop may wait for them.
     """
 
     experiments: ExperimentStore
@@ -261,3 +262,4 @@ class TrackingStores:
     artifacts: ArtifactIndex
     models: LoggedModelStore
     writers: WriterStore | None = None
+    nearby: bool = False

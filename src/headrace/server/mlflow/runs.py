@@ -152,11 +152,11 @@ def run_of(call: Call, run_id: str) -> Run:
         raise NotFoundError(msg) from error
 
 
-CREATE = operation(_create, _NEW, _FOUND)
-GET = operation(_get, BY_RUN, _FOUND, query=True)
-UPDATE = operation(_update, _CHANGE, _INFO)
+CREATE = operation(_create, _NEW, _FOUND, soon=True)
+GET = operation(_get, BY_RUN, _FOUND, query=True, soon=True)
+UPDATE = operation(_update, _CHANGE, _INFO, soon=True)
 DELETE = operation(_delete, BY_RUN)
 RESTORE = operation(_restore, BY_RUN)
 SEARCH = operation(_search, _SEARCH, _PAGE)
-SET_TAG = operation(_set_tag, _TAG)
+SET_TAG = operation(_set_tag, _TAG, soon=True)
 DELETE_TAG = operation(_delete_tag, _TAG_KEY)
