@@ -19,6 +19,7 @@ from headrace.tracking.service import Runs
 if TYPE_CHECKING:
     from headrace.accounts.door import Door
     from headrace.accounts.service import Accounts
+    from headrace.artifacts.direct import BucketFiles
     from headrace.artifacts.garbage import Collected
     from headrace.artifacts.store import ArtifactStreams, Uploads
     from headrace.features.services import (
@@ -77,12 +78,14 @@ class ArtifactServices:
 
     Attributes:
         index: which of them stands at which path of a run or a logged model.
+        buckets: files that clients put into buckets themselves.
     """
 
     files: ArtifactStreams
     index: FileIndex
     uploads: Uploads
     collect: Collect
+    buckets: BucketFiles
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
     """A Store over the backends that the settings name."""
     from headrace.accounts.door import Door
     from headrace.accounts.service import Accounts
+    from headrace.artifacts.direct import BucketFiles
     from headrace.artifacts.garbage import collect
     from headrace.artifacts.objects import ObjectArtifactStore
     from headrace.artifacts.uploads import ObjectUploads
@@ -183,6 +184,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
                 index=SqlFileIndex(database),
                 uploads=ObjectUploads(artifacts, artifacts.place),
                 collect=functools.partial(collect, artifacts, functools.partial(named_artifacts, database), clock),
+                buckets=BucketFiles(settings.artifact_buckets),
             ),
             lineage=Lineage(
                 edges,

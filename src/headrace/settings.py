@@ -16,6 +16,7 @@ STATE_FOLDER = ".headrace"
 
 
 LISTS = {
+    "artifact_buckets": 'URLs of buckets, for example ["s3://team-bucket/runs"]',
     "modules": 'import paths, for example ["definitions"]',
     "webhook_hosts": 'names of hosts, for example ["ci.internal"]',
 }
@@ -31,6 +32,8 @@ class Settings:
         catalog: SQLAlchemy URL of the catalog. Default: SQLite under `.headrace/`.
         lake: folder or URL of the Delta tables. Default: `.headrace/lake`.
         artifacts: folder or URL of content-addressed files; `s3://`, `gs://` and `az://` too. Default: `.headrace/artifacts`.
+        artifact_buckets: buckets, or prefixes of them, whose files the server shows when an experiment's clients put them there
+            themselves. Default: none.
         online: folder or URL of the online store. Default: `.headrace/online`.
         events: folder or URL of the event log. Default: `.headrace/events`.
         engine: what reads history: `duckdb` (default), `spark` for this process's Spark session, or a Spark master.
@@ -51,6 +54,7 @@ class Settings:
     engine: str = "duckdb"
     memory_limit: str = ""
     modules: tuple[str, ...] = ()
+    artifact_buckets: tuple[str, ...] = ()
     webhook_hosts: tuple[str, ...] = ()
     fsync: str = "always"
     sample: str = "0"

@@ -8,9 +8,11 @@ import uuid
 from urllib.parse import quote
 
 import httpx
+import obstore
 import pytest
 
 import headrace as hr
+from headrace.buckets.connection import Connection
 from protocol.mlflow.conftest import Asking
 from servers.headrace import headrace_server
 
@@ -342,6 +344,49 @@ def test_with_a_bucket_bytes_go_straight_there_and_come_straight_from_there(buck
             assert get(ask, f"{root}/{name}").content == data
         told = client.post("/api/2.0/mlflow/artifacts/presigned-download-url", json={"run_id": run, "path": "small"}).json()
         assert httpx.get(told["presigned_url"]).content == b"through the server"
+        ask.client.close()
+
+
+def test_files_that_a_client_put_into_a_bucket_itself_are_shown_if_the_bucket_is_named(bucket, tmp_path):
+    (tmp_path / "headrace.toml").write_text(f'artifact_buckets = ["{bucket}/team"]\n')
+    objects = Connection.at(bucket, "artifacts").store
+    with headrace_server(tmp_path) as url, httpx.Client(base_url=url, timeout=60) as client:
+        ask = Asking(url)
+
+        def run_at(place):
+            home = ask.post("experiments/create", name=place, artifact_location=f"{bucket}/{place}").json()["experiment_id"]
+            info = ask.post("runs/create", experiment_id=home).json()["run"]["info"]
+            assert info["artifact_uri"] == f"{bucket}/{place}/{info['run_id']}/artifacts"
+            for path in ("model/MLmodel", "model/data/w.bin", "plots.csv", "plots2.csv"):
+                obstore.put(objects, f"{place}/{info['run_id']}/artifacts/{path}", b"a,b\n1,2\n")
+            return home, info["run_id"]
+
+        home, run = run_at("team/runs")
+
+        def listed(path=""):
+            found = client.get("/api/2.0/mlflow/artifacts/list", params={"run_id": run, "path": path}).json()
+            return [(item["path"], item["is_dir"], item.get("file_size")) for item in found["files"]]
+
+        assert listed() == [("model", True, None), ("plots.csv", False, 8), ("plots2.csv", False, 8)]
+        assert listed("model") == [("model/MLmodel", False, 8), ("model/data", True, None)]
+        got = client.get("/get-artifact", params={"run_id": run, "path": "plots.csv"}, headers={"range": "bytes=2-4"})
+        assert (got.status_code, got.content, got.headers["content-range"]) == (206, b"b\n1", "bytes 2-4/8")
+        assert client.get("/get-artifact", params={"run_id": run, "path": "plots"}).status_code == 404
+        signed = client.post("/api/2.0/mlflow/artifacts/presigned-download-url", json={"run_id": run, "path": "plots.csv"}).json()
+        assert httpx.get(signed["presigned_url"]).content == b"a,b\n1,2\n"
+        ours = client.get(f"/api/v1/runs/{run}/files").json()["files"]
+        assert [item["path"] for item in ours] == ["model/MLmodel", "model/data/w.bin", "plots.csv", "plots2.csv"]
+        assert client.get(f"/api/v1/runs/{run}/files/plots.csv").content == b"a,b\n1,2\n"
+        assert client.get(f"/api/v1/runs/{run}/tables/plots.csv").json()["values"] == [[1], [2]]
+        model = ask.post("logged-models", experiment_id=home, name="m", source_run_id=run).json()["model"]["info"]
+        obstore.put(objects, f"{model['artifact_uri'].removeprefix(f'{bucket}/')}/MLmodel", b"x")
+        shown = client.get(f"/api/2.0/mlflow/logged-models/{model['model_id']}/artifacts/directories").json()["files"]
+        assert [item["path"] for item in shown] == ["MLmodel"]
+        for place in ("team2/runs", "elsewhere"):
+            _, run = run_at(place)
+            assert "files" not in ask.get("artifacts/list", run_id=run).json()
+            assert client.get("/get-artifact", params={"run_id": run, "path": "plots.csv"}).status_code == 404
+            assert client.get(f"/api/v1/runs/{run}/files").json()["files"] == []
         ask.client.close()
 
 

@@ -133,7 +133,7 @@ def _file_of_version(call: Call) -> Reply:
     if not version.isdecimal():
         msg = f"Parameter 'version' must be an integer, got '{version[:100]}'."
         raise InvalidInputError(msg)
-    return send(call, file_at(call.store.models.get(name, int(version)).files, path))
+    return _send(call, Home("version", f"models:/{name}/{int(version)}", ""), path)
 
 
 def _upload(call: Call) -> Reply:
@@ -223,7 +223,7 @@ def _sign_upload(call: Call) -> Reply:  # noqa: ARG001 - it says the same to all
 
 
 def _send(call: Call, home: Home, path: str) -> Reply:
-    return send(call, file_at(below(call.store, home, path), path))
+    return send(call, file_at(below(call.store, home, path), path), home)
 
 
 def _keep(call: Call, home: Home, path: str, pieces: Iterator[bytes]) -> None:
@@ -265,7 +265,8 @@ def _about(home: Home, path: str) -> str:
 
 def _signed(call: Call, home: Home, path: str, name: str, seconds: int) -> dict[str, Any]:
     entry = file_at(below(call.store, home, path), path)
-    signed = call.store.artifacts.files.sign(entry.digest, seconds)
+    kept = call.store.artifacts
+    signed = kept.files.sign(entry.digest, seconds) if entry.digest else kept.buckets.sign(home.uri, path, seconds)
     if signed is None:
         raise CodedError("NOT_IMPLEMENTED", 501, "Presigned downloads are not supported: artifacts are in a folder of the server")
     return {name: signed.url, "headers": dict(signed.headers), "file_size": entry.size}

@@ -7,7 +7,10 @@ import re
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
+from headrace.ids import new_id
 from headrace.server.http import Call, Reply
+from headrace.server.placed import pieces
+from headrace.tracking.files import Home
 from headrace.tracking.run import ArtifactEntry
 
 __all__ = ["media_type_of", "send"]
@@ -19,9 +22,9 @@ _TEXT = frozenset(
 _TEXT_NAMES = frozenset({"MLmodel", "MLproject"})
 
 
-def send(call: Call, entry: ArtifactEntry) -> Reply:
+def send(call: Call, entry: ArtifactEntry, home: Home) -> Reply:
     """A file, or the range of it that was asked for."""
-    etag = f'"{entry.digest}"'
+    etag = f'"{entry.digest or new_id()}"'  # what is in somebody's bucket may have changed since
     headers = {
         "content-disposition": _disposition(PurePosixPath(entry.path).name),
         "x-content-type-options": "nosniff",
@@ -40,7 +43,7 @@ def send(call: Call, entry: ArtifactEntry) -> Reply:
     if span is not None:
         headers["content-range"] = f"bytes {start}-{end - 1}/{entry.size}"
     headers["content-length"] = str(end - start)
-    body = call.store.artifacts.files.stream(entry.digest, start, end)
+    body = pieces(call.store, home, entry, start, end)
     return Reply(body, 206 if span is not None else 200, media_type_of(entry.path), headers)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from headrace.errors import NotFoundError
 from headrace.server.mlflow.artifacts_paths import SCHEME, clean_path, find
 from headrace.server.mlflow.registry_shapes import name_of
+from headrace.server.placed import files_below
 from headrace.store import Store
 from headrace.tracking.files import Home
 from headrace.tracking.run import ArtifactEntry
@@ -38,7 +39,7 @@ def find_place(store: Store, path: str) -> tuple[Home, str]:
 def below(store: Store, home: Home, path: str) -> list[ArtifactEntry]:
     """The file at a path, or those in the folder there, sorted by path. An empty path means all."""
     if home.kind != "version":
-        return store.artifacts.index.below(home, path)
+        return files_below(store, home, path)
     name, _, number = home.id.removeprefix("models:/").rpartition("/")
     files = store.models.get(name, int(number)).files
     found = [entry for entry in files if not path or entry.path == path or entry.path.startswith(f"{path}/")]

@@ -8,11 +8,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from headrace.definitions.plain import plain
-from headrace.errors import InvalidInputError
+from headrace.errors import InvalidInputError, NotFoundError
 from headrace.server.columns import dumps
 from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply, json_reply
+from headrace.server.placed import files_below, pieces
 from headrace.server.schema import Content, Field, Record, read_query
+from headrace.tracking.files import Home
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +46,7 @@ _ENTRY = Record(
     {
         "path": Field("Its path."),
         "size": Field("Bytes.", ("integer",)),
-        "digest": Field("SHA-256 of the bytes."),
+        "digest": Field("SHA-256 of the bytes; empty if the client put them into a bucket itself."),
         "media_type": Field("Of what type it seems to be."),
     },
     whole=True,
@@ -71,7 +73,7 @@ _TABLE = Record(
 
 def _list(call: Call) -> Reply:
     """The files of a run."""
-    found = call.store.runs.artifacts(call.path["run"])
+    found = files_below(call.store, _home(call))
     return json_reply(
         {
             "files": [
@@ -85,7 +87,7 @@ def _file(call: Call) -> Reply:
     """The bytes of a file, verified. What is a page may draw itself, and nothing else: it has no origin and reaches no server."""
     download = read_query(call.query, _DOWNLOAD)["download"]
     path = call.path["path"]
-    body = call.store.runs.read_artifact(call.path["run"], path)
+    body = _bytes(call, path)
     name = PurePosixPath(path).name.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "_")
     headers = {
         "content-disposition": f'{"attachment" if download else "inline"}; filename="{name}"',
@@ -104,14 +106,27 @@ def _page(call: Call) -> Reply:
         msg = f"limit must be 1 to {MOST_ROWS} and offset 0 or more, not {limit} and {offset}"
         raise InvalidInputError(msg)
     path = call.path["path"]
-    entry = next((item for item in call.store.runs.artifacts(call.path["run"]) if item.path == path), None)
-    if entry is not None and entry.size > MOST_TABLE_BYTES:
-        msg = f"{path} is larger than {MOST_TABLE_BYTES >> 20} MB; download it to look at it"
-        raise InvalidInputError(msg)
-    rows, table = _read(path, call.store.runs.read_artifact(call.path["run"], path), offset, limit)
+    rows, table = _read(path, _bytes(call, path, MOST_TABLE_BYTES), offset, limit)
     columns = [{"name": field.name, "type": str(field.type)} for field in table.schema]
     values = [plain(column.to_pylist()) for column in table.columns]
     return Reply(dumps({"rows": rows, "columns": columns, "values": values}), media_type=JSON)
+
+
+def _home(call: Call) -> Home:
+    run_id = call.store.runs.resolve(call.path["run"])
+    return call.store.artifacts.index.home("run", run_id) or Home("run", run_id, "")
+
+
+def _bytes(call: Call, path: str, most: int | None = None) -> bytes:
+    """A file whole, verified if this server keeps it. Raises NotFoundError, InvalidInputError if it is larger than `most`."""
+    home = _home(call)
+    entry = next((item for item in files_below(call.store, home, path) if item.path == path), None)
+    if entry is None:
+        raise NotFoundError.of("file", path, [item.path for item in files_below(call.store, home)])
+    if most is not None and entry.size > most:
+        msg = f"{path} is larger than {most >> 20} MB; download it to look at it"
+        raise InvalidInputError(msg)
+    return b"".join(pieces(call.store, home, entry))
 
 
 def _read(path: str, body: bytes, offset: int, limit: int) -> tuple[int, pa.Table]:
