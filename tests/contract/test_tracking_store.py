@@ -7,10 +7,11 @@ import math
 import random
 import threading
 from array import array
+from dataclasses import replace
 
 import pytest
 
-from headrace.errors import ConflictError, InvalidInputError, NotFoundError
+from headrace.errors import AlreadyExistsError, ConflictError, InvalidInputError, NotFoundError
 from headrace.flavors.signature import Column, Signature
 from headrace.ids import new_id
 from headrace.remote.tracking import remote_tracking
@@ -58,6 +59,16 @@ def test_experiment_names_are_unique_even_when_deleted(stores):
     assert stores.experiments.by_name("other") is None
 
 
+def test_the_same_run_again_changes_nothing_and_another_of_its_id_is_refused(stores):
+    run_id = make_run(stores)
+    stores.runs.log(run_id, tags={"mood": "good"})
+    (run,) = stores.runs.get([run_id])
+    stores.runs.create(replace(run, tags={"mood": "bad"}))
+    assert stores.runs.get([run_id]) == [run]
+    with pytest.raises(AlreadyExistsError, match="another run"):
+        stores.runs.create(replace(run, start=run.start + 1))
+
+
 def test_deleting_an_experiment_deletes_and_restores_its_runs(stores):
     home = stores.experiments.create("ranker", {}, 5)
     run_id = make_run(stores, experiment_id=home.id)
@@ -101,8 +112,6 @@ def test_a_run_comes_back_as_it_was_created(stores):
     )
     assert run.params == {"depth": "6"}
     assert run.tags == {"team": "x", "mlflow.runName": "first"}
-    with pytest.raises(ConflictError, match="exists"):
-        stores.runs.create(run)
     with pytest.raises(NotFoundError, match="Experiment"):
         make_run(stores, experiment_id="77")
 

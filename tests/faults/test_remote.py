@@ -16,8 +16,10 @@ import pytest
 
 import headrace as hr
 from headrace.remote import transport
+from headrace.shapes import plain
+from headrace.tracking.run import Run
 from headrace.wire import frames
-from headrace.wire.values import KEY_HEADER, pack, unpack
+from headrace.wire.values import KEY_HEADER, MSGPACK, pack, unpack
 from servers.headrace import HeadraceServer
 from servers.inside import served
 from servers.proxy import Proxy
@@ -94,6 +96,14 @@ def test_definitions_are_applied_once_and_the_plan_tells_it(store, proxy, mishap
 
 
 @pytest.mark.parametrize("mishap", MISHAPS)
+def test_a_run_is_created_once_under_the_id_that_its_client_gave_it(store, proxy, mishap):
+    proxy.plan("/runs/create", mishap, mishap)
+    made = store.runs.recorder.start("ranker", params={"depth": 6})
+    assert [run.id for run in store.runs.search(experiment="ranker")] == [made.id]
+    assert store.runs.get(made.id).params == {"depth": "6"}
+
+
+@pytest.mark.parametrize("mishap", MISHAPS)
 def test_reads_answer_as_if_nothing_had_happened(store, proxy, mishap):
     store.push("ratings", ROWS)
     for path in ("/online", "/history", "/keep", "/rows"):
@@ -156,6 +166,25 @@ def test_workers_of_a_server_know_a_repeat_that_another_one_did(project):
             proxy.plan("/push", "repeat")
             store.push("ratings", ROWS)
         assert counted(store) == [8, 8]
+
+
+def test_a_run_whose_server_died_in_the_middle_of_creating_it_is_created_by_its_successor(project):
+    def send(url):
+        return httpx.post(
+            f"{url}/api/v1/store/tracking/runs/create",
+            content=pack({"run": plain(run)}),
+            headers={"content-type": MSGPACK, KEY_HEADER: "one"},
+        )
+
+    run = Run(id="a" * 32, name="r", experiment_id="0", experiment="Default", status="RUNNING", start=5)
+    with served(project) as url:
+        assert send(url).status_code == 200
+    (outcome,) = (item for item in (project / ".headrace" / "requests").iterdir() if not item.suffix)
+    outcome.write_bytes(b"")  # as it is while a request is under way
+    with served(project) as url:
+        assert send(url).status_code == 200
+        with hr.connect(url) as store:
+            assert [found.id for found in store.runs.search()] == [run.id]
 
 
 def test_a_forked_child_has_connections_of_its_own(project):

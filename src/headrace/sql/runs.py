@@ -56,6 +56,7 @@ __all__ = [
 
 _CHUNK = 500
 _STAGE = "SELECT lifecycle_stage FROM runs WHERE run_id = ?"
+_BIRTH = "SELECT experiment_id, start_time, user_id FROM runs WHERE run_id = ?"
 _HOME = "SELECT lifecycle_stage, name FROM experiments WHERE id = ?"
 _MOVE = "UPDATE runs SET status = coalesce(?, status), end_time = coalesce(?, end_time) WHERE run_id = ?"
 _RENAME = "UPDATE runs SET name = ? WHERE run_id = ?"
@@ -69,7 +70,10 @@ class SqlRunStore:
         self._group = GroupCommit(database)
 
     def create(self, run: Run) -> None:
-        """Keep a new run with its tags and params, its name mirrored in the tag that MLflow's clients read."""
+        """Keep a new run with its tags and params, its name mirrored in the tag that MLflow's clients read.
+
+        The same run again, which a client sends that heard no answer, changes nothing.
+        """
         row = {
             "run_id": run.id,
             "experiment_id": int(run.experiment_id) if is_id(run.experiment_id) else -1,
@@ -83,10 +87,13 @@ class SqlRunStore:
         }
 
         def write(connection: sa.Connection) -> None:
-            require_active_experiment(connection, run.experiment_id)
-            if direct(connection, _STAGE, (run.id,)).fetchone() is not None:
-                msg = f"a run with id {run.id} exists already"
+            held = direct(connection, _BIRTH, (run.id,)).fetchone()
+            if held is not None:
+                if held == (row["experiment_id"], run.start, run.user):
+                    return
+                msg = f"another run with id {run.id} exists already"
                 raise AlreadyExistsError(msg)
+            require_active_experiment(connection, run.experiment_id)
             with pipelined(connection):
                 _ADD_RUN.run(connection, [row])
                 _write_pairs(connection, _SET_TAGS, run.id, {**run.tags, NAME_TAG: run.name})

@@ -73,8 +73,8 @@ class RunStore(Protocol):
     """Runs with their params, latest metrics, tags, inputs and outputs."""
 
     def create(self, run: Run) -> None:
-        """Keep a new run with its tags and params. Raises NotFoundError for its experiment, ConflictError if that is deleted
-        or the id is taken."""
+        """Keep a new run with its tags and params; the same run again changes nothing. Raises NotFoundError for its experiment,
+        ConflictError if that is deleted or the id is another run's."""
         ...
 
     def get(self, run_ids: Sequence[str]) -> list[Run]:

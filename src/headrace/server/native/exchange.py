@@ -72,12 +72,19 @@ class Task:
 
 
 def quick(
-    verb: Callable[[Task], Any], wanted: Wanted, *, changes: bool = False, at_once: Callable[[Task], Any] | None = None
+    verb: Callable[[Task], Any],
+    wanted: Wanted,
+    *,
+    changes: bool = False,
+    repeatable: bool = False,
+    at_once: Callable[[Task], Any] | None = None,
 ) -> Operation:
     """The operation of a verb that takes milliseconds. Its docstring is the description.
 
     Args:
         wanted: its arguments and their types.
+        changes: whether it changes something, and so is carried out once for each name that a request bears.
+        repeatable: whether it may be done again after a crash in its middle.
         at_once: answers on the event loop, or gives a coroutine that does, or None: then the verb does.
     """
 
@@ -89,7 +96,7 @@ def quick(
 
     def answer(call: Call) -> Reply:
         task = task_of(call)
-        found = _once(call, verb.__name__, lambda: verb(task), repeatable=False) if changes else verb(task)
+        found = _once(call, verb.__name__, lambda: verb(task), repeatable=repeatable) if changes else verb(task)
         return Reply(pack(found), media_type=MSGPACK)
 
     def answer_at_once(call: Call) -> Reply | Coroutine[Any, Any, Reply | None] | None:

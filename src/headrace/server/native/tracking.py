@@ -63,7 +63,7 @@ def _models(store: Store) -> LoggedModelStore:
 
 
 def _create_run(task: Task) -> None:
-    """Keep a new run with its tags and params."""
+    """Keep a new run with its tags and params. The same run again changes nothing: its client gave it the id."""
     task.store.runs.recorder.create(shaped(task.arguments["run"], Run))
 
 
@@ -107,7 +107,7 @@ def _endpoints() -> list[Endpoint]:
         "experiments/set_stage": contract(_experiments, ExperimentStore.set_stage, changes=True),
         "experiments/set_tag": contract(_experiments, ExperimentStore.set_tag, changes=True),
         "experiments/delete_tag": contract(_experiments, ExperimentStore.delete_tag, changes=True),
-        "runs/create": quick(_create_run, {"run": dict}, changes=True),
+        "runs/create": quick(_create_run, {"run": dict}, changes=True, repeatable=True),
         "runs/update": contract(_runs, RunStore.update, changes=True),
         "runs/set_stage": contract(_runs, RunStore.set_stage, changes=True),
         "runs/log": contract(lambda store: store.runs.recorder, RunStore.log, changes=True),
