@@ -60,11 +60,9 @@ def test_experiment_names_are_unique_even_when_deleted(stores):
 
 
 def test_the_same_run_again_changes_nothing_and_another_of_its_id_is_refused(stores):
-    run_id = make_run(stores)
-    stores.runs.log(run_id, tags={"mood": "good"})
-    (run,) = stores.runs.get([run_id])
+    (run,) = stores.runs.get([make_run(stores, tags={"mood": "good"})])
     stores.runs.create(replace(run, tags={"mood": "bad"}))
-    assert stores.runs.get([run_id]) == [run]
+    assert stores.runs.get([run.id]) == [run]
     with pytest.raises(AlreadyExistsError, match="another run"):
         stores.runs.create(replace(run, start=run.start + 1))
 
@@ -102,14 +100,8 @@ def test_experiments_are_renamed_and_tagged(stores):
 def test_a_run_comes_back_as_it_was_created(stores):
     run_id = make_run(stores, name="first", user="ann", params={"depth": "6"}, tags={"team": "x"}, artifact_uri="u")
     (run,) = stores.runs.get([run_id])
-    assert (run.name, run.user, run.status, run.start, run.end, run.experiment) == (
-        "first",
-        "ann",
-        "RUNNING",
-        1_000,
-        None,
-        "Default",
-    )
+    facts = (run.name, run.user, run.status, run.start, run.end, run.experiment)
+    assert facts == ("first", "ann", "RUNNING", 1_000, None, "Default")
     assert run.params == {"depth": "6"}
     assert run.tags == {"team": "x", "mlflow.runName": "first"}
     with pytest.raises(NotFoundError, match="Experiment"):
