@@ -184,7 +184,7 @@ class SqlOverview:
             sa.select(STATE.label("state"), sa.func.count()).where(runs.c.lifecycle_stage == ACTIVE).group_by("state")
         )
         with self._database.read() as connection:
-            return {status: number for status, number in tuples(connection, query)}  # noqa: C416 - tuples of any length
+            return {state: number for state, number in connection.execute(query)}  # noqa: C416 - rows aren't pairs to dict()
 
     def taken_in(self) -> int:
         """How many points of metrics this process has written since it started."""
