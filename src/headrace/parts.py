@@ -95,9 +95,9 @@ class Services:
     Attributes:
         features: makes the feature services. It brings pyarrow and an engine, so a store asks only when it needs them.
         destination: where importers write; None for a store that isn't on this machine.
-        overview: reads over many runs; None where the catalog is elsewhere.
-        curves: metrics as charts show them; likewise.
-        changes: what changes while somebody watches; likewise.
+        overview: reads over many runs.
+        curves: metrics as charts show them.
+        changes: what changes while somebody watches.
         accounts: users and tokens.
         webhooks: who is told of changes in the registry.
         door: who a request is from; None where the catalog is elsewhere.
@@ -110,12 +110,12 @@ class Services:
     models: Models
     artifacts: ArtifactServices
     lineage: LineageReads
+    overview: Overview
+    curves: Curves
+    changes: Changes
     record_definitions: Callable[[Plan], None]
     close: Callable[[], None]
     accounts: Accounts
     webhooks: Webhooks
     destination: Destination | None = None
-    overview: Overview | None = None
-    curves: Curves | None = None
-    changes: Changes | None = None
     door: Door | None = None

@@ -217,12 +217,14 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
     from headrace.remote.definitions import RemoteCatalogStore
     from headrace.remote.lineage import RemoteLineage
     from headrace.remote.models import RemoteModels
+    from headrace.remote.overview import RemoteChanges, RemoteCurveStore, RemoteOverview
     from headrace.remote.tracking import WrittenThere, remote_tracking
     from headrace.remote.tracking_artifacts import RemoteArtifactStore
     from headrace.remote.tracking_journal import RemoteJournal
     from headrace.remote.transport import Transport
     from headrace.remote.webhooks import RemoteWebhooks
     from headrace.store import Store
+    from headrace.tracking.curves import Curves
     from headrace.tracking.service import Runs
 
     transport = Transport(url)
@@ -252,6 +254,9 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
             models=RemoteModels(transport, tracking, artifacts, clock, author, settle=runs.settle),
             artifacts=cast("ArtifactServices", Absent("artifacts", at)),
             lineage=RemoteLineage(transport),
+            overview=RemoteOverview(transport),
+            curves=Curves(RemoteCurveStore(transport)),
+            changes=RemoteChanges(transport),
             record_definitions=lambda _plan: None,  # the server did when it took them in
             close=_closing(runs, transport),
             accounts=RemoteAccounts(transport),

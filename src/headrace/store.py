@@ -16,9 +16,6 @@ from headrace.errors import InvalidInputError
 from headrace.lazy import Lazy
 from headrace.parts import FeatureServices, Services
 from headrace.progress import bar
-from headrace.tracking.changes import Changes
-from headrace.tracking.curves import Curves
-from headrace.tracking.overview import Overview
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,9 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["Store"]
 
 
-_ELSEWHERE = "runs are looked through where the catalog is; open the app of the server that keeps it, or ask its /api/v1"
-
-
 class Store:
     """A project: its features, runs, models and their lineage. Made by `hr.connect`.
 
@@ -77,32 +71,11 @@ class Store:
         self.models = services.models
         self.artifacts = services.artifacts
         self.lineage = services.lineage
-        self._overview = services.overview
-        self._curves = services.curves
-        self._changes = services.changes
+        self.overview = services.overview
+        self.curves = services.curves
+        self.changes = services.changes
         self._opened = Lazy(services.features)
         self.account: Account | None = None
-
-    @property
-    def overview(self) -> Overview:
-        """Reads for looking through many runs; a server's web app asks it."""
-        if self._overview is None:
-            raise InvalidInputError(_ELSEWHERE)
-        return self._overview
-
-    @property
-    def changes(self) -> Changes:
-        """What changes while somebody watches."""
-        if self._changes is None:
-            raise InvalidInputError(_ELSEWHERE)
-        return self._changes
-
-    @property
-    def curves(self) -> Curves:
-        """Metrics at the width of a chart; a server's web app asks it."""
-        if self._curves is None:
-            raise InvalidInputError(_ELSEWHERE)
-        return self._curves
 
     @property
     def accounts(self) -> Accounts:

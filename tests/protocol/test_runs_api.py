@@ -15,6 +15,8 @@ import pyarrow as pa
 import pytest
 
 import headrace as hr
+from headrace.tracking.overview import parse_column
+from headrace.tracking.search import parse_filter, parse_order
 from servers.inside import served
 
 
@@ -161,6 +163,42 @@ def test_a_run_that_nothing_is_heard_of_is_lost_everywhere(url, project):
     experiments = httpx.get(f"{url}/api/v1/experiments").json()["experiments"]
     assert next(item["running"] for item in experiments if item["name"] == "silent") == 0
     assert 'headrace_runs{status="LOST"} 1.0' in httpx.get(f"{url}/metrics").text
+
+
+def test_a_store_through_the_server_has_all_that_one_here_has(url, project, ranker):
+    with hr.connect(project) as here, hr.connect(url) as there:
+        assert public(there) == public(here)
+        for name in ("runs", "overview", "curves", "changes"):
+            assert public(getattr(there, name)) == public(getattr(here, name)), name
+        run, odd = (here.runs.search(f"run_name = '{name}'")[0].id for name in ("run-03", "run-11"))
+        columns = [parse_column(name) for name in ("metrics.loss:low", "params.depth", "tags.team")]
+        where = {"experiments": [ranker], "view": "active", "limit": 4, "offset": 1}
+        asked = (parse_filter("metrics.loss > 1"), parse_order("metrics.loss desc"))
+        for ask in (
+            lambda store: store.overview.experiments(),
+            lambda store: store.overview.keys([ranker]),
+            lambda store: store.overview.table(*asked, columns, **where),
+            lambda store: store.overview.page(*asked, **where).runs(),
+            lambda store: store.overview.values("param", "depth", "", 10),
+            lambda store: store.overview.extremes(run),
+            lambda store: store.overview.children(odd),
+            lambda store: (store.overview.running(), store.overview.statuses()),
+            lambda store: store.changes.since((0, 0), 5),
+            lambda store: store.changes.end(),
+        ):
+            assert ask(there) == ask(here)
+        for axis in ("step", "relative", "metric:auc"):
+            ours, theirs = (store.curves.read([run, odd], ["loss"], width=3, axis=axis) for store in (here, there))
+            assert len(ours) == len(theirs) == 2
+            for one, other in zip(ours, theirs, strict=True):
+                assert (one.run_id, one.key, one.count) == (other.run_id, other.key, other.count)
+                np.testing.assert_array_equal(
+                    [one.start, one.low, one.high, one.last], [other.start, other.low, other.high, other.last]
+                )
+
+
+def public(value):
+    return {name for name in dir(value) if not name.startswith("_")}
 
 
 def test_columns_are_found_by_text_and_counted(url, ranker):

@@ -27,7 +27,7 @@ from headrace.tracking.run import (
 from headrace.tracking.search import Comparison, ModelOrder, Order
 from headrace.tracking.store import TrackingStores
 
-__all__ = ["WrittenThere", "remote_tracking"]
+__all__ = ["Remote", "WrittenThere", "remote_tracking"]
 
 
 def remote_tracking(transport: Transport) -> TrackingStores:
@@ -63,25 +63,25 @@ class WrittenThere:
         return []
 
 
-class _Remote:
+class Remote:
     """A contract behind a server: each method is a call of the same name."""
 
-    folder = ""
+    _folder = ""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     def _ask(self, verb: str, kind: Any, **arguments: Any) -> Any:
-        return shaped(self._transport.call(f"tracking/{self.folder}/{verb}", plain(arguments)), kind)
+        return shaped(self._transport.call(f"tracking/{self._folder}/{verb}", plain(arguments)), kind)
 
     def _tell(self, verb: str, **arguments: Any) -> None:
-        self._transport.call(f"tracking/{self.folder}/{verb}", plain(arguments), changes=True)
+        self._transport.call(f"tracking/{self._folder}/{verb}", plain(arguments), changes=True)
 
 
-class RemoteExperimentStore(_Remote):
+class RemoteExperimentStore(Remote):
     """ExperimentStore over HTTP."""
 
-    folder = "experiments"
+    _folder = "experiments"
 
     def create(self, name: str, tags: Mapping[str, str], time: int, artifact_location: str = "") -> Experiment:
         """Make one. Raises ConflictError if the name is taken."""
@@ -129,10 +129,10 @@ class RemoteExperimentStore(_Remote):
         self._tell("delete_tag", experiment_id=experiment_id, key=key)
 
 
-class RemoteRunStore(_Remote):
+class RemoteRunStore(Remote):
     """RunStore over HTTP."""
 
-    folder = "runs"
+    _folder = "runs"
 
     def create(self, run: Run) -> None:
         """Keep a new run with its tags and params."""
@@ -216,10 +216,10 @@ class RemoteRunStore(_Remote):
         return found
 
 
-class RemoteMetricStore(_Remote):
+class RemoteMetricStore(Remote):
     """MetricStore over HTTP."""
 
-    folder = "metrics"
+    _folder = "metrics"
 
     def history(self, run_id: str, key: str) -> MetricHistory:
         """All points; none for an unknown key."""
@@ -232,10 +232,10 @@ class RemoteMetricStore(_Remote):
         return found
 
 
-class RemoteArtifactIndex(_Remote):
+class RemoteArtifactIndex(Remote):
     """ArtifactIndex over HTTP."""
 
-    folder = "files"
+    _folder = "files"
 
     def add(self, run_id: str, entries: Sequence[ArtifactEntry]) -> None:
         """Add files whose bytes the server has; a path that exists is replaced."""
@@ -247,10 +247,10 @@ class RemoteArtifactIndex(_Remote):
         return found
 
 
-class RemoteLoggedModelStore(_Remote):
+class RemoteLoggedModelStore(Remote):
     """LoggedModelStore over HTTP."""
 
-    folder = "models"
+    _folder = "models"
 
     def create(self, model: LoggedModel) -> None:
         """Keep a new one, and its edges in the lineage."""

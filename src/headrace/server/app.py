@@ -44,6 +44,7 @@ from headrace.server.native.tracking import TRACKING
 from headrace.server.native.tracking_artifacts import TRACKING_BYTES
 from headrace.server.native.tracking_journal import TRACKING_JOURNAL
 from headrace.server.native.tracking_models import TRACKING_MODELS
+from headrace.server.native.tracking_overview import TRACKING_OVERVIEW
 from headrace.server.native.webhooks import ENDPOINTS as WEBHOOKS
 from headrace.server.openapi import docs_of, openapi_of
 
@@ -138,6 +139,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *TRACKING_BYTES,
     *TRACKING_JOURNAL,
     *TRACKING_MODELS,
+    *TRACKING_OVERVIEW,
     *COMPARISONS,
     *MODEL_EDITS,
     *REQUESTS,

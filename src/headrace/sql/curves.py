@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -34,7 +34,7 @@ class SqlCurveStore:
                     found |= {(run_id, key): (chunks, count) for run_id, key, chunks, count in tuples(connection, query)}
         return found
 
-    def pieces(self, run_id: str, key: str, known: Container[tuple[int, int]], *, summed: bool = False) -> list[Piece]:
+    def pieces(self, run_id: str, key: str, known: Collection[tuple[int, int]], *, summed: bool = False) -> list[Piece]:
         """The chunks of a metric from one state of the catalog, by number; those whose (number, count) is known without data,
         those that are summed up with their sums instead, if they are asked for."""
         c, s = metric_chunks.c, metric_sums.c

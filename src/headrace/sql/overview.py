@@ -180,9 +180,7 @@ class SqlOverview:
 
     def statuses(self) -> dict[str, int]:
         """How many active runs there are of each state."""
-        query: sa.Select[Any] = (
-            sa.select(STATE.label("state"), sa.func.count()).where(runs.c.lifecycle_stage == ACTIVE).group_by("state")
-        )
+        query = sa.select(STATE.label("state"), sa.func.count()).where(runs.c.lifecycle_stage == ACTIVE).group_by("state")
         with self._database.read() as connection:
             return {state: number for state, number in connection.execute(query)}  # noqa: C416 - rows aren't pairs to dict()
 

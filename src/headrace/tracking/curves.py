@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -67,7 +67,7 @@ class CurveStore(Protocol):
         """How much there is of each metric; what a run lacks is left out."""
         ...
 
-    def pieces(self, run_id: str, key: str, known: Container[tuple[int, int]], *, summed: bool = False) -> list[Piece]:
+    def pieces(self, run_id: str, key: str, known: Collection[tuple[int, int]], *, summed: bool = False) -> list[Piece]:
         """The chunks of a metric from one state of the catalog, by number; those whose (number, count) is known without data.
 
         Args:
@@ -142,10 +142,14 @@ class _Kept:
 
 
 class Curves:
-    """Reads curves. What it has read, it keeps, up to a size; the least recently asked for goes first. Safe for many threads."""
+    """Reads curves. What it has read, it keeps, up to a size; the least recently asked for goes first. Safe for many threads.
+
+    Attributes:
+        store: what they are made of.
+    """
 
     def __init__(self, store: CurveStore, most_bytes: int = KEPT_BYTES) -> None:
-        self._store = store
+        self.store = store
         self._cache = _Cache(most_bytes)
 
     def read(
@@ -172,7 +176,7 @@ class Curves:
         if width < 1 or (across is None and axis not in AXES) or across == "":
             msg = f"a curve has one or more buckets along {', '.join(AXES)} or {METRIC_AXIS}KEY, not {width} along {axis!r}"
             raise InvalidInputError(msg)
-        sizes = self._store.sizes(run_ids, keys if across is None else [*keys, across])
+        sizes = self.store.sizes(run_ids, keys if across is None else [*keys, across])
         found = [(run_id, key) for run_id in run_ids for key in keys if (run_id, key) in sizes]
         if across is not None:
             found = [(run_id, key) for run_id, key in found if (run_id, across) in sizes]
@@ -191,7 +195,7 @@ class Curves:
         end: float | None,
     ) -> list[Curve]:
         scale = 1_000_000 if axis in ("time", "relative") else 1
-        begun = self._store.starts([run_id for run_id, _ in found]) if axis == "relative" else {}
+        begun = self.store.starts([run_id for run_id, _ in found]) if axis == "relative" else {}
         shifts = [begun.get(run_id, 0) for run_id, _ in found]
         full = [(item, shift) for item, shift in zip(kept, shifts, strict=True) if len(item.groups.first)]
         low = min((item.groups.first[0] - shift for item, shift in full), default=0) if start is None else start * scale
@@ -214,13 +218,13 @@ class Curves:
         points = _points(self._chunks(run_id, key, others), "step" if axis == "step" else "time")
         return _picked(points, (points.first >= low) & (points.first <= high))
 
-    def _chunks(self, run_id: str, key: str, without: Container[tuple[int, int]]) -> list[Chunk]:
-        return [decode(piece.data) for piece in self._store.pieces(run_id, key, without) if piece.data is not None]
+    def _chunks(self, run_id: str, key: str, without: Collection[tuple[int, int]]) -> list[Chunk]:
+        return [decode(piece.data) for piece in self.store.pieces(run_id, key, without) if piece.data is not None]
 
     def _along(self, run_id: str, key: str, axis: str, size: Size) -> _Kept:
         def make() -> _Kept:
             parts = self._cache.parts(run_id, key, axis)
-            pieces = self._store.pieces(run_id, key, parts, summed=size[1] > EXACT)
+            pieces = self.store.pieces(run_id, key, parts, summed=size[1] > EXACT)
             made, new = _assembled(size, pieces, parts, axis)
             if new:
                 self._cache.keep_parts(run_id, key, axis, new)
