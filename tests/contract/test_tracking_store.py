@@ -101,8 +101,7 @@ def test_a_run_comes_back_as_it_was_created(stores):
     (run,) = stores.runs.get([run_id])
     facts = (run.name, run.user, run.status, run.start, run.end, run.experiment)
     assert facts == ("first", "ann", "RUNNING", 1_000, None, "Default")
-    assert run.params == {"depth": "6"}
-    assert run.tags == {"team": "x", "mlflow.runName": "first"}
+    assert (run.params, run.tags) == ({"depth": "6"}, {"team": "x", "mlflow.runName": "first"})
     with pytest.raises(NotFoundError, match="Experiment"):
         make_run(stores, experiment_id="77")
 
