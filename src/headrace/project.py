@@ -267,9 +267,11 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
 
 def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, author: str) -> FeatureServices:
 
+    from headrace.features.answers import AnswerLog
     from headrace.features.training import TrainingSets
     from headrace.parts import FeatureServices
     from headrace.remote.absent import Absent
+    from headrace.remote.answers import RemoteAnswers
     from headrace.remote.history import RemoteHistory
     from headrace.remote.ingest import RemoteIntake, RemoteMaterializer
     from headrace.remote.lookup import RemoteFreshness, RemoteLookup
@@ -278,8 +280,10 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
     from headrace.remote.training_sets import RemoteKept
     from headrace.remote.upkeep import RemoteUpkeep
     from headrace.remote.verify import RemoteVerifier
+    from headrace.serving.predictions import Predictions
 
     history = RemoteHistory(transport, catalog)
+    log = AnswerLog(RemoteAnswers(transport), clock)
     return FeatureServices(
         ingest=RemoteIntake(transport, catalog),
         materializer=RemoteMaterializer(transport),
@@ -293,8 +297,8 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
         topics=cast("Topics", Absent("topics", transport.url)),
         nearest=RemoteNearest(transport),
         observations=RemoteObservations(transport),
-        predictions=cast("Predictions", Absent("predictions", transport.url)),
-        close=lambda: None,
+        predictions=Predictions(log, clock),
+        close=log.close,
     )
 
 

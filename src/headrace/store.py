@@ -150,12 +150,13 @@ class Store:
         timestamp: str = "",
         allow_pickle: bool = False,
     ) -> Scored:
-        """Score a Parquet file with a model; the rows come back with `prediction` beside. Goes on where it was cut off.
+        """Score a file with a model; the rows come back with `prediction` beside. Goes on where it was cut off.
 
         Args:
             uri: the model, `models:/video-ranker@champion`.
-            source: the model's columns, or the join keys of its view: then history gives the features.
-            target: where the rows go.
+            source: Parquet, or CSV if it is named .csv: the model's columns, or the join keys of its view: then history gives
+                the features.
+            target: where the rows go; CSV if it is named .csv.
             method: `predict` or `predict_proba`.
             timestamp: the column with each row's moment. Default: the moment when the work began.
             allow_pickle: load the model although that runs its author's code, in a process of its own.

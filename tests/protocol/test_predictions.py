@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import headrace as hr
+from servers.headrace import headrace_server
 from servers.models import CHAMPION, constant, definitions, fill, register, service
 
 SHADOW_AND_CANARY = ("--shadow", "@challenger", "--canary", "@trial=50%")
@@ -120,3 +121,28 @@ def test_outcomes_give_labels_and_quality(served, store):
 def test_outcomes_that_name_no_request_are_refused(store, frame, words):
     with pytest.raises(hr.InvalidInputError, match=words):
         store.record_outcomes(frame)
+
+
+def test_a_service_behind_a_server_keeps_predictions_there_and_both_say_the_same_of_them(served, store):
+    with headrace_server(served[0]) as url:
+        with service(url) as client:
+            answers = [client.ask("/api/v1/predict", {"entities": {"user_id": [user, user + 1]}})[1] for user in (3, 5)]
+        requests = [answer["request_id"] for answer in answers]
+        with hr.connect(url) as remote:
+            outcomes = pd.DataFrame({"request": requests * 2, "row": [0, 0, 1, 1], "outcome": [4.0, 5.0, 6.0, 7.0]})
+            assert remote.record_outcomes(outcomes) == 4
+            found = remote.predictions.read("ranker")
+            pd.testing.assert_frame_equal(found, store.predictions.read("ranker"))
+            pd.testing.assert_frame_equal(remote.predictions.labels("ranker"), store.predictions.labels("ranker"))
+            kept = found.set_index(["request", "row"])["outcome"].dropna()
+            assert [kept[request, row] for row in (0, 1) for request in requests] == [4.0, 5.0, 6.0, 7.0]
+            assert remote.predictions.find(requests[1]) == store.predictions.find(requests[1])
+            assert [record.keys for record in remote.predictions.find(requests[1])] == [{"user_id": 5}, {"user_id": 6}]
+            graph = remote.lineage.upstream(f"prediction:{requests[0]}")
+            assert answers[0]["model"] in graph
+            assert "source:ratings.stars" in graph
+            assert remote.verify("ranking").ok
+            with pytest.raises(hr.NotFoundError, match="nothing"):
+                remote.predictions.find("nothing")
+            with pytest.raises(hr.InvalidInputError, match="neither predictions nor outcomes"):
+                remote.predictions.kept("ratings")

@@ -16,7 +16,7 @@ __all__ = ["score"]
 @verb(
     "score",
     "headrace score models:/video-ranker@champion rows.parquet -o scores.parquet",
-    "headrace score models:/video-ranker/3 keys.parquet -o scores.parquet -t asked_at --method predict_proba",
+    "headrace score models:/video-ranker/3 keys.csv -o scores.csv -t asked_at --method predict_proba",
 )
 def score(
     session: Session,
@@ -26,10 +26,15 @@ def score(
     frame: Annotated[
         Path,
         typer.Argument(
-            metavar="FRAME.parquet", exists=True, dir_okay=False, help="The model's columns, or the join keys of its view."
+            metavar="FRAME.parquet",
+            exists=True,
+            dir_okay=False,
+            help="The model's columns, or the join keys of its view; Parquet, or CSV with a header if it is named .csv.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.parquet", help="Where the rows go.", dir_okay=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT.parquet", help="Where the rows go; .csv for CSV.", dir_okay=False)
+    ],
     timestamp: Annotated[
         str, typer.Option("--timestamp", "-t", metavar="COLUMN", help="The column with each row's moment. Default: now.")
     ] = "",

@@ -123,10 +123,13 @@ class AnswerLog:
         tables: where they are.
         clock: says when a row came in.
         room: how many rows may wait.
+
+    Attributes:
+        tables: as given.
     """
 
     def __init__(self, tables: AnswerTables, clock: Clock, room: int = ROOM) -> None:
-        self._tables = tables
+        self.tables = tables
         self._clock = clock
         self._room = room
         self._offered: deque[_Offered] = deque()
@@ -186,7 +189,7 @@ class AnswerLog:
         with self._writing:
             self._direct = self._direct or randbits(30)
             whole = self._stamped(rows, 0, self._written)
-            self._tables.append(table, whole, self._direct)
+            self.tables.append(table, whole, self._direct)
             self._written += rows.num_rows
 
     def flush(self) -> None:
@@ -209,12 +212,12 @@ class AnswerLog:
     def read(self, table: str, schema: pa.Schema, since: int | None = None, request: str | None = None) -> pa.Table:
         """The rows of a table, as `AnswerTables.read` gives them; everything that this process was offered included."""
         self.flush()
-        return self._tables.read(table, schema, since, request)
+        return self.tables.read(table, schema, since, request)
 
     def names(self, beginning: str) -> list[str]:
         """The tables whose name begins so; those of what this process was offered included."""
         self.flush()
-        return self._tables.names(beginning)
+        return self.tables.names(beginning)
 
     def _work(self) -> None:
         while True:
@@ -235,7 +238,7 @@ class AnswerLog:
         lost = self._lost.pop(table, 0)
         try:
             rows = self._rows(items, lost)
-            self._tables.append(table, rows, self._lane)
+            self.tables.append(table, rows, self._lane)
         except Exception as error:  # noqa: BLE001 - whatever it is, no answer may fail for it
             with self._changed:
                 self._lose(table, lost + sum(item.count for item in items))

@@ -15,6 +15,7 @@ from headrace.server.logs import AccessLog
 from headrace.server.metrics import Metrics
 from headrace.server.mlflow import routes as mlflow
 from headrace.server.native import (
+    answers,
     catalog,
     curves,
     definitions,
@@ -134,6 +135,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/store/lake/tables", "features:read", upkeep.TABLES),
     Endpoint("POST", "/api/v1/store/lake/optimize", "features:materialize", upkeep.OPTIMIZE),
     Endpoint("POST", "/api/v1/store/lake/vacuum", "features:materialize", upkeep.VACUUM),
+    Endpoint("POST", "/api/v1/store/predictions/append", "models:write", answers.APPEND),
+    Endpoint("POST", "/api/v1/store/predictions/read", "models:read", answers.READ),
+    Endpoint("POST", "/api/v1/store/predictions/tables", "models:read", answers.TABLES),
     Endpoint("POST", "/api/v1/store/lineage", "lineage:read", reads.LINEAGE),
     *TRACKING,
     *TRACKING_BYTES,

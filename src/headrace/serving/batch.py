@@ -1,11 +1,11 @@
-"""Batch scoring: a Parquet file in, predictions out, in parts that outlive a crash, by the same code as the service."""
+"""Batch scoring: a file of Parquet or CSV in, predictions out, in parts that outlive a crash, by the same code as the service."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from headrace.models.service import Models
 from headrace.models.version import ModelVersion
 from headrace.progress import Progress, silent
 from headrace.serving.columns import Columns, selected, takes_keys
+from headrace.serving.files import Rows, open_rows, writer_of
 from headrace.serving.loader import Loader
 from headrace.serving.slot import Bounds, Slot
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 __all__ = ["BatchScorer", "Scored"]
 
@@ -102,7 +102,8 @@ class BatchScorer:
         allow_pickle: bool = False,
         progress: Progress = silent,
     ) -> Scored:
-        """Score a Parquet file. Called again after a crash, it goes on where it was, with the same version.
+        """Score a file of Parquet, or of CSV if it is named .csv. Called again after a crash, it goes on where it was, with the
+        same version.
 
         The rows hold the model's columns; or the join keys of its view: then features are read from history, as of each row's
         own `timestamp`, or as of the moment when the work began. No online store is asked.
@@ -116,11 +117,11 @@ class BatchScorer:
             ConflictError: parts of other work are in the way.
             StorageError: the target can't be written. What was done stays.
         """
-        opened = _opened(source)
+        opened = open_rows(source)
         folder = target.with_name(f".{target.name}.parts")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            plan = self._plan(uri, source, folder, method, timestamp, opened.metadata.num_rows)
+            plan = self._plan(uri, source, folder, method, timestamp, opened.count)
             work = _Work(self, plan, opened, folder, bounds or Bounds(predict_seconds=600), progress, allow_pickle=allow_pickle)
             return asyncio.run(work.run(target))
         except OSError as error:
@@ -173,7 +174,7 @@ class _Work:
         self,
         scorer: BatchScorer,
         plan: _Plan,
-        opened: pq.ParquetFile,
+        opened: Rows,
         folder: Path,
         bounds: Bounds,
         progress: Progress,
@@ -207,7 +208,7 @@ class _Work:
     async def _all(self, slot: Slot) -> int:
         """Score the parts that aren't there; returns how many rows were."""
         done = resumed = 0
-        for number, rows in enumerate(self._batches()):
+        for number, rows in enumerate(self._opened.parts(ROWS)):
             part = self._part(number)
             if part.exists():
                 resumed += rows.num_rows
@@ -220,19 +221,14 @@ class _Work:
     def _part(self, number: int) -> Path:
         return self._folder / f"{number:08d}.parquet"
 
-    def _batches(self) -> Iterator[pa.Table]:
-        import pyarrow as pa
-
-        for batch in self._opened.iter_batches(batch_size=ROWS):
-            yield pa.Table.from_batches([batch])
-
     async def _scored(self, slot: Slot, rows: pa.Table) -> pa.Table:
-        columns: Columns = {name: rows.column(name).to_pylist() for name in rows.column_names}
-        if takes_keys(slot, columns) and slot.view is not None:
+        found = rows
+        if takes_keys(slot, {name: [] for name in rows.column_names}) and slot.view is not None:
             self._view = slot.view.id
             found = await asyncio.to_thread(self._scorer.features, slot.view.id, rows, self._plan.timestamp, self._plan.moment)
-            columns = {name: found.column(name).to_pylist() for name in found.column_names}
-        text = await slot.predict(self._plan.method, selected(slot, columns), rows.num_rows)
+        taken = selected(slot, {name: [name] for name in found.column_names})
+        columns: Columns = {name: found.column(name).to_pylist() for name in taken}
+        text = await slot.predict(self._plan.method, columns, rows.num_rows)
         return _beside(rows, orjson.loads(text), slot)
 
     def _join(self, target: Path) -> None:
@@ -243,10 +239,10 @@ class _Work:
         parts = sorted(self._folder.glob("*.parquet"))
         schema = pa.unify_schemas([pq.read_schema(part) for part in parts], promote_options="permissive") if parts else None
         if schema is None:
-            schema = self._opened.schema_arrow.append(pa.field("prediction", pa.float64()))
+            schema = self._opened.schema.append(pa.field("prediction", pa.float64()))
         whole = target.with_name(f".{target.name}.partial")
         schema = schema.with_metadata({b"headrace.model": self._plan.model.encode(), b"headrace.view": self._view.encode()})
-        with pq.ParquetWriter(whole, schema) as writer:
+        with writer_of(whole, target, schema) as writer:
             for part in parts:
                 writer.write_table(pq.read_table(part).cast(schema))
         whole.replace(target)
@@ -273,17 +269,6 @@ def _columns_of(said: list[Any]) -> Mapping[str, list[Any]]:
     if said and isinstance(said[0], dict):
         return {f"prediction_{name}": [row[name] for row in said] for name in said[0]}
     return {"prediction": said}
-
-
-def _opened(source: Path) -> pq.ParquetFile:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.ParquetFile(source)
-    except (pa.ArrowException, OSError) as error:
-        msg = f"{source} can't be read as Parquet: {error}"
-        raise InvalidInputError(msg) from error
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -11,10 +11,10 @@ import orjson
 
 from headrace.clock import Clock, from_micros, to_micros
 from headrace.errors import InvalidInputError, NotFoundError
-from headrace.features.answers import AnswerLog, Together
+from headrace.features.answers import DROPPED, AnswerLog, Together
 from headrace.features.frames import queries_of
 from headrace.features.values import to_arrow
-from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME
+from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET
 from headrace.serving.prediction_rows import URN, Made, PredictionRecord, records_of, rows_of, schema
 
 if TYPE_CHECKING:
@@ -192,6 +192,29 @@ class Predictions:
         wanted = {(record.request, record.row) for record in records}
         return {row: told for row, told in self._outcomes().items() if row in wanted} if wanted else {}
 
+    def take(self, table: str, rows: pa.Table, lane: int) -> None:
+        """Append rows that a service elsewhere has made, by `Predictions` of a remote store. They bear the time of their arrival.
+
+        Raises:
+            InvalidInputError: no such table holds predictions or outcomes, or the rows aren't its.
+        """
+        import pyarrow as pa
+
+        columns = [*_schema_of(table).names, DROPPED, EVENT_TIME, AVAILABLE_TIME, OFFSET]
+        if sorted(rows.column_names) != sorted(columns) or not 0 <= lane < 1 << 31:
+            msg = f"rows of {table!r} have the columns {', '.join(columns)}, and a lane from 0 to {(1 << 31) - 1}"
+            raise InvalidInputError(msg)
+        moments = pa.array([self._clock()] * rows.num_rows).cast(pa.timestamp("us", tz="UTC"))
+        self._log.tables.append(table, rows.set_column(rows.column_names.index(AVAILABLE_TIME), AVAILABLE_TIME, moments), lane)
+
+    def kept(self, table: str, since: int | None = None, request: str | None = None) -> pa.Table:
+        """The rows of a table of predictions or outcomes, as they are kept. Raises InvalidInputError."""
+        return self._log.read(table, _schema_of(table), since, request)
+
+    def tables(self, beginning: str = TABLE) -> list[str]:
+        """The tables of predictions whose name begins so."""
+        return [name for name in self._log.names(TABLE) if name.startswith(beginning)]
+
     def edges(self, urn: str) -> list[Edge]:
         """What made the prediction that a URN names, `prediction:REQUEST`; nothing if it isn't there."""
         try:
@@ -213,6 +236,15 @@ def outcome_schema() -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([("request", pa.string()), ("row", pa.int32()), ("outcome", pa.string())])
+
+
+def _schema_of(table: str) -> pa.Schema:
+    if table == OUTCOMES:
+        return outcome_schema()
+    if re.fullmatch(r"__predictions__\.~?[\w.-]{1,100}", table, re.ASCII):
+        return schema()
+    msg = f"{table!r} holds neither predictions nor outcomes"
+    raise InvalidInputError(msg)
 
 
 def _table(model: str) -> str:

@@ -11,14 +11,16 @@ from pathlib import Path
 
 import pytest
 
+import headrace
 from unit.models.world import World
 
-TESTS = Path(__file__).parents[2]
+TESTS, SOURCES = Path(__file__).parents[2], Path(headrace.__file__).parents[1]
 
 
 def start(world: World, author: str, versions: list[int]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "unit.models.world", str(world.folder), author, *map(str, versions)]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "OPENBLAS_NUM_THREADS": "1"}
+    path = os.pathsep.join([str(TESTS), str(SOURCES)])
+    environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import headrace as hr
-from headrace.serving import batch
+from headrace.serving import batch, files
 from servers.models import CHAMPION, FEATURES, constant, definitions, fill, register
 
 
@@ -57,6 +57,22 @@ def test_rows_come_back_in_order_with_what_the_model_says(store, rows, tmp_path,
     assert np.allclose(scored["prediction"], expected, rtol=1e-12)
     assert pq.read_schema(tmp_path / "out.parquet").metadata[b"headrace.model"] == b"models:/ranker/1"
     assert {path.name for path in tmp_path.iterdir()} == {"rows.parquet", "out.parquet"}
+
+
+def test_csv_comes_in_and_goes_out_with_the_same_predictions(store, rows, tmp_path, small_parts, monkeypatch):
+    monkeypatch.setattr(files, "_BLOCK", 700)
+    rows.assign(note=[None, "a,b", 'c"d', "é", ""] * 19).to_csv(tmp_path / "rows.csv", index=False)
+    assert store.score(CHAMPION, tmp_path / "rows.csv", tmp_path / "out.csv").rows == 95
+    scored = pd.read_csv(tmp_path / "out.csv")
+    assert scored["id"].tolist() == rows["id"].tolist()
+    assert scored["note"].tolist()[1:4] == ["a,b", 'c"d', "é"]
+    assert np.allclose(scored["prediction"], store.models.load(CHAMPION).predict(rows), rtol=1e-12)
+    (tmp_path / "late.csv").write_text("likes,stars_avg\n" + "1,2.5\n" * 500 + "many,1\n")
+    with pytest.raises(hr.InvalidInputError, match="many"):
+        store.score(CHAMPION, tmp_path / "late.csv", tmp_path / "late.parquet")
+    (tmp_path / "none.csv").write_text("")
+    with pytest.raises(hr.InvalidInputError, match="CSV with a header"):
+        store.score(CHAMPION, tmp_path / "none.csv", tmp_path / "none.parquet")
 
 
 def test_a_cut_off_call_goes_on_with_the_version_it_began_with(store, rows, tmp_path, small_parts, monkeypatch):

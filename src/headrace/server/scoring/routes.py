@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from headrace.store import Store
 
 __all__ = ["Scoring", "endpoints_of"]
-
-log = logging.getLogger("headrace.serving")
 
 _ASKED = Record(
     "PredictRequest",
@@ -80,10 +77,7 @@ class Scoring:
 
     async def start(self, store: Store) -> None:
         """Load what is to be served. Raises HeadraceError."""
-        if store.is_remote and self.options.log_share:
-            log.warning("predictions aren't kept: the project is behind a server; serve it from its folder to keep them")
-        keep = None if store.is_remote else store.predictions.keep
-        service = Service(store.models, store.catalog, lambda: store.lookup, keep, self.options)
+        service = Service(store.models, store.catalog, lambda: store.lookup, store.predictions.keep, self.options)
         try:
             await service.start()
         except HeadraceError as error:
