@@ -11,7 +11,8 @@ import typer
 from headrace.cli.output import Answer, Table
 from headrace.cli.values import short_time
 from headrace.cli.verb import Session, Verb, verb
-from headrace.webhooks.webhook import Delivery
+from headrace.errors import InvalidInputError
+from headrace.webhooks.webhook import STYLES, Delivery, Style
 
 __all__ = ["VERBS"]
 
@@ -29,10 +30,11 @@ def create(
     event: Annotated[list[str] | None, typer.Option("--event", help="Which events; more than one is fine. Default: all.")] = None,
     model: Annotated[str, typer.Option("--model", help="Of this model alone.")] = "",
     name: Annotated[str, typer.Option("--name", help="What to call it.")] = "",
+    style: Annotated[str, typer.Option("--style", help="headrace; or mlflow, for receivers of MLflow's webhooks.")] = "headrace",
 ) -> Answer:
     """Tell an address of what happens in the registry. Deliveries are signed with HEADRACE_WEBHOOK_SECRET, if it is set now."""
     secret = os.environ.get("HEADRACE_WEBHOOK_SECRET", "")
-    made = session.store.webhooks.create(url, event or ("*",), model=model, name=name, secret=secret)
+    made = session.store.webhooks.create(url, event or ("*",), model=model, name=name, secret=secret, style=_style(style))
     return Answer(
         made.to_dict(), [f"webhook {made.id} is told of {', '.join(made.events)}; try it: headrace webhooks test {made.id}"]
     )
@@ -88,6 +90,14 @@ def deliver(session: Session) -> Answer:
 
 
 VERBS: tuple[Verb[...], ...] = (create, list_webhooks, remove, test, deliveries, replay, deliver)
+
+
+def _style(text: str) -> Style:
+    for style in STYLES:
+        if style == text:
+            return style
+    msg = f"no style named {text!r}; there are: {', '.join(STYLES)}"
+    raise InvalidInputError(msg)
 
 
 def _told(found: Sequence[Delivery]) -> list[Table]:

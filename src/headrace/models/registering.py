@@ -65,7 +65,7 @@ class Registering:
         if model.status != "READY":
             msg = f"the logged model {model.id} is {model.status}: its files haven't all come; finish it, then register it"
             raise InvalidInputError(msg)
-        entry = self._author.entry("register", after={"model_id": model.id, "run_id": model.run_id})
+        entry = self._author.entry("register", after={"model_id": model.id, "run_id": model.run_id, **_texts(description, tags)})
         draft = ModelVersion(
             name=name,
             version=0,
@@ -111,7 +111,7 @@ class Registering:
         """
         self._author.require("models:write")
         check_name(name)
-        entry = self._author.entry("register", after={"source": source, "run_id": run_id})
+        entry = self._author.entry("register", after={"source": source, "run_id": run_id, **_texts(description, tags)})
         draft = ModelVersion(
             name=name,
             version=0,
@@ -135,7 +135,9 @@ class Registering:
         """A version from one of another model, in no stage."""
         self._author.require("models:write")
         check_name(name)
-        entry = self._author.entry("register", after={"copied": version.uri, "model_id": version.model_id})
+        entry = self._author.entry(
+            "register", after={"copied": version.uri, "model_id": version.model_id, **_texts(description, tags)}
+        )
         draft = replace(
             version,
             name=name,
@@ -159,3 +161,9 @@ class Registering:
         (run,) = self._runs.get([run_id])
         known = self._environment(run.id)
         return Origin(metrics=run.metrics, params=run.params, datasets=run.inputs, tags=run.tags, environment=known)
+
+
+def _texts(description: str, tags: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What was said of a version when it was registered, for its entry in the trail."""
+    said = {"description": description, "tags": check_tags(tags or {})}
+    return {name: value for name, value in said.items() if value}

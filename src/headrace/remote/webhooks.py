@@ -9,7 +9,7 @@ from typing import Any
 from headrace.remote.transport import Transport
 from headrace.shapes import shaped
 from headrace.webhooks.service import Webhooks
-from headrace.webhooks.webhook import Delivery, Webhook
+from headrace.webhooks.webhook import Delivery, Style, Webhook
 
 __all__ = ["RemoteWebhooks"]
 
@@ -34,10 +34,12 @@ class RemoteWebhooks(Webhooks):
         name: str = "",
         description: str = "",
         secret: str = "",
+        style: Style = "headrace",
+        active: bool = True,
     ) -> Webhook:
         """Make a webhook; see `Webhooks.create`."""
         asked = {"url": url, "events": list(events), "model": model, "name": name, "description": description, "secret": secret}
-        return self._webhook("create", {**asked, "user": self._author}, changes=True)
+        return self._webhook("create", {**asked, "style": style, "active": active, "user": self._author}, changes=True)
 
     def list(self) -> Sequence[Webhook]:
         """All webhooks, oldest first."""
@@ -69,9 +71,9 @@ class RemoteWebhooks(Webhooks):
         """Forget a webhook and its deliveries. Raises NotFoundError."""
         self._call("remove", {"webhook": webhook_id}, changes=True)
 
-    def test(self, webhook_id: str) -> Delivery:
+    def test(self, webhook_id: str, event: str = "") -> Delivery:
         """Let the server send a `ping` now; what became of it."""
-        return self._delivery("test", {"webhook": webhook_id, "user": self._author})
+        return self._delivery("test", {"webhook": webhook_id, "event": event, "user": self._author})
 
     def deliveries(self, webhook_id: str | None = None, status: str | None = None, limit: int = 100) -> Sequence[Delivery]:
         """What was sent and what waits, newest first."""

@@ -17,7 +17,7 @@ from headrace.patience import is_impatient
 
 __all__ = ["HEAD", "Database", "Dialect"]
 
-HEAD = "0015"
+HEAD = "0016"
 """The newest migration. Kept here so that opening an up-to-date catalog doesn't import Alembic."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,7 @@ from headrace.errors import NotFoundError
 from headrace.ids import new_id
 from headrace.sql.database import Database
 from headrace.sql.tables import webhooks as t
+from headrace.webhooks import mlflow
 from headrace.webhooks.events import Entry, events_of, payload_of
 from headrace.webhooks.webhook import Delivery, Webhook
 
@@ -91,13 +93,17 @@ def enqueue(connection: sa.Connection, entry: Entry) -> None:
     """Put what an entry of the trail is into the outbox of every webhook that wants it, within the caller's transaction."""
     wanting = _webhooks(connection)
     rows = [
-        _row(Delivery(id=new_id(), webhook=webhook.id, event=event, payload=payload_of(entry), created=entry.time, due=0))
+        _row(Delivery(id=new_id(), webhook=webhook.id, event=event, payload=payload, created=entry.time, due=0))
         for webhook in wanting
-        for event in events_of(entry)
+        for event, payload in _told(webhook, entry)
         if webhook.wants(event, entry.subject)
     ]
     if rows:
         connection.execute(t.deliveries.insert(), rows)
+
+
+def _told(webhook: Webhook, entry: Entry) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    return mlflow.told(entry) if webhook.style == "mlflow" else [(event, payload_of(entry)) for event in events_of(entry)]
 
 
 def _webhooks(connection: sa.Connection) -> list[Webhook]:

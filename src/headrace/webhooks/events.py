@@ -117,4 +117,7 @@ def _events(entry: Entry) -> Iterator[str]:
         for version in entry.after.get("aliases", {}).values():
             yield "model_version_alias.deleted" if version is None else "model_version_alias.created"
     for value in entry.after.get("tags", {}).values() if entry.action == "tag" else ():
+        if entry.version is None:
+            yield "registered_model.updated"
+            continue
         yield "model_version_tag.deleted" if value is None else "model_version_tag.set"

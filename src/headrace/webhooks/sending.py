@@ -11,6 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 __all__ = ["Answer", "is_allowed", "send"]
 
 SECONDS = 10.0
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+"""A gateway makes IPv4 of these, private addresses too."""
 MOST_SAID = 1000
 """So much of an answer is kept."""
 
@@ -79,6 +81,8 @@ def _is_public(address: str) -> bool:
     mapped = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
     if mapped is not None:
         parsed = mapped
+    elif parsed in _NAT64:
+        parsed = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
     return parsed.is_global and not parsed.is_multicast
 
 

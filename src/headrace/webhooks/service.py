@@ -11,11 +11,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from headrace.clock import Clock, isoformat
-from headrace.errors import NotFoundError
+from headrace.errors import InvalidInputError, NotFoundError
 from headrace.ids import new_id
+from headrace.webhooks import mlflow
 from headrace.webhooks.sending import SECONDS, is_allowed, send
 from headrace.webhooks.store import WebhookStore
-from headrace.webhooks.webhook import PING, Delivery, Webhook, check_webhook, pause_after, signature, signed_body
+from headrace.webhooks.webhook import (
+    PING,
+    STYLES,
+    Delivery,
+    Style,
+    Webhook,
+    check_webhook,
+    pause_after,
+    signature,
+    signed_body,
+)
 
 __all__ = ["Webhooks"]
 
@@ -51,21 +62,30 @@ class Webhooks:
         name: str = "",
         description: str = "",
         secret: str = "",
+        style: Style = "headrace",
+        active: bool = True,
     ) -> Webhook:
-        """Make a webhook. Raises InvalidInputError for an address or an event that can't be used.
+        """Make a webhook. Raises InvalidInputError for an address, an event or a style that can't be used.
 
         Args:
             secret: what deliveries are signed with, HMAC-SHA256; the receiver has to know it. Default: they aren't signed.
+            style: `mlflow` tells it in the shape of MLflow's webhooks, of the events that those have.
+            active: False for one that is told nothing yet.
         """
+        if style not in STYLES:
+            msg = f"no style named {style!r}; there are: {', '.join(STYLES)}"
+            raise InvalidInputError(msg)
         now = self._clock()
         webhook = Webhook(
             id=new_id()[-12:],
             url=url,
             name=name,
             description=description,
-            events=self._checked(url, events),
+            events=self._checked(url, events, style),
             model=model,
             secret=secret,
+            style=style,
+            active=active,
             user=self._author,
             created=now,
             updated=now,
@@ -101,7 +121,7 @@ class Webhooks:
         given: dict[str, Any] = {"url": url, "model": model, "active": active, "secret": secret}
         given |= {"name": name, "description": description}
         changed = replace(webhook, updated=self._clock(), **{key: value for key, value in given.items() if value is not None})
-        changed = replace(changed, events=self._checked(changed.url, webhook.events if events is None else events))
+        changed = replace(changed, events=self._checked(changed.url, webhook.events if events is None else events, webhook.style))
         self._store.put(changed)
         return changed
 
@@ -109,12 +129,19 @@ class Webhooks:
         """Forget a webhook and its deliveries. Raises NotFoundError."""
         self._store.remove(webhook_id)
 
-    def test(self, webhook_id: str) -> Delivery:
-        """Send a `ping` now; what became of it, which isn't tried again. Raises NotFoundError."""
+    def test(self, webhook_id: str, event: str = "") -> Delivery:
+        """Send a `ping` now; what became of it, which isn't tried again. Raises NotFoundError.
+
+        Args:
+            event: of a webhook in MLflow's style: the event to send an example of. Default: its first.
+        """
         webhook, now = self.get(webhook_id), self._clock()
-        payload = {"webhook": webhook.id, "user": self._author, "time": isoformat(now)}
+        kind, payload = PING, {"webhook": webhook.id, "user": self._author, "time": isoformat(now)}
+        if webhook.style == "mlflow":
+            kind = event or next((each for each in webhook.events if each != "*"), mlflow.EVENTS[0])
+            payload = dict(mlflow.EXAMPLES[kind]) if kind in mlflow.EXAMPLES else {}
         due = now + _CLAIMED  # no worker takes it meanwhile
-        delivery = Delivery(id=new_id(), webhook=webhook.id, event=PING, payload=payload, created=now, due=due)
+        delivery = Delivery(id=new_id(), webhook=webhook.id, event=kind, payload=payload, created=now, due=due)
         self._store.add(delivery)
         return self._attempt(webhook, delivery, again=False)
 
@@ -139,7 +166,7 @@ class Webhooks:
         return len(due)
 
     def _attempt(self, webhook: Webhook, delivery: Delivery, *, again: bool = True) -> Delivery:
-        body, now = signed_body(delivery), self._clock()
+        body, now = signed_body(delivery, webhook.style), self._clock()
         seconds = now // 1_000_000
         headers = {
             "Content-Type": "application/json",
@@ -149,6 +176,8 @@ class Webhooks:
         }
         if webhook.secret:
             headers["Webhook-Signature"] = signature(webhook.secret, delivery.id, seconds, body)
+        if webhook.style == "mlflow":
+            headers = {mlflow.HEADERS.get(name, name): value for name, value in headers.items()}
         answer = send(webhook.url, body, headers, self._allowed)
         attempts = delivery.attempts + 1
         done = answer.code is not None and 200 <= answer.code < 300
@@ -165,7 +194,13 @@ class Webhooks:
         self._store.settle(settled)
         return settled
 
-    def _checked(self, url: str, events: Sequence[str]) -> tuple[str, ...]:
+    def _checked(self, url: str, events: Sequence[str], style: Style) -> tuple[str, ...]:
+        if style == "mlflow" and "*" in events:
+            events = mlflow.EVENTS
+        for event in events if style == "mlflow" else ():
+            if event not in mlflow.EVENTS:
+                msg = f"MLflow's webhooks have no event {event!r}; they have: *, {', '.join(mlflow.EVENTS)}"
+                raise InvalidInputError(msg)
         return check_webhook(url, events, plain_http=is_allowed(urlsplit(url).hostname or "", self._allowed))
 
 

@@ -7,13 +7,25 @@ import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from headrace.clock import isoformat
 from headrace.errors import InvalidInputError
 
-__all__ = ["EVENTS", "PING", "Delivery", "DeliveryStatus", "Webhook", "check_webhook", "pause_after", "signature", "signed_body"]
+__all__ = [
+    "EVENTS",
+    "PING",
+    "STYLES",
+    "Delivery",
+    "DeliveryStatus",
+    "Style",
+    "Webhook",
+    "check_webhook",
+    "pause_after",
+    "signature",
+    "signed_body",
+]
 
 EVENTS = (
     "registered_model.created",
@@ -45,6 +57,8 @@ PING = "ping"
 PAUSES = (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800)
 """Seconds between attempts: ten of them within sixteen hours."""
 DeliveryStatus = Literal["waiting", "done", "failed"]
+Style = Literal["headrace", "mlflow"]
+STYLES: tuple[Style, ...] = get_args(Style)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +71,7 @@ class Webhook:
         model: of this model alone; empty for all models.
         secret: signs each delivery; shown to nobody.
         active: whether it is told anything.
+        style: in whose shape it is told: headrace, or mlflow, with the body and the headers of MLflow's webhooks.
         user: who made it.
         created, updated: microseconds since 1970.
     """
@@ -69,6 +84,7 @@ class Webhook:
     model: str = ""
     secret: str = field(default="", repr=False)
     active: bool = True
+    style: Style = "headrace"
     user: str = ""
     created: int = 0
     updated: int = 0
@@ -92,6 +108,7 @@ class Webhook:
             "model": self.model,
             "signed": bool(self.secret),
             "active": self.active,
+            "style": self.style,
             "user": self.user,
             "created": isoformat(self.created),
             "updated": isoformat(self.updated),
@@ -147,8 +164,12 @@ def pause_after(attempts: int) -> int | None:
     return PAUSES[attempts - 1] * 1_000_000 if attempts <= len(PAUSES) else None
 
 
-def signed_body(delivery: Delivery) -> bytes:
+def signed_body(delivery: Delivery, style: Style = "headrace") -> bytes:
     """What is sent."""
+    if style == "mlflow":
+        entity, _, action = delivery.event.partition(".")
+        shaped = {"entity": entity, "action": action, "timestamp": isoformat(delivery.created), "data": dict(delivery.payload)}
+        return json.dumps(shaped).encode()
     told = {"id": delivery.id, "event": delivery.event, "time": isoformat(delivery.created), "data": dict(delivery.payload)}
     return json.dumps(told, separators=(",", ":")).encode()
 

@@ -409,7 +409,6 @@ def test_what_isnt_served_is_told_in_mlflows_shape(ask, path):
         ("/ajax-api/3.0/mlflow/gateway/endpoints/create", "gateway"),
         ("/api/3.0/mlflow/datasets/create", "datasets"),
         ("/api/3.0/mlflow/scorers/register", "scorers"),
-        ("/api/2.0/mlflow/webhooks", "webhooks"),
         ("/ajax-api/3.0/mlflow/workspaces", "workspaces"),
         ("/api/3.0/mlflow/mcp-servers/io.github.x/y/versions", "MCP servers"),
         ("/v1/traces", "traces"),

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -165,6 +166,7 @@ def test_a_redirect_is_not_followed(webhooks, record, hooks):
         "169.254.169.254",
         "[::1]",
         "[::ffff:127.0.0.1]",
+        "[64:ff9b::7f00:1]",
         "0.0.0.0",
         "[fd00::1]",
     ],
@@ -245,7 +247,21 @@ def test_events_of_entries():
         return events_of(AuditEntry(action=action, seq=2, **more))
 
     assert told("register", version=1) == ["model_version.created"]
-    assert told("tag", after={"tags": {"a": None}}) == ["model_version_tag.deleted"]
+    assert told("tag", version=1, after={"tags": {"a": None}}) == ["model_version_tag.deleted"]
     assert told("alias", after={"aliases": {"blue": 3}}) == ["model_version_alias.created"]
+    assert told("tag", version=1, after={"tags": {"a": "1"}}) == ["model_version_tag.set"]
+    assert told("tag", after={"tags": {"a": "1"}}) == ["registered_model.updated"]
     assert told("describe") == ["registered_model.updated"]
     assert told("request", version=1) == ["transition_request.opened"]
+
+
+def test_in_mlflows_style_each_alias_is_an_event_and_others_are_none(webhooks, record, hooks):
+    webhooks.create(hooks.url, style="mlflow", secret="s3cret")
+    record(replace(PROMOTE, after={**PROMOTE.after, "aliases": {"champion": 2, "challenger": None, "blue": 2}}))
+    assert webhooks.deliver() == 3
+    told = sorted((json.loads(body)["action"], json.loads(body)["data"]["alias"]) for _, body in hooks.got)
+    assert told == [("created", "blue"), ("created", "champion"), ("deleted", "challenger")]
+    with pytest.raises(InvalidInputError, match="have no event"):
+        webhooks.create(hooks.url, ["model_version.promoted"], style="mlflow")
+    with pytest.raises(InvalidInputError, match="no style"):
+        webhooks.create(hooks.url, style="slack")

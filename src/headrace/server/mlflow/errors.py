@@ -91,7 +91,6 @@ _PARTS = {
     "scorer": "scorers",
     "scorers": "scorers",
     "ui-telemetry": "telemetry",
-    "webhooks": "webhooks of MLflow",
     "workspaces": "workspaces",
 }
 _WHOLE = {"/v1/traces": "traces", "/graphql": "GraphQL"}

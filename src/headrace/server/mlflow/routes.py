@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.server.endpoint import Endpoint, Operation
-from headrace.server.mlflow import about, artifacts, experiments, logged, logged_models, metrics, registry, runs
+from headrace.server.mlflow import about, artifacts, experiments, logged, logged_models, metrics, registry, runs, webhooks
 
 __all__ = ["ENDPOINTS"]
 
@@ -62,7 +62,7 @@ def _both(*tables: tuple[Route, ...]) -> tuple[Endpoint, ...]:
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    *_both(_TRACKING, _LOGGED_MODELS, registry.ROUTES),
+    *_both(_TRACKING, _LOGGED_MODELS, registry.ROUTES, webhooks.ROUTES),
     *artifacts.ENDPOINTS,
     Endpoint("GET", "/api/3.0/mlflow/server-info", "", about.SERVER_INFO, "mlflow"),
     Endpoint("GET", "/ajax-api/3.0/mlflow/server-info", "", about.SERVER_INFO, "mlflow"),

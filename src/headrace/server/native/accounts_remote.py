@@ -98,7 +98,7 @@ def _remove_webhook(task: Task) -> None:
 
 def _test_webhook(task: Task) -> Any:
     """Send a ping now."""
-    return plain(_webhooks(task).test(task.arguments["webhook"]))
+    return plain(_webhooks(task).test(task.arguments["webhook"], task.arguments["event"]))
 
 
 def _deliveries(task: Task) -> Any:
@@ -122,7 +122,7 @@ _USER: Wanted = {"name": str, "role": str, "password": str}
 _USER_CHANGE: Wanted = {"name": str, "role": _MAYBE, "password": _MAYBE, "active": bool | None}
 _TOKEN: Wanted = {"user": _MAYBE, "label": str, "scopes": list, "days": float | None}
 _TEXTS = ("url", "model", "secret", "name", "description")
-_WEBHOOK: Wanted = {**dict.fromkeys(_TEXTS, str), "events": list, "user": str}
+_WEBHOOK: Wanted = {**dict.fromkeys(_TEXTS, str), "events": list, "style": str, "active": bool, "user": str}
 _WEBHOOK_CHANGE: Wanted = {**dict.fromkeys(_TEXTS, _MAYBE), "webhook": str, "events": list | None, "active": bool | None}
 _VERBS: Mapping[str, tuple[str, Operation]] = {
     "accounts/add_user": (_ADMIN, quick(_add_user, _USER, changes=True)),
@@ -139,7 +139,7 @@ _VERBS: Mapping[str, tuple[str, Operation]] = {
     "webhooks/get": (_HOOKS, quick(_get_webhook, {"webhook": str})),
     "webhooks/change": (_HOOKS, quick(_change_webhook, _WEBHOOK_CHANGE, changes=True)),
     "webhooks/remove": (_HOOKS, quick(_remove_webhook, {"webhook": str}, changes=True)),
-    "webhooks/test": (_HOOKS, quick(_test_webhook, {"webhook": str, "user": str}, changes=True)),
+    "webhooks/test": (_HOOKS, quick(_test_webhook, {"webhook": str, "event": str, "user": str}, changes=True)),
     "webhooks/deliveries": (_HOOKS, quick(_deliveries, {"webhook": _MAYBE, "status": _MAYBE, "limit": int})),
     "webhooks/replay": (_HOOKS, quick(_replay, {"delivery": str}, changes=True)),
     "webhooks/deliver": (_HOOKS, quick(_deliver, {"limit": int})),

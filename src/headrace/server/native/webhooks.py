@@ -9,7 +9,7 @@ from headrace.server.columns import dumps
 from headrace.server.endpoint import Endpoint, Operation
 from headrace.server.http import JSON, Call, Reply
 from headrace.server.schema import Content, Field, Record, read_query
-from headrace.webhooks.webhook import EVENTS
+from headrace.webhooks.webhook import EVENTS, STYLES
 
 __all__ = ["ENDPOINTS"]
 
@@ -25,6 +25,7 @@ _WEBHOOK = Record(
         "model": Field("Of this model alone; empty for all."),
         "signed": Field("Whether deliveries are signed.", ("boolean",)),
         "active": Field("Whether it is told anything.", ("boolean",)),
+        "style": Field("In whose shape it is told.", choices=STYLES),
         "user": Field("Who made it."),
         "created": Field("When, RFC 3339."),
         "updated": Field("When, RFC 3339."),
@@ -41,6 +42,7 @@ _NEW = Record(
         "name": Field("What to call it.", default=""),
         "description": Field("Free text.", default=""),
         "secret": Field("What deliveries are signed with; shown to nobody.", default=""),
+        "style": Field("In whose shape it is told.", default="headrace", choices=STYLES),
     },
 )
 _CHANGE = Record(
@@ -93,7 +95,7 @@ def _create(call: Call) -> Reply:
     """Tell an address of what happens in the registry."""
     asked = _NEW.read(call.json())
     events = list(map(str, asked["events"] or ("*",)))
-    more = {name: asked[name] for name in ("model", "name", "description", "secret")}
+    more = {name: asked[name] for name in ("model", "name", "description", "secret", "style")}
     return _reply(call.store.webhooks.create(asked["url"], events, **more).to_dict())
 
 
