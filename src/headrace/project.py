@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from headrace.features.topics import Topics
     from headrace.features.training import TrainingSets
     from headrace.lake.delta import DeltaLake
+    from headrace.lineage.graph import LineageReads
     from headrace.lineage.store import LineageStore
     from headrace.models.checks import Checks
     from headrace.parts import ArtifactServices, FeatureServices
@@ -170,7 +171,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
         author,
         settle=runs.settle,
         requests=SqlRequestStore(database),
-        checks=_version_checks(catalog, tracking, lambda: opened[0].training_sets),
+        checks=_version_checks(catalog, tracking, lambda: opened[0].training_sets, lambda: opened[0].lineage),
     )
     store = Store(
         Services(
@@ -408,7 +409,9 @@ def _lineage_writer(edges: LineageStore, clock: Clock) -> Callable[[Plan], None]
     return write
 
 
-def _version_checks(catalog: Catalog, tracking: TrackingStores, sets: Callable[[], TrainingSets]) -> Checks:
+def _version_checks(
+    catalog: Catalog, tracking: TrackingStores, sets: Callable[[], TrainingSets], lineage: Callable[[], LineageReads]
+) -> Checks:
     """What the registry asks of the rest of the project."""
     from headrace.models.checks import Checks
 
@@ -420,10 +423,13 @@ def _version_checks(catalog: Catalog, tracking: TrackingStores, sets: Callable[[
             return f"the training set {data.name!r} has another fingerprint than the one that the run used"
         return "" if found.verify().ok else f"the training set {data.name!r} comes out different when it is computed again"
 
+    def upstream(urn: str) -> list[str]:
+        return lineage().upstream(urn).nodes()[1:]
+
     def run_files(run_id: str) -> dict[str, str]:
         return {entry.path: entry.digest for entry in tracking.artifacts.list(run_id)}
 
-    return Checks(lambda view: pin(view)[1], dataset_fault, run_files)
+    return Checks(lambda view: pin(view)[1], dataset_fault, run_files, upstream)
 
 
 def _pin_view(catalog: Catalog) -> Callable[[str], tuple[str, dict[str, str]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from headrace.features.verify import ViewVerification
     from headrace.importers.destination import Destination
     from headrace.lake.table import Optimized, TableState, Vacuumed
+    from headrace.models.transfer import Copied, Side
     from headrace.serving.batch import Scored
     from headrace.serving.predictions import Predictions
     from headrace.tracking.client.run import ActiveRun
@@ -167,6 +168,43 @@ class Store:
         options: dict[str, Any] = {"method": method, "timestamp": timestamp, "allow_pickle": allow_pickle}
         with bar() as progress:
             return scorer.run(uri, Path(source), Path(target), progress=progress, **options)
+
+    def copy_model(self, uri: str, to: Store, name: str = "", *, origin: str = "") -> Copied:
+        """Copy a version to another registry, in no stage, with its run, files, evaluations and lineage; again: what is missing.
+
+        Args:
+            uri: the version here, `models:/video-ranker@champion`.
+            to: the other project: `hr.connect("http://production:5000")`.
+            name: what to call the model there. Default: as here.
+            origin: what to call this project there. Default: its catalog's address, or its folder.
+
+        Raises:
+            InvalidInputError: no logged model with a run stands for it.
+            ConflictError: the view that it reads is another one there.
+            IntegrityError: a file is gone, or isn't what was logged.
+        """
+        from headrace.models.transfer import copy_version
+
+        origin = origin or (self.settings.catalog if self.is_remote else str(self.settings.project))
+        with bar() as progress:
+            return copy_version(self._side, to._side, uri, name, origin=origin, progress=progress)
+
+    @property
+    def _side(self) -> Side:
+        from headrace.models.transfer import Side
+
+        def definition(kind: str, name: str, version: int) -> DefinitionVersion | None:
+            found = self.catalog.store.versions(kind, name)  # type: ignore[arg-type]  # of a spec, so it is a kind
+            return next((each for each in found if each.version == version), None)
+
+        def training_set(urn: str) -> Mapping[str, Any] | None:
+            name, _, version = urn.removeprefix("training_set:").rpartition(":")
+            if not urn.startswith("training_set:") or not version.isdecimal():
+                return None
+            kept = self.training_sets.kept.get(name, int(version))
+            return None if kept is None else asdict(kept)
+
+        return Side(self.models, self.runs, definition, training_set)
 
     def record_outcomes(self, frame: Any) -> int:
         """Keep what came of predictions: columns `request`, `outcome`, perhaps `row` and `timestamp`. Returns how many rows.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import headrace as hr
-from headrace.errors import IntegrityError, InvalidInputError
+from headrace.errors import ConflictError, IntegrityError, InvalidInputError
 from headrace.models.transfer import SOURCE_TAG, Side, copy_version
 from headrace.tracking.run import DatasetInput
 from servers.inside import served
@@ -39,8 +39,9 @@ def test_a_copy_has_everything_and_is_made_once(staging, tmp_path, through):
     folder.mkdir()
     with served(folder) as url, hr.connect(url if through == "server" else folder) as production:
         sides = Side(staging.models, staging.runs), Side(production.models, production.runs)
-        made = copy_version(*sides, "models:/ranker@champion", origin="staging")
-        assert copy_version(*sides, "models:/ranker@champion", origin="staging") == made
+        copied = copy_version(*sides, "models:/ranker@champion", origin="staging")
+        assert copy_version(*sides, "models:/ranker@champion", origin="staging") == copied
+        made = copied.version
         here = staging.models.get("ranker", 1)
         assert (made.version, made.stage, made.description) == (1, "None", "first")
         assert (made.files, made.run_id, made.model_id) == (here.files, here.run_id, here.model_id)
@@ -69,3 +70,78 @@ def test_what_cannot_be_copied_changes_nothing(staging, tmp_path):
         with pytest.raises(IntegrityError):
             copy_version(*sides, "models:/ranker/1")
         assert production.models.list() == []
+
+
+def ratings():
+    import pandas as pd
+
+    user = hr.Entity("user", keys={"user_id": "int64"})
+    schema = {"user_id": "int64", "stars": "float64", "at": "timestamp"}
+    source = hr.EventSource("ratings", timestamp="at", schema=schema)
+    group = hr.FeatureGroup("taste", entity=user, source=source, features={"stars_avg": hr.mean("stars", "7d")})
+    times = pd.date_range("2026-01-01", periods=8, freq="h", tz="UTC")
+    frame = pd.DataFrame({"user_id": [1, 2] * 4, "stars": [1.0, 2.0, 3.0, 4.0] * 2, "at": times})
+    return [hr.FeatureView("ranking", features=[group])], frame
+
+
+def test_the_view_and_the_training_set_are_carried_as_facts_and_what_is_not_is_told(tmp_path):
+    import json
+
+    folders = [tmp_path / name for name in ("staging", "production", "other")]
+    for folder in folders:
+        folder.mkdir()
+    definitions, frame = ratings()
+    with hr.connect(folders[0]) as staging, hr.connect(folders[1]) as production, hr.connect(folders[2]) as other:
+        staging.apply(definitions)
+        staging.write("ratings", frame)
+        labels = frame[["user_id", "at"]].assign(liked=[0, 1] * 4)
+        autumn = staging.training_set("ranking", labels, timestamp="at", label="liked", name="autumn")
+        with staging.start_run(experiment="e") as run:
+            run.use(autumn)
+            model = run.log_model(Half(), "m", serializer="pickle", view="ranking")
+        staging.models.register(model, "ranker", docker="ghcr.io/team/ranker:1@sha256:" + "ab" * 32)
+        staging.models.set_owner("ranker", "recsys", 1)
+        staging.models.write_card("ranker", "For films alone.", 1)
+        rows = frame.assign(liked=[0, 1] * 4, stars_avg=1.0)[["stars_avg", "liked"]]
+        kept = staging.models.evaluate("ranker", 1, rows, label="liked", metrics=["brier"], allow_pickle=True)
+        card = staging.models.card("ranker", 1)
+        for fact in (
+            "For films alone.",
+            "recsys",
+            "ghcr.io/team/ranker:1",
+            "`training_set:autumn:1`",
+            "`source:ratings`",
+            "brier on",
+        ):
+            assert fact in card
+
+        copied = staging.copy_model("models:/ranker/1", production)
+        assert any("view ranking:1 isn't there" in each for each in copied.left)
+        assert any("rows of the data 'autumn'" in each for each in copied.left)
+        there = production.models.get("ranker", 1)
+        assert (there.owner, there.card, there.view) == ("recsys", "For films alone.", "ranking:1")
+        assert there.origin.environment["image digest"] == "sha256:" + "ab" * 32
+        (evaluation,) = production.models.evaluations("ranker", 1)
+        assert (evaluation.figures, evaluation.examples, evaluation.user) == (kept.figures, kept.examples, kept.user)
+        (path,) = [file for file in production.runs.artifacts(run.id) if file.path == "copied/ranker-1.json"]
+        facts = json.loads(production.artifacts.files.get_bytes(path.digest))
+        assert [(each["kind"], each["name"]) for each in facts["definitions"]][:2] == [("view", "ranking"), ("group", "taste")]
+        (data,) = facts["training_sets"]
+        assert (data["fingerprint"], data["view"], data["rows"]) == (autumn.fingerprint, "ranking:1", 8)
+        again = staging.copy_model("models:/ranker/1", production)
+        assert again.version.version == 1
+        assert len(production.models.evaluations("ranker", 1)) == 1
+
+        production.apply(definitions)
+        left = staging.copy_model("models:/ranker/1", production).left
+        assert not any("view" in each.partition(":")[0] for each in left if "isn't there" in each)
+        group = hr.FeatureGroup(
+            "taste",
+            entity=hr.Entity("user", keys={"user_id": "int64"}),
+            source=hr.EventSource("ratings", timestamp="at", schema={"user_id": "int64", "stars": "float64", "at": "timestamp"}),
+            features={"stars_avg": hr.mean("stars", "30d")},
+        )
+        other.apply([hr.FeatureView("ranking", features=[group])])
+        with pytest.raises(ConflictError, match="computes something else"):
+            staging.copy_model("models:/ranker/1", other)
+        assert other.models.list() == []

@@ -22,8 +22,10 @@ class HostFacts:
         cores: physical cores; 0 if unknown.
         threads: logical processors that this process may use.
         memory: bytes of main memory.
-        image: the container image, from HEADRACE_IMAGE, which its Dockerfile or its orchestrator sets; empty if untold.
+        image: the container image, from HEADRACE_IMAGE, which its Dockerfile or its orchestrator sets, or as Podman says;
+            empty if untold.
         container: the container's id; empty outside of one, or where it can't be told.
+        runtime: kubernetes, docker or podman; empty outside of a container, or where it can't be told.
     """
 
     host: str
@@ -35,6 +37,7 @@ class HostFacts:
     memory: int
     image: str = ""
     container: str = ""
+    runtime: str = ""
 
 
 def capture_host() -> HostFacts:
@@ -50,7 +53,8 @@ def capture_host() -> HostFacts:
         cores=psutil.cpu_count(logical=False) or 0,
         threads=usable,
         memory=psutil.virtual_memory().total,
-        image=os.environ.get("HEADRACE_IMAGE", ""),
+        image=os.environ.get("HEADRACE_IMAGE", "") or _podman_image(),
+        runtime=_runtime(),
         container=_container(),
     )
 
@@ -70,6 +74,23 @@ def _container() -> str:
     except OSError:  # not Linux
         return ""
     found = re.search(r"/containers?/(?:overlay-containers/)?([0-9a-f]{64})/", mounts)
+    return found[1] if found else ""
+
+
+def _runtime() -> str:
+    """What runs the container that this runs in, by the marks that each leaves."""
+    marks = {"podman": Path("/run/.containerenv").exists(), "docker": Path("/.dockerenv").exists()}
+    found = next((name for name, there in marks.items() if there), "")
+    return "kubernetes" if os.environ.get("KUBERNETES_SERVICE_HOST") else found
+
+
+def _podman_image() -> str:
+    """The image, where Podman wrote it into the container."""
+    try:
+        text = Path("/run/.containerenv").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    found = re.search(r'^image="([^"]*)"', text, re.MULTILINE)
     return found[1] if found else ""
 
 

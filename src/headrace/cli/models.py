@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,9 +64,10 @@ def register(
     source: Annotated[str, typer.Argument(metavar="RUN|MODEL", help="A run that logged one model, or a logged model's id.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="The registered model; made at its first version.")],
     description: Annotated[str, typer.Option("--description", help="What there is to say of this version.")] = "",
+    docker: Annotated[str, typer.Option("--docker", metavar="IMAGE", help="The container image to run it in.")] = "",
 ) -> Answer:
     """Make a logged model the next version of a registered model."""
-    version = session.store.models.register(_logged(session, source), name, description)
+    version = session.store.models.register(_logged(session, source), name, description, docker=docker)
     return Answer(version.to_dict(), [f"registered version {version.version} of {name}: {version.uri}"])
 
 
@@ -155,15 +157,29 @@ def copy(
     to: Annotated[str, typer.Option("--to", metavar="DIR|URL", help="Another project's folder, or the address of its server.")],
     name: Annotated[str, typer.Option("--as", metavar="NAME", help="What to call the model there. Default: as here.")] = "",
 ) -> Answer:
-    """Copy a version to another registry, in no stage, with its run, files and lineage; again it copies what is missing."""
-    from headrace.models.transfer import Side, copy_version
-    from headrace.progress import bar
+    """Copy a version to another registry, in no stage, with its run, files, evaluations and lineage; again: what is missing."""
     from headrace.project import connect
 
-    with connect(to) as other, bar() as progress:
-        here, there = (Side(store.models, store.runs) for store in (session.store, other))
-        made = copy_version(here, there, address, name, origin=session.server or str(session.folder), progress=progress)
-    return Answer(made.to_dict(), [f"{address} is {made.uri} in {to}"])
+    with connect(to) as other:
+        made = session.store.copy_model(address, other, name, origin=session.server or str(session.folder))
+    told = [f"{address} is {made.version.uri} in {to}", *(f"not copied: {each}" for each in made.left)]
+    return Answer(made.to_dict(), ["\n".join(told)])
+
+
+@verb("card", "headrace models card video-ranker 4", "headrace models card video-ranker @champion --write card.md")
+def card(
+    session: Session,
+    name: Name,
+    version: Version,
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="FILE", help="Take what people should know from this Markdown file first.")
+    ] = None,
+) -> Answer:
+    """The model card of a version, Markdown: what people wrote, completed with facts: data, params, metrics, code, lineage."""
+    if write is not None:
+        session.store.models.write_card(name, _text_of(write), version)
+    text = session.store.models.card(name, version)
+    return Answer({"card": text}, [text])
 
 
 @verb("history", "headrace models history video-ranker", "headrace models history video-ranker --verify")
@@ -181,7 +197,15 @@ def history(
     return Answer([entry.to_dict() for entry in entries], [table, *(["the trail is whole"] if verify else [])])
 
 
-VERBS: tuple[Verb[...], ...] = (list_models, show, register, compare, gates, promote, rollback, transition, copy, history)
+VERBS: tuple[Verb[...], ...] = (list_models, show, register, compare, gates, promote, rollback, transition, copy, card, history)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} can't be read as text: {error}"
+        raise InvalidInputError(msg) from error
 
 
 def _parts(address: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace.errors import ConflictError, HeadraceError, NotFoundError
@@ -23,11 +23,13 @@ class Checks:
         view_types: the features of a pinned view, `ranking:3`, with their types. Raises NotFoundError.
         dataset_fault: what keeps a run's data from being had again; empty if nothing does.
         run_files: the paths of a run's files, with their SHA-256.
+        upstream: what a thing was made from, as URNs, by its URN.
     """
 
     view_types: Callable[[str], Mapping[str, str]] | None = None
     dataset_fault: Callable[[DatasetInput], str] | None = None
     run_files: Callable[[str], Mapping[str, str]] | None = None
+    upstream: Callable[[str], Sequence[str]] | None = None
 
     def require_view(self, version: ModelVersion) -> None:
         """Raise ConflictError if the view that a version reads isn't there."""

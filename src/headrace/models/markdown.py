@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from headrace.clock import isoformat
 from headrace.models.gates import Condition, Evaluation, GateReport
 from headrace.models.text import number
-from headrace.models.version import COMMIT_TAG, DIRTY_TAG, ModelVersion
+from headrace.models.version import BRANCH_TAG, COMMIT_TAG, DIRTY_TAG, REPOSITORY_TAG, SOURCE_NAME_TAG, ModelVersion
 
 __all__ = ["gate_report", "model_card"]
 
@@ -29,17 +29,20 @@ def gate_report(report: GateReport, version: ModelVersion) -> str:
     return "\n".join([*lines, "", f"Made from {', '.join(made)}." if made else "", ""])
 
 
-def model_card(version: ModelVersion, evaluations: Sequence[Evaluation], text: str, upstream: Sequence[str] = ()) -> str:
+def model_card(
+    version: ModelVersion, evaluations: Sequence[Evaluation], text: str, upstream: Sequence[str] = (), owner: str = ""
+) -> str:
     """What people wrote of a version, completed with what is known of it.
 
     Args:
         text: what people wrote; empty if nobody did.
         upstream: what it was made from, as URNs.
+        owner: of the model, for a version that has none of its own.
     """
     facts = {
         "stage": version.stage,
         "aliases": ", ".join(f"@{alias}" for alias in version.aliases),
-        "owner": version.owner,
+        "owner": version.owner or owner,
         "registered": f"{isoformat(version.created)} by {version.user}",
         "flavor": f"{version.flavor} {version.serializer}".strip(),
         "feature view": version.view,
@@ -47,18 +50,37 @@ def model_card(version: ModelVersion, evaluations: Sequence[Evaluation], text: s
         "run": version.run_id,
     }
     tags = version.origin.tags
-    code = {"commit": tags.get(COMMIT_TAG, ""), "uncommitted changes": tags.get(DIRTY_TAG, "")}
+    code = {
+        "commit": tags.get(COMMIT_TAG, ""),
+        "branch": tags.get(BRANCH_TAG, ""),
+        "repository": tags.get(REPOSITORY_TAG, ""),
+        "uncommitted changes": tags.get(DIRTY_TAG, ""),
+        "source": tags.get(SOURCE_NAME_TAG, ""),
+    }
+    signature = version.signature
+    takes = {} if signature is None else {column.name: str(column.type) for column in signature.inputs}
+    gives = {} if signature is None else {column.name or "prediction": str(column.type) for column in signature.outputs or ()}
+    slices = {
+        f"{metric} where {part} on {each.dataset}": number(value)
+        for each in evaluations
+        for part, figures in each.slices.items()
+        for metric, value in figures.items()
+    }
     data = {each.name: f"{each.digest} {each.context}".strip() for each in version.datasets}
     measured = {f"{metric} on {each.dataset}": number(value) for each in evaluations for metric, value in each.figures.items()}
     parts = [f"# {_safe(version.name)} version {version.version}", "", text.strip() or "*Nobody has described this version yet.*"]
     for title, values in (
         ("Facts", facts),
+        ("Takes", takes),
+        ("Gives", gives),
         ("Evaluations", measured),
+        ("Evaluations by slice", slices),
         ("Metrics of its run", {key: number(value) for key, value in version.metrics.items()}),
         ("Parameters", version.origin.params),
         ("Data", data),
         ("Code", code),
         ("Environment", version.origin.environment),
+        ("Tags", version.tags),
         ("Packages", {name: pinned or "any" for name, _, pinned in (each.partition("==") for each in version.requirements)}),
     ):
         parts += _table(title, values)

@@ -147,7 +147,9 @@ class ModelReads:
         from headrace.models.markdown import model_card
 
         found = self.get(name, version)
-        return model_card(found, self.evaluations(name, found.version), found.card or self.model(name).card)
+        upstream = [] if self._checks.upstream is None else self._checks.upstream(found.urn)
+        model = self.model(name)
+        return model_card(found, self.evaluations(name, found.version), found.card or model.card, upstream, model.owner)
 
     def history(self, name: str) -> builtins.list[AuditEntry]:
         """Everything that was done to a model, oldest first; refusals too. Raises NotFoundError."""

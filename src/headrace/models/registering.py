@@ -8,6 +8,7 @@ from typing import Any
 
 from headrace.errors import InvalidInputError
 from headrace.models.audit import Author
+from headrace.models.environment import image_facts
 from headrace.models.store import ModelStore
 from headrace.models.version import ModelVersion, Origin, check_name, check_tags
 from headrace.tracking.run import ArtifactEntry, LoggedModel
@@ -50,10 +51,12 @@ class Registering:
         *,
         source: str = "",
         link: str = "",
+        docker: str = "",
     ) -> ModelVersion:
         """A version from a logged model.
 
         Args:
+            docker: the container image to run it in. Default: the one that its run ran in, if that is known.
             source: what to call the place that it came from. Default: `models:/m-…`.
 
         Raises:
@@ -84,7 +87,7 @@ class Registering:
             tags=check_tags(tags or {}),
             source=source or f"models:/{model.id}",
             link=link,
-            origin=self._origin(model.run_id),
+            origin=self._origin(model.run_id, docker),
         )
         return self._store.add_version(draft, entry)
 
@@ -154,12 +157,13 @@ class Registering:
         )
         return self._store.add_version(draft, entry)
 
-    def _origin(self, run_id: str) -> Origin:
+    def _origin(self, run_id: str, docker: str = "") -> Origin:
+        declared = image_facts(docker)
         if not run_id:
-            return Origin()
+            return Origin(environment=declared)
         self._settle()
         (run,) = self._runs.get([run_id])
-        known = self._environment(run.id)
+        known = {**self._environment(run.id), **declared}
         return Origin(metrics=run.metrics, params=run.params, datasets=run.inputs, tags=run.tags, environment=known)
 
 

@@ -104,7 +104,13 @@ class Models(ModelReads):
         self._promotions.forget(name, found)
 
     def register(
-        self, model: LoggedModel | str, name: str, description: str = "", tags: Mapping[str, Any] | None = None
+        self,
+        model: LoggedModel | str,
+        name: str,
+        description: str = "",
+        tags: Mapping[str, Any] | None = None,
+        *,
+        docker: str = "",
     ) -> ModelVersion:
         """Make a logged model the next version of `name`; the registered model is made at first use.
 
@@ -113,12 +119,15 @@ class Models(ModelReads):
 
         Args:
             model: what `run.log_model` returned, or its id, `m-…`.
+            docker: the container image to run it in, `ghcr.io/team/ranker:1.4@sha256:…`. Default: the one that its run ran in, as
+                HEADRACE_IMAGE or the container's runtime told.
 
         Raises:
-            InvalidInputError: the name or a tag can't be used, the model isn't a logged one, or its files haven't all come.
+            InvalidInputError: the name, a tag or the image can't be used, the model isn't a logged one, or its files haven't all
+                come.
             NotFoundError: the model or its run isn't there.
         """
-        return self.registering.logged(self._logged_model(model), name, description, tags)
+        return self.registering.logged(self._logged_model(model), name, description, tags, docker=docker)
 
     def set_alias(self, name: str, alias: str, version: Selector) -> ModelVersion:
         """Point an alias at a version; it moves if it pointed elsewhere.

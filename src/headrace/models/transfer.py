@@ -1,21 +1,31 @@
-"""Copies a version between registries, with its run, its logged model, its data's names and every file, under their own ids."""
+"""Copies a version between registries, with its run, its logged model, its evaluations and every file, under their own ids.
+
+What only the source can have stays there, and is told: the rows of training sets, the stage, the gates and the history. What they
+were is kept beside the run as facts, `copied/MODEL-VERSION.json`.
+"""
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from headrace.artifacts.store import ArtifactStore
-from headrace.errors import InvalidInputError, NotFoundError
+from headrace.clock import isoformat
+from headrace.definitions.version import DefinitionVersion, parse_reference
+from headrace.errors import ConflictError, InvalidInputError, NotFoundError
+from headrace.models.environment import is_image
+from headrace.models.gates import Evaluation
 from headrace.models.service import Models
 from headrace.models.version import ModelVersion
 from headrace.progress import Progress, silent
-from headrace.tracking.run import ArtifactEntry, LoggedModel, Run
+from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Run
 from headrace.tracking.service import Runs
 
-__all__ = ["SOURCE_TAG", "Side", "copy_version"]
+__all__ = ["SOURCE_TAG", "Copied", "Side", "copy_version"]
 
 SOURCE_TAG = "headrace.copied.from"
 """Names, on a copy, the version that it was copied from."""
@@ -23,16 +33,38 @@ SOURCE_TAG = "headrace.copied.from"
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two registries, and the runs that go with it."""
+    """One of the two registries, and what goes with it.
+
+    Attributes:
+        definition: one version of a definition, by kind, name and number; None if it isn't there.
+        training_set: what is known of a kept training set, by its URN, its `fingerprint` among that; None if it isn't there.
+    """
 
     models: Models
     runs: Runs
+    definition: Callable[[str, str, int], DefinitionVersion | None] = lambda _kind, _name, _version: None
+    training_set: Callable[[str], Mapping[str, Any] | None] = lambda _urn: None
 
 
-def copy_version(
-    source: Side, to: Side, uri: str, name: str = "", *, origin: str = "", progress: Progress = silent
-) -> ModelVersion:
-    """The version as it is in the other registry: in no stage, with its run, metrics, files and lineage.
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What became of a copy.
+
+    Attributes:
+        version: the version in the other registry.
+        left: what stays where it is, and what to do about it: a sentence each.
+    """
+
+    version: ModelVersion
+    left: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The copy as plain JSON values."""
+        return {**self.version.to_dict(), "left": list(self.left)}
+
+
+def copy_version(source: Side, to: Side, uri: str, name: str = "", *, origin: str = "", progress: Progress = silent) -> Copied:
+    """The version as it is in the other registry: in no stage, with its run, metrics, files, evaluations and lineage.
 
     Copying again copies what is missing, and gives the version that is there.
 
@@ -43,6 +75,7 @@ def copy_version(
 
     Raises:
         NotFoundError, InvalidInputError: the address names no version, or one that no logged model stands for.
+        ConflictError: the other registry has another view under the name and the number of the one that the version reads.
         IntegrityError: a file is gone, or isn't what was logged.
     """
     version = source.models.resolve(uri)
@@ -51,15 +84,23 @@ def copy_version(
         raise InvalidInputError(msg)
     name = name or version.name
     mark = f"{origin} {version.uri}".strip()
-    held = _held(to.models, name, version.model_id, mark)
-    if held is not None:
-        return held
-    (run,) = source.runs.stores.runs.get([version.run_id])
-    files = source.runs.stores.artifacts.list(run.id)
-    _copy_files(source.runs.bytes, to.runs.bytes, [*version.files, *files], progress)
-    _copy_run(source.runs, to.runs, run, files)
-    model = _copy_model(to.runs, source.runs.stores.models.get(version.model_id))
-    return to.models.register(model, name, version.description, {**version.tags, SOURCE_TAG: mark})
+    definitions = _definitions(source, "view", version.view)
+    _refuse_another_view(to, version, definitions)
+    made = _held(to.models, name, version.model_id, mark)
+    if made is None:
+        (run,) = source.runs.stores.runs.get([version.run_id])
+        files = source.runs.stores.artifacts.list(run.id)
+        _copy_files(source.runs.bytes, to.runs.bytes, [*version.files, *files], progress)
+        _copy_run(source, to, run, files)
+        _keep_facts(source, to, version, definitions, mark)
+        model = _copy_model(to.runs, source.runs.stores.models.get(version.model_id))
+        made = to.models.register(model, name, version.description, {**version.tags, SOURCE_TAG: mark}, docker=_image(version))
+    _copy_evaluations(source, to, version, made)
+    if version.owner and not made.owner:
+        to.models.set_owner(name, version.owner, made.version)
+    if version.card and not made.card:
+        to.models.write_card(name, version.card, made.version)
+    return Copied(to.models.get(name, made.version), tuple(_left(source, to, version)))
 
 
 def _held(models: Models, name: str, model_id: str, mark: str) -> ModelVersion | None:
@@ -68,6 +109,30 @@ def _held(models: Models, name: str, model_id: str, mark: str) -> ModelVersion |
     except NotFoundError:
         return None
     return next((each for each in versions if each.model_id == model_id and each.tags.get(SOURCE_TAG) == mark), None)
+
+
+def _definitions(side: Side, kind: str, reference: str) -> list[DefinitionVersion]:
+    """A definition, `ranking:3`, and all that it refers to, the definition itself first; none if it isn't there."""
+    name, number = parse_reference(reference) if reference else ("", None)
+    found = side.definition(kind, name, number) if number is not None else None
+    if found is None:
+        return []
+    out = [found]
+    for referred, version in found.spec.get("refs", {}).items():
+        other, _, called = referred.partition(":")
+        out += [each for each in _definitions(side, other, f"{called}:{version}") if each not in out]
+    return out
+
+
+def _refuse_another_view(to: Side, version: ModelVersion, definitions: Sequence[DefinitionVersion]) -> None:
+    there = _definitions(to, "view", version.view)[:1]
+    if there and definitions and there[0].computation_hash != definitions[0].computation_hash:
+        msg = (
+            f"version {version.version} of {version.name!r} reads the view {version.view}, and the one of that name and number "
+            "there computes something else, so the copy would be served with other features; apply the same definitions there, "
+            "in the same order, or give the view another name and train again. Nothing was copied"
+        )
+        raise ConflictError(msg)
 
 
 def _copy_files(source: ArtifactStore, to: ArtifactStore, files: Sequence[ArtifactEntry], progress: Progress) -> None:
@@ -84,19 +149,29 @@ def _copy_files(source: ArtifactStore, to: ArtifactStore, files: Sequence[Artifa
         progress("files", len(wanted), len(wanted))
 
 
-def _copy_run(source: Runs, to: Runs, run: Run, files: Sequence[ArtifactEntry]) -> None:
+def _copy_run(source: Side, to: Side, run: Run, files: Sequence[ArtifactEntry]) -> None:
     """The run with its points, unless it is there; what a copy that was cut off left out is added."""
-    home = to.recorder.experiment(run.experiment)
+    stores, recorder = to.runs.stores, to.runs.recorder
+    home = recorder.experiment(run.experiment)
     try:
-        to.stores.runs.get([run.id])
+        stores.runs.get([run.id])
     except NotFoundError:
-        to.stores.runs.create(replace(run, experiment_id=home.id, experiment=home.name, status="RUNNING", end=None))
-    points = [point for key in run.latest for point in source.stores.metrics.history(run.id, key)]
-    to.stores.runs.log(run.id, [replace(point, model_id="") for point in points], run.params, run.tags)
-    held = {(data.name, data.digest) for data in to.stores.runs.get([run.id])[0].inputs}
-    to.recorder.add_inputs(run.id, [data for data in run.inputs if (data.name, data.digest) not in held])
-    to.recorder.add_files(run.id, files)
-    to.stores.runs.update(run.id, status=run.status, end=run.end)
+        stores.runs.create(replace(run, experiment_id=home.id, experiment=home.name, status="RUNNING", end=None))
+    points = [point for key in run.latest for point in source.runs.stores.metrics.history(run.id, key)]
+    stores.runs.log(run.id, [replace(point, model_id="") for point in points], run.params, run.tags)
+    held = {(data.name, data.digest) for data in stores.runs.get([run.id])[0].inputs}
+    recorder.add_inputs(run.id, [_named(to, data) for data in run.inputs if (data.name, data.digest) not in held])
+    recorder.add_files(run.id, files)
+    stores.runs.update(run.id, status=run.status, end=run.end)
+
+
+def _named(to: Side, data: DatasetInput) -> DatasetInput:
+    """The data under the name that it has in the lineage, unless that is other data's there."""
+    return replace(data, urn="") if _is_another(to.training_set(data.urn), data) else data
+
+
+def _is_another(there: Mapping[str, Any] | None, data: DatasetInput) -> bool:
+    return there is not None and there.get("fingerprint") != data.digest
 
 
 def _copy_model(to: Runs, model: LoggedModel) -> LoggedModel:
@@ -106,3 +181,67 @@ def _copy_model(to: Runs, model: LoggedModel) -> LoggedModel:
         (run,) = to.stores.runs.get([model.run_id])
         to.recorder.keep_model(replace(model, experiment_id=run.experiment_id, artifact_uri=""))
         return to.stores.models.get(model.id)
+
+
+def _copy_evaluations(source: Side, to: Side, version: ModelVersion, made: ModelVersion) -> None:
+    """The figures with what was said of each row, so that gates can be judged there."""
+    held = [_facts_of(each) for each in to.models.evaluations(made.name, made.version)]
+    for evaluation in source.models.evaluations(version.name, version.version):
+        if _facts_of(evaluation) not in held:
+            size = source.runs.bytes.size(evaluation.examples) if evaluation.examples else None
+            if size is not None:
+                entry = ArtifactEntry("examples", evaluation.examples, size)
+                _copy_files(source.runs.bytes, to.runs.bytes, [entry], silent)
+            examples = "" if size is None else evaluation.examples
+            to.models.store.add_evaluation(replace(evaluation, name=made.name, version=made.version, examples=examples))
+
+
+def _facts_of(evaluation: Evaluation) -> tuple[object, ...]:
+    return evaluation.data, evaluation.time, sorted(evaluation.figures.items())
+
+
+def _image(version: ModelVersion) -> str:
+    """The container image that was declared, if it is one."""
+    image = version.origin.environment.get("image", "")
+    return image if is_image(image) else ""
+
+
+def _keep_facts(source: Side, to: Side, version: ModelVersion, definitions: Sequence[DefinitionVersion], mark: str) -> None:
+    """What the version was at its source, as a file of its run: the same again when it is copied again."""
+    facts = {
+        "copied_from": mark,
+        "registered_by": version.user,
+        "registered": isoformat(version.created),
+        "view": version.view,
+        "definitions": [
+            {"kind": each.kind, "name": each.name, "version": each.version, "hash": each.hash, "spec": dict(each.spec)}
+            for each in definitions
+        ],
+        "training_sets": [
+            {"urn": data.urn, "fingerprint": data.digest, **(source.training_set(data.urn) or {})} for data in version.datasets
+        ],
+    }
+    with tempfile.TemporaryDirectory(prefix="headrace-copy-") as folder:
+        path = Path(folder) / "facts.json"
+        path.write_text(json.dumps(facts, indent=1, sort_keys=True, default=str), encoding="utf-8")
+        size = path.stat().st_size
+        entry = ArtifactEntry(f"copied/{version.name}-{version.version}.json", to.runs.bytes.put_file(path), size)
+    to.runs.recorder.add_files(version.run_id, [entry])
+
+
+def _left(source: Side, to: Side, version: ModelVersion) -> list[str]:
+    """What isn't in the other registry."""
+    left = []
+    if version.view and not _definitions(to, "view", version.view):
+        left.append(f"the view {version.view} isn't there: apply its definitions before the version is served")
+    for data in version.datasets:
+        there = to.training_set(data.urn)
+        if _is_another(there, data):
+            left.append(f"{data.urn} is other data there; the copy names its own by the fingerprint {data.digest[:12]} alone")
+        elif there is None:
+            known = "" if source.training_set(data.urn) is None else "; its fingerprint, view and labels are"
+            left.append(f"the rows of the data {data.name!r} aren't copied{known}")
+    model = source.models.model(version.name)
+    kept = [f"its stage, {version.stage}"] * (version.stage != "None")
+    kept += [f"{len(version.aliases)} aliases"] * bool(version.aliases) + [f"{len(model.gates)} gates"] * bool(model.gates)
+    return [*left, f"{', '.join([*kept, 'its history'])}: the other registry decides for itself"]

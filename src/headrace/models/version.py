@@ -19,6 +19,8 @@ __all__ = [
     "BRANCH_TAG",
     "COMMIT_TAG",
     "DIRTY_TAG",
+    "REPOSITORY_TAG",
+    "SOURCE_NAME_TAG",
     "Address",
     "ModelVersion",
     "Origin",
@@ -32,6 +34,8 @@ __all__ = [
 COMMIT_TAG = "mlflow.source.git.commit"
 BRANCH_TAG = "mlflow.source.git.branch"
 DIRTY_TAG = "headrace.git.dirty"
+REPOSITORY_TAG = "mlflow.source.git.repoURL"
+SOURCE_NAME_TAG = "mlflow.source.name"
 """The tags of a run that say which code it ran."""
 _SHOWN_METRICS = 30
 MAX_NAME, MAX_ALIAS, MAX_TAG_KEY, MAX_TAG_VALUE = 256, 255, 250, 100_000

@@ -49,13 +49,19 @@ class RemoteModels(Models):
         self._user = author
 
     def register(
-        self, model: LoggedModel | str, name: str, description: str = "", tags: Mapping[str, Any] | None = None
+        self,
+        model: LoggedModel | str,
+        name: str,
+        description: str = "",
+        tags: Mapping[str, Any] | None = None,
+        *,
+        docker: str = "",
     ) -> ModelVersion:
         """Make a logged model the next version of `name`; see `Models.register`."""
         self._settle()
         model_id = self._logged_model(model).id
         texts = {str(key): str(value) for key, value in (tags or {}).items()}
-        asked = {"model": model_id, "name": name, "description": description, "tags": texts}
+        asked = {"model": model_id, "name": name, "description": description, "tags": texts, "docker": docker}
         made: ModelVersion = shaped(self._tell("register", asked), ModelVersion)
         return made
 
@@ -129,6 +135,10 @@ class RemoteModels(Models):
         asked = {"name": name, "to": _text(to), "reason": reason}
         found: ModelVersion = shaped(self._tell("rollback", asked), ModelVersion)
         return found
+
+    def card(self, name: str, version: Selector) -> str:
+        """The model card of a version, Markdown; see `Models.card`."""
+        return str(self._transport.call("models/card", {"name": name, "version": str(version)}))
 
     def check_gates(self, name: str, version: Selector) -> GateReport:
         """What the gates would decide about a version now; nothing changes."""

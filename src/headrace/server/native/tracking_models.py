@@ -30,7 +30,8 @@ def _models(task: Task) -> Models:
 def _register(task: Task) -> Any:
     """Make a logged model the next version of a name."""
     asked = task.arguments
-    return plain(_models(task).register(asked["model"], asked["name"], asked["description"], asked["tags"]))
+    texts = (asked["name"], asked["description"], asked["tags"])
+    return plain(_models(task).register(asked["model"], *texts, docker=asked["docker"]))
 
 
 def _create(task: Task) -> Any:
@@ -129,6 +130,11 @@ def _add_evaluation(task: Task) -> None:
     task.store.models.store.add_evaluation(replace(found, user=task.arguments["user"]))
 
 
+def _card(task: Task) -> str:
+    """The model card of a version, Markdown."""
+    return task.store.models.card(task.arguments["name"], task.arguments["version"])
+
+
 def _check_gates(task: Task) -> Any:
     """What the gates would decide about a version now."""
     return plain(task.store.models.check_gates(task.arguments["name"], task.arguments["version"]))
@@ -170,10 +176,11 @@ _VERBS = {
         "newest": contract(_audit, AuditStore.newest),
         "request_get": quick(_request_get, {"request": str}),
         "request_list": quick(_request_list, {"name": str | None, "version": int | None, "status": str | None}),
+        "card": quick(_card, {"name": str, "version": str}),
         "check_gates": quick(_check_gates, {"name": str, "version": str}),
     },
     WRITE: {
-        "register": quick(_register, {**_NAMED, "model": str, "description": str, "tags": dict}, changes=True),
+        "register": quick(_register, {**_NAMED, "model": str, "description": str, "tags": dict, "docker": str}, changes=True),
         "create": quick(_create, {**_NAMED, "description": str, "tags": dict}, changes=True),
         "rename": quick(_rename, {**_NAMED, "new": str}, changes=True),
         "delete": quick(_delete, _NAMED, changes=True),
