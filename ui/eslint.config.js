@@ -6,7 +6,7 @@ const above = {
   api: ['@/shared/*', '@/pages/*', '@/app/*'],
   shared: ['@/pages/*', '@/app/*'],
 };
-const pages = ['home', 'experiments', 'run', 'compare', 'models', 'features', 'lineage', 'audit', 'settings'];
+const pages = ['home', 'experiments', 'run', 'compare', 'models', 'features', 'lineage', 'audit', 'settings', 'sign-in'];
 const restrict = (files, group, message) => ({
   files,
   rules: { 'no-restricted-imports': ['error', { patterns: [{ group, message }] }] },

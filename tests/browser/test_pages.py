@@ -32,6 +32,8 @@ PAGES = {
     "lineage start": "/lineage",
     "lineage": "/lineage/models:/buyers@champion",
     "audit": "/audit",
+    "settings": "/settings",
+    "server": "/settings?part=server",
     "nowhere": "/nowhere",
 }
 

@@ -48,7 +48,11 @@ def ask(url, item, token=None, client=httpx):
 
 def test_every_route_has_a_permission_or_is_known_to_be_for_everybody():
     everybody = {item.path for item in ENDPOINTS if not item.permission}
-    assert {path for path in everybody if path.startswith("/api/v1")} <= {"/api/v1/store", "/api/v1/accounts/me"}
+    assert {path for path in everybody if path.startswith("/api/v1")} <= {
+        "/api/v1/store",
+        "/api/v1/accounts/me",
+        "/api/v1/session",
+    }
     signed = {"/api/2.0/mlflow-artifacts/mpu/parts/{upload}/{number}"}  # MLflow's client shows nothing there but the upload's id
     assert {path for path in everybody if "mlflow" in path} - signed <= {
         f"/{api}/{version}/mlflow/{path}"
@@ -185,6 +189,46 @@ def test_a_limited_token_makes_no_tokens(url, tokens):
     assert httpx.post(f"{url}/api/v1/accounts/tokens", json={}, headers=headers).status_code == 403
 
 
+def test_a_browser_signs_in_by_a_cookie_and_out_again(url, tokens):
+    new = {"name": "dora", "role": "editor", "password": "first password"}
+    assert httpx.post(f"{url}/api/v1/accounts/users", json=new, headers=as_(tokens, "root")).status_code == 200
+    with httpx.Client(base_url=url) as browser, httpx.Client(base_url=url) as other:
+        wrong = browser.post("/api/v1/session", auth=("dora", "guessed"), headers={"x-requested-with": "app"})
+        assert (wrong.status_code, wrong.headers["www-authenticate"]) == (401, "Bearer")  # no box of the browser's own
+        for tab in (browser, other):
+            signed = tab.post("/api/v1/session", auth=("dora", "first password"))
+            assert (signed.status_code, signed.json()["name"]) == (200, "dora")
+            assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(signed.headers["set-cookie"].split("; "))
+        assert browser.get("/api/v1/accounts/me").json()["name"] == "dora"
+        assert browser.post("/api/v1/experiments", json={"name": "x"}, headers={"origin": "http://elsewhere"}).status_code == 403
+        change = {"old": "guessed", "new": "second password"}
+        assert browser.post("/api/v1/accounts/password", json=change).status_code == 403
+        change["old"] = "first password"
+        assert browser.post("/api/v1/accounts/password", json=change).status_code == 200
+        assert browser.get("/api/v1/experiments").status_code == 200
+        until(lambda: other.get("/api/v1/experiments").status_code == 401)  # who knew the old one has to know the new one
+        kept = browser.cookies["headrace_session"]
+        assert browser.delete("/api/v1/session").status_code == 200
+        assert browser.get("/api/v1/experiments").status_code == 401
+        until(lambda: httpx.get(f"{url}/api/v1/experiments", cookies={"headrace_session": kept}).status_code == 401)
+
+
+def test_a_token_signs_a_browser_in_and_outlives_it(url, tokens):
+    with httpx.Client(base_url=url) as browser:
+        assert browser.post("/api/v1/session", auth=("eve", tokens["eve"])).status_code == 200
+        assert browser.get("/api/v1/accounts/me").json()["name"] == "eve"
+        browser.delete("/api/v1/session")
+        assert browser.get("/api/v1/experiments").status_code == 401
+    assert httpx.get(f"{url}/api/v1/experiments", headers=as_(tokens, "eve")).status_code == 200
+
+
+def test_the_server_tells_what_it_is_and_of_which_build(url, tokens):
+    answer = httpx.get(f"{url}/api/v1/server", headers=as_(tokens, "eve"))
+    assert answer.json()["open"] is False
+    assert set(answer.json()["stores"]) == {"catalog", "lake", "artifacts", "online", "events", "engine"}
+    assert answer.headers["x-headrace-release"].startswith(answer.json()["release"])
+
+
 def test_users_are_an_admins_alone(url, tokens):
     new = {"name": "carol", "role": "viewer"}
     assert httpx.post(f"{url}/api/v1/accounts/users", json=new, headers=as_(tokens, "ada")).status_code == 403
@@ -193,7 +237,7 @@ def test_users_are_an_admins_alone(url, tokens):
     assert changed["active"] is False
     last = httpx.post(f"{url}/api/v1/accounts/users/root", json={"role": "viewer"}, headers=as_(tokens, "root"))
     assert last.status_code == 409
-    assert len(httpx.get(f"{url}/api/v1/accounts/users", headers=as_(tokens, "root")).json()["users"]) == 5
+    assert len(httpx.get(f"{url}/api/v1/accounts/users", headers=as_(tokens, "root")).json()["users"]) == 6
 
 
 def test_a_request_is_opened_talked_about_and_approved(url, tokens, monkeypatch):

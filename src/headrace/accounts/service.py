@@ -16,8 +16,11 @@ from headrace.clock import Clock
 from headrace.errors import AccessError, InvalidInputError, NotFoundError, TooManyAttemptsError, UnauthenticatedError
 from headrace.ids import new_id
 
-__all__ = ["Accounts"]
+__all__ = ["SESSION", "SESSION_DAYS", "Accounts"]
 
+SESSION = "signed in from a browser"
+"""The label of a token that signing in made."""
+SESSION_DAYS = 14.0
 _SHORTEST_PASSWORD = 8
 _ADMIN = "accounts:admin"
 
@@ -103,6 +106,8 @@ class Accounts:
     def change_password(self, name: str, old: str, new: str) -> User:
         """Give oneself another password, who shows the present one; an empty text if there is none yet.
 
+        The browser that asks stays signed in; others have to sign in again.
+
         Raises:
             AccessError: it isn't oneself, or the present password is another.
             TooManyAttemptsError: wrong ones came before.
@@ -120,6 +125,10 @@ class Accounts:
             raise InvalidInputError(msg)
         changed = replace(user, password=_hash(new))
         self._store.update_user(changed, self._act("change password", after={"account": name, "password": "another"}))
+        keep = "" if self._account is None else self._account.token
+        for token in self._store.tokens(name):
+            if token.label == SESSION and not token.revoked and token.id != keep:
+                self.revoke(token.id)
         self._door.forget()
         return changed
 
@@ -163,6 +172,16 @@ class Accounts:
         after = {"account": token.user, "token": token.id, "label": label, "scopes": list(token.scopes)}
         self._store.add_token(token, self._act("create token", after=after))
         return token, secret
+
+    def sign_in(self) -> str:
+        """The secret of a token of oneself for a browser: it ends after two weeks, by `sign_out`, or with another password."""
+        return self.create_token(label=SESSION, days=SESSION_DAYS)[1]
+
+    def sign_out(self, token_id: str) -> None:
+        """Revoke a token that `sign_in` made; one that was made on purpose stays."""
+        token = self._store.token(token_id)
+        if token is not None and token.label == SESSION and not token.revoked:
+            self.revoke(token_id)
 
     def tokens(self, user: str | None = None) -> list[Token]:
         """Tokens, oldest first: a user's; or everybody's, for an admin, and one's own for others. Raises AccessError."""

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from headrace.accounts.door import Door
     from headrace.store import Store
 
-__all__ = ["Admission", "address_of"]
+__all__ = ["COOKIE", "Admission", "address_of", "is_from_the_app"]
+
+COOKIE = "headrace_session"
+"""The cookie of a browser that signed in; it holds a token."""
 
 HASHING = 4
 """Passwords that are hashed at one time, 32 MB each: whoever guesses keeps those waiting alone who come with a password."""
@@ -54,7 +57,7 @@ class Admission:
         door = self._door
         if door is None or not door.exist:
             return None
-        given = headers.get("authorization", "")
+        given = headers.get("authorization", "") or _shown_by_cookie(headers.get("cookie", ""))
         if not given and not endpoint.permission:
             return None
         address = address_of(client[0]) if client else ""
@@ -86,3 +89,17 @@ def address_of(host: str) -> str:
     if address.version == 4 or address.ipv4_mapped is not None:
         return str(address)
     return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def is_from_the_app(headers: Mapping[str, str]) -> bool:
+    """Whether the web app asks: it shows a page to sign in itself, so that the browser shall not ask with a box of its own."""
+    return "x-requested-with" in headers or headers.get("accept", "").startswith("text/event-stream")
+
+
+def _shown_by_cookie(cookies: str) -> str:
+    """The Authorization header that a cookie stands for; empty without one."""
+    for pair in cookies.split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == COOKIE and value:
+            return f"Bearer {value}"
+    return ""

@@ -20,6 +20,7 @@ from headrace.server.native import (
     curves,
     definitions,
     experiments,
+    facts,
     features,
     files,
     ingest,
@@ -41,6 +42,7 @@ from headrace.server.native.models_compare import ENDPOINTS as COMPARISONS
 from headrace.server.native.models_edit import ENDPOINTS as MODEL_EDITS
 from headrace.server.native.models_requests import ENDPOINTS as REQUESTS
 from headrace.server.native.retention import ENDPOINTS as RETENTION
+from headrace.server.native.sessions import ENDPOINTS as SESSIONS
 from headrace.server.native.tracking import TRACKING
 from headrace.server.native.tracking_artifacts import TRACKING_BYTES
 from headrace.server.native.tracking_journal import TRACKING_JOURNAL
@@ -149,6 +151,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *REQUESTS,
     *ACCOUNTS,
     *RETENTION,
+    *SESSIONS,
+    Endpoint("GET", "/api/v1/server", "metrics:read", facts.SERVER),
     *WEBHOOKS,
     *ACCOUNTS_REMOTE,
 )

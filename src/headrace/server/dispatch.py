@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import quote
 
 from headrace.errors import HeadraceError
-from headrace.server.admission import Admission
+from headrace.server.admission import Admission, is_from_the_app
 from headrace.server.delivering import Delivering
 from headrace.server.endpoint import AsyncHandler, Dialect, Endpoint, Handler
 from headrace.server.errors import (
@@ -34,7 +34,7 @@ from headrace.server.mlflow import errors as mlflow
 from headrace.server.pace import Pace
 from headrace.server.scoring.errors import scoring_failure
 from headrace.server.stopping import Stopping
-from headrace.server.web import PAGE, is_navigation
+from headrace.server.web import PAGE, is_navigation, release
 
 if TYPE_CHECKING:
     from headrace.server.guard import Guard
@@ -282,7 +282,7 @@ class Dispatcher:
         except _Gone:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            reply = self._failed(error, dialect, request_id)
+            reply = self._failed(error, dialect, request_id, headers)
         if reply.live and isinstance(reply.body, AsyncIterator):
             reply.body = self._stopping.until(reply.body, receive)
         await self._send(send, reply, request_id.encode("latin-1"), with_body=method != "HEAD")
@@ -424,7 +424,11 @@ class Dispatcher:
             self._busy -= 1
 
     async def _send(self, send: Send, reply: Reply, request_id: bytes, *, with_body: bool) -> None:
-        headers = [(b"content-type", reply.media_type.encode()), (b"x-request-id", request_id)]
+        headers = [
+            (b"content-type", reply.media_type.encode()),
+            (b"x-request-id", request_id),
+            (b"x-headrace-release", release()),
+        ]
         headers += [(name.encode(), value.encode("latin-1", "replace")) for name, value in reply.headers.items()]
         body = reply.body
         if isinstance(body, bytes):
@@ -444,12 +448,14 @@ class Dispatcher:
                 await send({"type": "http.response.body", "body": following, "more_body": True})
         await send({"type": "http.response.body", "body": body})
 
-    def _failed(self, error: Exception, dialect: Dialect, request_id: str) -> Reply:
+    def _failed(self, error: Exception, dialect: Dialect, request_id: str, headers: Mapping[str, str]) -> Reply:
         status, body, media_type = _RENDERERS[dialect](error, request_id)
         if status == 500:
             log.error("request %s failed inside Headrace", request_id, exc_info=error)
         wait = getattr(error, "retry_after", None)
         hints = _HINTS.get(status, {}) if wait is None else {"retry-after": str(wait)}
+        if status == 401 and is_from_the_app(headers):
+            hints = {"www-authenticate": "Bearer"}
         return Reply(body, status, media_type, hints)
 
     def _run_afterwards(self, work: Callable[[], None], request_id: str) -> None:

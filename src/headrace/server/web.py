@@ -15,7 +15,7 @@ from headrace.server.guard import is_loopback, name_of
 from headrace.server.http import Call, Reply
 from headrace.server.schema import Content
 
-__all__ = ["ASSET", "ICON", "PAGE", "STATIC", "is_navigation", "page_headers"]
+__all__ = ["ASSET", "ICON", "PAGE", "STATIC", "is_navigation", "page_headers", "release"]
 
 STATIC = Path(__file__).parent / "static"
 """Where `make ui` puts the built app."""
@@ -81,6 +81,12 @@ def page_headers(nonce: str, host: str = "") -> dict[str, str]:
     }
 
 
+@cache
+def release() -> bytes:
+    """Names the release and the build of its app: a tab that is older than the server learns so from any answer."""
+    return f"{version('headrace')}+{hashlib.sha256(_index()).hexdigest()[:12]}".encode()
+
+
 def is_navigation(method: str, path: str, accept: str) -> bool:
     """Whether a request that no route serves is a person's who opens an address of the app."""
     return method in ("GET", "HEAD") and "text/html" in accept and not path.startswith(("/api/", "/ajax-api/", "/assets/"))
@@ -89,7 +95,7 @@ def is_navigation(method: str, path: str, accept: str) -> bool:
 def _page(call: Call) -> Reply:
     """The web app. It answers every address of the app; what to show there is found in the browser."""
     nonce = secrets.token_urlsafe(16)
-    page = _index().replace(NONCE, nonce.encode()).replace(RELEASE, version("headrace").encode())
+    page = _index().replace(NONCE, nonce.encode()).replace(RELEASE, release())
     return Reply(page, media_type=HTML, headers=page_headers(nonce, call.headers.get("host", "")))
 
 

@@ -23,8 +23,8 @@ def test_the_page_is_what_the_routes_say():
     assert PAGE.read_text(encoding="utf-8") == render(), "run: python -m headrace.server.reference > docs/reference/http.md"
 
 
-WHOLLY_NAMED = {"/api/v1/webhooks/deliveries/{delivery}/replay", "/api/v1/webhooks/{webhook}/test"}
-"""What their path says is all that is asked."""
+WHOLLY_NAMED = {"/api/v1/webhooks/deliveries/{delivery}/replay", "/api/v1/webhooks/{webhook}/test", "/api/v1/session"}
+"""What their path says is all that is asked, and of a session, the header that shows who asks."""
 
 
 def test_no_route_is_there_twice():
@@ -61,6 +61,7 @@ def test_only_what_shows_nothing_of_the_project_needs_no_permission():
         "/openapi.json",
         "/docs",
         "/api/v1/store",
+        "/api/v1/session",  # signing in
         "/api/v1/accounts/me",  # the caller's own account, or that there is none
         "/api/3.0/mlflow/server-info",
         "/ajax-api/3.0/mlflow/server-info",

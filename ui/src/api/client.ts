@@ -1,4 +1,5 @@
 /** The one way to the server: typed by its OpenAPI document, errors as Problem. */
+import { release } from './release';
 import type { components, paths } from './schema';
 
 export type Schemas = components['schemas'];
@@ -30,6 +31,7 @@ interface Options<R> {
   path?: PathPart<R>;
   query?: QueryPart<R>;
   signal?: AbortSignal | undefined;
+  headers?: Readonly<Record<string, string>>;
 }
 
 export async function get<P extends PathOf<'get'>>(path: P, options: Options<Operation<P, 'get'>> = {}): Promise<Json<Operation<P, 'get'>>> {
@@ -42,8 +44,22 @@ export async function post<P extends PathOf<'post'>>(
   body: Body<Operation<P, 'post'>>,
   options: Options<Operation<P, 'post'>> = {},
 ): Promise<Json<Operation<P, 'post'>>> {
-  const answer = await send('POST', address(path, options), JSON.stringify(body), options.signal);
+  const answer = await send('POST', address(path, options), JSON.stringify(body), options.signal, options.headers);
   return (await answer.json()) as Json<Operation<P, 'post'>>;
+}
+
+export async function put<P extends PathOf<'put'>>(
+  path: P,
+  body: Body<Operation<P, 'put'>>,
+  options: Options<Operation<P, 'put'>> = {},
+): Promise<Json<Operation<P, 'put'>>> {
+  const answer = await send('PUT', address(path, options), JSON.stringify(body), options.signal);
+  return (await answer.json()) as Json<Operation<P, 'put'>>;
+}
+
+export async function remove<P extends PathOf<'delete'>>(path: P, options: Options<Operation<P, 'delete'>> = {}): Promise<Json<Operation<P, 'delete'>>> {
+  const answer = await send('DELETE', address(path, options), undefined, options.signal);
+  return (await answer.json()) as Json<Operation<P, 'delete'>>;
 }
 
 /** A POST whose answer is bytes. */
@@ -72,19 +88,21 @@ export function address(path: string, options: { path?: unknown; query?: unknown
   return text === '' ? filled : `${filled}?${text}`;
 }
 
-async function send(method: string, url: string, body?: string, signal?: AbortSignal): Promise<Response> {
+async function send(method: string, url: string, body?: string, signal?: AbortSignal, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
   let answer: Response;
   try {
     answer = await fetch(url, {
       method,
       signal: signal ?? null,
       credentials: 'same-origin',
-      ...(body === undefined ? {} : { body, headers: { 'content-type': 'application/json' } }),
+      headers: { ...headers, 'x-requested-with': 'headrace', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body }),
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new Problem(0, 'The server can’t be reached', 'It may be restarting, or the network is down. This page keeps what it has.');
   }
+  release.hear(answer.headers.get('x-headrace-release'));
   if (!answer.ok) throw await problemOf(answer);
   return answer;
 }

@@ -53,6 +53,15 @@ export class Live {
     this.look();
   }
 
+  /** Nobody is signed in: nothing is listened to until `start`. */
+  stop = (): void => {
+    document.removeEventListener('visibilitychange', this.look);
+    window.removeEventListener('pagehide', this.look);
+    this.close();
+    this.seen = ''; // whoever signs in reads everything anew
+    this.become('connecting');
+  };
+
   subscribe = (listener: Listener): (() => void) => {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);

@@ -3,11 +3,12 @@ import '@/shared/design/tokens.css';
 import '@/shared/design/base.css';
 import '@/shared/design/shared.css';
 import '@fontsource-variable/inter/wght.css';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { Tooltip } from 'radix-ui';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
+import { meQuery } from '@/api/accounts';
 import { Problem } from '@/api/client';
 import { live } from '@/api/live';
 import { apply } from '@/api/queries';
@@ -16,7 +17,14 @@ import { makeRouter } from './router';
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.nonce;
 if (nonce !== undefined) Object.assign(window, { __webpack_nonce__: nonce });
 
-const client = new QueryClient({
+/** Whoever is told to say who they are is signed out, whatever the page believes. */
+const signedOut = (error: unknown) => {
+  if (error instanceof Problem && error.status === 401) void client.invalidateQueries({ queryKey: meQuery().queryKey });
+};
+
+const client: QueryClient = new QueryClient({
+  queryCache: new QueryCache({ onError: signedOut }),
+  mutationCache: new MutationCache({ onError: signedOut }),
   defaultOptions: {
     queries: {
       staleTime: 10_000,
@@ -28,7 +36,7 @@ const client = new QueryClient({
   },
 });
 live.subscribe((event) => apply(client, event));
-live.start();
+client.query(meQuery()).catch(() => undefined); // whoever needs it asks, and tells, again
 
 const root = document.getElementById('root');
 if (root !== null) {

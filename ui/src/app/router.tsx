@@ -4,6 +4,7 @@ import { readAuditSearch } from '@/pages/audit/search';
 import { readCompareSearch } from '@/pages/compare/search';
 import { readExperimentSearch } from '@/pages/experiments/search';
 import { readRunSearch } from '@/pages/run/search';
+import { readSettingsSearch } from '@/pages/settings/search';
 import { addressOf, placeOf } from './mlflow-links';
 import { Failed, NotFound } from './shell/lost';
 import { Shell } from './shell/shell';
@@ -58,8 +59,9 @@ const home = createRoute({
 });
 
 const audit = createRoute({ getParentRoute: () => root, path: '/audit', validateSearch: readAuditSearch, component: lazyRouteComponent(() => import('@/pages/audit/audit'), 'AuditPage') });
+const settings = createRoute({ getParentRoute: () => root, path: '/settings', validateSearch: readSettingsSearch, component: lazyRouteComponent(() => import('@/pages/settings/settings'), 'SettingsPage') });
 
-const tree = root.addChildren([home, experiments, experiment, run, compare, models, model, modelVersion, features, feature, lineage, lineageStart, audit]);
+const tree = root.addChildren([home, experiments, experiment, run, compare, models, model, modelVersion, features, feature, lineage, lineageStart, audit, settings]);
 
 export function makeRouter() {
   return createRouter({

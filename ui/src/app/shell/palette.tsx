@@ -38,6 +38,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
                 <Item icon="layers" text="Features" onSelect={go(() => navigate({ to: '/features' }))} />
                 <Item icon="graph" text="Lineage" onSelect={go(() => navigate({ to: '/lineage' }))} />
                 <Item icon="shield" text="Audit" onSelect={go(() => navigate({ to: '/audit' }))} />
+                <Item icon="gear" text="Settings" onSelect={go(() => navigate({ to: '/settings' }))} />
                 <Item icon="flask" text="Experiments" onSelect={go(() => navigate({ to: '/experiments' }))} />
               </Command.Group>
               <Command.Group heading="Experiments">

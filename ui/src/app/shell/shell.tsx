@@ -1,16 +1,21 @@
 /** The frame around every page: the rail, the palette, the list of keys. */
 import './shell.css';
-import { Link, Outlet, useRouterState } from '@tanstack/react-router';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
 import { lazy, Suspense, useEffect, useState, useSyncExternalStore } from 'react';
+import { meQuery, signOut, type Me } from '@/api/accounts';
 import { live } from '@/api/live';
+import { release } from '@/api/release';
 import { chooseTheme, chosenTheme, type Theme } from '@/shared/chart/theme';
 import { useKeys } from '@/shared/keys';
-import { IconButton } from '@/shared/ui/controls';
+import { Button, IconButton } from '@/shared/ui/controls';
+import { Skeleton } from '@/shared/ui/feedback';
 import { Icon, type IconName } from '@/shared/ui/icon';
 import { Menu, Tip } from '@/shared/ui/overlays';
-import { Toasts } from '@/shared/ui/toasts';
+import { toast, Toasts } from '@/shared/ui/toasts';
 
 const Palette = lazy(() => import('./palette').then((module) => ({ default: module.Palette })));
+const SignIn = lazy(() => import('@/pages/sign-in/sign-in').then((module) => ({ default: module.SignIn })));
 const KeyHelp = lazy(() => import('./key-help').then((module) => ({ default: module.KeyHelp })));
 
 const PLACES = [
@@ -20,12 +25,29 @@ const PLACES = [
   { to: '/features', label: 'Features', icon: 'layers' },
   { to: '/lineage', label: 'Lineage', icon: 'graph' },
   { to: '/audit', label: 'Audit', icon: 'shield' },
+  { to: '/settings', label: 'Settings', icon: 'gear' },
 ] as const satisfies readonly { to: string; label: string; icon: IconName }[];
 
 export function Shell() {
   const [palette, setPalette] = useState(false);
   const [help, setHelp] = useState(false);
+  const me = useQuery(meQuery());
+  const isOut = me.data !== undefined && !me.data.open && me.data.name === null;
+  const isIn = !me.isPending && !isOut;
+  useEffect(() => {
+    if (!isIn) return;
+    live.start();
+    return live.stop;
+  }, [isIn]);
   useKeys({ 'mod+k': () => setPalette(true), '?': () => setHelp(true) });
+  if (isOut) {
+    return (
+      <Suspense>
+        <SignIn />
+        <Title />
+      </Suspense>
+    );
+  }
   return (
     <div className="shell">
       <a className="skip" href="#main">
@@ -48,6 +70,7 @@ export function Shell() {
             </li>
           ))}
         </ul>
+        {me.data !== undefined && me.data.name !== null && <AccountMenu me={me.data} />}
         <div className="rail-foot">
           <LivePill />
           <span className="rail-tools">
@@ -57,7 +80,8 @@ export function Shell() {
         </div>
       </nav>
       <main id="main" className="main" tabIndex={-1}>
-        <Outlet />
+        <NewRelease />
+        {me.isPending ? <Skeleton lines={6} /> : <Outlet />}
       </main>
       <Toasts />
       <Suspense>
@@ -75,6 +99,43 @@ function RailLink({ to, label, icon }: (typeof PLACES)[number]) {
       <Icon name={icon} />
       <span>{label}</span>
     </Link>
+  );
+}
+
+function AccountMenu({ me }: { me: Me }) {
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const leave = () =>
+    void signOut(client).catch((error: unknown) => toast(error instanceof Error ? error.message : String(error), { bad: true }));
+  return (
+    <Menu
+      align="start"
+      trigger={
+        <button type="button" className="rail-account" aria-label={`Signed in as ${me.name ?? ''}`}>
+          <Icon name="user" size={15} />
+          <span className="cut">{me.name}</span>
+          <span className="quiet">{me.role}</span>
+        </button>
+      }
+      items={[
+        { label: 'Account and tokens', icon: 'key', onSelect: () => void navigate({ to: '/settings' }) },
+        'line',
+        { label: 'Sign out', icon: 'external', onSelect: leave },
+      ]}
+    />
+  );
+}
+
+/** A tab that is older than the server says so, and lets whoever is in the middle of something finish it. */
+function NewRelease() {
+  const newer = useSyncExternalStore(release.watch, () => release.newer);
+  if (!newer) return null;
+  return (
+    <div className="newer" role="status">
+      <Icon name="undo" size={14} />
+      <span className="grow">The server has a newer release than this tab. Nothing is lost by reloading.</span>
+      <Button onClick={() => location.reload()}>Reload</Button>
+    </div>
   );
 }
 
@@ -150,8 +211,7 @@ function Title() {
     };
     told();
     const observer = new MutationObserver(told);
-    const main = document.getElementById('main');
-    if (main !== null) observer.observe(main, { subtree: true, childList: true });
+    observer.observe(document.getElementById('main') ?? document.body, { subtree: true, childList: true });
     return () => observer.disconnect();
   }, [path]);
   return null;

@@ -173,3 +173,16 @@ export function Select<T extends string>({
     </span>
   );
 }
+
+/** A thing to fill in, under its name. */
+export function Field({ label, hint, children }: { label: string; hint?: ReactNode; children: ReactNode }) {
+  return (
+    <div className="field">
+      <label>
+        <span>{label}</span>
+        {children}
+      </label>
+      {hint !== undefined && <small className="quiet">{hint}</small>}
+    </div>
+  );
+}

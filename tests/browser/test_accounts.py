@@ -1,0 +1,164 @@
+"""From an open server to one that asks who you are, in a real browser: the first admin, signing in, tokens, users, webhooks."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from headrace.server.web import STATIC
+
+pytestmark = pytest.mark.skipif(not (STATIC / "index.html").exists(), reason="the web app isn't built; run: make ui")
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """The address of a server of an empty project that may send webhooks to this machine."""
+    from servers.headrace import headrace_server
+
+    (tmp_path / "headrace.toml").write_text('webhook_hosts = ["127.0.0.1"]', encoding="utf-8")
+    with headrace_server(tmp_path, "--no-access-log") as url:
+        yield url
+
+
+@pytest.fixture
+def tab(chromium, guarded):
+    """A tab; a fault in its scripts fails the test."""
+    context = chromium.new_context(base_url=guarded, viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    wrongs = []
+    page.on("pageerror", lambda error: wrongs.append(str(error)))
+    yield page
+    context.close()
+    assert wrongs == []
+
+
+def without_barriers(page):
+    barriers = Axe().run(page).response["violations"]
+    assert [(fault["id"], fault["nodes"][0]["html"]) for fault in barriers] == []
+
+
+def sign_in(page, user, password):
+    page.get_by_label("User", exact=True).fill(user)
+    page.get_by_label("Password or token").fill(password)
+    page.keyboard.press("Enter")
+
+
+def test_from_an_open_server_to_one_that_knows_everybody(chromium, tab, guarded):
+    first_admin(tab)
+    out_and_in(tab)
+    tokens(tab, guarded)
+    users(tab)
+    webhooks(tab)
+    somebody_else(chromium, guarded)
+
+
+def first_admin(tab):
+    """The first admin closes the server, and is signed in."""
+    tab.goto("/settings")
+    expect(tab.get_by_role("heading", name="This server asks nobody who they are")).to_be_visible()
+    without_barriers(tab)
+    tab.get_by_role("link", name="Add the first admin").click()
+    tab.get_by_label("Name").fill("root")
+    tab.get_by_label("Password").fill(PASSWORD)
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_role("button", name="Signed in as root")).to_be_visible()
+    expect(tab.get_by_role("table", name="Users")).to_contain_text("you")
+    without_barriers(tab)
+
+
+def out_and_in(tab):
+    """Who signs out is asked to sign in, and comes back to the same page."""
+    tab.get_by_role("button", name="Signed in as root").click()
+    tab.get_by_role("menuitem", name="Sign out").click()
+    expect(tab.get_by_role("heading", name="Sign in to Headrace")).to_be_visible()
+    without_barriers(tab)
+    sign_in(tab, "root", "a guess")
+    expect(tab.get_by_role("alert")).to_contain_text("belong together")
+    sign_in(tab, "root", PASSWORD)
+    expect(tab.get_by_role("table", name="Users")).to_be_visible()
+    assert tab.url.endswith("/settings?part=users")
+    tab.reload()
+    expect(tab.get_by_role("table", name="Users")).to_be_visible()
+
+
+def tokens(tab, url):
+    """A token is shown once, works, and is revoked."""
+    tab.get_by_role("link", name="Account", exact=True).click()
+    tab.get_by_role("button", name="New token").click()
+    dialog = tab.get_by_role("dialog")
+    dialog.get_by_label("What it is for").fill("<b>nightly</b>")
+    dialog.get_by_label("What it may do").select_option("viewer")
+    dialog.get_by_role("button", name="Make the token").click()
+    expect(dialog.get_by_role("heading")).to_have_text("Copy the token now")
+    secret = re.search(r"HEADRACE_TOKEN=(\S+)", dialog.inner_text())[1]
+    headers = {"authorization": f"Bearer {secret}"}
+    assert httpx.get(f"{url}/api/v1/experiments", headers=headers).status_code == 200
+    assert httpx.post(f"{url}/api/v1/experiments", json={"name": "x"}, headers=headers).status_code == 403
+    dialog.get_by_role("button", name="I have it").click()
+    line = tab.get_by_role("row").filter(has_text="<b>nightly</b>")
+    expect(line).to_contain_text("viewer")
+    assert secret not in tab.content()
+    line.get_by_role("button", name="Revoke").click()
+    expect(line).to_have_count(0)
+    without_barriers(tab)
+
+
+def users(tab):
+    """Users are added and get other roles."""
+    tab.get_by_role("link", name="Users").click()
+    tab.get_by_role("button", name="Add a user").click()
+    dialog = tab.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("eve")
+    dialog.get_by_label("Role").select_option("viewer")
+    dialog.get_by_label("Password").fill("only to look at")
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(tab.get_by_role("row").filter(has_text="eve")).to_contain_text("password")
+    tab.get_by_label("Role of root").select_option("viewer")
+    expect(tab.get_by_text("is the last active admin")).to_be_visible()
+    expect(tab.get_by_label("Role of root")).to_have_value("admin")
+    tab.get_by_label("Role of eve").select_option("editor")
+    expect(tab.get_by_text("with the role editor")).to_be_visible()
+
+
+def webhooks(tab):
+    """A webhook is tried, and what failed is sent again."""
+    from servers.hooks import receiver
+
+    with receiver() as hooks:
+        tab.get_by_role("link", name="Webhooks").click()
+        tab.get_by_role("button", name="New webhook").click()
+        dialog = tab.get_by_role("dialog")
+        dialog.get_by_label("Address").fill(hooks.url)
+        dialog.get_by_label("Name").fill("continuous integration")
+        dialog.get_by_label("Secret").fill("for the signature")
+        dialog.get_by_role("switch", name="Every event").click()
+        without_barriers(tab)
+        dialog.get_by_role("button", name="Make the webhook").click()
+        tab.get_by_role("button", name="Send a test").click()
+        sent = tab.get_by_role("region", name="Deliveries")
+        expect(sent).to_contain_text("200")
+        assert len(hooks.got) == 1
+        without_barriers(tab)
+    tab.get_by_role("button", name="Send a test").click()
+    expect(sent).to_contain_text("failed")
+    sent.get_by_role("button", name="Send again").first.click()
+    expect(tab.get_by_text("It is sent once more")).to_be_visible()
+
+
+def somebody_else(chromium, url):
+    """Somebody who may not is told so, and sees no door."""
+    context = chromium.new_context(base_url=url)
+    page = context.new_page()
+    page.goto("/settings?part=users")
+    sign_in(page, "eve", "only to look at")
+    expect(page.get_by_role("alert")).to_contain_text("You may not see this")
+    expect(page.get_by_role("link", name="Webhooks")).to_have_count(0)
+    page.get_by_role("link", name="Server").click()
+    expect(page.get_by_role("heading", name="Stores")).to_be_visible()
+    context.close()

@@ -1,0 +1,71 @@
+/** Who is signed in, and the users and tokens of the server. */
+import { queryOptions, type QueryClient } from '@tanstack/react-query';
+import { get, post, remove, type Schemas } from './client';
+
+export type Me = Schemas['Me'];
+export type User = Schemas['User'];
+export type Token = Schemas['Token'];
+export type MadeToken = Schemas['MadeToken'];
+export type Role = User['role'];
+
+export const ROLES: readonly Role[] = ['viewer', 'editor', 'approver', 'admin'];
+
+/** The label of a token that signing in made. */
+export const SESSION = 'signed in from a browser';
+
+export const meQuery = () => queryOptions({ queryKey: ['me'], queryFn: ({ signal }) => get('/api/v1/accounts/me', { signal }), staleTime: 300_000 });
+
+export const usersQuery = () => queryOptions({ queryKey: ['users'], queryFn: async ({ signal }) => (await get('/api/v1/accounts/users', { signal })).users });
+
+export const tokensQuery = (user?: string) =>
+  queryOptions({
+    queryKey: ['tokens', user],
+    queryFn: async ({ signal }) => (await get('/api/v1/accounts/tokens', { query: user === undefined ? {} : { user }, signal })).tokens,
+  });
+
+export const serverQuery = () => queryOptions({ queryKey: ['server'], queryFn: ({ signal }) => get('/api/v1/server', { signal }) });
+
+export async function signIn(client: QueryClient, user: string, password: string): Promise<void> {
+  await post('/api/v1/session', undefined as never, { headers: { authorization: basic(user, password) } });
+  await startAnew(client);
+}
+
+function basic(user: string, password: string): string {
+  return `Basic ${btoa(String.fromCodePoint(...new TextEncoder().encode(`${user}:${password}`)))}`;
+}
+
+export async function signOut(client: QueryClient): Promise<void> {
+  await remove('/api/v1/session');
+  await startAnew(client);
+}
+
+/** What was read belongs to who was signed in: nothing of it is kept. */
+async function startAnew(client: QueryClient): Promise<void> {
+  client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'me' });
+  await client.invalidateQueries({ queryKey: meQuery().queryKey });
+}
+
+export function changePassword(current: string, password: string) {
+  return post('/api/v1/accounts/password', { old: current, new: password });
+}
+
+export function addUser(user: Schemas['NewUser']): Promise<User> {
+  return post('/api/v1/accounts/users', user);
+}
+
+export function changeUser(user: string, change: Schemas['UserChange']): Promise<User> {
+  return post('/api/v1/accounts/users/{user}', change, { path: { user } });
+}
+
+export function createToken(token: Schemas['NewToken']): Promise<MadeToken> {
+  return post('/api/v1/accounts/tokens', token);
+}
+
+export function revokeToken(token: string) {
+  return remove('/api/v1/accounts/tokens/{token}', { path: { token } });
+}
+
+/** Whether who is signed in may do something; on a server without users everybody may. */
+export function may(me: Me | undefined, permission: string): boolean {
+  return me?.permissions.includes(permission) === true;
+}
