@@ -54,7 +54,7 @@ def test_another_host_name_is_refused(url):
 
 def test_requests_are_counted_by_route(url):
     httpx.get(f"{url}/version")
-    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    lines = httpx.get(f"{url}/metrics", timeout=60).text.splitlines()
     assert any(line.startswith('headrace_http_requests_total{method="GET",route="/version",status="200"}') for line in lines)
     assert "headrace_stores_up 1.0" in lines
 
@@ -108,9 +108,9 @@ def test_a_signal_ends_it_without_an_error(project, number):
 
 def test_several_workers_share_a_port_and_their_counts(project):
     with headrace_server(project, "--workers", "2") as url:
-        for _ in range(20):
-            assert httpx.get(f"{url}/version").status_code == 200
-        text = httpx.get(f"{url}/metrics").text
+        for _ in range(20):  # the address is told before the workers are there
+            assert httpx.get(f"{url}/version", timeout=60).status_code == 200
+        text = httpx.get(f"{url}/metrics", timeout=60).text
     assert 'headrace_http_requests_total{method="GET",route="/version",status="200"} 20.0' in text
 
 

@@ -11,7 +11,6 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from headrace.errors import HeadraceError
-from headrace.features.gauges import gauges
 
 if TYPE_CHECKING:
     from headrace.store import Store
@@ -112,6 +111,8 @@ class _Features:
         self._overview = overview
 
     def collect(self) -> Iterable[Any]:
+        from headrace.features.gauges import gauges  # and with it Arrow: a server answers before it has that
+
         up = GaugeMetricFamily("headrace_stores_up", "Whether catalog, lake and online store answer.")
         try:
             found = list(gauges(self._store.freshness(), self._store.quality()))

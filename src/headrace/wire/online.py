@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.definitions.version import ViewVersion
-from headrace.features.lookup import OnlineFeatures, types_of
 from headrace.features.values import NOT_FOUND, NULL_VALUE, OUTSIDE_MAX_AGE, PRESENT
+
+if TYPE_CHECKING:
+    from headrace.features.lookup import OnlineFeatures
 
 __all__ = ["Shape", "answer_from", "answer_to", "shape_from", "shape_of", "version_of"]
 
@@ -44,6 +46,8 @@ def version_of(view: str, *, computed: bool) -> str:
 
 def shape_of(view: ViewVersion, *, computed: bool) -> Shape:
     """The shape of a view's answers."""
+    from headrace.features.lookup import types_of
+
     asked = view.view
     return Shape(
         version_of(view.id, computed=computed), view.id, asked.request_keys, asked.request_inputs, types_of(view), computed
@@ -83,6 +87,8 @@ def answer_from(values: Any, keys: Mapping[str, list[Any]], types: Mapping[str, 
         keys: the columns of the request.
         types: the types of join keys and features.
     """
+    from headrace.features.lookup import OnlineFeatures
+
     names = values["names"]
     statuses = [_decoded(column) for column in values["statuses"]]
     times = [values["times"][place] for place in values["places"]]

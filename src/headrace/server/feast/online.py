@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -12,7 +12,6 @@ import orjson
 from headrace.catalog.service import Catalog
 from headrace.definitions.schema import item_type
 from headrace.errors import InvalidInputError
-from headrace.features.lookup import Lookup, OnlineFeatures
 from headrace.features.values import PRESENT
 from headrace.server.columns import dump_times, dumps, json_column, written_once
 from headrace.server.endpoint import Operation, then
@@ -23,6 +22,9 @@ from headrace.server.feast.selection import Part, Selection, select_features, se
 from headrace.server.http import Call, Reply
 from headrace.server.recent import Recent
 from headrace.server.schema import Content, Field, Record
+
+if TYPE_CHECKING:
+    from headrace.features.lookup import OnlineFeatures
 
 __all__ = ["GET_ONLINE_FEATURES"]
 
@@ -64,6 +66,8 @@ def _get_online_features(call: Call) -> Reply:
 
 def _at_once(call: Call) -> Reply | Coroutine[Any, Any, Reply | None] | None:
     """The same on the event loop, where one read of the online store answers and the loop can make it."""
+    from headrace.features.lookup import Lookup
+
     lookup = call.store.opened_lookup
     asked, selection, entities = _request(call)
     if len(selection.parts) != 1 or not isinstance(lookup, Lookup):
@@ -114,6 +118,8 @@ def _selected(call: Call, asked: Mapping[str, Any]) -> Selection:
 
 
 def _read(call: Call, part: Part, entities: Mapping[str, Any]) -> OnlineFeatures:
+    from headrace.features.lookup import Lookup
+
     lookup = call.store.lookup
     if part.made and isinstance(lookup, Lookup):
         return lookup.read_made(part.view, entities, _staleness(call))

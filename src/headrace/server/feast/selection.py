@@ -12,7 +12,6 @@ from headrace.definitions.schema import item_type
 from headrace.definitions.version import GroupVersion, ViewVersion
 from headrace.definitions.view import FeatureView
 from headrace.errors import NotFoundError, nearest
-from headrace.features.lookup import types_of
 from headrace.ids import content_hash
 from headrace.server.columns import Shape
 from headrace.server.feast.errors import not_found, unusable
@@ -153,6 +152,8 @@ def _made(chosen: Sequence[tuple[GroupVersion, str, str]]) -> Part:
 
 
 def _part(view: ViewVersion, columns: Sequence[tuple[str, str]], *, made: bool) -> Part:
+    from headrace.features.lookup import types_of
+
     types = types_of(view)
     found = [Column(name, place, (item_type(types[place]) or types[place]) == "timestamp") for place, name in columns]
     return Part(view, tuple(found), Shape({place: types[place] for place, _ in columns}), made)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from headrace.features.observer import Statistics
 from headrace.server.native.exchange import Answer, Task, work
+
+if TYPE_CHECKING:
+    from headrace.features.observer import Statistics
 
 __all__ = ["DRIFT", "MATERIALIZATIONS", "PROFILE", "QUALITY", "QUARANTINE", "STATISTICS"]
 

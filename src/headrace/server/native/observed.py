@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.clock import isoformat
 from headrace.definitions.plain import plain
-from headrace.features.observer import Statistics
 from headrace.server.columns import dumps
 from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply
 from headrace.server.schema import Content, Field, Record
+
+if TYPE_CHECKING:
+    from headrace.features.observer import Statistics
 
 __all__ = ["MATERIALIZATIONS", "QUALITY", "STATISTICS"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -11,12 +11,14 @@ from headrace.catalog.service import Catalog
 from headrace.clock import from_micros
 from headrace.definitions.plain import Readers, parse_time, read_entities, readers_of
 from headrace.definitions.version import ViewVersion
-from headrace.features.lookup import Lookup, OnlineFeatures
 from headrace.server.columns import Shape, dumps, written_once
 from headrace.server.endpoint import Operation, then
 from headrace.server.http import Call, Reply
 from headrace.server.recent import Recent
 from headrace.server.schema import Content, Field, Record
+
+if TYPE_CHECKING:
+    from headrace.features.lookup import OnlineFeatures
 
 __all__ = ["ONLINE"]
 
@@ -72,6 +74,8 @@ def _online(call: Call) -> Reply:
 
 def _online_at_once(call: Call) -> Reply | Coroutine[Any, Any, Reply | None] | None:
     """The same on the event loop, where one read of the online store answers and the loop can make it."""
+    from headrace.features.lookup import Lookup
+
     lookup = call.store.opened_lookup
     asked = _ASKED.read(call.json())
     if asked["at"] is not None or not isinstance(lookup, Lookup):

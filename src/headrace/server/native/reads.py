@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from datetime import datetime
 from types import UnionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace.catalog.functions import unloaded
 from headrace.definitions.version import ViewVersion, without_on_demand
 from headrace.errors import IntegrityError, NotFoundError
 from headrace.features.fingerprint import fingerprint
-from headrace.features.lookup import Lookup, OnlineFeatures
 from headrace.features.store import TrainingSetRecord
 from headrace.server.endpoint import then
 from headrace.server.native.exchange import Answer, Task, quick, work
 from headrace.wire.online import answer_to, shape_of, version_of
+
+if TYPE_CHECKING:
+    from headrace.features.lookup import OnlineFeatures
 
 __all__ = ["ALL_SETS", "FRESHNESS", "GET_SET", "HISTORY", "KEEP_SET", "LINEAGE", "NEAREST", "ONLINE", "PIN", "SET_ROWS", "VERIFY"]
 
@@ -32,6 +34,8 @@ def _online(task: Task) -> Any:
 
 def _online_at_once(task: Task) -> Any:
     """The same, or what gives the same when it's awaited, if one read of the online store is all it takes; else None."""
+    from headrace.features.lookup import Lookup
+
     asked, lookup = task.arguments, task.store.opened_lookup
     if asked["at"] is not None or not asked["compute"] or not isinstance(lookup, Lookup):
         return None
