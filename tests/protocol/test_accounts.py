@@ -353,7 +353,10 @@ def test_a_remote_store_has_the_accounts_and_webhooks_that_an_embedded_one_has(u
     from headrace.remote.webhooks import RemoteWebhooks
     from headrace.webhooks.service import Webhooks
 
-    for whole, remote, served_here in ((Accounts, RemoteAccounts, {"by"}), (Webhooks, RemoteWebhooks, set())):
+    for whole, remote, served_here in (
+        (Accounts, RemoteAccounts, {"by", "sign_in", "sign_out"}),
+        (Webhooks, RemoteWebhooks, set()),
+    ):
         names = {name for name in vars(whole) if not name.startswith("_")}
         assert names - set(vars(remote)) == served_here
     changing = {"create", "rename", "delete", "delete_version", "register", "promote", "rollback", "set_gates", "set_alias"}
