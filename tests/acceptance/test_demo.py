@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import headrace as hr
+from servers.headrace import headrace_server
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "video_recommender"
 COMMAND = "from headrace.cli import main; main()"
@@ -134,7 +136,10 @@ def test_the_commands_it_ends_with_work(demo: tuple[Path, dict[str, Any], str]) 
     """Whoever types what the last panel says, in that folder, gets an answer."""
     folder, _facts, output = demo
     commands = [line.strip("│ ").split("  ")[0] for line in output.splitlines() if line.startswith("│  headrace ")]
-    assert len(commands) == 5
+    assert len(commands) == 6
+    commands.remove("headrace server")
+    with headrace_server(folder) as url:
+        assert httpx.get(f"{url}/api/v1/experiments").json()["experiments"][0]["runs"]
     for command in commands:
         done = subprocess.run(
             [sys.executable, "-c", COMMAND, *command.split()[1:]], cwd=folder, capture_output=True, text=True, check=False
