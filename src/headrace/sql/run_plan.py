@@ -101,15 +101,18 @@ def _driver(connection: sa.Connection, asked: _Asked) -> Comparison | None:
     found = [(item, rows) for item in asked.filters if (rows := candidates(item, asked.dialect)) is not None]
     if not found:
         return None
-    counted = [sa.select(sa.func.count()).select_from(_begun(*pair).subquery()).scalar_subquery() for pair in found]
+    counted = [
+        sa.select(sa.func.count()).select_from(_begun(*pair, asked.dialect).subquery()).scalar_subquery() for pair in found
+    ]
     numbers = connection.execute(sa.select(*counted)).one()
     fewest, number = min(zip([item for item, _ in found], numbers, strict=True), key=lambda pair: pair[1])
     return fewest if number <= FEW else None
 
 
-def _begun(item: Comparison, rows: sa.Select[str]) -> sa.Select[str]:
-    """The first few rows, in the order of their index: without one, PostgreSQL would gather all of them to begin with."""
-    if item.entity in ORDERED:
+def _begun(item: Comparison, rows: sa.Select[str], dialect: str) -> sa.Select[str]:
+    """The first few rows of an index. PostgreSQL gathers all of them to begin with, unless they are to come in its order; SQLite
+    would sort them."""
+    if item.entity in ORDERED and dialect == "postgresql":
         table, value = ORDERED[item.entity]
         rows = rows.order_by(value, table.c.run_id)
     return rows.limit(FEW + 1)
