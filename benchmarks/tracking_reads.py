@@ -24,6 +24,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from measure import compare
+from peers import python_of
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -90,9 +91,6 @@ def fill_ours(url: str, runs: int, points: int, long: int = 1) -> None:
                 add_series(
                     connection, f"{number:032x}", [Series.of("long", ("", "", ""), *(column.tobytes() for column in columns))]
                 )
-    if url.startswith("postgresql"):
-        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("VACUUM ANALYZE")
     database.close()
 
 
@@ -228,6 +226,14 @@ def timed(work, times: int) -> tuple[float, int, float]:
     return statistics.median(took[1:] or took), found, first
 
 
+def know_its_rows(url: str) -> None:
+    """Let PostgreSQL look at what it has been given, as it does by itself after a while."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+
+
 @contextmanager
 def our_server(folder: Path, url: str):
     from servers.headrace import HeadraceServer
@@ -244,6 +250,8 @@ def mlflow_server(folder: Path, uri: str, runs: int, points: int):
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | ENVIRONMENT
     arguments = [str(Path(__file__).parent), uri, str(runs), str(points)]
     subprocess.run([str(PYTHON), "-c", FILL_MLFLOW, *arguments], check=True, cwd=folder, env=environment, capture_output=True)
+    if uri.startswith("postgresql"):
+        know_its_rows(uri)
     with MlflowServer(folder, "--backend-store-uri", uri) as server:
         server.wait()
         yield server.url
@@ -260,6 +268,8 @@ def run_database(kind: str, options: argparse.Namespace) -> None:
             server = stack.enter_context(PostgresServer())
             ours, theirs = server.new_database(), server.new_database()
         fill_ours(ours, options.runs, options.points, options.long)
+        if kind == "postgresql":
+            know_its_rows(ours)
         found: dict[str, dict[str, tuple[float, int, float]]] = {}
         with our_server(folder, ours) as url:
             found["headrace"] = {
@@ -290,6 +300,8 @@ def main() -> None:
     parser.add_argument("--long", type=int, default=1, help="runs with such a history; 100 for the chart of a hundred")
     parser.add_argument("--only", nargs="*", help="contestants")
     options = parser.parse_args()
+    if not options.only or "mlflow" in options.only:
+        os.environ.setdefault("HEADRACE_MLFLOW_PYTHON", python_of("mlflow"))
     for kind in options.databases or ("sqlite", "postgresql"):
         run_database(kind, options)
 
