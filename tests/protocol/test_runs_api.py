@@ -69,11 +69,11 @@ def test_a_page_has_the_columns_that_are_asked_for(url, ranker):
         filter="params.depth = '2'",
         experiments=[ranker],
         order_by=["metrics.loss asc"],
-        columns=["metrics.loss", "metrics.loss:high", "params.depth", "tags.team", "metrics.odd"],
+        columns=["metrics.loss", "metrics.loss:high", "metrics.loss:last", "params.depth", "tags.team", "metrics.odd"],
         limit=3,
     )
     assert [run["name"] for run in found["runs"]] == ["run-02", "run-05", "run-08"]
-    assert found["columns"]["metrics.loss"] == [2.2, 5.2, 8.2]
+    assert found["columns"]["metrics.loss"] == found["columns"]["metrics.loss:last"] == [2.2, 5.2, 8.2]
     assert found["columns"]["metrics.loss:high"] == [3.0, 6.0, 9.0]
     assert (found["columns"]["params.depth"], found["columns"]["tags.team"]) == (["2"] * 3, [None] * 3)
     assert found["total"] == 4
@@ -202,12 +202,13 @@ def public(value):
 
 
 def test_columns_are_found_by_text_and_counted(url, ranker):
-    def columns(**query):
-        return httpx.get(f"{url}/api/v1/experiments/{ranker}/columns", params=query).json()
+    def columns(experiment=ranker, **query):
+        return httpx.get(f"{url}/api/v1/experiments/{experiment}/columns", params=query).json()
 
     assert columns(search="LOSS")["columns"] == [{"name": "metrics.loss", "kind": "metrics", "key": "loss", "runs": 11}]
     found = columns(kind="params", limit=1)
     assert (found["total"], found["columns"][0]["name"]) == (2, "params.depth")
+    assert (columns("0")["total"], columns(f"0,{ranker}", search="loss")["columns"][0]["runs"]) == (0, 11)
 
 
 def test_a_query_is_completed(url, ranker):

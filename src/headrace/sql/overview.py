@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from headrace.sql.database import Database
 from headrace.sql.metrics import TAKEN_IN
+from headrace.sql.prepared import Query
 from headrace.sql.rows import tuples
-from headrace.sql.run_pages import load_page, one_of
+from headrace.sql.run_pages import is_one, listed, load_page, one_of
 from headrace.sql.run_plan import count_runs, search_ids
 from headrace.sql.run_search import STATE, indexed
 from headrace.sql.tables.tracking import experiment_tags, experiments, latest_metrics, metric_chunks, params, run_tags, runs
@@ -83,11 +84,14 @@ class SqlOverview:
         if known is not None and time.monotonic() < known[0]:
             return known[1]
         began = time.monotonic()
-        own = sa.select(runs.c.run_id).where(
-            runs.c.experiment_id.in_([int(item) for item in asked]), runs.c.lifecycle_stage == ACTIVE
-        )
+        inside = sa.and_(runs.c.experiment_id.in_([int(item) for item in asked]), runs.c.lifecycle_stage == ACTIVE)
         with self._database.read() as connection:
-            counts = [_counted(connection, table, own) for table in (latest_metrics, params, run_tags)]
+            within, in_all = connection.execute(
+                sa.select(sa.func.sum(sa.case((inside, 1), else_=0)), sa.func.count()).select_from(runs)
+            ).one()
+            most = 2 * (within or 0) > in_all
+            some = sa.select(runs.c.run_id).where(sa.not_(inside) if most else inside)
+            counts = [_counted(connection, table, some, but=most) for table in (latest_metrics, params, run_tags)]
         found, took = Keys(*counts), time.monotonic() - began
         self._keys.pop(asked, None)
         if took > SLOW_SECONDS:
@@ -202,9 +206,13 @@ def _figures(row: Any, tags: dict[str, str]) -> ExperimentFigures:
     return ExperimentFigures(experiment, row["runs"] or 0, row["running"] or 0, row["failed"] or 0, row["latest"])
 
 
-def _counted(connection: sa.Connection, table: sa.Table, own: sa.Select[str]) -> dict[str, int]:
-    query = sa.select(table.c.key, sa.func.count()).where(table.c.run_id.in_(own)).group_by(table.c.key)
-    return {key: count for key, count in connection.execute(query)}  # noqa: C416 - rows aren't pairs to dict()
+def _counted(connection: sa.Connection, table: sa.Table, some: sa.Select[str], *, but: bool) -> dict[str, int]:
+    """How many of some runs have each key, or of all but those: an index counts all in a tenth of the time that they take."""
+    query = sa.select(table.c.key, sa.func.count()).group_by(table.c.key)
+    found = {key: count for key, count in connection.execute(query.where(table.c.run_id.in_(some)))}  # noqa: C416 - rows aren't pairs to dict()
+    if not but:
+        return found
+    return {key: left for key, count in connection.execute(query) if (left := count - found.get(key, 0))}
 
 
 def _heads(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[RunHead]:
@@ -214,21 +222,50 @@ def _heads(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Ru
     ]
 
 
+def _of_keys(table: sa.Table, *columns: sa.ColumnElement[Any]) -> Query:
+    """A query for what some runs have of some keys."""
+
+    def make(connection: sa.Connection) -> sa.Select[Any]:
+        names = (("run_ids", table.c.run_id), ("keys", table.c.key))
+        return sa.select(table.c.run_id, table.c.key, *columns).where(
+            *(is_one(connection, column, sa.bindparam(name)) for name, column in names)
+        )
+
+    return Query(make)
+
+
+_LAST = {
+    "metric": _of_keys(latest_metrics, sa.case((latest_metrics.c.is_nan, sa.null()), else_=latest_metrics.c.value)),
+    "param": _of_keys(params, params.c.value),
+    "tag": _of_keys(run_tags, run_tags.c.value),
+}
+_FIGURES = _of_keys(latest_metrics, latest_metrics.c.low, latest_metrics.c.high, latest_metrics.c.step)
+_FIGURE_PLACES = ("low", "high", "step")
+
+
 def _cells(connection: sa.Connection, ids: Sequence[str], columns: Sequence[Column]) -> dict[str, list[Any]]:
     """Column name to its values, one a run. Of runs with many keys only those that are asked for are read."""
     places = {run_id: place for place, run_id in enumerate(ids)}
     found: dict[str, list[Any]] = {column.name: [None] * len(ids) for column in columns}
-    for entity, read in _READS.items():
-        wanted: dict[str, list[tuple[list[Any], Column]]] = {}
+
+    def rows(query: Query, keys: Iterable[str]) -> Iterable[tuple[Any, ...]]:
+        return query.rows(connection, run_ids=listed(connection, ids), keys=listed(connection, list(keys)))
+
+    for entity, query in _LAST.items():
+        last: dict[str, list[Any]] = {}
         for column in columns:
-            if column.entity == entity:
-                wanted.setdefault(column.key, []).append((found[column.name], column))
-        if not wanted:
-            continue
-        for run_id, key, value, *rest in read(connection, ids, list(wanted)):
-            place = places[run_id]
-            for cells, column in wanted[key]:  # thousands of cells: what most are costs no call
-                cells[place] = value if not rest or (column.figure == "last" and not rest[0]) else _shown(column, rest)
+            if column.entity == entity and column.figure == "last":
+                found[column.name] = last.setdefault(column.key, found[column.name])
+        none = math.nan if entity == "metric" else None  # a metric that is there and has no number is NaN
+        for run_id, key, value in rows(query, last) if last else ():
+            last[key][places[run_id]] = none if value is None else value
+    figures: dict[str, list[tuple[list[Any], int]]] = {}
+    for column in columns:
+        if column.figure != "last":
+            figures.setdefault(column.key, []).append((found[column.name], _FIGURE_PLACES.index(column.figure)))
+    for run_id, key, *values in rows(_FIGURES, figures) if figures else ():
+        for cells, place in figures[key]:
+            cells[places[run_id]] = values[place]
     return found
 
 
@@ -245,26 +282,3 @@ def _extremes(count: int, low: float | None, high: float | None, step: int, chun
                 at = (chunk.values == value).nonzero()[0]
                 steps[place] = int(chunk.steps[at[0]]) if len(at) else None
     return Extremes(count, low, steps[0], high, steps[1])
-
-
-def _read_metrics(connection: sa.Connection, run_ids: Sequence[str], keys: Sequence[str]) -> Iterable[Any]:
-    c = latest_metrics.c
-    columns = (c.run_id, c.key, c.value, c.is_nan, c.low, c.high, c.step)
-    return tuples(connection, sa.select(*columns).where(one_of(connection, c.run_id, run_ids), one_of(connection, c.key, keys)))
-
-
-def _read_texts(table: sa.Table) -> Callable[[sa.Connection, Sequence[str], Sequence[str]], Iterable[Any]]:
-    def read(connection: sa.Connection, run_ids: Sequence[str], keys: Sequence[str]) -> Iterable[Any]:
-        query = sa.select(table.c.run_id, table.c.key, table.c.value)
-        return tuples(connection, query.where(one_of(connection, table.c.run_id, run_ids), one_of(connection, table.c.key, keys)))
-
-    return read
-
-
-_READS = {"metric": _read_metrics, "param": _read_texts(params), "tag": _read_texts(run_tags)}
-
-
-def _shown(column: Column, rest: Sequence[Any]) -> Any:
-    """A figure of a metric other than its value; NaN where its value is that."""
-    _, low, high, step = rest
-    return {"last": math.nan, "low": low, "high": high, "step": step}[column.figure]
