@@ -12,12 +12,13 @@ _local = threading.local()
 
 
 class WouldWaitError(Exception):
-    """Nothing was done, for it would have meant waiting. Try again in a thread that may wait. Never seen by a user."""
+    """Nothing was done, for it would have taken too long. Try again in a thread that may wait. Never seen by a user."""
 
 
 @contextmanager
 def impatient() -> Iterator[None]:
-    """Within the block, in this thread, whatever would wait for another thread or process raises WouldWaitError instead."""
+    """Within the block, in this thread, what would wait for another thread or process, or compute for long, raises WouldWaitError
+    instead."""
     _local.impatient = True
     try:
         yield

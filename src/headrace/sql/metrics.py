@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from headrace.errors import InvalidInputError
+from headrace.patience import WouldWaitError, is_impatient
 from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.prepared import Prepared, direct, pipelined
@@ -285,6 +286,8 @@ def _join_small(connection: sa.Connection, run_id: str, key: str) -> None:
     for level, count in direct(connection, _LEVELS, named).fetchall():
         if count < FANOUT:
             continue
+        if level and is_impatient():  # more than a few thousand points
+            raise WouldWaitError
         by_origin: dict[Origin, list[tuple[Any, ...]]] = {}
         for model_id, dataset_name, dataset_digest, *rest in direct(connection, _OF_LEVEL, (*named, level)).fetchall():
             by_origin.setdefault((model_id, dataset_name, dataset_digest), []).append(tuple(rest))

@@ -10,9 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from headrace.patience import WouldWaitError, impatient, is_impatient
-from headrace.sql import sqlite
+from headrace.sql import metrics, sqlite
 from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
+from headrace.sql.tracking import tracking_stores
+from headrace.tracking.run import Metric, Run
 
 PATIENCE = 30
 
@@ -99,6 +101,22 @@ def test_now_and_then_a_patient_write_is_asked_for_and_brings_the_log_into_the_f
         keep(database, "refused")
     keep(database, "taken")
     assert len(kept(database.url.database)) == 51
+
+
+def test_chunks_of_many_points_are_joined_by_who_has_time(database, monkeypatch):
+    monkeypatch.setattr(metrics, "FANOUT", 4)
+    stores = tracking_stores(database)
+    stores.runs.create(Run(id="r", name="r", experiment_id="0", experiment="Default", status="RUNNING", start=1))
+    refused = 0
+    for step in range(300):
+        try:
+            with impatient():
+                stores.runs.log("r", [Metric("loss", 0.5, step, step)])
+        except WouldWaitError:
+            refused += 1
+            stores.runs.log("r", [Metric("loss", 0.5, step, step)])
+    assert 0 < refused < 75
+    assert [point.step for point in stores.metrics.history("r", "loss")] == list(range(300))
 
 
 def test_a_server_elsewhere_is_never_waited_for(postgres):
