@@ -140,3 +140,23 @@ def test_texts_tags_and_aliases_are_changed(client):
     assert client.delete(f"{ranker}/versions/1").status_code == 409  # it is in Production
     assert client.delete(f"{ranker}/versions/3").status_code == 200
     assert [each["version"] for each in client.get(ranker).json()["versions"]] == [2, 1]
+
+
+def test_the_trail_is_recomputed_on_demand(tmp_path):
+    import sqlite3
+
+    with hr.connect(tmp_path) as store, served(tmp_path) as url:
+        store.models.create("whole")
+        store.models.create("changed")
+        clean = httpx.get(f"{url}/api/v1/audit/verify").json()["histories"]
+        assert [(each["subject"], each["entries"], each["fault"]) for each in clean] == [("changed", 1, ""), ("whole", 1, "")]
+        with sqlite3.connect(tmp_path / ".headrace" / "catalog.db") as catalog:
+            (table,) = [
+                name for (name,) in catalog.execute("select name from sqlite_master where type = 'table'") if "audit" in name
+            ]
+            for (trigger,) in catalog.execute("select name from sqlite_master where type = 'trigger'").fetchall():
+                catalog.execute(f"drop trigger {trigger}")
+            catalog.execute(f"update {table} set reason = 'another' where subject = 'changed'")
+        changed, whole = httpx.get(f"{url}/api/v1/audit/verify").json()["histories"]
+        assert "changed" in changed["fault"]
+        assert whole["fault"] == ""

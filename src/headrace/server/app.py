@@ -89,6 +89,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/models/{name}/versions/{version}/gates", "models:read", models.GATES),
     Endpoint("POST", "/api/v1/models/{name}/versions/{version}/stage", "models:write", models.MOVE),
     Endpoint("GET", "/api/v1/audit", "models:read", models.AUDIT),
+    Endpoint("GET", "/api/v1/audit/verify", "models:read", models.VERIFY),
     Endpoint("GET", "/api/v1/statistics/{name}", "features:read", observed.STATISTICS),
     Endpoint("GET", "/api/v1/materializations/{group}", "features:read", observed.MATERIALIZATIONS),
     Endpoint("GET", "/api/v1/quality", "features:read", observed.QUALITY),

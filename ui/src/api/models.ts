@@ -1,6 +1,6 @@
 /** The registry. */
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
-import { get, post, type Schemas } from './client';
+import { get, post, put, type Schemas } from './client';
 
 export type Model = Schemas['RegisteredModel'];
 export type Version = Schemas['ModelVersion'];
@@ -29,6 +29,42 @@ export function move(name: string, version: number, to: Stage, reason: string, f
 export function rollback(name: string, reason: string, to?: number): Promise<Model> {
   return post('/api/v1/models/{name}/rollback', { reason, ...(to === undefined ? {} : { to }) }, { path: { name } });
 }
+
+export type TransitionRequest = Schemas['TransitionRequest'];
+export type Prediction = Schemas['Prediction'];
+
+/** Requests about a version, those that are decided too. */
+export const requestsQuery = (model: string, version: number) =>
+  queryOptions({ queryKey: ['models', model, 'requests', version], queryFn: async ({ signal }) => (await get('/api/v1/requests', { query: { model, version, status: 'all' }, signal })).requests });
+
+export function ask(name: string, version: number, to: Stage, reason: string): Promise<TransitionRequest> {
+  return post('/api/v1/models/{name}/versions/{version}/requests', { to, reason }, { path: { name, version: String(version) } });
+}
+
+export function remark(request: string, kind: Schemas['NewRemark']['kind'], text: string): Promise<TransitionRequest> {
+  return post('/api/v1/requests/{request}/remarks', { kind, text }, { path: { request } });
+}
+
+export function writeCard(name: string, version: number, text: string) {
+  return put('/api/v1/models/{name}/versions/{version}/card', { text }, { path: { name, version: String(version) } });
+}
+
+export const timelineQuery = (name: string) =>
+  queryOptions({ queryKey: ['models', name, 'timeline'], queryFn: async ({ signal }) => (await get('/api/v1/models/{name}/timeline', { path: { name }, signal })).reigns });
+
+/** The newest predictions of a version. */
+export const predictionsQuery = (name: string, version: number) =>
+  queryOptions({
+    queryKey: ['predictions', name, version],
+    queryFn: async ({ signal }) => (await get('/api/v1/models/{name}/predictions', { path: { name }, query: { version, limit: 500 }, signal })).predictions,
+    refetchInterval: 30_000,
+  });
+
+/** The reports of the gates that decided about a version. */
+export const decisionsQuery = (name: string, version: number) =>
+  queryOptions({ queryKey: ['models', name, 'decisions', version], queryFn: async ({ signal }) => (await get('/api/v1/models/{name}/decisions', { path: { name }, query: { version }, signal })).decisions });
+
+export const checkedAuditQuery = () => queryOptions({ queryKey: ['audit', 'verify'], queryFn: async ({ signal }) => (await get('/api/v1/audit/verify', { signal })).histories, enabled: false, gcTime: 0 });
 
 export type AuditEntry = Schemas['AuditEntry'];
 const PAGE = 500;

@@ -7,7 +7,7 @@ from typing import Any
 
 from headrace.clock import isoformat, to_micros
 from headrace.definitions.plain import parse_time, plain
-from headrace.errors import InvalidInputError
+from headrace.errors import IntegrityError, InvalidInputError
 from headrace.models.audit import AuditEntry
 from headrace.models.conditions import rules
 from headrace.models.gates import Evaluation, GateReport
@@ -26,6 +26,7 @@ __all__ = [
     "MOVE",
     "REPORT",
     "ROLLBACK",
+    "VERIFY",
     "told_report",
     "version_number",
 ]
@@ -121,6 +122,7 @@ _VERSION = Record(
         "metrics": _NUMBERS,
         "params": Field("The source run's params.", ("object",), of=Field("A value."), keyed=True),
         "evaluations": Field("What was measured on it, oldest first.", ("array",), of=_EVALUATION),
+        "card": Field("What people wrote of it, Markdown; empty if nothing."),
         "reigned": Field("Whether it was in Production before, so that it can be gone back to.", ("boolean",)),
     },
     whole=True,
@@ -157,6 +159,16 @@ _ENTRY = Record(
     whole=True,
 )
 _HISTORY = Record("ModelHistory", {"entries": Field("Newest first.", ("array",), of=_ENTRY)}, whole=True)
+_CHECKED = Record(
+    "CheckedHistory",
+    {
+        "subject": Field("The model."),
+        "entries": Field("How many entries its history has.", ("integer",)),
+        "fault": Field("What doesn't fit: an entry that was changed, or a state that no entry explains; empty if all fits."),
+    },
+    whole=True,
+)
+_CHECKS = Record("CheckedAudit", {"histories": Field("By model.", ("array",), of=_CHECKED)}, whole=True)
 _MOVE = Record(
     "ModelMove",
     {
@@ -222,6 +234,19 @@ def _audit(call: Call) -> Reply:
     return _reply({"entries": [_told_entry(entry) for entry in entries]})
 
 
+def _verify(call: Call) -> Reply:
+    """Recompute every model's history, hash by hash, and compare it with how things stand."""
+    models = call.store.models
+    return _reply({"histories": [_checked(models, model.name) for model in models.list()]})
+
+
+def _checked(models: Any, name: str) -> dict[str, Any]:
+    try:
+        return {"subject": name, "entries": models.verify_history(name), "fault": ""}
+    except IntegrityError as error:
+        return {"subject": name, "entries": len(models.history(name)), "fault": str(error)}
+
+
 def version_number(call: Call) -> int:
     """The version that the path names. Raises InvalidInputError if it isn't a number."""
     text = call.path["version"]
@@ -274,6 +299,7 @@ def _told_version(version: ModelVersion, evaluations: list[Evaluation], *, reign
         "description": version.description,
         "tags": dict(version.tags),
         "owner": version.owner,
+        "card": version.card,
         "environment": dict(version.origin.environment),
         "metrics": {key: plain(value) for key, value in version.metrics.items()},
         "params": dict(version.origin.params),
@@ -331,3 +357,4 @@ MOVE = Operation(_move, takes=(Content(record=_MOVE),), gives=(Content(record=RE
 ROLLBACK = Operation(_rollback, takes=(Content(record=_ROLLBACK),), gives=(Content(record=_MODEL),))
 AUDIT = Operation(_audit, gives=(Content(record=_HISTORY),), query=_AUDIT_QUERY)
 HISTORY = Operation(_history, gives=(Content(record=_HISTORY),))
+VERIFY = Operation(_verify, gives=(Content(record=_CHECKS),))

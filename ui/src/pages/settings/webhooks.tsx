@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { changeWebhook, createWebhook, deliveriesQuery, removeWebhook, replayDelivery, testWebhook, webhooksQuery, type Delivery, type Webhook, type WebhookEvent } from '@/api/webhooks';
-import { Button, Checkbox, Field, Input, Switch } from '@/shared/ui/controls';
+import { Button, Checkbox, Field, Input, Select, Switch } from '@/shared/ui/controls';
 import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
 import { plural } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
@@ -168,10 +168,11 @@ function NewWebhook({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState('');
   const [secret, setSecret] = useState('');
   const [model, setModel] = useState('');
+  const [style, setStyle] = useState<'headrace' | 'mlflow'>('headrace');
   const [every, setEvery] = useState(true);
   const [events, setEvents] = useState<ReadonlySet<WebhookEvent>>(() => new Set<WebhookEvent>(['model_version.promoted', 'model_version.rolled_back']));
   const make = useMutation({
-    mutationFn: () => createWebhook({ url: url.trim(), name: name.trim(), model: model.trim(), secret, description: '', events: every ? ['*'] : [...events] }),
+    mutationFn: () => createWebhook({ url: url.trim(), name: name.trim(), model: model.trim(), secret, description: '', style, events: every ? ['*'] : [...events] }),
     onSuccess: (webhook) => {
       toast(`${nameOf(webhook)} is told from now on`);
       onClose();
@@ -206,6 +207,16 @@ function NewWebhook({ onClose }: { onClose: () => void }) {
       <Field label="Model" hint="Of this model alone; empty for all.">
         <Input value={model} onChange={(event) => setModel(event.target.value)} />
       </Field>
+      <Select
+        label="Whose form messages have"
+        prefix="In the form of"
+        value={style}
+        options={[
+          { value: 'headrace', label: 'Headrace' },
+          { value: 'mlflow', label: 'MLflow’s webhooks' },
+        ]}
+        onChange={setStyle}
+      />
       <Switch label="Every event" checked={every} onChange={setEvery} />
       {!every && (
         <div className="webhook-events">
