@@ -18,6 +18,7 @@ from headrace.errors import SettingsError, StorageError
 from headrace.settings import STATE_FOLDER, Settings, find_project, load_settings
 
 if TYPE_CHECKING:
+    from headrace.artifacts.store import ArtifactStreams, Uploads
     from headrace.catalog.plan import Plan
     from headrace.catalog.service import Catalog
     from headrace.definitions.version import GroupVersion, ViewVersion
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
     from headrace.lineage.graph import LineageReads
     from headrace.lineage.store import LineageStore
     from headrace.models.checks import Checks
-    from headrace.parts import ArtifactServices, FeatureServices
+    from headrace.parts import FeatureServices
     from headrace.remote.transport import Transport
     from headrace.serving.predictions import Predictions
     from headrace.sql.database import Database
     from headrace.store import Store
     from headrace.tracking.client.run import ActiveRun
+    from headrace.tracking.files import FileIndex
     from headrace.tracking.run import DatasetInput
     from headrace.tracking.service import Runs, Synced
     from headrace.tracking.store import TrackingStores
@@ -212,7 +214,7 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
     """A Store over a project that a server keeps. Raises SettingsError for what isn't a server's address; asks nothing yet."""
 
     from headrace.catalog.service import Catalog
-    from headrace.parts import Services
+    from headrace.parts import ArtifactServices, Services
     from headrace.remote.absent import Absent
     from headrace.remote.accounts import RemoteAccounts
     from headrace.remote.definitions import RemoteCatalogStore
@@ -223,6 +225,7 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
     from headrace.remote.tracking_artifacts import RemoteArtifactStore
     from headrace.remote.tracking_journal import RemoteJournal
     from headrace.remote.transport import Transport
+    from headrace.remote.upkeep import RemoteCollect
     from headrace.remote.webhooks import RemoteWebhooks
     from headrace.store import Store
     from headrace.tracking.curves import Curves
@@ -253,7 +256,12 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
             features=lambda: _remote_features(transport, catalog, clock, author),
             runs=runs,
             models=RemoteModels(transport, tracking, artifacts, clock, author, settle=runs.settle),
-            artifacts=cast("ArtifactServices", Absent("artifacts", at)),
+            artifacts=ArtifactServices(
+                files=cast("ArtifactStreams", artifacts),
+                index=cast("FileIndex", Absent("artifacts.index", at)),
+                uploads=cast("Uploads", Absent("artifacts.uploads", at)),
+                collect=RemoteCollect(transport),
+            ),
             lineage=RemoteLineage(transport),
             overview=RemoteOverview(transport),
             curves=Curves(RemoteCurveStore(transport)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 
@@ -14,6 +15,7 @@ from headrace.artifacts.garbage import collect
 from headrace.artifacts.objects import ObjectArtifactStore
 from headrace.artifacts.uploads import ObjectUploads
 from headrace.errors import InvalidInputError
+from servers.inside import serving
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
@@ -152,8 +154,11 @@ def test_a_project_keeps_what_runs_models_and_versions_name(tmp_path, monkeypatc
         store.models.register(model, "lines")
         store.runs.delete(run.id)
         store.artifacts.files.put_bytes(B)
-    with hr.connect(tmp_path, clock=lambda: now + 8 * DAY) as store:
+    later = functools.partial(hr.connect, tmp_path, clock=lambda: now + 8 * DAY)
+    with serving(later) as url, hr.connect(url) as store:
         assert store.collect_artifacts(dry_run=True).files == 1
+        with pytest.raises(hr.InvalidInputError, match="less than an hour"):
+            store.collect_artifacts(older_than="1m")
         done = store.collect_artifacts(older_than="7d")
         assert (done.files, done.bytes) == (1, len(B))
         assert store.runs.read_artifact(run.id, "note.txt") == A

@@ -1,16 +1,29 @@
-"""Upkeep of the lake that a server keeps."""
+"""Upkeep of the lake and of the artifacts that a server keeps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from headrace.artifacts.garbage import Collected
 from headrace.definitions.window import Duration, parse_duration
 from headrace.lake.table import Optimized, TableState, Vacuumed
 from headrace.progress import Progress, silent
 from headrace.remote.transport import Transport
 
-__all__ = ["RemoteUpkeep"]
+__all__ = ["RemoteCollect", "RemoteUpkeep"]
+
+
+class RemoteCollect:
+    """Implements `headrace.parts.Collect` over HTTP."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def __call__(self, older_than: int, *, dry_run: bool = False) -> Collected:
+        """Remove files that nothing names and that were handed in before so many microseconds ago."""
+        done, _ = self._transport.work("artifacts/collect", {"older_than": older_than, "dry_run": dry_run}, changes=True)
+        return Collected(**done)
 
 
 class RemoteUpkeep:

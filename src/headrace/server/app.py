@@ -141,6 +141,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/store/predictions/append", "models:write", answers.APPEND),
     Endpoint("POST", "/api/v1/store/predictions/read", "models:read", answers.READ),
     Endpoint("POST", "/api/v1/store/predictions/tables", "models:read", answers.TABLES),
+    Endpoint("POST", "/api/v1/store/artifacts/collect", "runs:purge", upkeep.COLLECT),
     Endpoint("POST", "/api/v1/store/lineage", "lineage:read", reads.LINEAGE),
     *TRACKING,
     *TRACKING_BYTES,

@@ -358,6 +358,18 @@ class Runs:
         """Make an experiment. Raises ConflictError if the name is taken, by a deleted one too."""
         return self.recorder.create_experiment(name, tags)
 
+    def rename_experiment(self, name: str, to: str) -> None:
+        """Call an active experiment otherwise. Raises NotFoundError, ConflictError if it is deleted or the new name is taken."""
+        self.recorder.rename_experiment(self.experiment(name).id, to)
+
+    def set_experiment_tag(self, name: str, key: str, value: Any) -> None:
+        """Set a tag of an experiment. Raises NotFoundError."""
+        self.recorder.tag_experiment(self.experiment(name).id, key, value)
+
+    def delete_experiment_tag(self, name: str, key: str) -> None:
+        """Remove a tag of an experiment. Raises NotFoundError for the experiment or the tag."""
+        self.stores.experiments.delete_tag(self.experiment(name).id, key)
+
     def delete_experiment(self, name: str) -> None:
         """Hide an experiment and its runs; they can be restored. Raises NotFoundError, also if it is deleted already."""
         self.recorder.set_experiment_stage(self.experiment(name).id, DELETED)

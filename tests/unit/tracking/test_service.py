@@ -115,6 +115,28 @@ def test_experiments_are_made_deleted_and_restored(runs, pair):
             runs.create_experiment(name)
 
 
+def test_experiments_are_renamed_and_tagged(runs, pair):
+    number = runs.experiment("ranker").id
+    runs.rename_experiment("ranker", "video ranker")
+    assert runs.experiment("video ranker").id == number
+    assert len(runs.search(experiment="video ranker")) == 2
+    with pytest.raises(ConflictError, match="already exists"):
+        runs.rename_experiment("video ranker", "Default")
+    with pytest.raises(NotFoundError, match="video ranker"):
+        runs.rename_experiment("ranker", "other")
+    with pytest.raises(InvalidInputError, match="experiment name"):
+        runs.rename_experiment("video ranker", "")
+    runs.set_experiment_tag("video ranker", "team", 5)
+    assert runs.experiment("video ranker").tags["team"] == "5"
+    runs.delete_experiment_tag("video ranker", "team")
+    assert "team" not in runs.experiment("video ranker").tags
+    with pytest.raises(NotFoundError):
+        runs.delete_experiment_tag("video ranker", "team")
+    runs.delete_experiment("video ranker")
+    with pytest.raises(ConflictError, match="restore"):
+        runs.rename_experiment("video ranker", "again")
+
+
 def test_files_are_listed_read_and_downloaded(runs, tmp_path):
     with runs.start(capture=False) as run:
         run.log_text("a/b/c.txt", "c")

@@ -1,4 +1,4 @@
-"""Upkeep of the lake, for remote stores."""
+"""Upkeep of the lake and of artifacts, for remote stores."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from headrace.server.native.exchange import Answer, Task, work
 
-__all__ = ["OPTIMIZE", "TABLES", "VACUUM"]
+__all__ = ["COLLECT", "OPTIMIZE", "TABLES", "VACUUM"]
 
 
 def _tables(task: Task) -> Answer:
@@ -29,6 +29,12 @@ def _vacuum(task: Task) -> Answer:
     return [asdict(item) for item in done], None
 
 
+def _collect(task: Task) -> Answer:
+    """Remove files that no run, logged model or model version names."""
+    return asdict(task.store.artifacts.collect(task.arguments["older_than"], dry_run=task.arguments["dry_run"])), None
+
+
+COLLECT = work(_collect, {"older_than": int, "dry_run": bool}, changes=True)
 TABLES = work(_tables, {"names": list | None})
 OPTIMIZE = work(_optimize, {"names": list | None}, changes=True)
 VACUUM = work(_vacuum, {"names": list | None, "older_than": str, "dry_run": bool}, changes=True)
