@@ -18,6 +18,7 @@ from headrace.errors import SettingsError, StorageError
 from headrace.settings import STATE_FOLDER, Settings, find_project, load_settings
 
 if TYPE_CHECKING:
+    from headrace.artifacts.direct import BucketFiles
     from headrace.artifacts.store import ArtifactStreams, Uploads
     from headrace.catalog.plan import Plan
     from headrace.catalog.service import Catalog
@@ -261,6 +262,7 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
                 index=cast("FileIndex", Absent("artifacts.index", at)),
                 uploads=cast("Uploads", Absent("artifacts.uploads", at)),
                 collect=RemoteCollect(transport),
+                buckets=cast("BucketFiles", Absent("artifacts.buckets", at)),
             ),
             lineage=RemoteLineage(transport),
             overview=RemoteOverview(transport),

@@ -7,6 +7,7 @@ over a run whose state is the same, and completes or updates any other: points a
 from __future__ import annotations
 
 import math
+import re
 import struct
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,14 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from headrace.clock import system_clock
-from headrace.errors import ConflictError, HeadraceError, StorageError
+from headrace.errors import ConflictError, HeadraceError, NotFoundError, StorageError
 from headrace.ids import content_hash
 from headrace.importers.destination import Destination
 from headrace.importers.naming import derived_id, fit_key, fit_path, is_run_id
 from headrace.importers.report import ImportReport
 from headrace.importers.source import Folder, RunSource, SourceFile, SourceRun
 from headrace.progress import Progress
-from headrace.tracking.run import ACTIVE, DELETED, NAME_TAG, PARENT_TAG, ArtifactEntry, Experiment, Metric, Run
+from headrace.tracking.run import ACTIVE, ALIAS_TAG, DELETED, NAME_TAG, PARENT_TAG, ArtifactEntry, Experiment, Metric, Run
 
 __all__ = ["ID_TAG", "SOURCE_TAG", "STATE_TAG", "RunImport", "put_files"]
 
@@ -29,6 +30,7 @@ SOURCE_TAG = "headrace.import.source"
 ID_TAG = "headrace.import.id"
 STATE_TAG = "headrace.import.state"
 
+_NUMBER = re.compile("0|[1-9][0-9]{0,8}")
 _PAGE = 50
 _POINTS = 20_000
 _STATE = 24
@@ -47,21 +49,23 @@ class RunImport:
         self._to = to
         self._report = report
         self._progress = progress
+        self._numbered = source.kind == "mlflow"
         self._doomed: list[str] = []
         self.ids: dict[str, str] = {}
         self.homes: dict[str, Experiment] = {}
 
     def experiment(self, source: Experiment) -> None:
-        """Carry the experiment itself."""
+        """Carry the experiment itself: under its id if that is free; else it is found by that too, unless another has it."""
         stores = self._to.tracking.experiments
-        held = stores.by_name(source.name)
+        held = self._known(source) or stores.by_name(source.name)
         if held is None:
             self._report.count("experiments", "new")
             if self._report.dry_run:
                 self.homes[source.id] = replace(source, lifecycle_stage=ACTIVE)
                 return
             tags = {fit_key("tag", key): value for key, value in source.tags.items()}
-            held = stores.create(source.name, {**tags, SOURCE_TAG: self._source.name}, source.created)
+            number = source.id if self._keeps_id(source) and not self._by_id(source.id) else ""
+            held = stores.create(source.name, {**tags, SOURCE_TAG: self._source.name}, source.created, "", number)
         else:
             added = {key: value for key, value in source.tags.items() if fit_key("tag", key) not in held.tags}
             self._report.count("experiments", "updated" if added else "same")
@@ -69,6 +73,39 @@ class RunImport:
                 for key, value in added.items():
                     stores.set_tag(held.id, fit_key("tag", key), value)
         self.homes[source.id] = held
+        if self._numbered and held.id != source.id:
+            self._alias(source, held)
+
+    def free_first(self, experiments: Sequence[Experiment]) -> list[Experiment]:
+        """The experiments, those whose ids are free before others, which get new ones."""
+        return sorted(experiments, key=lambda item: not (self._keeps_id(item) and self._by_id(item.id) is None))
+
+    def _keeps_id(self, source: Experiment) -> bool:
+        return self._numbered and bool(_NUMBER.fullmatch(source.id))
+
+    def _by_id(self, number: str) -> Experiment | None:
+        try:
+            return self._to.tracking.experiments.get(number)
+        except NotFoundError:
+            return None
+
+    def _known(self, source: Experiment) -> Experiment | None:
+        """What an earlier import made of it, though it was called otherwise then."""
+        held = self._by_id(source.id) if self._numbered else None
+        if held is None:
+            return None
+        name, others = self._source.name, {key: told for key, told in held.tags.items() if key.startswith(f"{ALIAS_TAG}/")}
+        if held.id != source.id:
+            return held if others.get(f"{ALIAS_TAG}/{source.id}") == name else None
+        return held if held.tags.get(SOURCE_TAG) == name and name not in others.values() else None
+
+    def _alias(self, source: Experiment, held: Experiment) -> None:
+        taken = self._by_id(source.id)
+        if not self._report.dry_run and held.tags.get(f"{ALIAS_TAG}/{source.id}") != self._source.name:
+            self._to.tracking.experiments.alias(held.id, source.id, self._source.name)
+        taken_away = taken is not None and taken.id == source.id
+        reason = f"another experiment has that id here; it is {held.id}" if taken_away else f"it is {held.id} here, found by both"
+        self._report.leave("experiment id", f"{source.id} of {source.name}", reason)
 
     def carry(self, experiment: Experiment, measured: Mapping[str, Sequence[Metric]]) -> None:
         """Carry the runs of an experiment.

@@ -83,9 +83,12 @@ class RemoteExperimentStore(Remote):
 
     _folder = "experiments"
 
-    def create(self, name: str, tags: Mapping[str, str], time: int, artifact_location: str = "") -> Experiment:
-        """Make one. Raises ConflictError if the name is taken."""
-        arguments = {"name": name, "tags": dict(tags), "time": time, "artifact_location": artifact_location}
+    def create(
+        self, name: str, tags: Mapping[str, str], time: int, artifact_location: str = "", experiment_id: str = ""
+    ) -> Experiment:
+        """Make one, under this id if one is given. Raises ConflictError if the name or the id is taken."""
+        place = {"artifact_location": artifact_location, "experiment_id": experiment_id}
+        arguments = {"name": name, "tags": dict(tags), "time": time, **place}
         made: Experiment = shaped(self._transport.call("tracking/experiments/create", arguments, changes=True), Experiment)
         return made
 
@@ -93,6 +96,10 @@ class RemoteExperimentStore(Remote):
         """One, deleted or not. Raises NotFoundError."""
         found: Experiment = self._ask("get", Experiment, experiment_id=experiment_id)
         return found
+
+    def alias(self, experiment_id: str, known_as: str, source: str) -> None:
+        """Keep under which id another store knows it, and give that id to no new one. Raises NotFoundError."""
+        self._tell("alias", experiment_id=experiment_id, known_as=known_as, source=source)
 
     def by_name(self, name: str) -> Experiment | None:
         """One by name, deleted or not."""

@@ -25,7 +25,8 @@ def check_out(recipe: Recipe, folder: Path, repository: Path | None) -> Path:
         StorageError: git can't do it.
     """
     if not recipe.commit:
-        msg = f"run {recipe.run.id} kept no commit: its code wasn't in a git repository, or nothing was committed yet"
+        way = f"what it kept is told by: headrace runs show {recipe.run.id}"
+        msg = f"run {recipe.run.id} kept no commit: its code wasn't in a git repository, or nothing was committed yet; {way}"
         raise InvalidInputError(msg)
     places = [repository] if repository is not None else [Path(recipe.root) if recipe.root else None, Path.cwd()]
     origin = next((place for place in places if place is not None and _has(place, recipe.commit)), None)

@@ -7,14 +7,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from headrace.errors import AlreadyExistsError, ConflictError, NotFoundError
+from headrace.errors import AlreadyExistsError, ConflictError, InvalidInputError, NotFoundError
 from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.metrics import upsert
 from headrace.sql.prepared import Query, pipelined
 from headrace.sql.run_search import compare
 from headrace.sql.tables.tracking import experiment_tags, experiments, is_id, runs
-from headrace.tracking.run import ACTIVE, DELETED, Experiment, View
+from headrace.tracking.run import ACTIVE, ALIAS_TAG, DELETED, Experiment, View
 from headrace.tracking.search import Comparison, Order
 
 __all__ = ["SqlExperimentStore"]
@@ -34,16 +34,20 @@ class SqlExperimentStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, name: str, tags: Mapping[str, str], time: int, artifact_location: str = "") -> Experiment:
-        """Make one. Raises ConflictError if the name is taken, by a deleted one too."""
+    def create(
+        self, name: str, tags: Mapping[str, str], time: int, artifact_location: str = "", experiment_id: str = ""
+    ) -> Experiment:
+        """Make one, under this id if one is given. Raises ConflictError if the name or the id is taken, by a deleted one too."""
         with self._database.write() as connection:
             _require_free(connection, name)
+            given = {"id": _free_id(connection, experiment_id)} if experiment_id else {}
             row = {
                 "name": name,
                 "lifecycle_stage": ACTIVE,
                 "created": time,
                 "updated": time,
                 "artifact_location": artifact_location,
+                **given,
             }
             number = connection.execute(experiments.insert().returning(experiments.c.id), row).scalar_one()
             if not artifact_location:
@@ -51,13 +55,24 @@ class SqlExperimentStore:
                 connection.execute(experiments.update().where(experiments.c.id == number).values(artifact_location=default))
             for key, value in tags.items():
                 connection.execute(experiment_tags.insert(), {"experiment_id": number, "key": key, "value": value})
+            if given:
+                _pass_over(connection, number)
             note(connection, "experiment", str(number))
             return _one(connection, experiments.c.id == number)
 
     def get(self, experiment_id: str) -> Experiment:
-        """One, deleted or not. Raises NotFoundError."""
+        """One, deleted or not, by its id or, if no other has that, by one that `alias` gave it. Raises NotFoundError."""
         with self._database.read() as connection:
             return _require(connection, experiment_id)
+
+    def alias(self, experiment_id: str, known_as: str, source: str) -> None:
+        """Keep under which id another store knows it, and give that id to no new one. Raises NotFoundError."""
+        with self._database.write() as connection:
+            held = _require(connection, experiment_id)
+            row = {"experiment_id": int(held.id), "key": f"{ALIAS_TAG}/{known_as}", "value": source}
+            connection.execute(upsert(connection, experiment_tags, ["value"]), row)
+            if is_id(known_as):
+                _pass_over(connection, int(known_as))
 
     def by_name(self, name: str) -> Experiment | None:
         """One by name, deleted or not."""
@@ -95,31 +110,32 @@ class SqlExperimentStore:
                 raise ConflictError(msg)
             if held.name != name:
                 _require_free(connection, name)
-            _update(connection, experiment_id, name=name, updated=time)
+            _update(connection, held.id, name=name, updated=time)
 
     def set_stage(self, experiment_id: str, stage: str, time: int) -> None:
         """Delete or restore it together with its runs."""
         with self._database.write() as connection:
-            if _require(connection, experiment_id).lifecycle_stage == stage:
+            held = _require(connection, experiment_id)
+            if held.lifecycle_stage == stage:
                 raise _missing(experiment_id)
-            _update(connection, experiment_id, lifecycle_stage=stage, updated=time)
+            _update(connection, held.id, lifecycle_stage=stage, updated=time)
             values = {"lifecycle_stage": stage, "deleted": time if stage == DELETED else None}
-            changed = runs.c.experiment_id == int(experiment_id), runs.c.lifecycle_stage != stage
+            changed = runs.c.experiment_id == int(held.id), runs.c.lifecycle_stage != stage
             connection.execute(runs.update().where(*changed).values(values))
 
     def set_tag(self, experiment_id: str, key: str, value: str) -> None:
         """Set a tag. Raises NotFoundError."""
         with self._database.write() as connection:
-            _require(connection, experiment_id)
-            row = {"experiment_id": int(experiment_id), "key": key, "value": value}
+            held = _require(connection, experiment_id)
+            row = {"experiment_id": int(held.id), "key": key, "value": value}
             connection.execute(upsert(connection, experiment_tags, ["value"]), row)
 
     def delete_tag(self, experiment_id: str, key: str) -> None:
         """Remove a tag. Raises NotFoundError."""
         c = experiment_tags.c
         with self._database.write() as connection:
-            _require(connection, experiment_id)
-            done = connection.execute(experiment_tags.delete().where(c.experiment_id == int(experiment_id), c.key == key))
+            held = _require(connection, experiment_id)
+            done = connection.execute(experiment_tags.delete().where(c.experiment_id == int(held.id), c.key == key))
             if done.rowcount == 0:
                 msg = f"No tag with name: {key} in experiment with id {experiment_id}"
                 raise NotFoundError(msg)
@@ -182,9 +198,33 @@ def _one(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Experiment
 
 def _require(connection: sa.Connection, experiment_id: str) -> Experiment:
     found = _by_id(connection, int(experiment_id)) if is_id(experiment_id) else None
-    if found is None:
+    if found is not None:
+        return found
+    known_as = sa.select(experiment_tags.c.experiment_id).where(experiment_tags.c.key == f"{ALIAS_TAG}/{experiment_id}")
+    aliased = _select(connection, experiments.c.id.in_(known_as))
+    if len(aliased) != 1:
         raise _missing(experiment_id)
-    return found
+    return aliased[0]
+
+
+def _free_id(connection: sa.Connection, experiment_id: str) -> int:
+    if not is_id(experiment_id):
+        msg = f"no experiment can have the id {experiment_id!r}: it is a number of up to nine digits"
+        raise InvalidInputError(msg)
+    if _select(connection, experiments.c.id == int(experiment_id)):
+        msg = f"there is an experiment with the id {experiment_id} already"
+        raise AlreadyExistsError(msg)
+    return int(experiment_id)
+
+
+def _pass_over(connection: sa.Connection, number: int) -> None:
+    """See that no new experiment gets this id, or one below."""
+    if connection.dialect.name == "postgresql":
+        sequence = sa.func.pg_get_serial_sequence("experiments", "id")
+        connection.execute(sa.select(sa.func.setval(sequence, sa.func.greatest(number, sa.func.nextval(sequence)))))
+    else:
+        words = "UPDATE sqlite_sequence SET seq = max(seq, :number) WHERE name = 'experiments'"
+        connection.execute(sa.text(words), {"number": number})
 
 
 def _require_free(connection: sa.Connection, name: str) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACTIVE",
+    "ALIAS_TAG",
     "DELETED",
     "LOST",
     "LOST_AFTER",
@@ -66,6 +67,8 @@ NAME_TAG = "mlflow.runName"
 SYSTEM_METRICS = "system/"
 """What the keys of the machine's own metrics begin with: its load, memory, disk and network while a run ran."""
 NOTE_TAG = "mlflow.note.content"
+ALIAS_TAG = "headrace.import.id"
+"""`headrace.import.id/17` as a tag of an experiment: it had the id 17 where it was imported from, and is found by it here too."""
 NO_PAGE = "this run is kept in a folder, which has no pages; start `headrace server` there and open the address it tells"
 
 

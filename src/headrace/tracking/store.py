@@ -30,12 +30,18 @@ __all__ = ["ArtifactIndex", "ExperimentStore", "LoggedModelStore", "MetricStore"
 class ExperimentStore(Protocol):
     """Experiments. Names are unique, those of deleted ones included."""
 
-    def create(self, name: str, tags: Mapping[str, str], time: int, artifact_location: str = "") -> Experiment:
-        """Make one. Raises ConflictError if the name is taken."""
+    def create(
+        self, name: str, tags: Mapping[str, str], time: int, artifact_location: str = "", experiment_id: str = ""
+    ) -> Experiment:
+        """Make one, under this id if one is given. Raises ConflictError if the name or the id is taken."""
         ...
 
     def get(self, experiment_id: str) -> Experiment:
-        """One, deleted or not. Raises NotFoundError."""
+        """One, deleted or not, by its id or, if no other has that, by one that `alias` gave it. Raises NotFoundError."""
+        ...
+
+    def alias(self, experiment_id: str, known_as: str, source: str) -> None:
+        """Keep under which id another store knows it, and give that id to no new one. Raises NotFoundError."""
         ...
 
     def by_name(self, name: str) -> Experiment | None:

@@ -11,15 +11,19 @@ import sys
 import time
 from contextlib import closing
 
+import httpx
 import numpy as np
+import obstore
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from obstore.store import from_url
 
 import headrace as hr
 from headrace.errors import InvalidInputError, StorageError, UnsafeModelError
 from headrace.importers.mlflow.carry import import_mlflow
 from importing import contents
+from servers.inside import served
 
 PATIENCE = 60.0
 
@@ -201,6 +205,38 @@ def test_a_name_that_is_taken_keeps_its_versions_and_champion(store, mlflow_hist
     assert carry(store, mlflow_history.url).changed == 0
 
 
+def test_experiments_keep_their_ids(carried):
+    store, report, history = carried
+    found = rows(history.path, "SELECT experiment_id, name FROM experiments")
+    assert {store.runs.experiment(name).id: name for _, name in found} == {str(number): name for number, name in found}
+    assert not [item for item in report.left if item.kind == "experiment id"]
+
+
+def test_an_experiment_whose_id_is_taken_or_whose_name_is_here_is_found_by_its_old_id_where_it_can_be(
+    store, mlflow_history, tmp_path
+):
+    source = mlflow_history.copy(tmp_path)
+    ids = dict(rows(source.path, "SELECT name, experiment_id FROM experiments"))
+    create = store.destination.tracking.experiments.create
+    create("mine", {}, 1, "", str(ids["old ideas"]))
+    create("ranker", {}, 1, "", "77")
+    report = carry(store, source.url)
+    told = {item.name: item.reason for item in report.left if item.kind == "experiment id"}
+    assert set(told) == {f"{ids['old ideas']} of old ideas", f"{ids['ranker']} of ranker"}
+    assert "another experiment has that id" in told[f"{ids['old ideas']} of old ideas"]
+    assert int(store.runs.experiment("old ideas").id) > 77
+    change(source.path, "UPDATE experiments SET name = 'ranker of films' WHERE name = 'ranker'")
+    assert carry(store, source.url).changed == 0  # it is still the same
+    store.close()
+    with served(tmp_path / "project") as url:
+        ask = {"experiment_ids": [str(ids["ranker"])]}
+        found = httpx.post(f"{url}/api/2.0/mlflow/runs/search", json=ask).json()["runs"]
+        assert {run["info"]["experiment_id"] for run in found} == {"77"}
+        body = {"experiment_id": str(ids["ranker"]), "run_name": "from an old script"}
+        made = httpx.post(f"{url}/api/2.0/mlflow/runs/create", json=body).json()["run"]
+        assert made["info"]["experiment_id"] == "77"
+
+
 def test_a_run_whose_id_is_taken_gets_another_one_for_good(store, mlflow_history):
     from headrace.tracking.run import Run
 
@@ -239,6 +275,27 @@ def test_files_that_are_gone_are_reported_and_come_later(store, mlflow_history, 
     (root / "7" / run_id / "artifacts" / "late.txt").write_text("found")
     carry(store, source.url, artifacts=str(root))
     assert store.runs.read_artifact(run_id, "late.txt") == b"found"
+
+
+def test_files_in_buckets_are_carried_and_a_bucket_that_cant_be_read_is_told_and_tried_again(
+    store, mlflow_history, bucket, tmp_path
+):
+    source, (first, second) = mlflow_history.copy(tmp_path), mlflow_history.made["trained"]
+    for place in (f"mlflow/1/{first}/artifacts", f"root/1/{second}/artifacts"):
+        obstore.put(from_url(f"{bucket}/{place}"), "plots/ä b.txt", place.encode())
+    proxied = f"UPDATE runs SET artifact_uri = 'mlflow-artifacts:/1/{second}/artifacts' WHERE run_uuid = '{second}'"
+    elsewhere = f"UPDATE runs SET artifact_uri = '{{}}/mlflow/1/{first}/artifacts' WHERE run_uuid = '{first}'"
+    change(source.path, proxied, elsewhere.format("s3://there-is-no-such-bucket"))
+    report = carry(store, source.url, artifacts=f"{bucket}/root")
+    assert store.runs.read_artifact(second, "plots/ä b.txt").startswith(b"root/1/")
+    (left,) = [item for item in report.left if item.kind == "artifacts" and item.name == first]
+    assert "there-is-no-such-bucket" in left.reason
+    assert store.runs.get(first).params["depth"] == "1"
+    change(source.path, elsewhere.format(bucket))
+    again = carry(store, source.url, artifacts=f"{bucket}/root")
+    assert again.counts["artifacts"]["new"] == 1
+    assert store.runs.read_artifact(first, "plots/ä b.txt").startswith(b"mlflow/1/")
+    assert carry(store, source.url, artifacts=f"{bucket}/root").changed == 0
 
 
 def test_a_version_from_before_logged_models_brings_its_files(store, mlflow_history, tmp_path):

@@ -41,8 +41,9 @@ def import_mlflow(
         runs = RunImport(source, to, report, progress)
         models = ModelImport(source, to, report, progress, runs)
         experiments = source.experiments()
-        for experiment in experiments:
+        for experiment in runs.free_first(experiments):
             runs.experiment(experiment)
+        for experiment in experiments:
             runs.carry(experiment, source.measured(experiment))
             models.logged(experiment)
         models.registered()

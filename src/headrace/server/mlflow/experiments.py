@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from headrace.errors import InvalidInputError, NotFoundError
@@ -37,6 +38,7 @@ __all__ = [
     "SET_TAG",
     "UPDATE",
     "VIEWS",
+    "known_ids",
     "view_of",
 ]
 
@@ -77,6 +79,18 @@ _PAGE = Record("MlflowExperiments", {"experiments": Field("Those found.", ("arra
 def view_of(name: str, value: str | None) -> View:
     """Which stages a search looks at. Raises BadRequestError."""
     return VIEWS[cast("str", choice(name, value, tuple(VIEWS), "ACTIVE_ONLY"))]
+
+
+def known_ids(call: Call, ids: Sequence[str]) -> list[str]:
+    """The ids that experiments have here, of ids that they may have had where they were imported from."""
+    return [_known_id(call, number) for number in ids]
+
+
+def _known_id(call: Call, number: str) -> str:
+    try:
+        return call.store.runs.stores.experiments.get(number).id
+    except NotFoundError:
+        return number
 
 
 def _create(call: Call) -> Reply:

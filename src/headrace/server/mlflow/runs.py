@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import cast
 
 from headrace.errors import InvalidInputError, NotFoundError
 from headrace.server.http import Call, Reply
-from headrace.server.mlflow.experiments import view_of
+from headrace.server.mlflow.experiments import known_ids, view_of
 from headrace.server.mlflow.shapes import info_shape, page_shapes, run_shape
 from headrace.server.mlflow.wire import (
     DONE,
@@ -118,14 +119,18 @@ def _search(call: Call) -> Reply:
         msg = f"Invalid value {limit} for parameter 'max_results' supplied. It must be 1 to {MOST_RUNS}"
         raise InvalidInputError(msg)
     offset = offset_of(asked["page_token"])
-    found = call.store.overview.page(
+    ids = [experiment_id(item) for item in texts("experiment_ids", asked["experiment_ids"])]
+    search = functools.partial(
+        call.store.overview.page,
         parse_filter(asked["filter"] or ""),
         parse_order(texts("order_by", asked["order_by"])),
-        experiments=[experiment_id(item) for item in texts("experiment_ids", asked["experiment_ids"])],
         view=view_of("run_view_type", asked["run_view_type"]),
         limit=limit + 1,
         offset=offset,
     )
+    found = search(experiments=ids)
+    if not found.ids and (here := known_ids(call, ids)) != ids:  # ids of another server, which these were imported from
+        found = search(experiments=here)
     return reply(filled({"runs": page_shapes(found, limit), **next_page(found.ids, limit, offset)}))
 
 

@@ -103,6 +103,7 @@ def _endpoints() -> list[Endpoint]:
     }
     writes: Mapping[str, Operation] = {
         "experiments/create": contract(_experiments, ExperimentStore.create, changes=True),
+        "experiments/alias": contract(_experiments, ExperimentStore.alias, changes=True),
         "experiments/rename": contract(_experiments, ExperimentStore.rename, changes=True),
         "experiments/set_stage": contract(_experiments, ExperimentStore.set_stage, changes=True),
         "experiments/set_tag": contract(_experiments, ExperimentStore.set_tag, changes=True),
