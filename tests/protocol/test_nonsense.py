@@ -14,7 +14,7 @@ from headrace.server.app import ENDPOINTS
 from headrace.server.openapi import document
 from servers.headrace import HeadraceServer
 
-REQUESTS = 1500
+REQUESTS = 1000
 SLOW = re.compile("live|materialize|vacuum|optimize|webhooks|historical")
 """Routes that stream for ever, work for long, or send to other hosts."""
 NUMBERS = (

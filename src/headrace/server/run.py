@@ -28,6 +28,8 @@ __all__ = ["ServerOptions", "run", "serve", "set_up_worker"]
 GRACE_SECONDS = 30
 """How long requests under way may take to finish once the server is told to stop."""
 KEEP_ALIVE_SECONDS = 30
+HUNG_SECONDS = 20
+"""How long a worker may not say that it lives before another takes its place: a busy machine isn't a dead one."""
 PARENT_SECONDS = 1
 _SWITCH_SECONDS = 0.001
 """How long a thread that computes may keep the event loop waiting for Python's global lock: Python's own 5 ms would show."""
@@ -113,10 +115,16 @@ def _serve_together(config: Config, listening: socket.socket, started: Callable[
 
     from headrace.server.metrics import FOLDER
 
+    class Workers(Multiprocess):
+        def terminate_all(self) -> None:
+            """Who comes from now on is refused at once, and not kept waiting until the last worker has gone."""
+            listening.close()
+            super().terminate_all()
+
     with tempfile.TemporaryDirectory(prefix="headrace-metrics-") as shared:
         os.environ[FOLDER] = shared  # before the workers start: they inherit it
         try:
-            supervisor = Multiprocess(config, [listening])
+            supervisor = Workers(config, [listening])
             started()
             supervisor.run()
         finally:
@@ -140,6 +148,7 @@ def _config(application: Callable[[], Dispatcher], workers: int) -> Config:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=HUNG_SECONDS,
     )
 
 
