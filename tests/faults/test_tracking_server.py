@@ -25,7 +25,7 @@ from servers.proxy import Proxy
 
 API = "/api/2.0/mlflow"
 FILES = "/api/2.0/mlflow-artifacts"
-PATIENCE = 60.0
+PATIENCE = 180.0
 POINTS = 20
 T = 1_700_000_000_000
 

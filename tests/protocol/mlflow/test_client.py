@@ -38,7 +38,7 @@ def spoken(script, url, *arguments):
 
 
 @pytest.fixture(scope="module")
-def theirs(tmp_path_factory):
+def peer(tmp_path_factory):
     """MLflow's server; it takes its time to start, so it does while ours is asked."""
     arguments = ("--workers", "1")
     with MlflowServer(
@@ -61,18 +61,20 @@ def url(project):
 
 
 @pytest.fixture(scope="module")
-def answers(theirs, url):
-    ours = spoken("session.py", url)
-    theirs.wait()
-    return spoken("session.py", theirs.url), ours
+def ours(url):
+    """What the client got from our server."""
+    return spoken("session.py", url)
 
 
-def test_the_client_gets_what_mlflows_server_gives(answers):
-    theirs, ours = answers
+def test_the_client_gets_what_mlflows_server_gives_and_wrong_requests_change_nothing(peer, url, ours):
+    """One test, so that one worker of several has to start MLflow's server."""
+    peer.wait()
+    theirs = spoken("session.py", peer.url)
     assert len(theirs) > 200
     differing = {name: (answer, ours.get(name)) for name, answer in theirs.items() if ours.get(name) != answer}
     assert {name: pair for name, pair in differing.items() if name not in FAULTS} == {}
     assert {name: ours[name] for name in FAULTS} == {name: {"error": "INVALID_PARAMETER_VALUE"} for name in FAULTS}
+    compare_wrong_requests(peer.url, url)
 
 
 class Asked:
@@ -143,9 +145,9 @@ def verdict(name, theirs, ours):
     return None if (KINDER if our_status == 200 else OTHERWISE).search(name) else "another answer"
 
 
-def test_wrong_requests_are_answered_as_mlflows_server_does_and_change_nothing(theirs, url):
-    theirs.wait()
-    peer, own = Asked(theirs.url), Asked(url)
+def compare_wrong_requests(their_url, our_url):
+    """Each is answered as MLflow's server does, or better, and changes nothing."""
+    peer, own = Asked(their_url), Asked(our_url)
     differing, refused = {}, []
     for name, *request in REQUESTS:
         expected, found = peer.send(*request), own.send(*request)
@@ -162,7 +164,8 @@ def test_wrong_requests_are_answered_as_mlflows_server_does_and_change_nothing(t
     assert len(refused) > 500
 
 
-def test_what_the_client_logged_is_a_run_of_ours(answers, project):
+@pytest.mark.usefixtures("ours")
+def test_what_the_client_logged_is_a_run_of_ours(project):
     with hr.connect(project) as store:
         (run,) = store.runs.search("run_name = 'parent'", "by the fluent API")
         assert (run.status, run.params, run.metrics["loss"]) == ("FINISHED", {"a": "1", "b": "[1, 2]", "c": "None"}, 1 / 3)
