@@ -60,7 +60,6 @@ class FeatureServices:
     topics: Topics
     nearest: NearestReads
     observations: ObservationReads
-    predictions: Predictions
     close: Callable[[], None]
 
 
@@ -94,6 +93,7 @@ class Services:
 
     Attributes:
         features: makes the feature services. It brings pyarrow and an engine, so a store asks only when it needs them.
+        predictions: makes what keeps predictions: it needs the lake and no more, so it is there though the online store is down.
         destination: where importers write; None for a store that isn't on this machine.
         overview: reads over many runs.
         curves: metrics as charts show them.
@@ -106,6 +106,7 @@ class Services:
     settings: Settings
     catalog: Catalog
     features: Callable[[], FeatureServices]
+    predictions: Callable[[], Predictions]
     runs: Runs
     models: Models
     artifacts: ArtifactServices

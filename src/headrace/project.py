@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from headrace.catalog.plan import Plan
     from headrace.catalog.service import Catalog
     from headrace.definitions.version import GroupVersion, ViewVersion
-    from headrace.features.answers import AnswerLog
     from headrace.features.materialize import Pins
     from headrace.features.streaming import StreamSink
     from headrace.features.topics import Topics
@@ -180,6 +179,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
         Services(
             settings=settings,
             catalog=catalog,
+            predictions=lambda: _predictions(open_lake(settings, clock), clock),
             features=lambda: _open_features(settings, clock, catalog, database, author, models.pinned_views),
             runs=runs,
             models=models,
@@ -194,7 +194,7 @@ def open_store(settings: Settings, clock: Clock = system_clock) -> Store:
                 edges,
                 models.alias_targets,
                 models.aliases_of,
-                lambda urn: _predictions(open_lake(settings, clock), clock).edges(urn),
+                lambda urn: opened[0].predictions.edges(urn),  # noqa: PLW0108 - the store is made below
             ),
             record_definitions=_lineage_writer(edges, clock),
             close=_closing(runs, database),
@@ -254,6 +254,7 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
         Services(
             settings=replace(local, catalog=at, lake=at, artifacts=at, online=at, events=at),
             catalog=catalog,
+            predictions=lambda: _remote_predictions(transport, clock),
             features=lambda: _remote_features(transport, catalog, clock, author),
             runs=runs,
             models=RemoteModels(transport, tracking, artifacts, clock, author, settle=runs.settle),
@@ -278,11 +279,9 @@ def open_remote(url: str, clock: Clock = system_clock) -> Store:
 
 def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, author: str) -> FeatureServices:
 
-    from headrace.features.answers import AnswerLog
     from headrace.features.training import TrainingSets
     from headrace.parts import FeatureServices
     from headrace.remote.absent import Absent
-    from headrace.remote.answers import RemoteAnswers
     from headrace.remote.history import RemoteHistory
     from headrace.remote.ingest import RemoteIntake, RemoteMaterializer
     from headrace.remote.lookup import RemoteFreshness, RemoteLookup
@@ -291,10 +290,8 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
     from headrace.remote.training_sets import RemoteKept
     from headrace.remote.upkeep import RemoteUpkeep
     from headrace.remote.verify import RemoteVerifier
-    from headrace.serving.predictions import Predictions
 
     history = RemoteHistory(transport, catalog)
-    log = AnswerLog(RemoteAnswers(transport), clock)
     return FeatureServices(
         ingest=RemoteIntake(transport, catalog),
         materializer=RemoteMaterializer(transport),
@@ -308,8 +305,7 @@ def _remote_features(transport: Transport, catalog: Catalog, clock: Clock, autho
         topics=cast("Topics", Absent("topics", transport.url)),
         nearest=RemoteNearest(transport),
         observations=RemoteObservations(transport),
-        predictions=Predictions(log, clock),
-        close=log.close,
+        close=lambda: None,
     )
 
 
@@ -384,17 +380,25 @@ def _open_features(
         topics=Topics(catalog, ingest, feed, log, groups, settings.project.name),
         observations=Observations(catalog, observed, observer, quality, profiler, sets),
         nearest=Nearest(catalog, ingest, feed, groups, lookup, here, engine, clock),
-        predictions=_predictions(lake, clock, served.log),
         close=closing.close,
     )
 
 
-def _predictions(lake: DeltaLake, clock: Clock, log: AnswerLog | None = None) -> Predictions:
-    """The predictions in the lake; with a log of their own for those who need none of the other features."""
+def _predictions(lake: DeltaLake, clock: Clock) -> Predictions:
+    """The predictions in the lake."""
     from headrace.features.answers import AnswerLog, LakeAnswers
     from headrace.serving.predictions import Predictions
 
-    return Predictions(log or AnswerLog(LakeAnswers(lake), clock), clock)
+    return Predictions(AnswerLog(LakeAnswers(lake), clock), clock)
+
+
+def _remote_predictions(transport: Transport, clock: Clock) -> Predictions:
+    """The predictions that a server keeps."""
+    from headrace.features.answers import AnswerLog
+    from headrace.remote.answers import RemoteAnswers
+    from headrace.serving.predictions import Predictions
+
+    return Predictions(AnswerLog(RemoteAnswers(transport), clock), clock)
 
 
 def _closing(runs: Runs, connections: Database | Transport) -> Callable[[], None]:

@@ -76,6 +76,7 @@ class Store:
         self.curves = services.curves
         self.changes = services.changes
         self._opened = Lazy(services.features)
+        self._kept = Lazy(services.predictions)
         self.account: Account | None = None
 
     @property
@@ -139,7 +140,7 @@ class Store:
     @property
     def predictions(self) -> Predictions:
         """What services predicted: `read`, `labels`, `quality`, `find`."""
-        return self._features.predictions
+        return self._kept()
 
     def score(
         self,
@@ -211,7 +212,7 @@ class Store:
 
         They give labels, `store.predictions.labels(model)`, and quality, `store.predictions.quality(model, ["auc"])`.
         """
-        return self._features.predictions.record_outcomes(frame)
+        return self.predictions.record_outcomes(frame)
 
     def plan(self, definitions: Sequence[Any]) -> Plan:
         """What `apply` would change, readable with `print`. Nothing is changed.
@@ -443,6 +444,8 @@ class Store:
 
     def close(self) -> None:
         """Give up files and connections; at the end of a `with` block this happens by itself."""
+        if self._kept.made is not None:
+            self._kept.made.close()
         if self._opened.made is not None:
             self._opened.made.close()
         self._services.close()

@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -120,37 +120,48 @@ def test_one_request_s_crash_fails_nobody_else_s(obedient):
     assert {order: answers[order][0] for order in range(10, 40)} == dict.fromkeys(range(10, 40), 200)
 
 
-def test_versions_that_hang_or_die_at_load_leave_the_old_one(project, monkeypatch):
+def test_versions_that_can_t_be_loaded_leave_the_old_one(project, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([FOLDER, os.environ.get("PYTHONPATH", "")]))
     import faulty_models
 
-    with service(project, CHAMPION, *QUICK, "--load-seconds", "8") as client, hr.connect(project) as store:
-        for version, (name, words) in enumerate({"dies": "process ended", "hangs": "8 s"}.items(), 2):
-            monkeypatch.setattr(getattr(faulty_models, name), "predict", lambda frame: [0.0] * len(frame))
+    bomb = tmp_path / "bomb"
+
+    def register_faulty(store, name):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(getattr(faulty_models, name), "predict", lambda frame: [0.0] * len(frame))
             register(store, getattr(faulty_models, name))
-            store.models.promote("ranker", version)
-            wait_for(lambda words=words: words in trouble(client))
+
+    def register_spoilt(store, spoil):
+        path = largest_file(project, register(store, constant(9.0 + len(store.models.versions("ranker")))))
+        spoilt = spoil(path.read_bytes())
+        path.unlink()
+        if spoilt is not None:
+            path.write_bytes(spoilt)
+
+    faults = {
+        "dies": (lambda store: register_faulty(store, "dies"), "process ended"),
+        "hangs": (lambda store: register_faulty(store, "hangs"), "10 s"),
+        "missing": (lambda store: register_spoilt(store, lambda _: None), "is gone"),
+        "cut": (lambda store: register_spoilt(store, lambda whole: whole[:-9]), "hash to"),
+        "tampered with": (lambda store: register_spoilt(store, lambda whole: whole[:-1] + b"!"), "hash to"),
+        "a pickle": (lambda store: register(store, Exploding(str(bomb)), serializer="pickle"), "allow_pickle"),
+    }
+    with service(project, CHAMPION, *QUICK, "--load-seconds", "10") as client, hr.connect(project) as store:
+        for version, (fault, (make, words)) in enumerate(faults.items(), 2):
+            make(store)
+            before = trouble(client)
+            crown(store, version)
+            said = wait_for(lambda before=before: trouble(client) not in ("", before) and trouble(client))
+            assert words in said, fault
             status, answer, headers = told(client, 3)
             assert (status, answer, headers["x-headrace-model"]) == (200, {"predictions": [1.0]}, "models:/ranker/1")
+    assert not bomb.exists()
 
 
 def largest_file(project, version):
     digest = max(version.files, key=lambda file: file.size).digest
     return project / ".headrace" / "artifacts" / digest[:2] / digest
-
-
-def test_a_version_whose_file_is_damaged_leaves_the_old_one(project):
-    with service(project, CHAMPION, *QUICK) as client, hr.connect(project) as store:
-        for version, spoil in enumerate((lambda _: None, lambda whole: whole[:-9], lambda whole: whole[:-1] + b"!"), 2):
-            path = largest_file(project, register(store, constant(float(version))))
-            spoilt = spoil(path.read_bytes())
-            path.unlink()
-            if spoilt is not None:
-                path.write_bytes(spoilt)
-            crown(store, version)
-            wait_for(lambda version=version: f"models:/ranker/{version}" in trouble(client) or "hash to" in trouble(client))
-            assert told(client, 3)[2]["x-headrace-model"] == "models:/ranker/1"
 
 
 def crown(store, version):
@@ -159,16 +170,6 @@ def crown(store, version):
 
     with mock.patch.object(type(store.models._promotions), "require_files"):
         store.models.promote("ranker", version)
-
-
-def test_a_pickle_is_not_loaded_without_the_word(project, tmp_path):
-    bomb = tmp_path / "bomb"
-    with service(project, CHAMPION, *QUICK) as client, hr.connect(project) as store:
-        register(store, Exploding(str(bomb)), serializer="pickle")
-        store.models.promote("ranker", 2)
-        assert "allow_pickle" in wait_for(lambda: trouble(client))
-        assert told(client, 3)[0] == 200
-    assert not bomb.exists()
 
 
 def test_an_alias_that_goes_leaves_the_version_serving(project):
@@ -191,29 +192,39 @@ def test_what_can_t_be_served_is_told_in_a_line(project):
     assert "Traceback" not in server.said
 
 
-@pytest.mark.parametrize(("policy", "status", "source"), [("fail", 503, None), ("last-good", 200, "last_good")])
-def test_the_answer_says_what_was_served_while_the_online_store_was_down(
-    base, tmp_path, redis_url, monkeypatch, policy, status, source
-):
+def test_the_answer_says_what_was_served_while_the_online_store_was_down(tmp_path, redis_url):
     from servers.redis import redis_server
 
-    with redis_server() as url:
-        folder = tmp_path / "on-redis"
-        folder.mkdir()
-        (folder / "headrace.toml").write_text(f'online = "{url}"\n')
-        with hr.connect(folder) as store:
+    with redis_server() as url, ExitStack() as services:
+        (tmp_path / "headrace.toml").write_text(f'online = "{url}"\n')
+        with hr.connect(tmp_path) as store:
             store.apply(definitions())
             fill(store)
             register(store, constant(1.0))
             store.models.promote("ranker", 1)
-        with service(folder, CHAMPION, "--online-down", policy) as client:
+        policies = ("fail", "defaults", "last-good")
+        clients = {each: services.enter_context(service(tmp_path, CHAMPION, "--online-down", each)) for each in policies}
+        for client in clients.values():
             assert client.ask("/api/v1/predict", {"entities": {"user_id": 1}})[1]["features"] == "online"
-            stop_redis(url)
-            found, answer, _ = client.ask("/api/v1/predict", {"entities": {"user_id": [1, 2]}})
-            assert found == status
-            assert answer.get("features") == source
-            if policy == "last-good":
-                assert answer["age_s"] > 0
+        stop_redis(url)
+        answers = {each: client.ask("/api/v1/predict", {"entities": {"user_id": [1, 2]}}) for each, client in clients.items()}
+        answers["rows"] = clients["last-good"].ask("/invocations", {"dataframe_records": [{"user_id": 1}]})
+        late = services.enter_context(service(tmp_path, CHAMPION, "--online-down", "defaults"))
+        answers["begun while it was down"] = late.ask("/api/v1/predict", {"entities": {"user_id": [1, 2]}})
+    assert answers["fail"][0] == 503
+    assert "can't be reached" in answers["fail"][1]["detail"]
+    for policy, source in {"defaults": "defaults", "last-good": "last_good", "begun while it was down": "defaults"}.items():
+        status, answer, headers = answers[policy]
+        assert (status, answer["predictions"], answer["features"]) == (200, [1.0, 1.0], source)
+        assert headers["x-headrace-features"] == source
+    assert answers["defaults"][1]["age_s"] is None
+    assert answers["last-good"][1]["age_s"] > 0
+    assert answers["rows"][2]["x-headrace-features"] == "last_good"
+    with hr.connect(tmp_path) as store:
+        kept = store.predictions.read("ranker")
+    known = kept.set_index(["source", "user_id"])["likes"].groupby(level=[0, 1]).first()
+    assert known["last_good", 1] == known["online", 1]
+    assert pd.isna(known["defaults", 1])
 
 
 def stop_redis(url):

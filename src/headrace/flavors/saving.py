@@ -17,6 +17,7 @@ from headrace.flavors.pickle import PickleFlavor
 from headrace.flavors.signature import Column, Signature, infer_columns
 from headrace.flavors.sklearn import SklearnFlavor
 from headrace.flavors.torch import TorchFlavor
+from headrace.flavors.torch_export import TorchExportFlavor
 from headrace.flavors.xgboost import XGBoostFlavor
 
 __all__ = ["FLAVORS", "infer_signature", "load_model", "save_model"]
@@ -27,6 +28,7 @@ FLAVORS: tuple[Flavor, ...] = (
     SklearnFlavor(),
     ONNXFlavor(),
     TorchFlavor(),
+    TorchExportFlavor(),
     FunctionFlavor(),
     MLflowFlavor(),
     PickleFlavor(),

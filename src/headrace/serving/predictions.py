@@ -51,6 +51,10 @@ class Predictions:
         room = 1 + (len(made.keys) + len(made.asked) + len(made.json)) // _ROW_BYTES
         self._log.offer(_table(made.model), made.rows, Together(rows_of, made), room)
 
+    def close(self) -> None:
+        """Write what waits, and take no more."""
+        self._log.close()
+
     @property
     def dropped(self) -> int:
         """Rows that came faster than they could be written, here and now."""
