@@ -6,6 +6,7 @@ import { may, meQuery, serverQuery } from '@/api/accounts';
 import { Boundary, Failure, Skeleton } from '@/shared/ui/feedback';
 import { Facts } from '@/shared/ui/marks';
 import { Account } from './account';
+import { Retention } from './retention';
 import type { Part } from './search';
 import { Users } from './users';
 import { Webhooks } from './webhooks';
@@ -37,7 +38,7 @@ export function SettingsPage() {
             {part === 'account' && <Account me={me.data} />}
             {part === 'users' && <Users me={me.data} />}
             {part === 'webhooks' && <Webhooks shown={search.webhook} />}
-            {part === 'server' && <Server />}
+            {part === 'server' && <Server purges={may(me.data, 'runs:purge')} />}
           </div>
         </Boundary>
       </div>
@@ -45,7 +46,7 @@ export function SettingsPage() {
   );
 }
 
-function Server() {
+function Server({ purges }: { purges: boolean }) {
   const query = useQuery(serverQuery());
   if (query.data === undefined) return query.isError ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
   const { release, python, platform, project, stores, modules, webhook_hosts: hosts, open } = query.data;
@@ -78,6 +79,7 @@ function Server() {
           <Facts items={Object.entries(stores).map(([name, address]) => [name, <code key={name}>{address}</code>] as const)} />
         </div>
       </section>
+      {purges && <Retention />}
       <p className="quiet">
         The API is described at <a className="link" href="/docs">/docs</a>; Prometheus reads <a className="link" href="/metrics">/metrics</a>.
       </p>
