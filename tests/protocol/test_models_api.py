@@ -30,7 +30,7 @@ def client(tmp_path_factory):
     with hr.connect(folder) as store:
         for depth, value in enumerate((0.9, 0.5, 0.4)):
             with store.start_run(experiment="e", params={"depth": depth}) as run:
-                run.log_metric("loss", value)
+                run.log_metrics({"loss": value, "system/cpu_percent": 100.0})
                 model = run.log_model(Always(value), "m", serializer="pickle")
             store.models.register(model, "ranker")
         for version in (1, 2):
@@ -68,6 +68,8 @@ def test_two_versions_are_compared_side_by_side(client):
     figures = lines["figures", "brier"]
     assert (figures["better"], figures["differs"], round(figures["change"], 6)) == (True, True, -0.16)
     assert lines["params", "depth"]["differs"]
+    assert ("metrics as logged", "loss") in lines
+    assert not [name for _, name in lines if name.startswith("system/")]  # how busy the machine was is nothing of the model
     assert lines["environment", "python"]["differs"] is False
     assert client.get("/api/v1/models/ranker/compare", params={"a": "2"}).json()["b"] == 1  # the champion
     assert client.get("/api/v1/models/ranker/compare", params={"a": "9"}).status_code == 404
@@ -160,3 +162,31 @@ def test_the_trail_is_recomputed_on_demand(tmp_path):
         changed, whole = httpx.get(f"{url}/api/v1/audit/verify").json()["histories"]
         assert "changed" in changed["fault"]
         assert whole["fault"] == ""
+
+
+def test_of_promotions_at_once_each_is_in_the_history_or_told_that_another_came_first(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with hr.connect(tmp_path) as store:
+        with store.start_run(experiment="e") as run:
+            model = run.log_model(Always(0.5), "m", serializer="pickle")
+        for _ in range(12):
+            store.models.register(model, "raced")
+        store.models.promote("raced", 1)
+    with served(tmp_path) as url, httpx.Client(base_url=url, timeout=60) as racing:
+
+        def promote(version):
+            return racing.post(f"/api/v1/models/raced/versions/{version}/stage", json={"to": "Production", "reason": "race"})
+
+        with ThreadPoolExecutor(11) as pool:
+            answers = list(pool.map(promote, range(2, 13)))
+        found = racing.get("/api/v1/models/raced").json()
+        entries = racing.get("/api/v1/models/raced/history").json()["entries"]
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    assert all("came first" in answer.json()["detail"] for answer in answers if answer.status_code == 409)
+    won = [number for number, answer in enumerate(answers, start=2) if answer.status_code == 200]
+    promoted = [entry["version"] for entry in reversed(entries) if entry["action"] == "promote"]
+    assert won
+    assert sorted(promoted) == [1, *won]
+    assert found["champion"] == promoted[-1]
+    assert [each["version"] for each in found["versions"] if each["stage"] == "Production"] == [promoted[-1]]

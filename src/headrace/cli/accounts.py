@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -54,6 +55,15 @@ def change_user(
     new = _asked() if password else None
     user = session.store.accounts.change_user(name, role=role, active=active, password=new)
     return Answer(user.to_dict(), [f"{user.name} is {_article(user.role)}{'' if user.active else ', and is let in no more'}"])
+
+
+@verb("history", "headrace users history", "headrace users history --limit 20")
+def history(session: Session, limit: Annotated[int, typer.Option("--limit", help="At most so many, the newest.")] = 50) -> Answer:
+    """What was done to users and tokens, and who gave wrong passwords in a row; an error if that was changed past the server."""
+    acts = session.store.accounts.history(limit)
+    rows = [(short_time(act.time), act.user, act.action, _facts(act.before), _facts(act.after)) for act in acts]
+    columns = ("TIME (UTC)", "USER", "ACTION", "BEFORE", "AFTER")
+    return Answer([act.to_dict() for act in acts], [Table(columns, rows, "nothing was done yet")])
 
 
 @verb(
@@ -109,7 +119,7 @@ def revoke_token(
     return Answer({"id": token, "revoked": True}, [f"token {token} opens nothing any more"])
 
 
-USERS: tuple[Verb[...], ...] = (add_user, list_users, change_user)
+USERS: tuple[Verb[...], ...] = (add_user, list_users, change_user, history)
 TOKENS: tuple[Verb[...], ...] = (create_token, list_tokens, revoke_token)
 
 
@@ -122,6 +132,10 @@ def _asked() -> str:
         msg = "a password is asked for on a terminal; without one, set HEADRACE_NEW_PASSWORD"
         raise InvalidInputError(msg)
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+
+
+def _facts(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value not in ("", [], False))
 
 
 def _article(role: str) -> str:

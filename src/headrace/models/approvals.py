@@ -88,6 +88,8 @@ class Requests:
         needed, by_requester = self._policy(request)
         if request.user == self._author.user and not by_requester:
             msg = f"{request.user} asked for {request.name} version {request.version} to move, so somebody else must approve it"
+            if self._author.account is None:  # whoever opens a project by its folder is who the machine says
+                msg += ": through the project's server, with a token of their own (HEADRACE_SERVER, HEADRACE_TOKEN)"
             raise AccessError(msg)
         approved = self._say(request_id, "approve", comment)
         if len(approvers([approved], by_requester=by_requester)) < needed:

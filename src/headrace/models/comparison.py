@@ -9,7 +9,7 @@ from typing import Any
 
 from headrace.models.gates import LOSSES, Evaluation
 from headrace.models.text import number, table
-from headrace.models.version import BRANCH_TAG, COMMIT_TAG, DIRTY_TAG, ModelVersion
+from headrace.models.version import BRANCH_TAG, COMMIT_TAG, DIRTY_TAG, SYSTEM, ModelVersion
 
 __all__ = ["Comparison", "Difference", "compare"]
 
@@ -87,7 +87,7 @@ def compare(a: ModelVersion, b: ModelVersion, evaluations: Sequence[Evaluation])
     """Two versions of one model side by side; `evaluations` are theirs, oldest first."""
     lines = (
         *_figures(a, b, evaluations),
-        *_numbers("metrics as logged", a.origin.metrics, b.origin.metrics),
+        *_numbers("metrics as logged", _metrics(a), _metrics(b)),
         *_texts("params", a.origin.params, b.origin.params),
         *_texts("data", _data(a), _data(b)),
         *_texts("code", _code(a), _code(b)),
@@ -122,7 +122,12 @@ def _numbers(section: str, a: Mapping[str, float], b: Mapping[str, float]) -> li
 
 
 def _texts(section: str, a: Mapping[str, str], b: Mapping[str, str]) -> list[Difference]:
-    return [Difference(section, name, a.get(name) or "-", b.get(name) or "-") for name in sorted({**a, **b})]
+    names = sorted(name for name in {**a, **b} if a.get(name) or b.get(name))
+    return [Difference(section, name, a.get(name) or "-", b.get(name) or "-") for name in names]
+
+
+def _metrics(version: ModelVersion) -> dict[str, float]:
+    return {name: value for name, value in version.metrics.items() if not name.startswith(SYSTEM)}
 
 
 def _data(version: ModelVersion) -> dict[str, str]:

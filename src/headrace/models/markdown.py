@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from headrace.clock import isoformat
 from headrace.models.gates import Condition, Evaluation, GateReport
 from headrace.models.text import number
-from headrace.models.version import BRANCH_TAG, COMMIT_TAG, DIRTY_TAG, REPOSITORY_TAG, SOURCE_NAME_TAG, ModelVersion
+from headrace.models.version import (
+    BRANCH_TAG,
+    COMMIT_TAG,
+    DIRTY_TAG,
+    REPOSITORY_TAG,
+    SOURCE_NAME_TAG,
+    SYSTEM,
+    ModelVersion,
+)
 
 __all__ = ["gate_report", "model_card"]
 
@@ -68,14 +76,14 @@ def model_card(
     }
     data = {each.name: f"{each.digest} {each.context}".strip() for each in version.datasets}
     measured = {f"{metric} on {each.dataset}": number(value) for each in evaluations for metric, value in each.figures.items()}
-    parts = [f"# {_safe(version.name)} version {version.version}", "", text.strip() or "*Nobody has described this version yet.*"]
+    parts = [f"# {_cell(version.name)} version {version.version}", "", text.strip() or "*Nobody has described this version yet.*"]
     for title, values in (
         ("Facts", facts),
         ("Takes", takes),
         ("Gives", gives),
         ("Evaluations", measured),
         ("Evaluations by slice", slices),
-        ("Metrics of its run", {key: number(value) for key, value in version.metrics.items()}),
+        ("Metrics of its run", {key: number(value) for key, value in version.metrics.items() if not key.startswith(SYSTEM)}),
         ("Parameters", version.origin.params),
         ("Data", data),
         ("Code", code),
@@ -90,7 +98,7 @@ def model_card(
 
 
 def _table(title: str, values: Mapping[str, str]) -> list[str]:
-    rows = [f"| {_safe(name)} | {_safe(str(value))} |" for name, value in values.items() if value]
+    rows = [f"| {_cell(name)} | {_cell(str(value))} |" for name, value in values.items() if value]
     return ["", f"## {title}", "", "| | |", "|---|---|", *rows] if rows else []
 
 
@@ -101,8 +109,13 @@ def _row(condition: Condition) -> str:
 
 
 def _safe(text: str) -> str:
-    """Text of others in a table of ours: no new cells, lines, tags or mentions."""
+    """Text of others in a report that is posted somewhere: no mentions either."""
+    return _cell(text).replace("@", "@\u200b")
+
+
+def _cell(text: str) -> str:
+    """Text of others in a table of ours: no new cells, lines or tags."""
     flat = " ".join(text.split())
     for special in "\\`*_[]|":
         flat = flat.replace(special, f"\\{special}")
-    return flat.replace("<", "&lt;").replace("@", "@\u200b")
+    return flat.replace("<", "&lt;")

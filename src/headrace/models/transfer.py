@@ -242,6 +242,6 @@ def _left(source: Side, to: Side, version: ModelVersion) -> list[str]:
             known = "" if source.training_set(data.urn) is None else "; its fingerprint, view and labels are"
             left.append(f"the rows of the data {data.name!r} aren't copied{known}")
     model = source.models.model(version.name)
-    kept = [f"its stage, {version.stage}"] * (version.stage != "None")
-    kept += [f"{len(version.aliases)} aliases"] * bool(version.aliases) + [f"{len(model.gates)} gates"] * bool(model.gates)
-    return [*left, f"{', '.join([*kept, 'its history'])}: the other registry decides for itself"]
+    kept = [f"its stage ({version.stage})"] * (version.stage != "None") + ["its aliases"] * bool(version.aliases)
+    kept += ["the model's gates"] * bool(model.gates)
+    return [*left, f"{', '.join([*kept, 'its history'])}: the other registry has its own"]

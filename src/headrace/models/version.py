@@ -21,6 +21,7 @@ __all__ = [
     "DIRTY_TAG",
     "REPOSITORY_TAG",
     "SOURCE_NAME_TAG",
+    "SYSTEM",
     "Address",
     "ModelVersion",
     "Origin",
@@ -37,6 +38,8 @@ DIRTY_TAG = "headrace.git.dirty"
 REPOSITORY_TAG = "mlflow.source.git.repoURL"
 SOURCE_NAME_TAG = "mlflow.source.name"
 """The tags of a run that say which code it ran."""
+SYSTEM = "system/"
+"""How the metrics begin that say how busy the machine was: nothing of the model."""
 _SHOWN_METRICS = 30
 MAX_NAME, MAX_ALIAS, MAX_TAG_KEY, MAX_TAG_VALUE = 256, 255, 250, 100_000
 

@@ -94,3 +94,34 @@ def test_what_cant_be_described_is_refused(tmp_path):
     for data, name in ((pd.DataFrame(DATA), None), (tmp_path / "nope", "x"), (5, "x"), (np.zeros((1, 1, 1)), "x")):
         with pytest.raises(InvalidInputError):
             describe_dataset(data, name)
+
+
+def test_a_container_is_told_by_what_its_runtime_leaves(monkeypatch):
+    from headrace.capture import host
+
+    class Files(dict):
+        def __call__(self, path):
+            return File(self.get(path))
+
+    class File:
+        def __init__(self, text):
+            self.text = text
+
+        def exists(self):
+            return self.text is not None
+
+        def read_text(self, **_):
+            if self.text is None:
+                raise FileNotFoundError
+            return self.text
+
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    podman = Files({"/run/.containerenv": 'engine="podman-5"\nimage="docker.io/team/ranker:1"\nimageid="ab"\n'})
+    monkeypatch.setattr(host, "Path", podman)
+    assert (host._runtime(), host._podman_image()) == ("podman", "docker.io/team/ranker:1")
+    monkeypatch.setattr(host, "Path", Files({"/.dockerenv": ""}))
+    assert (host._runtime(), host._podman_image()) == ("docker", "")
+    monkeypatch.setattr(host, "Path", Files())
+    assert host._runtime() == ""
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert host._runtime() == "kubernetes"

@@ -202,3 +202,22 @@ def test_a_fault_in_a_query_is_marked_and_told_as_a_place(cli, runs):
     del runs
     found = cli("runs", "list", "-q", "auc > 0.5", "--json", code=2).json["error"]
     assert found["query"] == {**found["query"], "start": 0, "length": 3, "suggestion": "metrics.auc"}
+
+
+def test_a_card_is_written_and_shown_with_its_facts(cli, ranker, tmp_path):
+    path = tmp_path / "card.md"
+    path.write_text("For films alone.", encoding="utf-8")
+    shown = cli("models", "card", ranker, 1, "--write", path).out
+    for fact in ("For films alone.", "| stage | Production |", "| aliases | @champion |", "| depth | 3 |", "| a | float64 |"):
+        assert fact in shown
+    assert "For films alone." in cli("models", "card", ranker, "@champion", "--json").json["card"]
+    assert "can't be read" in cli("models", "card", ranker, 1, "--write", tmp_path / "none.md", code=2).err
+
+
+def test_what_was_done_to_accounts_is_listed(cli, project):
+    cli("users", "add", "ada", "--role", "admin")
+    cli("users", "change", "ada", "--inactive", code=2)  # the last admin
+    cli("tokens", "create", "ada", "--label", "laptop")
+    acts = cli("users", "history", "--json").json
+    assert [act["action"] for act in acts] == ["create token", "add user"]
+    assert "account ada, role admin" in cli("users", "history", "--limit", 5).out

@@ -89,6 +89,21 @@ def test_one_gate_needs_no_list_and_what_is_no_gate_is_refused(world, models):
     assert models.gates("ranker") == [Gate("auc")]
 
 
+def test_the_container_image_is_kept_with_its_digest(world, models):
+    model = world.log(Always(0.5), "pickle", view="")
+    image = "ghcr.io/team/ranker:1.4@sha256:" + "0f" * 32
+    made = models.register(model, "ranker", docker=image)
+    assert made.origin.environment == {"image": image, "image digest": "sha256:" + "0f" * 32}
+    assert models.register(model, "ranker", docker="ranker:1.4").origin.environment == {"image": "ranker:1.4"}
+    for bad in ("two words", "@sha256:00", "ranker@sha256:xyz", "ranker\n"):
+        with pytest.raises(InvalidInputError, match="can't name a container image"):
+            models.register(model, "ranker", docker=bad)
+    assert len(models.versions("ranker")) == 2
+    card = models.card("ranker", 1)
+    assert f"| image | {image} |" in card
+    assert "Nobody has described" in card
+
+
 def test_a_bad_name_registers_nothing(world, models):
     with pytest.raises(InvalidInputError, match="can't name a model"):
         models.register(world.log(Always(1), "pickle"), "a/b")
