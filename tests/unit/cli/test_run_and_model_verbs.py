@@ -215,6 +215,7 @@ def test_a_card_is_written_and_shown_with_its_facts(cli, ranker, tmp_path):
 
 
 def test_what_was_done_to_accounts_is_listed(cli, project):
+    (project / "headrace.toml").touch()
     cli("users", "add", "ada", "--role", "admin")
     cli("users", "change", "ada", "--inactive", code=2)  # the last admin
     cli("tokens", "create", "ada", "--label", "laptop")
