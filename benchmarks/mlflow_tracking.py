@@ -1,8 +1,8 @@
-"""Tracking over MLflow's protocol: MLflow's own server as it comes, the same on uvloop, and ours, in turn in one run: all on
-SQLite, then all on PostgreSQL.
+"""Tracking over MLflow's protocol: MLflow's own server as it comes, the same on uvloop, and ours; on SQLite, then on PostgreSQL.
 
-    python benchmarks/mlflow_tracking.py [--seconds 2] [--runs 2000] [--catalogs sqlite postgresql] [--only headrace …]
+    python benchmarks/mlflow_tracking.py [--rounds 5] [--seconds 1] [--catalogs sqlite postgresql] [--only headrace …]
 
+The three are up together and measured in turn, round after round, so that a noisy moment hits everyone; medians are told.
 `log_metric` and the making of runs go through MLflow's unmodified client; batches are sent over raw HTTP, each request prepared
 before the clock starts, so that the server is measured and not its client. What the client alone takes is told beside it.
 """
@@ -23,9 +23,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import orjson
 
 from measure import compare
 from peers import python_of
@@ -40,6 +43,9 @@ CLAIM = (
 )
 WRITERS = 8
 CATALOGS = ("sqlite", "postgresql")
+RATES = ("log_metric", "runs", "batches", "writers")
+MOST_BATCHES = 600
+"""A second: none of them takes more from one sender."""
 PATIENCE = 180.0
 PATH = "/api/2.0/mlflow/"
 HEADERS = {"Content-Type": "application/json"}
@@ -71,7 +77,7 @@ def bodies(run_id: str, keys: int, steps: int, count: int) -> list[bytes]:
     """Requests of log-batch, one after the other in time."""
     now = int(time.time() * 1000)
     return [
-        json.dumps(
+        orjson.dumps(
             {
                 "run_id": run_id,
                 "metrics": [
@@ -80,7 +86,7 @@ def bodies(run_id: str, keys: int, steps: int, count: int) -> list[bytes]:
                     for key in range(keys)
                 ],
             }
-        ).encode()
+        )
         for first in range(0, count * steps, steps)
     ]
 
@@ -88,7 +94,7 @@ def bodies(run_id: str, keys: int, steps: int, count: int) -> list[bytes]:
 def batches(url: str, seconds: float) -> float:
     """Points a second of one sender, 1,000 a request."""
     raw = Raw(url)
-    prepared = bodies(raw.new_run(), 25, 40, 1000)
+    prepared = bodies(raw.new_run(), 25, 40, int(MOST_BATCHES * seconds))
     began, sent = time.perf_counter(), 0
     while time.perf_counter() - began < seconds and sent < len(prepared):
         raw.post("runs/log-batch", prepared[sent])
@@ -98,7 +104,7 @@ def batches(url: str, seconds: float) -> float:
 
 def _writer(url: str, seconds: float, start, told) -> None:
     raw = Raw(url)
-    prepared = bodies(raw.new_run(), 5, 40, 1000)
+    prepared = bodies(raw.new_run(), 5, 40, int(MOST_BATCHES * seconds))
     start.wait()
     began, took = time.perf_counter(), []
     while time.perf_counter() - began < seconds and len(took) < len(prepared):
@@ -108,9 +114,9 @@ def _writer(url: str, seconds: float, start, told) -> None:
     told.put((200 * len(took) / (time.perf_counter() - began), took))
 
 
-def writers(url: str, seconds: float) -> tuple[float, float]:
-    """Points a second of eight senders at once, 200 a request, and the 99th percentile of a request in seconds."""
-    context = multiprocessing.get_context("spawn")
+def writers(url: str, seconds: float) -> tuple[float, list[float]]:
+    """Points a second of eight senders at once, 200 a request, and what each request took in seconds."""
+    context = multiprocessing.get_context("fork")  # eight times the start of Python would be noise for the next one measured
     start, told = context.Barrier(WRITERS), context.Queue()
     processes = [context.Process(target=_writer, args=(url, seconds, start, told)) for _ in range(WRITERS)]
     for process in processes:
@@ -118,44 +124,57 @@ def writers(url: str, seconds: float) -> tuple[float, float]:
     found = [told.get() for _ in processes]
     for process in processes:
         process.join()
-    took = sorted(seconds for _, each in found for seconds in each)
-    return sum(rate for rate, _ in found), took[min(len(took) - 1, int(len(took) * 0.99))]
+    return sum(rate for rate, _ in found), [took for _, each in found for took in each]
 
 
 CLIENT = """
 import json, random, sys, time
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
-url, seconds, runs = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-client = MlflowClient(url)
-run_id = client.create_run("0").info.run_id
-for step in range(5):
-    client.log_metric(run_id, "warm", 0.5, step=step)
-calls, began = 0, time.perf_counter()
-while time.perf_counter() - began < seconds:
-    client.log_metric(run_id, "loss", 0.5, step=calls)
-    calls += 1
-rate = calls / (time.perf_counter() - began)
-made, began = 0, time.perf_counter()
-while made < runs and time.perf_counter() - began < 4 * seconds:
-    own, now = client.create_run("0").info.run_id, int(time.time() * 1000)
-    metrics = [Metric(f"m{place}", random.random(), now, 0) for place in range(10)]
-    params = [Param(f"p{place}", str(made + place)) for place in range(10)]
-    client.log_batch(own, metrics, params, [RunTag(f"t{place}", "x") for place in range(5)])
-    client.set_terminated(own)
-    made += 1
-print(json.dumps([rate, made / (time.perf_counter() - began)]))
+client = MlflowClient(sys.argv[1])
+told, sys.stdout = sys.stdout, open("/dev/null", "w")  # the client says where each run is to be seen
+
+def log_metric(seconds):
+    run_id = client.create_run("0").info.run_id
+    client.log_metric(run_id, "warm", 0.5, step=0)
+    calls, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        client.log_metric(run_id, "loss", 0.5, step=calls)
+        calls += 1
+    return calls / (time.perf_counter() - began)
+
+def runs(seconds):
+    made, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        own, now = client.create_run("0").info.run_id, int(time.time() * 1000)
+        metrics = [Metric(f"m{place}", random.random(), now, 0) for place in range(10)]
+        params = [Param(f"p{place}", str(made + place)) for place in range(10)]
+        client.log_batch(own, metrics, params, [RunTag(f"t{place}", "x") for place in range(5)])
+        client.set_terminated(own)
+        made += 1
+    return made / (time.perf_counter() - began)
+
+for line in sys.stdin:
+    what, seconds = line.split()
+    print(globals()[what](float(seconds)), file=told, flush=True)
 """
 
 
-def through_client(url: str, seconds: float, runs: int) -> tuple[float, float]:
-    """Calls of log_metric a second, and runs a second, both through MLflow's client."""
+@contextmanager
+def mlflow_client(url: str):
+    """MLflow's client in a process of its own: given `log_metric` or `runs` and seconds, it tells how many a second it made."""
     from servers.mlflow import ENVIRONMENT, PYTHON
 
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | ENVIRONMENT
-    command = [str(PYTHON), "-c", CLIENT, url, str(seconds), str(runs)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    return tuple(json.loads(done.stdout.splitlines()[-1]))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen([str(PYTHON), "-c", CLIENT, url], env=environment, **pipes) as process:
+
+        def ask(what: str, seconds: float) -> float:
+            print(what, seconds, file=process.stdin, flush=True)
+            return float(process.stdout.readline())
+
+        yield ask
+        process.stdin.close()
 
 
 @contextmanager
@@ -248,19 +267,35 @@ def memory_mb(pid: int) -> float:
     return total / 1024
 
 
-def measured(name: str, catalog: str, seconds: float, runs: int) -> dict[str, float]:
-    """Everything about one server, on the database at a URL, or on a file of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        with CONTESTANTS[name](Path(folder), catalog) as (url, pid):
+def measured(kind: str, names: Sequence[str], rounds: int, seconds: float) -> dict[str, dict[str, float]]:
+    """Everything about some servers on one kind of catalog, medians of the rounds."""
+    rates: dict[str, dict[str, list[float]]] = {name: {what: [] for what in RATES} for name in names}
+    took: dict[str, list[float]] = {name: [] for name in names}
+    found: dict[str, dict[str, float]] = {}
+    with contextlib.ExitStack() as stack:
+        new = (lambda: "") if kind == "sqlite" else stack.enter_context(_postgresql()).new_database
+        servers = {}
+        for name in names:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            began = time.perf_counter()
+            url, pid = stack.enter_context(CONTESTANTS[name](folder, new()))
             _wait(url)
-            found = {"start": time.perf_counter() - began}
+            found[name] = {"start": time.perf_counter() - began}
             _settle(url)
-            found["log_metric"], found["runs"] = through_client(url, seconds, runs)
-            found["batches"] = batches(url, seconds)
-            found["writers"], found["p99"] = writers(url, seconds)
-            found["memory"] = memory_mb(pid)
-    print(" ", name, {key: float(f"{value:.4g}") for key, value in found.items()}, flush=True)
+            servers[name] = url, pid, stack.enter_context(mlflow_client(url))
+        for _ in range(rounds):
+            for name, (url, _, ask) in servers.items():
+                for what in ("log_metric", "runs"):
+                    rates[name][what].append(ask(what, seconds))
+                rates[name]["batches"].append(batches(url, seconds))
+                rate, each = writers(url, seconds)
+                rates[name]["writers"].append(rate)
+                took[name] += each
+        for name, (_, pid, _) in servers.items():
+            found[name] |= {what: statistics.median(several) for what, several in rates[name].items()}
+            found[name]["p99"] = sorted(took[name])[int(len(took[name]) * 0.99)]
+            found[name]["memory"] = memory_mb(pid)
+            print(" ", name, {key: float(f"{value:.4g}") for key, value in found[name].items()}, flush=True)
     return found
 
 
@@ -286,21 +321,18 @@ def against(kind: str, found: dict[str, dict[str, float]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2, help="of each measurement")
-    parser.add_argument("--runs", type=int, default=2000, help="runs to make at most, within four times as many seconds")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1, help="of each measurement of a round")
     parser.add_argument("--catalogs", nargs="*", choices=CATALOGS, default=CATALOGS)
     parser.add_argument("--only", nargs="*", choices=CONTESTANTS, help="contestants")
     options = parser.parse_args()
     os.environ.setdefault("HEADRACE_MLFLOW_PYTHON", python_of("mlflow"))
-    with nobody() as url:
-        calls, runs = through_client(url, options.seconds, options.runs)
+    with nobody() as url, mlflow_client(url) as ask:
+        calls, runs = (statistics.median(ask(what, options.seconds) for _ in range(3)) for what in ("log_metric", "runs"))
         print(f"MLflow's client alone: at most {calls:.0f} calls of log_metric and {runs:.0f} runs a second", flush=True)
     for kind in options.catalogs:
         print(kind)
-        with contextlib.ExitStack() as stack:
-            new = (lambda: "") if kind == "sqlite" else stack.enter_context(_postgresql()).new_database
-            chosen = options.only or CONTESTANTS
-            found = {name: measured(name, new(), options.seconds, options.runs) for name in chosen}
+        found = measured(kind, options.only or list(CONTESTANTS), options.rounds, options.seconds)
         if len(found) == len(CONTESTANTS):
             against(kind, found)
 

@@ -1,7 +1,7 @@
 """`make bench`: runs every benchmark that states a claim, one after the other, and ends with a table of the ratios.
 
     python benchmarks/run.py                 all of them
-    python benchmarks/run.py import_time     those named
+    python benchmarks/run.py import_time     those named; with --keep their results are kept as those of a whole run are
 
 A benchmark is a script beside this one with a line `CLAIM = "..."`. It times the peer and ours in turn in one run, and tells
 each comparison with `measure.compare`. The results of a whole run go to benchmarks/results/ with the machine and the commit.
@@ -40,6 +40,7 @@ def machine() -> dict[str, object]:
         "system": f"{platform.system()} {platform.machine()}",
         "cpus": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "load": round(os.getloadavg()[0], 1),
     }
 
 
@@ -70,7 +71,8 @@ def table(done: list[dict]) -> list[str]:
     return lines
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    names = [name for name in arguments if name != "--keep"]
     claims = {path: claim_of(path) for path in sorted(HERE.glob("*.py"))}
     chosen = {path: claim for path, claim in claims.items() if claim and (not names or path.stem in names)}
     if not chosen:
@@ -79,17 +81,17 @@ def main(names: list[str]) -> int:
     work = HERE / ".work"
     work.mkdir(exist_ok=True)
     done = [run(path, claim, work / "comparisons.jsonl") for path, claim in chosen.items()]
-    if not names:
-        keep(done)
+    if not names or "--keep" in arguments:
+        keep(done, names)
     print("\npeer's time over ours")
     print("\n".join(table(done)))
     return 0 if all(one["finished"] for one in done) else 1
 
 
-def keep(done: list[dict]) -> None:
-    """Write the results of a whole run down."""
+def keep(done: list[dict], names: list[str]) -> None:
+    """Write the results of a whole run, or of those named, down."""
     about = machine()
-    results = HERE / "results" / f"{about['time'][:10]}-{str(about['commit'])[:10]}.json"
+    results = HERE / "results" / f"{'-'.join([about['time'][:10], str(about['commit'])[:10], *names])}.json"
     results.parent.mkdir(exist_ok=True)
     results.write_text(json.dumps({**about, "benchmarks": done}, indent=1) + "\n", encoding="utf-8")
 
