@@ -145,3 +145,23 @@ def test_the_view_and_the_training_set_are_carried_as_facts_and_what_is_not_is_t
         with pytest.raises(ConflictError, match="computes something else"):
             staging.copy_model("models:/ranker/1", other)
         assert other.models.list() == []
+
+
+def test_a_copy_that_was_cut_off_goes_on(staging, tmp_path, monkeypatch):
+    folder = tmp_path / "production"
+    folder.mkdir()
+    staging.models.write_card("ranker", "For tests.", 1)
+    with hr.connect(folder) as production:
+        for place, step in ((production.models, "register"), (production.models, "write_card")):
+            with monkeypatch.context() as patch:
+                patch.setattr(place, step, cut_off)
+                with pytest.raises(KeyboardInterrupt):
+                    staging.copy_model("models:/ranker/1", production)
+        assert [version.card for version in production.models.versions("ranker")] == [""]
+        made = staging.copy_model("models:/ranker/1", production).version
+        assert (made.version, made.card, len(production.models.versions("ranker"))) == (1, "For tests.", 1)
+        assert len(production.runs.metric_history(made.run_id, "auc")) == 5
+
+
+def cut_off(*_arguments, **_options):
+    raise KeyboardInterrupt

@@ -9,7 +9,7 @@ import pytest
 
 import headrace as hr
 from headrace.accounts import passwords
-from headrace.errors import AccessError, UnauthenticatedError
+from headrace.errors import AccessError, TooManyAttemptsError, UnauthenticatedError
 from headrace.server.app import ENDPOINTS
 from servers.inside import served
 
@@ -337,6 +337,9 @@ def test_who_guesses_passwords_waits_and_is_told_for_how_long(url, tokens, monke
         refused = httpx.get(f"{url}{path}", timeout=60, auth=(user, "one more"))
         assert (refused.status_code, refused.headers["retry-after"], shape in refused.json()) == (429, "1", True)
         assert "www-authenticate" not in refused.headers
+    with hr.connect(url.replace("://", "://guessed-title:another@")) as store, pytest.raises(TooManyAttemptsError) as told:
+        store.models.list()
+    assert told.value.retry_after >= 1
     assert httpx.get(f"{url}/api/v1/experiments", headers=as_(tokens, "eve")).status_code == 200
     acts = httpx.get(f"{url}/api/v1/accounts/history", headers=as_(tokens, "root")).json()["acts"]
     guesses = [act for act in acts if act["action"] == "slow down"]

@@ -28,8 +28,8 @@ KNOWN_SECONDS = 1.0
 """How long an answer holds without a look at the catalog: a revoked token opens nothing a second later."""
 USED_SECONDS = 60.0
 """How exactly the last use of a token is kept."""
-TOLD_SECONDS = 1.0
-"""Who guesses in many names at once doesn't fill the trail: an entry a second, and the rest is in the log alone."""
+TOLD_SECONDS = 10.0
+"""Who guesses in many names at once doesn't fill the trail: an entry in so many seconds, and the rest is in the log alone."""
 _MOST_KNOWN = 10_000
 _TURNS = 64
 _LONGEST_NAME = 128

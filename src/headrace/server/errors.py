@@ -141,6 +141,8 @@ def problem(error: BaseException, request_id: str) -> tuple[int, bytes]:
     if isinstance(error, QueryError) and error.text:
         names = ("reason", "text", "start", "length", "suggestion")
         document["query"] = {name: getattr(error, name) for name in names}
+    if isinstance(error, TooManyAttemptsError):
+        document["retry_after"] = error.retry_after
     report = getattr(error, "report", None)
     if report is not None and hasattr(report, "to_dict"):
         document["report"] = report.to_dict()

@@ -15,6 +15,10 @@ from headrace.sql.webhooks import enqueue
 __all__ = ["SqlAuditStore", "append"]
 
 
+NOT_OF_MODELS = "server:"
+"""How the subjects begin that are no models: what was done to accounts."""
+
+
 class SqlAuditStore:
     """An AuditStore in the catalog; triggers refuse to change or delete what it wrote."""
 
@@ -34,7 +38,7 @@ class SqlAuditStore:
 
     def newest(self, limit: int, *, before: int | None = None, user: str | None = None) -> list[AuditEntry]:
         """The newest entries of all subjects, newest first: those before a moment, or by a user."""
-        models = t.audit.c.subject.notlike("server:%")  # what isn't of a model is told to those alone who may know it
+        models = t.audit.c.subject.notlike(f"{NOT_OF_MODELS}%")  # what isn't of a model is told to those alone who may know it
         query = (
             sa.select(t.audit).where(models).order_by(t.audit.c.time.desc(), t.audit.c.subject, t.audit.c.seq.desc()).limit(limit)
         )
@@ -52,7 +56,8 @@ def append(connection: sa.Connection, subject: str, entry: AuditEntry) -> AuditE
     last = connection.execute(query).first()
     sealed = seal(entry, subject, None if last is None else _entry(last))
     connection.execute(t.audit.insert().values(asdict(sealed)))
-    note(connection, "model", subject)
+    if not subject.startswith(NOT_OF_MODELS):
+        note(connection, "model", subject)
     enqueue(connection, sealed)
     return sealed
 

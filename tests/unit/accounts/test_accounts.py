@@ -18,6 +18,7 @@ from headrace.errors import (
     AccessError,
     AlreadyExistsError,
     ConflictError,
+    IntegrityError,
     InvalidInputError,
     NotFoundError,
     TooManyAttemptsError,
@@ -360,3 +361,22 @@ def test_an_account_does_what_it_may_and_a_changed_password_needs_the_present_on
             bob.change_password("bob", "a guess", "yet another one")
     with pytest.raises(TooManyAttemptsError):
         bob.change_password("bob", "another one", "yet another one")
+
+
+def test_what_was_changed_in_the_trail_of_accounts_shows(accounts, catalog_url):
+    import sqlalchemy as sa
+
+    accounts.add_user("bob", "viewer")
+    assert len(accounts.history()) == 2
+    engine = sa.create_engine(catalog_url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            named = sa.text("select name from sqlite_master where type = 'trigger'")
+            for (trigger,) in connection.execute(named).fetchall():
+                connection.execute(sa.text(f"drop trigger {trigger}"))
+        else:
+            connection.execute(sa.text("alter table audit disable trigger user"))
+        connection.execute(sa.text("update audit set \"user\" = 'eve' where subject = 'server:accounts' and seq = 1"))
+    engine.dispose()
+    with pytest.raises(IntegrityError, match="server:accounts"):
+        accounts.history()
