@@ -37,6 +37,7 @@ def test_pages_along_an_index_are_those_of_the_whole_order(catalog_url, monkeypa
         (): lambda run: (-run["start"],),
         ("metrics.loss DESC",): lambda run: (_placed(run["loss"], down=True), -run["start"]),
         ("metrics.loss",): lambda run: (_placed(run["loss"]), -run["start"]),
+        ("metrics.loss DESC", "params.opt"): lambda run: (_placed(run["loss"], down=True), _placed(run["opt"]), -run["start"]),
         ("params.opt",): lambda run: (_placed(run["opt"]), -run["start"]),
         ("start_time", "params.opt"): lambda run: (run["start"], _placed(run["opt"])),
     }

@@ -9,14 +9,15 @@ stretch; what is left then is the plain statement.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from headrace.sql.rows import tuples
+from headrace.sql.run_pages import one_of
 from headrace.sql.run_search import candidates, condition, indexed, scope, search_statement
-from headrace.sql.tables.tracking import latest_metrics, params, run_tags, runs
+from headrace.sql.tables.tracking import INDEXED_TEXT, latest_metrics, params, run_tags, runs
 from headrace.tracking.run import View
 from headrace.tracking.search import Comparison, Order
 
@@ -79,12 +80,7 @@ def search_ids(
         before: leave out runs that started after this, microseconds since 1970.
     """
     asked = _Asked(filters, order, experiments, view, before, connection.dialect.name)
-    driver = _driver(connection, asked)
-    if driver is None and (walk := _walk(asked, limit + offset)) is not None:
-        found = _walked(connection, asked, walk, limit + offset)
-        if found is not None:
-            return found[offset:]
-    return list(connection.execute(asked.statement(driver).limit(limit).offset(offset)).scalars())
+    return _found(connection, asked, limit, offset)
 
 
 def count_runs(
@@ -94,6 +90,15 @@ def count_runs(
     asked = _Asked(filters, (), experiments, view, before, connection.dialect.name)
     matching = asked.statement(_driver(connection, asked)).order_by(None).subquery()
     return connection.execute(sa.select(sa.func.count()).select_from(matching)).scalar_one()
+
+
+def _found(connection: sa.Connection, asked: _Asked, limit: int, offset: int = 0) -> list[str]:
+    driver = _driver(connection, asked)
+    if driver is None and (walk := _walk(asked, limit + offset)) is not None:
+        found = _walked(connection, asked, walk, limit + offset)
+        if found is not None:
+            return found[offset:]
+    return list(connection.execute(asked.statement(driver).limit(limit).offset(offset)).scalars())
 
 
 def _driver(connection: sa.Connection, asked: _Asked) -> Comparison | None:
@@ -144,7 +149,7 @@ def _walked(connection: sa.Connection, asked: _Asked, walk: sa.Select[Any], want
         return None
     if len({at for _, at in found}) == len(found):
         return [run_id for run_id, _ in found[:wanted]]
-    return _settled(connection, asked, found[-1][1], wanted)
+    return _settled(connection, asked, found, wanted)
 
 
 def _rarer_first(item: Comparison) -> bool:
@@ -152,13 +157,20 @@ def _rarer_first(item: Comparison) -> bool:
     return item.operator != "="
 
 
-def _settled(connection: sa.Connection, asked: _Asked, last: Any, wanted: int) -> list[str]:
-    """The first runs where places tie, by the rest of the order: all runs up to the last place are put in it."""
-    first = asked.first
-    if first.entity in ORDERED:
-        table, value = ORDERED[first.entity]
-        named = [table.c.key == first.key, *([table.c.is_nan == sa.false()] if first.entity == "metric" else [])]
-        reached = runs.c.run_id.in_(sa.select(table.c.run_id).where(*named, value <= last if first.ascending else value >= last))
-    else:
+def _settled(connection: sa.Connection, asked: _Asked, found: Sequence[tuple[Any, ...]], wanted: int) -> list[str]:
+    """The first runs of a walk on which places tie, by the rest of the order.
+
+    Those before the last place are all there. Those that tie in the last one may be many more than are wanted: they are searched
+    for by the rest of the order, with their place as a filter.
+    """
+    first, last = asked.first, found[-1][1]
+    if first.entity not in ORDERED:
         reached = runs.c.start_time <= last if first.ascending else runs.c.start_time >= last
-    return list(connection.execute(asked.statement(None).where(reached).limit(wanted)).scalars())
+        return list(connection.execute(asked.statement(None).where(reached).limit(wanted)).scalars())
+    if isinstance(last, str) and len(last) >= INDEXED_TEXT:  # the place isn't all of the value
+        return list(connection.execute(asked.statement(None).limit(wanted)).scalars())
+    before = [run_id for run_id, place in found if place != last]
+    rest = asked.statement(None).where(one_of(connection, runs.c.run_id, before))
+    settled = list(connection.execute(rest).scalars()) if before else []
+    tied = replace(asked, filters=(*asked.filters, Comparison(first.entity, first.key, "=", last)), order=asked.order[1:])
+    return settled + _found(connection, tied, wanted - len(settled))
