@@ -86,6 +86,10 @@ def _odd_ones(store: hr.Store) -> None:
     going = Run(id=run_id, name="still going", experiment_id=kept.id, experiment=kept.name, status="RUNNING", start=began)
     store.runs.recorder.create(going)
     store.runs.recorder.log(run_id, metrics=[Metric("loss", 1 / (step + 1), began + step * SECOND, step) for step in range(60)])
+    silent = store.runs.recorder.start(kept.name, "gone silent")
+    writers = store.runs.stores.writers
+    assert writers is not None
+    writers.advance(silent.id, "w", 1, system_clock() - 3600 * SECOND)
 
 
 def _models(store: hr.Store) -> None:

@@ -44,7 +44,7 @@ if (root !== null) {
     <StrictMode>
       <QueryClientProvider client={client}>
         <Tooltip.Provider delayDuration={350} skipDelayDuration={200}>
-          <RouterProvider router={makeRouter()} />
+          <RouterProvider router={makeRouter(client)} />
         </Tooltip.Provider>
       </QueryClientProvider>
     </StrictMode>,

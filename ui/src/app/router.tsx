@@ -1,19 +1,33 @@
 /** Every address of the app. Pages come when they are opened; what their addresses may say is known from the start. */
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import type { QueryClient, QueryKey, UseQueryOptions } from '@tanstack/react-query';
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
+import { experimentsQuery, filesQuery, keysQuery, runQuery, runsQuery, tableQuery } from '@/api/queries';
 import { readAuditSearch } from '@/pages/audit/search';
 import { readCompareSearch } from '@/pages/compare/search';
-import { readExperimentSearch } from '@/pages/experiments/search';
+import { readExperimentSearch, type ExperimentSearch } from '@/pages/experiments/search';
+import { partOf, tableOf } from '@/pages/experiments/table-query';
 import { readRunSearch } from '@/pages/run/search';
 import { readSettingsSearch } from '@/pages/settings/search';
+import { told } from '@/shared/search';
 import { addressOf, placeOf } from './mlflow-links';
 import { Failed, NotFound } from './shell/lost';
 import { Shell } from './shell/shell';
 
-const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
+interface Context {
+  client: QueryClient;
+}
+
+/** Begins to read what a page will ask for, while the page itself is still on its way; the page tells of what fails. */
+function begin<T, D, K extends QueryKey>(client: QueryClient, query: UseQueryOptions<T, Error, D, K>): void {
+  client.query(query).catch(() => undefined);
+}
+
+const root = createRootRouteWithContext<Context>()({ component: Shell, notFoundComponent: NotFound });
 
 const experiments = createRoute({
   getParentRoute: () => root,
   path: '/experiments',
+  loader: ({ context }) => begin(context.client, experimentsQuery()),
   component: lazyRouteComponent(() => import('@/pages/experiments/list'), 'ExperimentList'),
 });
 
@@ -21,6 +35,12 @@ const experiment = createRoute({
   getParentRoute: () => root,
   path: '/experiments/$experiments',
   validateSearch: readExperimentSearch,
+  loaderDeps: ({ search: { q, sort, cols, deleted } }) => ({ q, sort, cols, deleted }),
+  loader: ({ context, params, deps }) => {
+    begin(context.client, keysQuery(params.experiments));
+    begin(context.client, experimentsQuery());
+    begin(context.client, tableQuery(partOf(tableOf(params.experiments, told<ExperimentSearch>(deps), deps.cols ?? []), 0, 0)));
+  },
   component: lazyRouteComponent(() => import('@/pages/experiments/experiment'), 'ExperimentPage'),
 });
 
@@ -28,6 +48,10 @@ const run = createRoute({
   getParentRoute: () => root,
   path: '/runs/$run',
   validateSearch: readRunSearch,
+  loader: ({ context, params }) => {
+    begin(context.client, runQuery(params.run));
+    begin(context.client, filesQuery(params.run));
+  },
   component: lazyRouteComponent(() => import('@/pages/run/run'), 'RunPage'),
 });
 
@@ -35,6 +59,8 @@ const compare = createRoute({
   getParentRoute: () => root,
   path: '/compare',
   validateSearch: readCompareSearch,
+  loaderDeps: ({ search }) => ({ runs: search.runs }),
+  loader: ({ context, deps }) => begin(context.client, runsQuery(deps.runs)),
   component: lazyRouteComponent(() => import('@/pages/compare/compare'), 'ComparePage'),
 });
 
@@ -63,9 +89,10 @@ const settings = createRoute({ getParentRoute: () => root, path: '/settings', va
 
 const tree = root.addChildren([home, experiments, experiment, run, compare, models, model, modelVersion, features, feature, lineage, lineageStart, audit, settings]);
 
-export function makeRouter() {
+export function makeRouter(client: QueryClient) {
   return createRouter({
     routeTree: tree,
+    context: { client },
     defaultPreload: 'intent',
     defaultErrorComponent: Failed,
     defaultNotFoundComponent: NotFound,

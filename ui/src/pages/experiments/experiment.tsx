@@ -18,10 +18,11 @@ import { ChartOptions, settingsOf } from '@/shared/charts/chart-options';
 import { Charts, type RunLabel } from '@/shared/charts/charts';
 import { ColumnChooser, GroupChooser } from './choosers';
 import type { Grouping } from '@/shared/charts/lines';
-import { tableOf, useRows, type Rows } from './rows';
+import { useRows, type Rows } from './rows';
 import { RunsTable } from './runs-table';
 import type { ExperimentSearch, Mode } from './search';
 import { useSelection, type Selection } from './selection';
+import { tableOf } from './table-query';
 import { Views } from './views';
 
 const Plots = lazy(() => import('./plots').then((module) => ({ default: module.Plots })));

@@ -7,7 +7,7 @@ import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
 import { plural } from '@/shared/ui/format';
 import { mattered } from './mattered';
 import type { PlotProps } from './plots';
-import { tableOf } from './rows';
+import { tableOf } from './table-query';
 
 const MOST_RUNS = 5000;
 const MOST_PARAMS = 100;

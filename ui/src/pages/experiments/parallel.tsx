@@ -11,7 +11,8 @@ import { number, plural } from '@/shared/ui/format';
 import { Popover } from '@/shared/ui/overlays';
 import { axesOf, commonParams, fit, numeric, ticks, type Scale } from './axes';
 import type { PlotProps } from './plots';
-import { tableOf, type Value } from './rows';
+import type { Value } from './rows';
+import { tableOf } from './table-query';
 
 const MOST = 5000;
 const EDGE = { side: 70, top: 40, bottom: 18 };

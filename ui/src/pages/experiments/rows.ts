@@ -3,49 +3,49 @@ import { useQueries, useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import type { Schemas } from '@/api/client';
 import { tableQuery, type TableQuery } from '@/api/queries';
-import type { ExperimentSearch } from './search';
-
-export const PAGE = 200;
+import { BLOCK, PAGE, partOf } from './table-query';
 
 export type Value = string | number | null;
 
 export interface Row {
   run: Schemas['RunHead'];
-  value: (column: string) => Value;
+  /** Undefined while it isn't read yet. */
+  value: (column: string) => Value | undefined;
 }
 
 export interface Rows {
   total: number;
   row: (index: number) => Row | undefined;
-  see: (first: number, last: number) => void;
+  /** Tells which rows and which of the columns asked for are in sight. */
+  see: (first: number, last: number, left: number, right: number) => void;
   pending: boolean;
   stale: boolean;
   error: unknown;
   retry: () => void;
 }
 
-export function tableOf(experiments: string, search: ExperimentSearch, columns: readonly string[]): TableQuery {
-  return {
-    experiments: experiments.split(','),
-    filter: search.q ?? '',
-    order_by: search.sort === undefined ? [] : [search.sort],
-    columns: [...columns],
-    view: search.deleted === true ? 'deleted' : 'active',
-    limit: PAGE,
-    offset: 0,
-  };
-}
+/** Rows from and to, columns from and to. */
+type Sight = readonly [number, number, number, number];
 
 export function useRows(query: TableQuery): Rows {
-  const [pages, setPages] = useState<readonly number[]>([0]);
-  const first = useQuery(tableQuery(query));
+  const [[top, bottom, left, right], setSight] = useState<Sight>([0, 0, 0, 0]);
+  const places = useMemo(() => {
+    const last = Math.max(0, Math.ceil((query.columns ?? []).length / BLOCK) - 1);
+    const pages = [...new Set([0, top, bottom])];
+    const blocks = [...new Set([Math.min(left, last), Math.min(right, last)])];
+    return pages.flatMap((page) => blocks.map((block) => [page, block] as const)).filter(([page, block]) => page !== 0 || block !== 0);
+  }, [query.columns, top, bottom, left, right]);
+  const first = useQuery(tableQuery(partOf(query, 0, 0)));
   const others = useQueries({
-    queries: pages.filter((page) => page > 0).map((page) => tableQuery({ ...query, offset: page * PAGE })),
-    combine: (found) => found.map((one) => one.data),
+    queries: places.map(([page, block]) => tableQuery(partOf(query, page, block))),
+    combine: (found) => found.map((one) => (one.isPlaceholderData ? undefined : one.data)),
   });
   return useMemo(() => {
-    const held = new Map<number, Schemas['RunsFound'] | undefined>([[0, first.data]]);
-    pages.filter((page) => page > 0).forEach((page, index) => held.set(page, others[index]));
+    const held = new Map<number, Schemas['RunsFound'][]>([[0, first.data === undefined ? [] : [first.data]]]);
+    places.forEach(([page], index) => {
+      const found = others[index];
+      if (found !== undefined) held.set(page, [...(held.get(page) ?? []), found]);
+    });
     return {
       total: first.data?.total ?? 0,
       pending: first.isPending,
@@ -53,14 +53,15 @@ export function useRows(query: TableQuery): Rows {
       error: first.error,
       retry: () => void first.refetch(),
       row: (index) => {
-        const page = held.get(Math.floor(index / PAGE));
-        const run = page?.runs[index % PAGE];
-        return page === undefined || run === undefined ? undefined : { run, value: (column) => page.columns[column]?.[index % PAGE] ?? null };
+        const parts = held.get(Math.floor(index / PAGE)) ?? [];
+        const run = parts[0]?.runs[index % PAGE];
+        if (run === undefined) return undefined;
+        return { run, value: (column) => parts.find((part) => part.runs[index % PAGE]?.id === run.id && column in part.columns)?.columns[column]?.[index % PAGE] };
       },
-      see: (from, to) => {
-        const wanted = [...new Set([0, Math.floor(from / PAGE), Math.floor(to / PAGE)])];
-        setPages((now) => (wanted.length === now.length && wanted.every((page) => now.includes(page)) ? now : wanted));
+      see: (from, to, start, end) => {
+        const next: Sight = [Math.floor(from / PAGE), Math.floor(to / PAGE), Math.floor(start / BLOCK), Math.floor(end / BLOCK)];
+        setSight((now) => (now.every((place, index) => place === next[index]) ? now : next));
       },
     };
-  }, [first, others, pages]);
+  }, [first, others, places]);
 }

@@ -69,12 +69,14 @@ export function RunsTable({ rows, columns, sort, onSort, selection, looks, curso
   useEffect(() => columnsInSight.measure(), [columnsInSight, widths]);
   const items = rowsInSight.getVirtualItems();
   const [first, last] = [items[0]?.index ?? 0, items.at(-1)?.index ?? 0];
+  const sideways = columnsInSight.getVirtualItems();
+  const [left, right] = [(sideways[0]?.index ?? 0) - FIXED.length, (sideways.at(-1)?.index ?? 0) - FIXED.length];
   const { see } = rows;
-  useEffect(() => see(first, last), [see, first, last]);
+  useEffect(() => see(first, last, Math.max(0, left), Math.max(0, right)), [see, first, last, left, right]);
   useEffect(() => {
     if (cursor >= 0) rowsInSight.scrollToIndex(cursor);
   }, [cursor, rowsInSight]);
-  const across = columnsInSight.getVirtualItems().map((item) => ({ left: item.start, spec: specs[item.index] }));
+  const across = sideways.map((item) => ({ left: item.start, spec: specs[item.index] }));
   const width = NAME_WIDTH + columnsInSight.getTotalSize();
   return (
     <div className="runs" ref={host} role="table" aria-label="Runs" aria-rowcount={rows.total + 1} data-stale={rows.stale || undefined} tabIndex={0}>
@@ -210,6 +212,7 @@ function Cell({ row, spec }: { row: Row; spec: ColumnSpec }) {
     return <Lasted run={row.run} />;
   }
   const value = row.value(spec.id);
+  if (value === undefined) return null;
   if (value === null) return <span className="quiet">–</span>;
   if (spec.number) return <span title={String(value)}>{number(value)}</span>;
   return (

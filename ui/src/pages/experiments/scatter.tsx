@@ -9,7 +9,7 @@ import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
 import { number, plural } from '@/shared/ui/format';
 import { axesOf, commonParams, fit, numeric, ticks, type Scale } from './axes';
 import type { PlotProps } from './plots';
-import { tableOf } from './rows';
+import { tableOf } from './table-query';
 
 const MOST = 5000;
 const EDGE = { left: 58, right: 18, top: 14, bottom: 38 };

@@ -144,7 +144,7 @@ function TablePages({ run, path }: { run: Run; path: string }) {
   const size = values[0]?.length ?? 0;
   return (
     <div className="pages">
-      <div className="table-scroll">
+      <div className="table-scroll" tabIndex={0} role="group" aria-label={`Rows of ${path}`}>
         <table className="grid-table">
           <thead>
             <tr>

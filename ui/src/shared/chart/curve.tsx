@@ -149,8 +149,13 @@ function ranges(lines: readonly Drawn[], { zoom, xLog, yLog, smoothed, usualOnly
     const values = smoothed || usualOnly ? [line.line] : [line.low, line.high, line.y];
     return values.map((array) => array.subarray(first, last));
   });
-  const y = (usualOnly ? usual : extent)(shown, yLog);
+  const y = usualOnly ? usual(shown, yLog) : extent(smoothed ? [...shown, ghost(lines, yLog)] : shown, yLog);
   return { x: pad(x, xLog, 0), y: y === null ? [yLog ? 0.1 : 0, 1] : pad(y, yLog, 0.06), empty: y === null };
+}
+
+/** The usual part of what was logged, which is drawn pale behind what is smoothed. */
+function ghost(lines: readonly Drawn[], yLog: boolean): Float64Array {
+  return Float64Array.from(usual(lines.map((line) => line.y), yLog) ?? []);
 }
 
 function pad([low, high]: Extent, log: boolean, share: number): Extent {
@@ -190,7 +195,7 @@ function options(
   const spaced = (format: (value: number) => string) => (_: uPlot, splits: (number | null)[]) => splits.map((value) => (value === null ? '' : format(value)));
   return {
     ...size,
-    padding: [8, 12, 0, 0],
+    padding: [8, axis === 'step' || axis === 'metric' ? 12 : 26, 0, 0],
     legend: { show: false },
     scales: {
       x: { time: axis === 'time', auto: false, distr: distribution(xLog) },
@@ -199,7 +204,7 @@ function options(
     series: [{}, { show: true, paths: () => null, points: { show: false } }],
     axes: [
       axis === 'time' ? { ...common, size: 36, gap: 5, space: 64 } : { ...common, size: 24, gap: 5, space: 64, values: spaced(axis === 'relative' ? duration : tick) },
-      { ...common, size: 46, gap: 5, space: 32, values: spaced(tick) },
+      { ...common, size: 46, gap: 5, space: 32, values: spaced((value) => (state.current.scales?.empty === false ? tick(value) : '')) },
     ],
     cursor: {
       y: false,

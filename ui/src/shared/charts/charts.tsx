@@ -4,7 +4,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { memo, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { decodeLines, groupLines, type Grouping } from './lines';
-import { rowsOf, type ChartRow } from './rows';
+import { longest, rowsOf, type ChartRow } from './rows';
 import { curvesQuery } from '@/api/queries';
 import { Curve, type Axis } from '@/shared/chart/curve';
 import type { Look } from '@/shared/chart/palette';
@@ -59,7 +59,8 @@ export function Charts({ keys, runs, looks, grouping, settings, find }: ChartsPr
   const onBare = useCallback((key: string) => setBare((now) => ({ of: runs, keys: new Set([...(now.of === runs ? now.keys : []), key]) })), [runs]);
   const [host, width] = useSize<HTMLDivElement>();
   const inner = Math.max(0, width - 2 * EDGE);
-  const columns = Math.max(1, Math.floor((inner + GAP) / (NARROWEST + GAP)));
+  const most = useMemo(() => longest(keys, find), [keys, find]);
+  const columns = Math.max(1, Math.min(most, Math.floor((inner + GAP) / (NARROWEST + GAP))));
   const rows = useMemo(() => rowsOf(keys, { find, closed, without, columns }), [keys, find, closed, without, columns]);
   const { axis } = settings;
   const onZoom = useCallback((extent: Extent | null) => setZoomed(extent === null ? null : { axis, extent }), [axis]);

@@ -22,6 +22,11 @@ export function sections(keys: Readonly<Record<string, number>>, find: string): 
   return [...found].sort(([a], [b]) => rank(a) - rank(b) || a.localeCompare(b));
 }
 
+/** How many charts the largest section has. */
+export function longest(keys: Readonly<Record<string, number>>, find: string): number {
+  return sections(keys, find).reduce((most, [, list]) => Math.max(most, list.length), 0);
+}
+
 interface Layout {
   find: string;
   /** Sections that somebody closed. */

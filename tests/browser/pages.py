@@ -1,0 +1,69 @@
+"""Every page of the app, as the tests open them and the pictures show them."""
+
+from __future__ import annotations
+
+import httpx
+from playwright.sync_api import Page, expect
+
+__all__ = ["PAGES", "addresses", "settled"]
+
+PAGES = {
+    "home": "/",
+    "experiments": "/experiments",
+    "experiment": "/experiments/1",
+    "grouped": '/experiments/1?by=["params.optimizer"]&mode=charts',
+    "smoothed": "/experiments/1?mode=charts&smooth=0.8&x=relative&usual=true",
+    "scatter": "/experiments/1?mode=scatter",
+    "parallel": "/experiments/1?mode=parallel",
+    "importance": "/experiments/1?mode=importance",
+    "odd runs": "/experiments/{odd}",
+    "run": "/runs/{run}",
+    "charts": "/runs/{run}?tab=charts",
+    "logs": "/runs/{failed}?tab=logs",
+    "artifacts": "/runs/{run}?tab=artifacts",
+    "table": "/runs/{run}?tab=artifacts&file=reports/scores.csv",
+    "compare": "/compare?runs={run},{other}",
+    "compared charts": "/compare?runs={run},{other}&charts=true",
+    "models": "/models",
+    "model": "/models/buyers",
+    "version": "/models/buyers/1",
+    "features": "/features",
+    "lineage start": "/lineage",
+    "lineage": "/lineage/models:/buyers@champion",
+    "audit": "/audit",
+    "settings": "/settings",
+    "server": "/settings?part=server",
+    "nowhere": "/nowhere",
+}
+
+
+def addresses(site: str) -> dict[str, str]:
+    """The pages of a seeded project (seed.py), by name."""
+
+    def search(**asked: object) -> list[dict[str, str]]:
+        return httpx.post(f"{site}/api/v1/runs/search", json={"limit": 100, **asked}).json()["runs"]
+
+    runs = [run["id"] for run in search(experiments=["1"])]
+    failed = search(filter="attributes.status = 'FAILED'")[0]
+    filed = next(run for run in runs if any(_is_report(file) for file in _files(site, run)))
+    known = {
+        "run": filed,
+        "other": next(run for run in runs if run != filed),
+        "failed": failed["id"],
+        "odd": failed["experiment_id"],
+    }
+    return {name: path.format(**known) for name, path in PAGES.items()}
+
+
+def settled(page: Page) -> None:
+    """Wait until a page shows what it has."""
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_role("status", name="Loading")).to_have_count(0)
+
+
+def _files(site: str, run: str) -> list[dict[str, str]]:
+    return httpx.get(f"{site}/api/v1/runs/{run}/files").json()["files"]
+
+
+def _is_report(file: dict[str, str]) -> bool:
+    return file["path"] == "reports/scores.csv"
