@@ -110,6 +110,36 @@ def _models(store: hr.Store) -> None:
         if version.version == 1:
             store.models.promote("buyers", 1, reason="the first")
             store.models.set_gates("buyers", [hr.Gate("auc", at_least=0.7, min_improvement=None)])
+    _predictions(store)
+
+
+def _predictions(store: hr.Store) -> None:
+    """What the champion answered to a few requests, with what came of them."""
+    import pandas as pd
+
+    from headrace.serving.messages import pack
+    from headrace.serving.predictions import Made
+
+    now = system_clock()
+    for number in range(4):
+        store.predictions.keep(
+            Made(
+                request=f"request-{number}",
+                model="buyers",
+                version=1,
+                role="main",
+                view="",
+                source="request",
+                method="predict",
+                keys=pack({"user": [number]}),
+                asked=pack(("predict", {"age": [0.5]})),
+                json=b"[1]",
+                rows=1,
+                at=now - number * SECOND,
+                seconds=0.002,
+            )
+        )
+    store.record_outcomes(pd.DataFrame({"request": ["request-0", "request-1"], "outcome": [1, 0]}))
 
 
 def _files(run: hr.ActiveRun) -> None:

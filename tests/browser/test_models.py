@@ -51,3 +51,48 @@ def test_a_drop_where_no_way_leads_says_why(page):
     version = page.get_by_role("article", name="Version 1 of buyers")
     version.drag_to(page.get_by_role("row").filter(has_text="buyers").get_by_role("cell").first)
     expect(page.get_by_text("No way leads from Production to None")).to_be_visible()
+
+
+def test_two_people_at_once_and_the_second_is_told_what_the_first_did(page, site):
+    page.goto("/models")
+    second = page.get_by_role("article", name="Version 2 of buyers")
+    second.focus()
+    page.keyboard.press("p")
+    dialog = page.get_by_role("dialog")
+    button = dialog.get_by_role("button", name="Promote", exact=True)
+    expect(button).to_be_enabled()
+    moved = httpx.post(f"{site}/api/v1/models/buyers/versions/2/stage", json={"to": "Staging", "reason": "by another"})
+    assert moved.status_code == 200
+    button.click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Somebody moved version 2 to Staging meanwhile")
+    page.keyboard.press("Escape")
+    staging = page.get_by_role("row").filter(has_text="buyers").get_by_role("cell").nth(1)
+    expect(staging.get_by_role("article", name="Version 2 of buyers")).to_be_visible()
+    httpx.post(f"{site}/api/v1/models/buyers/versions/2/stage", json={"to": "None"})
+
+
+def test_a_version_tells_its_predictions_and_takes_a_card_and_a_request(page, site):
+    page.expected_errors = ["Content Security Policy"]  # the markup in the card, which is parsed apart and thrown away
+    page.goto("/models/buyers/1")
+    predictions = page.get_by_role("region", name="Predictions")
+    expect(predictions).to_contain_text("2 of 4")
+    expect(predictions).to_contain_text("50%")
+    predictions.get_by_role("link", name="request-0").click()
+    expect(page.get_by_role("heading", name="prediction:request-0")).to_be_visible()
+    page.goto("/models/buyers/2")
+    card = page.get_by_role("region", name="Model card")
+    card.get_by_role("button", name="Write").click()
+    card.get_by_label("Card, Markdown").fill("Knows **visits**. <img src=x onerror=alert(1)>")
+    card.get_by_role("button", name="Save").click()
+    expect(card.get_by_text("Knows visits.")).to_be_visible()
+    assert card.locator("img").count() == 0
+    requests = page.get_by_role("region", name="Requests")
+    requests.get_by_role("button", name="Ask for a move").click()
+    page.get_by_label("Why", exact=True).fill("knows more")
+    page.get_by_role("dialog").get_by_role("button", name="Ask", exact=True).click()
+    expect(requests).to_contain_text("asks for Production")
+    requests.get_by_label("What you say").fill("not on a Friday")
+    requests.get_by_role("button", name="Comment").click()
+    expect(requests.get_by_text("not on a Friday")).to_be_visible()
+    requests.get_by_role("button", name="Withdraw").click()
+    expect(requests).to_contain_text("withdrawn")

@@ -129,13 +129,36 @@ function BoardRow({ model, onMove, onBack }: { model: Model; onMove: (model: Mod
   );
 }
 
+const AROUND: Partial<Record<string, number>> = { ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1, k: -1, j: 1 };
+
+/** The card before or after one, as they stand on the board. */
+function neighbour(card: HTMLElement, step: number): HTMLElement | undefined {
+  const cards = [...(card.closest('.board')?.querySelectorAll<HTMLElement>('.version') ?? [])];
+  return cards[cards.indexOf(card) + step];
+}
+
 function VersionCard({ model, version, onMove }: { model: Model; version: Version; onMove: (model: Model, version: Version, to: Stage) => void }) {
   const champion = model.versions.find((item) => item.version === model.champion);
   const metric = keyMetric(model, version);
   const reference = champion === undefined || champion === version || metric === null ? null : keyMetric(model, champion);
   const delta = metric !== null && reference !== null && reference.key === metric.key ? metric.value - reference.value : null;
   return (
-    <article className="version" draggable aria-label={`Version ${version.version} of ${model.name}`} onDragStart={(event) => event.dataTransfer.setData('text/plain', `${model.name}\n${version.version}`)}>
+    <article
+      className="version"
+      draggable
+      tabIndex={0}
+      aria-label={`Version ${version.version} of ${model.name}`}
+      aria-keyshortcuts="p ArrowUp ArrowDown ArrowLeft ArrowRight"
+      onKeyDown={(event) => {
+        if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
+        if (event.key === 'p') onMove(model, version, 'Production');
+        else if (event.key in AROUND) neighbour(event.currentTarget, AROUND[event.key] ?? 0)?.focus();
+        else if (event.key === 'Enter') event.currentTarget.querySelector('a')?.click();
+        else return;
+        event.preventDefault();
+      }}
+      onDragStart={(event) => event.dataTransfer.setData('text/plain', `${model.name}\n${version.version}`)}
+    >
       <div className="row">
         <Link to="/models/$name/$version" params={{ name: model.name, version: String(version.version) }} className="version-number">
           v{version.version}

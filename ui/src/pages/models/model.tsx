@@ -13,6 +13,7 @@ import { Icon } from '@/shared/ui/icon';
 import { Ago, Chip } from '@/shared/ui/marks';
 import { figuresOf, keyMetric } from './figures';
 import { GateTable, RollbackDialog } from './promote';
+import { Reigns } from './reigns';
 
 export function ModelPage() {
   const { name } = useParams({ from: '/models/$name' });
@@ -41,6 +42,7 @@ export function ModelPage() {
       </header>
       <div className="page-body model">
         {model.description !== '' && <p>{model.description}</p>}
+        <Reigns model={model} onBack={setBack} />
         <MetricOverVersions model={model} />
         <section className="panel">
           <header>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Version } from '@/api/models';
-import { whyNot } from './moves';
+import { movedMeanwhile, whyNot } from './moves';
 
 const version = (stage: Version['stage'], reigned = false) => ({ stage, reigned }) as Version;
 
@@ -13,5 +13,15 @@ describe('moves between stages', () => {
     expect(whyNot(version('Archived'), 'Production')).toContain('Staging first');
     expect(whyNot(version('Archived', true), 'Production')).toBeNull();
     expect(whyNot(version('None'), 'Production')).toBeNull();
+  });
+});
+
+describe('two people at once', () => {
+  const now = (champion: number | null, stage: Version['stage']) => ({ champion, versions: [{ version: 2, stage } as Version] });
+  it('are told what the other did', () => {
+    expect(movedMeanwhile({ champion: 1 }, { version: 2, stage: 'None' }, now(1, 'None'))).toBeNull();
+    expect(movedMeanwhile({ champion: 1 }, { version: 2, stage: 'None' }, now(3, 'None'))).toContain('version 3 now, it was version 1');
+    expect(movedMeanwhile({ champion: 1 }, { version: 2, stage: 'None' }, now(2, 'Production'))).toContain('to Production meanwhile');
+    expect(movedMeanwhile({ champion: 1 }, { version: 2, stage: 'None' }, { champion: 1, versions: [] })).toContain('deleted');
   });
 });

@@ -1,5 +1,5 @@
 /** Which moves there are between stages, and what each is called. */
-import type { Stage, Version } from '@/api/models';
+import type { Model, Stage, Version } from '@/api/models';
 
 const MOVES: Partial<Record<Stage, Partial<Record<Stage, string>>>> = {
   None: { Staging: 'Stage', Production: 'Promote', Archived: 'Archive' },
@@ -20,5 +20,17 @@ export function whyNot(version: Version, to: Stage): string | null {
     return `No way leads from ${version.stage} to ${to}; from there it goes to ${ways}.`;
   }
   if (version.stage === 'Archived' && to === 'Production' && !version.reigned) return 'Only a version that was in Production before goes back there; restore it to Staging first.';
+  return null;
+}
+
+/** What somebody else did since a dialog was opened that makes what it shows untrue; null if nothing. */
+export function movedMeanwhile(seen: Pick<Model, 'champion'>, version: Pick<Version, 'version' | 'stage'>, now: Pick<Model, 'champion' | 'versions'>): string | null {
+  const found = now.versions.find((item) => item.version === version.version);
+  if (found === undefined) return `Version ${version.version} was deleted meanwhile. Nothing was changed.`;
+  if (found.stage !== version.stage) return `Somebody moved version ${version.version} to ${found.stage} meanwhile. Nothing was changed by you; the board shows how it stands.`;
+  if (now.champion !== seen.champion) {
+    const was = seen.champion === null ? 'there was none' : `it was version ${seen.champion}`;
+    return `Somebody else changed the champion meanwhile: it is ${now.champion === null ? 'none' : `version ${now.champion}`} now, ${was} when you looked. Nothing was changed by you; look at the gates again.`;
+  }
   return null;
 }

@@ -2,14 +2,14 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Problem } from '@/api/client';
-import { gatesQuery, move, rollback, type Model, type Report, type Stage, type Version } from '@/api/models';
+import { gatesQuery, modelQuery, move, rollback, type Model, type Report, type Stage, type Version } from '@/api/models';
 import { Button, Input, Switch } from '@/shared/ui/controls';
 import { Failure, Skeleton } from '@/shared/ui/feedback';
 import { number } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Dialog } from '@/shared/ui/overlays';
 import { toast } from '@/shared/ui/toasts';
-import { moveName } from './moves';
+import { moveName, movedMeanwhile } from './moves';
 
 export function MoveDialog({ model, version, to, onClose }: { model: Model; version: Version; to: Stage; onClose: () => void }) {
   const gated = to === 'Production' && version.stage !== 'Archived';
@@ -18,7 +18,12 @@ export function MoveDialog({ model, version, to, onClose }: { model: Model; vers
   const [force, setForce] = useState(false);
   const client = useQueryClient();
   const change = useMutation({
-    mutationFn: () => move(model.name, version.version, to, reason.trim(), force),
+    mutationFn: async () => {
+      const now = await client.query({ ...modelQuery(model.name), staleTime: 0 });
+      const met = movedMeanwhile(model, version, now);
+      if (met !== null) throw new Error(met);
+      return move(model.name, version.version, to, reason.trim(), force);
+    },
     onSuccess: () => {
       toast(`${model.name} version ${version.version} is in ${to}`);
       onClose();

@@ -3,16 +3,19 @@ import './models.css';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
-import { gatesQuery, modelQuery, STAGES, type Stage } from '@/api/models';
+import { decisionsQuery, gatesQuery, modelQuery, STAGES, type Stage } from '@/api/models';
 import { Button } from '@/shared/ui/controls';
 import { Boundary, Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
 import { bytes, number, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Ago, Facts } from '@/shared/ui/marks';
 import { Menu } from '@/shared/ui/overlays';
+import { Card } from './card';
 import { StageChip } from './model';
 import { moveName, whyNot } from './moves';
+import { Predictions } from './predictions';
 import { GateTable, MoveDialog, RollbackDialog } from './promote';
+import { Requests } from './requests';
 
 const Lineage = lazy(() => import('@/shared/lineage/lineage-map').then((module) => ({ default: module.LineageMap })));
 const Markdown = lazy(() => import('@/shared/ui/markdown').then((module) => ({ default: module.Markdown })));
@@ -79,6 +82,8 @@ export function VersionPage() {
         <div className="overview-columns">
           <div className="overview-column">
             <Gates name={model.name} version={version.version} reigning={version.stage === 'Production'} />
+            <Decisions name={model.name} version={version.version} />
+            <Predictions name={model.name} version={version.version} />
             <section className="panel">
               <header>
                 <h2>Measured</h2>
@@ -111,6 +116,8 @@ export function VersionPage() {
             </section>
           </div>
           <div className="overview-column">
+            <Requests name={model.name} version={version.version} stages={open} />
+            <Card key={uri} name={model.name} version={version} />
             <section className="panel">
               <header>
                 <h2>Facts</h2>
@@ -186,6 +193,33 @@ function Gates({ name, version, reigning }: { name: string; version: number; rei
         {query.isPending && <Skeleton lines={2} />}
         {query.isError && <Failure error={query.error} retry={() => void query.refetch()} />}
         {query.data !== undefined && <GateTable report={query.data} />}
+      </div>
+    </section>
+  );
+}
+
+/** The reports by which it was let pass or refused, with the figures of then. */
+function Decisions({ name, version }: { name: string; version: number }) {
+  const query = useQuery(decisionsQuery(name, version));
+  if (query.isError && query.data === undefined) return <Failure error={query.error} retry={() => void query.refetch()} />;
+  const decisions = query.data ?? [];
+  if (decisions.length === 0) return null;
+  return (
+    <section className="panel" aria-label="Decisions">
+      <header>
+        <h2>Gate reports</h2>
+      </header>
+      <div className="panel-body measured">
+        {decisions.map((item) => (
+          <details key={item.seq} open={item.seq === decisions[0]?.seq}>
+            <summary>
+              <b>{item.action}</b> <span className="quiet">by {item.user} · </span>
+              <Ago time={item.time} />
+              {item.reason !== '' && <span className="quiet"> · {item.reason}</span>}
+            </summary>
+            <GateTable report={item.report} />
+          </details>
+        ))}
       </div>
     </section>
   );

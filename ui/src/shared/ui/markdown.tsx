@@ -9,6 +9,7 @@ purifier.addHook('afterSanitizeAttributes', (node) => {
     node.target = '_blank';
     node.rel = 'noreferrer noopener';
   }
+  if (node.tagName === 'THEAD' && node.textContent.trim() === '') node.remove(); // a table of facts has no names of columns
   if (node instanceof HTMLImageElement && !node.src.startsWith('data:')) node.remove();
 });
 
