@@ -15,6 +15,7 @@ import uvicorn
 
 import headrace as hr
 from headrace.server.app import make_app
+from headrace.server.connections import HttpConnection
 from headrace.server.dispatch import Limits
 from headrace.server.guard import Guard
 from headrace.server.logs import AccessLog
@@ -45,7 +46,7 @@ def serving(opened: Callable[[], Any]) -> Iterator[str]:
     """The address of a server of the store that this opens."""
     app = make_app(opened, Guard("127.0.0.1"), Limits(), AccessLog(None))
     config = uvicorn.Config(
-        app, http="httptools", lifespan="on", ws="none", interface="asgi3", log_config=None, access_log=False, loop="asyncio"
+        app, http=HttpConnection, lifespan="on", ws="none", interface="asgi3", log_config=None, access_log=False, loop="asyncio"
     )
     server = uvicorn.Server(config)
     # asyncio sends without delay only on sockets that say they are TCP

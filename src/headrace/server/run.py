@@ -87,6 +87,9 @@ def run(application: Callable[[], Dispatcher], options: ServerOptions, started: 
     Raises:
         InvalidInputError: the address can't be listened on.
     """
+    from headrace.server.connections import allow_many_connections
+
+    allow_many_connections()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with _listen(options.host, options.port) as listening:
         host, port = listening.getsockname()[:2]
@@ -134,11 +137,13 @@ def _serve_together(config: Config, listening: socket.socket, started: Callable[
 def _config(application: Callable[[], Dispatcher], workers: int) -> Config:
     from uvicorn import Config
 
+    from headrace.server.connections import HttpConnection
+
     return Config(
         application,
         factory=True,
         workers=workers,
-        http="httptools",
+        http=HttpConnection,
         loop="uvloop",
         lifespan="on",
         ws="none",

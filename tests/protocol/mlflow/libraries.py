@@ -118,6 +118,8 @@ def lightning():
     import lightning as pl
     import torch as pytorch
 
+    mlflow.pytorch.autolog()  # `mlflow.autolog()` looks for it under its former name
+
     class Net(pl.LightningModule):
         def __init__(self):
             super().__init__()
