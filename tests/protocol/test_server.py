@@ -17,7 +17,7 @@ from servers.headrace import HeadraceServer, headrace_server
 
 def test_it_says_that_it_lives_and_that_its_stores_answer(url):
     assert httpx.get(f"{url}/health").text == "OK"
-    assert httpx.get(f"{url}/ready").json() == {"catalog": "ok", "online": "ok"}
+    assert httpx.get(f"{url}/ready", timeout=60).json() == {"catalog": "ok", "online": "ok"}
     assert httpx.get(f"{url}/version").text == "0.1.0"
 
 
