@@ -65,7 +65,7 @@ def obedient(base, tmp_path_factory):
         with hr.connect(folder) as store:
             register(store, faulty_models.obeys, example=pd.DataFrame({"likes": [7, 8], "stars_avg": [1.0, 2.0]}))
             store.models.promote("ranker", 2)
-        with service(folder, CHAMPION, *QUICK) as client:
+        with service(folder, CHAMPION, *QUICK, "--max-body-mb", "1") as client:
             yield client
 
 
@@ -234,14 +234,13 @@ def stop_redis(url):
         redis.Redis.from_url(url).shutdown(nosave=True)
 
 
-def test_a_body_that_is_too_large_or_too_wide_is_refused(project):
-    with service(project, CHAMPION, *QUICK, "--max-body-mb", "1") as client:
-        assert client.ask("/invocations", {"instances": [[1, 2]] * 200_000})[0] == 413
-        assert client.ask("/invocations", {"instances": [[1, 2]] * 50_000})[0] == 200
-        deep = b'{"instances": ' + b"[" * 5000 + b"]" * 5000 + b"}"
-        assert client.ask("/invocations", deep)[0] == 400
-        frame = pd.DataFrame({f"c{place}": [1] for place in range(5000)})
-        assert client.ask("/invocations", {"dataframe_split": frame.to_dict(orient="split")})[0] == 400
+def test_a_body_that_is_too_large_or_too_wide_is_refused(obedient):
+    assert obedient.ask("/invocations", {"instances": [[7, 2]] * 200_000})[0] == 413
+    assert obedient.ask("/invocations", {"instances": [[7, 2]] * 50_000})[0] == 200
+    deep = b'{"instances": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+    assert obedient.ask("/invocations", deep)[0] == 400
+    frame = pd.DataFrame({f"c{place}": [1] for place in range(5000)})
+    assert obedient.ask("/invocations", {"dataframe_split": frame.to_dict(orient="split")})[0] == 400
 
 
 def test_a_service_that_is_killed_leaves_no_process_behind(project):

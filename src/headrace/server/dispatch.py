@@ -329,7 +329,8 @@ class Dispatcher:
         limit = self._limits.body_bytes
         length = headers.get("content-length")
         if length is not None and length.isdecimal() and int(length) > limit:
-            raise self._too_large()
+            waits = headers.get("expect", "").lower() == "100-continue"
+            raise self._too_large() if waits else await self._refused(receive)
         message = await self._next(receive)
         if not message.get("more_body"):  # nearly always
             body: bytes = message.get("body", b"")
@@ -343,8 +344,13 @@ class Dispatcher:
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
             if size > limit:
-                raise self._too_large()
+                raise await self._refused(receive) if message.get("more_body") else self._too_large()
         return b"".join(pieces)
+
+    async def _refused(self, receive: Receive) -> BodyTooLargeError:
+        """Read on, so that the sender comes to see the answer: one that still sends when the connection closes sees nothing."""
+        await _Stream(functools.partial(self._next, receive), DRAINED).drain()
+        return self._too_large()
 
     async def _take(self, endpoint: Endpoint, call: Call, receive: Receive) -> Reply:
         """Let a handler read the body, then answer."""

@@ -17,7 +17,7 @@ __all__ = ["Rows", "open_rows", "writer_of"]
 
 _CSV = ".csv"
 _BLOCK = 1 << 20
-"""Bytes of CSV that are read, and scored, together."""
+"""Bytes that are read together, of CSV scored too."""
 
 
 class Rows(Protocol):
@@ -49,7 +49,7 @@ class _ParquetRows:
         import pyarrow.parquet as pq
 
         try:
-            self._file = pq.ParquetFile(path)
+            self._file = pq.ParquetFile(path, pre_buffer=False, buffer_size=_BLOCK)  # else all of the file comes into memory
         except (pa.ArrowException, OSError) as error:
             msg = f"{path} can't be read as Parquet: {error}; a file of CSV is named .csv"
             raise InvalidInputError(msg) from error

@@ -12,8 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import headrace as hr
-from headrace.serving import batch, files
+from headrace.serving import batch, files, loader
+from headrace.serving.forks import ForkServer
 from servers.models import CHAMPION, FEATURES, constant, definitions, fill, register
+
+RNG = np.random.default_rng(3)
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,17 @@ def store(tmp_path_factory):
         register(store, constant(7.0))
         store.models.promote("ranker", 1)
         yield store
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forks():
+    """One process that forks for all calls of this module: to start it takes seconds."""
+    server = ForkServer()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loader, "ForkServer", lambda: server)
+        patch.setattr(server, "close", lambda: None)
+        yield
+    server.close()
 
 
 @pytest.fixture
@@ -57,6 +71,18 @@ def test_rows_come_back_in_order_with_what_the_model_says(store, rows, tmp_path,
     assert np.allclose(scored["prediction"], expected, rtol=1e-12)
     assert pq.read_schema(tmp_path / "out.parquet").metadata[b"headrace.model"] == b"models:/ranker/1"
     assert {path.name for path in tmp_path.iterdir()} == {"rows.parquet", "out.parquet"}
+
+
+def test_a_file_is_read_part_by_part_however_large_its_row_groups_are(tmp_path):
+    rows, size = 400_000, 400_000 * 8 * 3
+    table = pa.table({name: RNG.normal(size=rows) for name in "abc"})
+    pq.write_table(table, tmp_path / "large.parquet", row_group_size=rows // 2, use_dictionary=False)
+    del table
+    before, most = pa.total_allocated_bytes(), 0
+    for part in files.open_rows(tmp_path / "large.parquet").parts(1000):
+        most = max(most, pa.total_allocated_bytes() - before)
+        assert part.num_rows == 1000
+    assert most < size // 2
 
 
 def test_csv_comes_in_and_goes_out_with_the_same_predictions(store, rows, tmp_path, small_parts, monkeypatch):
