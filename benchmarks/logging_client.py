@@ -20,6 +20,7 @@ from headrace.tracking.client.writer import NOWHERE, POINT, RunWriter
 
 CALLS = 1_000_000
 ROWS_PER_SECOND, SECONDS = 50_000, 15
+FLOOD = 10_000_000
 BATCH, BATCHES, KEYS = 50_000, 8, 10
 
 
@@ -50,6 +51,17 @@ def memory(run) -> float:
         most = max(most, process.memory_info().rss)
         time.sleep(max(0.0, 1 - (time.perf_counter() - began)))
     return (most - before) / 1e6
+
+
+def flood(run) -> tuple[float, int]:
+    """Points as fast as a loop can log them, and nobody to take them: growth of memory in MB, and points given up."""
+    process = psutil.Process()
+    before, most = process.memory_info().rss, 0
+    for step in range(FLOOD):
+        run.log_metric("flood", 0.5, step=step)
+        if step % 50_000 == 0:
+            most = max(most, process.memory_info().rss)
+    return (most - before) / 1e6, run._writer.spool.thinned + run._writer.given_up  # noqa: SLF001
 
 
 def batches(folder: Path) -> float:
@@ -83,6 +95,8 @@ def main() -> None:
         found = log_calls(run)
         print(f"log_metric, server frozen, {CALLS:,} calls: " + "  ".join(f"{key} {value:.2f}" for key, value in found.items()))
         print(f"memory at {ROWS_PER_SECOND:,} rows/s for {SECONDS} s: +{memory(run):.0f} MB")
+        grown, lost = flood(run)
+        print(f"memory, {FLOOD:,} points at once, nobody takes them: +{grown:.0f} MB, {lost} given up")
         print(f"batch path: {batches(Path(name) / 'server'):,.0f} points per second of a core")
         with hr.connect(Path(name) / "server") as here:
             starts = []

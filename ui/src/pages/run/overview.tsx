@@ -15,6 +15,7 @@ const Markdown = lazy(() => import('@/shared/ui/markdown').then((module) => ({ d
 export function Overview({ run }: { run: Run }) {
   const note = run.tags['mlflow.note.content'];
   const error = run.tags['headrace.error'];
+  const thinned = Number(run.tags['headrace.thinned_points'] ?? 0);
   const tags = Object.entries(run.tags).filter(([key]) => !key.startsWith('mlflow.') && !key.startsWith('headrace.'));
   return (
     <div className="page-body overview">
@@ -22,6 +23,15 @@ export function Overview({ run }: { run: Run }) {
         <div className="run-error" role="alert">
           <Icon name="alert" />
           <pre>{error}</pre>
+        </div>
+      )}
+      {thinned > 0 && (
+        <div className="run-error run-warning" role="note">
+          <Icon name="alert" />
+          <span>
+            {whole(thinned)} points of this run are missing: its disk was full and no server took them, so every second one of the
+            oldest was given up.
+          </span>
         </div>
       )}
       {note !== undefined && note !== '' && (
