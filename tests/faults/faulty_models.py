@@ -41,3 +41,15 @@ def hangs(frame):
 def dies(frame):
     """Ends its process."""
     os._exit(1)
+
+
+@hr.predictor
+def raises(frame):
+    """Fails at once."""
+    raise RuntimeError("from the start")
+
+
+@hr.predictor
+def devours(frame):
+    """Takes more memory than there is."""
+    return np.ones(40_000_000_000 // 8)[: len(frame)]

@@ -141,6 +141,8 @@ def test_versions_that_can_t_be_loaded_leave_the_old_one(project, tmp_path, monk
 
     faults = {
         "dies": (lambda store: register_faulty(store, "dies"), "process ended"),
+        "raises": (lambda store: register_faulty(store, "raises"), "from the start"),
+        "eats memory": (lambda store: register_faulty(store, "devours"), "more memory"),
         "hangs": (lambda store: register_faulty(store, "hangs"), "10 s"),
         "missing": (lambda store: register_spoilt(store, lambda _: None), "is gone"),
         "cut": (lambda store: register_spoilt(store, lambda whole: whole[:-9]), "hash to"),
