@@ -39,7 +39,7 @@ def until(condition, what):
 
 
 def new_run(url, **body):
-    made = httpx.post(f"{url}{API}/runs/create", json={"experiment_id": "0", **body}, timeout=60)
+    made = httpx.post(f"{url}{API}/runs/create", json={"experiment_id": "0", **body}, timeout=PATIENCE)
     assert made.status_code == 200, made.text
     return made.json()["run"]["info"]
 
@@ -119,12 +119,12 @@ class Writers:
         """Everything acknowledged is there, once. The batch under way when a writer stopped may be there too."""
         for writer in self.all:
             query = {"run_id": writer.run_id, "metric_key": "m"}
-            found = httpx.get(f"{url}{API}/metrics/get-history", params=query, timeout=60).json()["metrics"]
+            found = httpx.get(f"{url}{API}/metrics/get-history", params=query, timeout=PATIENCE).json()["metrics"]
             steps = [point["step"] for point in found]
             assert len(steps) in (writer.acknowledged * POINTS, (writer.acknowledged + 1) * POINTS)
             assert steps == list(range(len(steps)))
             assert [point["value"] for point in found] == [step / 2 for step in steps]
-            data = httpx.get(f"{url}{API}/runs/get", params={"run_id": writer.run_id}, timeout=60).json()["run"]["data"]
+            data = httpx.get(f"{url}{API}/runs/get", params={"run_id": writer.run_id}, timeout=PATIENCE).json()["run"]["data"]
             assert len(data["params"]) == min(len(steps) // POINTS, 50)
 
 
@@ -221,7 +221,9 @@ def test_when_postgresql_is_killed_the_server_says_so_and_goes_on_once_it_is_bac
             kill(postgres)
             until(lambda: _answers(postgres), "PostgreSQL")
             # From here on no worker has a connection left that would cost a request.
-            statuses = Counter(httpx.get(f"{server.url}{API}/experiments/get?experiment_id=0").status_code for _ in range(40))
+            statuses = Counter(
+                httpx.get(f"{server.url}{API}/experiments/get?experiment_id=0", timeout=PATIENCE).status_code for _ in range(40)
+            )
             assert statuses == {200: 40}
         writers.advance()
         writers.__exit__()
@@ -249,7 +251,7 @@ def test_a_client_that_dies_amid_a_batch_or_a_file_leaves_nothing_of_it(project)
         )
         file = f"{FILES}/artifacts/{info['artifact_uri'].removeprefix('mlflow-artifacts:/')}/torn.bin"
         for method, target, body in (("POST", f"{API}/runs/log-batch", whole), ("PUT", file, b"x" * 3_000_000)):
-            connection = http.client.HTTPConnection(where.hostname, where.port, timeout=60)
+            connection = http.client.HTTPConnection(where.hostname, where.port, timeout=PATIENCE)
             connection.putrequest(method, target)
             connection.putheader("Content-Type", "application/json")
             connection.putheader("Content-Length", str(2 * len(body)))
@@ -258,9 +260,9 @@ def test_a_client_that_dies_amid_a_batch_or_a_file_leaves_nothing_of_it(project)
                 socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
             )  # a reset, as of a killed process
             connection.close()
-        run = httpx.get(f"{server.url}{API}/runs/get", params={"run_id": info["run_id"]}).json()["run"]
+        run = httpx.get(f"{server.url}{API}/runs/get", params={"run_id": info["run_id"]}, timeout=PATIENCE).json()["run"]
         assert run["data"] == {"tags": [{"key": "mlflow.runName", "value": "n"}]}
-        assert httpx.get(server.url + file).status_code == 404
+        assert httpx.get(server.url + file, timeout=PATIENCE).status_code == 404
         assert server.stop() == 0
         assert "Traceback" not in server.said
 
@@ -271,20 +273,25 @@ def test_an_upload_in_parts_survives_a_server_that_is_killed_amid_a_part(project
         server = stack.enter_context(HeadraceServer(project, "--port", port))
         info = new_run(server.url)
         root = info["artifact_uri"].removeprefix("mlflow-artifacts:/")
-        made = httpx.post(f"{server.url}{FILES}/mpu/create/{root}", json={"path": "w.bin", "num_parts": 3}).json()
+        made = httpx.post(
+            f"{server.url}{FILES}/mpu/create/{root}", json={"path": "w.bin", "num_parts": 3}, timeout=PATIENCE
+        ).json()
         places = {item["part_number"]: item["url"] for item in made["credentials"]}
-        first = httpx.put(places[1], content=parts[0]).headers["etag"]
-        sending = stack.enter_context(socket.create_connection(("127.0.0.1", int(port)), timeout=60))
+        first = httpx.put(places[1], content=parts[0], timeout=PATIENCE).headers["etag"]
+        sending = stack.enter_context(socket.create_connection(("127.0.0.1", int(port)), timeout=PATIENCE))
         head = f"PUT {urlsplit(places[2]).path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 2000000\r\n\r\n"
         sending.sendall(head.encode() + parts[1][:1_500_000])
         server.kill()
         server = stack.enter_context(HeadraceServer(project, "--port", port))
         told = [{"part_number": 1, "etag": first}]
-        told += [{"part_number": n, "etag": httpx.put(places[n], content=parts[n - 1]).headers["etag"]} for n in (2, 3)]
+        told += [
+            {"part_number": n, "etag": httpx.put(places[n], content=parts[n - 1], timeout=PATIENCE).headers["etag"]}
+            for n in (2, 3)
+        ]
         body = {"path": "w.bin", "upload_id": made["upload_id"], "parts": told}
         for _ in range(2):  # the answer to the first may have been lost
-            assert httpx.post(f"{server.url}{FILES}/mpu/complete/{root}", json=body, timeout=60).status_code == 200
-        kept = httpx.get(f"{server.url}{FILES}/artifacts/{root}/w.bin", timeout=60)
+            assert httpx.post(f"{server.url}{FILES}/mpu/complete/{root}", json=body, timeout=PATIENCE).status_code == 200
+        kept = httpx.get(f"{server.url}{FILES}/artifacts/{root}/w.bin", timeout=PATIENCE)
         assert kept.content == b"".join(parts)
         assert kept.headers["etag"].strip('"') == hashlib.sha256(b"".join(parts)).hexdigest()
 
@@ -297,7 +304,7 @@ def test_a_server_that_is_asked_to_stop_under_load_answers_what_has_begun_and_lo
         file = f"{FILES}/artifacts/{info['artifact_uri'].removeprefix('mlflow-artifacts:/')}/slow.bin"
         writers = stack.enter_context(Writers(server.url, 4))
         writers.advance()
-        sending = stack.enter_context(socket.create_connection(("127.0.0.1", int(port)), timeout=60))
+        sending = stack.enter_context(socket.create_connection(("127.0.0.1", int(port)), timeout=PATIENCE))
         sending.sendall(f"PUT {file} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 2000000\r\n\r\n".encode())
         sending.sendall(b"a" * 1_000_000)
         server.process.send_signal(signal.SIGTERM)
@@ -308,7 +315,7 @@ def test_a_server_that_is_asked_to_stop_under_load_answers_what_has_begun_and_lo
         writers.__exit__()
         assert not [status for status in writers.met if isinstance(status, int)]
         again = stack.enter_context(HeadraceServer(project, "--port", port))
-        assert httpx.get(again.url + file).content == b"a" * 2_000_000
+        assert httpx.get(again.url + file, timeout=PATIENCE).content == b"a" * 2_000_000
         writers.check(again.url)
 
 
@@ -342,7 +349,7 @@ def test_mlflows_client_over_a_network_that_loses_cuts_delays_and_repeats_logs_e
         run, broken = done.stdout.split()[-2:]
         assert proxy.mishaps == []
         assert int(broken) <= 4
-        with httpx.Client(base_url=server.url, timeout=60) as client:
+        with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
             found = client.get(f"{API}/runs/get", params={"run_id": run}).json()["run"]
             assert found["info"]["status"] == "FINISHED"
             assert len(found["data"]["params"]) == 2 * steps

@@ -373,7 +373,7 @@ def test_files_that_a_client_put_into_a_bucket_itself_are_shown_if_the_bucket_is
         assert (got.status_code, got.content, got.headers["content-range"]) == (206, b"b\n1", "bytes 2-4/8")
         assert client.get("/get-artifact", params={"run_id": run, "path": "plots"}).status_code == 404
         signed = client.post("/api/2.0/mlflow/artifacts/presigned-download-url", json={"run_id": run, "path": "plots.csv"}).json()
-        assert httpx.get(signed["presigned_url"]).content == b"a,b\n1,2\n"
+        assert httpx.get(signed["presigned_url"], timeout=60).content == b"a,b\n1,2\n"
         ours = client.get(f"/api/v1/runs/{run}/files").json()["files"]
         assert [item["path"] for item in ours] == ["model/MLmodel", "model/data/w.bin", "plots.csv", "plots2.csv"]
         assert client.get(f"/api/v1/runs/{run}/files/plots.csv").content == b"a,b\n1,2\n"
