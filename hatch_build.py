@@ -37,8 +37,8 @@ class WebApp(BuildHookInterface[Any]):
         built = folder / "src" / "headrace" / "server" / "static" / "index.html"
         if self.target_name != "wheel" or version == "editable" or built.exists():
             return
-        beside = Path(sys.executable).parent
-        environment = {**os.environ, "PATH": os.pathsep.join([str(beside), os.environ.get("PATH", "")])}
+        beside = Path(sys.executable).parent  # last: an isolated build has its own tools on the path, this may be another's
+        environment = {**os.environ, "PATH": os.pathsep.join([os.environ.get("PATH", os.defpath), str(beside)])}
         npm = shutil.which("npm", path=environment["PATH"]) or "npm"
         for command in ((npm, "ci"), (npm, "run", "build")):
             subprocess.run(command, cwd=folder / "ui", env=environment, check=True)

@@ -235,7 +235,7 @@ def day(url: str, browser: Browser, told: Told) -> None:
             page.wait_for_timeout(300)
             return heap(session)
 
-        update(60)
+        update(300)  # the browser keeps the timings of the first 250 requests
         before = update(20)
         asked = page.evaluate("performance.getEntriesByType('resource').length")
         after = update(UPDATES)
