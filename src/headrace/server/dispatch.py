@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from headrace.errors import HeadraceError
 from headrace.server.admission import Admission, is_from_the_app
+from headrace.server.bodies import DRAINED, BodyStream, GoneError
 from headrace.server.delivering import Delivering
 from headrace.server.endpoint import AsyncHandler, Dialect, Endpoint, Handler
 from headrace.server.errors import (
@@ -49,10 +50,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 FLUSH_SECONDS = 0.2
-PIECE = 1 << 20
-"""A body that is streamed reaches its handler in pieces of about so many bytes: each costs a change of threads."""
-DRAINED = 64 << 20
-"""So much of a body that nobody wants is read, so that its sender sees the answer."""
 REQUEST_ID = re.compile(rb"[\w.:/+=-]{1,128}")
 _HINTS: Mapping[int, Mapping[str, str]] = {
     401: {"www-authenticate": 'Basic realm="headrace", charset="UTF-8", Bearer'},
@@ -102,62 +99,6 @@ class Companion(Protocol):
     async def close(self) -> None:
         """Finish; the last request has been answered."""
         ...
-
-
-class _Gone(Exception):  # noqa: N818 - no error: the client hung up
-    """The client hung up before its request was whole."""
-
-
-class _Stream:
-    """The body of a request, for a handler in another thread: each step fetches what has come meanwhile.
-
-    Args:
-        following: gives the next message of the request.
-        limit: the most bytes.
-    """
-
-    def __init__(self, following: Callable[[], Awaitable[MutableMapping[str, Any]]], limit: int) -> None:
-        self._following = following
-        self._limit = limit
-        self._size = 0
-        self._more = True
-        self._loop = asyncio.get_running_loop()
-
-    def expect(self, length: str | None) -> None:
-        """Raises BodyTooLargeError if the body says that it is larger than the limit."""
-        if length is not None and length.isdecimal() and int(length) > self._limit:
-            raise self._too_large()
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        piece = asyncio.run_coroutine_threadsafe(self._gather(), self._loop).result() if self._more else b""
-        if not piece:
-            raise StopIteration
-        return piece
-
-    async def drain(self) -> None:
-        """Read a body that nobody wants, unless it is very large."""
-        with contextlib.suppress(_Gone, HeadraceError):
-            for _ in range(DRAINED // PIECE):
-                if not self._more:
-                    return
-                await self._gather()
-
-    async def _gather(self) -> bytes:
-        piece = bytearray()
-        while self._more and len(piece) < PIECE:
-            message = await self._following()
-            piece += message.get("body", b"")
-            self._more = bool(message.get("more_body"))
-        self._size += len(piece)
-        if self._size > self._limit:
-            raise self._too_large()
-        return bytes(piece)
-
-    def _too_large(self) -> BodyTooLargeError:
-        return BodyTooLargeError(f"the body is larger than {self._limit:,} bytes, which is the most that is taken")
 
 
 class Dispatcher:
@@ -279,7 +220,7 @@ class Dispatcher:
             named = store if account is None else store.by(account)
             call = Call(named, self._metrics, body, parts, scope["query_string"], headers, request_id, account=account)
             reply = await (self._take(endpoint, call, receive) if streams else self._answer(endpoint, call))
-        except _Gone:
+        except GoneError:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             reply = self._failed(error, dialect, request_id, headers)
@@ -349,14 +290,14 @@ class Dispatcher:
 
     async def _refused(self, receive: Receive) -> BodyTooLargeError:
         """Read on, so that the sender comes to see the answer: one that still sends when the connection closes sees nothing."""
-        await _Stream(functools.partial(self._next, receive), DRAINED).drain()
+        await BodyStream(functools.partial(self._next, receive), DRAINED).drain()
         return self._too_large()
 
     async def _take(self, endpoint: Endpoint, call: Call, receive: Receive) -> Reply:
         """Let a handler read the body, then answer."""
         if self._busy >= self._limits.threads + self._limits.waiting:
             raise self._too_busy()
-        stream = _Stream(functools.partial(self._next, receive), self._limits.upload_bytes)
+        stream = BodyStream(functools.partial(self._next, receive), self._limits.upload_bytes)
         call.pieces = stream
         self._busy += 1
         try:
@@ -383,7 +324,7 @@ class Dispatcher:
         finally:
             del self._receiving[task]
         if message["type"] == "http.disconnect":
-            raise _Gone
+            raise GoneError
         return message
 
     def _too_busy(self) -> BusyError:
