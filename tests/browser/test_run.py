@@ -70,3 +70,16 @@ def test_a_run_that_isnt_there_is_told_in_words(page):
     page.expected_errors = ["404"]
     page.goto("/runs/ffffffffffffffffffffffffffffffff")
     expect(page.get_by_role("alert")).to_contain_text("no run with id")
+
+
+def test_a_logged_model_is_registered_from_the_page_of_its_run(page, site):
+    run = httpx.get(f"{site}/api/v1/models/buyers").json()["versions"][-1]["run_id"]
+    page.goto(f"/runs/{run}")
+    page.get_by_role("button", name="Register").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Registered model").fill("from <b>the page")
+    dialog.get_by_role("button", name="Make the model and its version 1").click()
+    expect(dialog.get_by_role("heading", name="from <b>the page version 1")).to_be_visible()
+    dialog.get_by_role("link", name="Open the version").click()
+    expect(page.get_by_role("heading", name="v1", exact=True)).to_be_visible()
+    assert httpx.delete(f"{site}/api/v1/models/from <b>the page").status_code == 200

@@ -112,7 +112,7 @@ async function problemOf(answer: Response): Promise<Problem> {
   try {
     const document = (await answer.json()) as Record<string, unknown>;
     const said = (name: string, other: string) => (typeof document[name] === 'string' ? document[name] : other);
-    return new Problem(answer.status, said('title', answer.statusText), said('detail', answer.statusText), requestId, document);
+    return new Problem(answer.status, said('title', answer.statusText), said('detail', said('message', answer.statusText)), requestId, document);
   } catch {
     return new Problem(answer.status, answer.statusText || `Status ${answer.status}`, 'The server sent no explanation.', requestId);
   }

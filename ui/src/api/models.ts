@@ -1,6 +1,6 @@
 /** The registry. */
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
-import { get, post, put, type Schemas } from './client';
+import { get, post, Problem, put, type Schemas } from './client';
 
 export type Model = Schemas['RegisteredModel'];
 export type Version = Schemas['ModelVersion'];
@@ -28,6 +28,17 @@ export function move(name: string, version: number, to: Stage, reason: string, f
 
 export function rollback(name: string, reason: string, to?: number): Promise<Model> {
   return post('/api/v1/models/{name}/rollback', { reason, ...(to === undefined ? {} : { to }) }, { path: { name } });
+}
+
+/** Makes a version from a logged model; first the model, if nobody has. */
+export async function register(run: string, logged: string, name: string, isNew: boolean): Promise<{ name: string; version: string }> {
+  if (isNew) {
+    await post('/api/v1/models', { name, description: '' }).catch((error: unknown) => {
+      if (!(error instanceof Problem && error.status === 409)) throw error; // somebody was faster: it is there
+    });
+  }
+  const found = (await post('/api/2.0/mlflow/model-versions/create', { name, source: `models:/${logged}`, run_id: run })) as unknown as { model_version: { name: string; version: string | number } };
+  return { name: found.model_version.name, version: String(found.model_version.version) };
 }
 
 export type TransitionRequest = Schemas['TransitionRequest'];

@@ -23,7 +23,11 @@ describe('an entry', () => {
     for (const search of [{}, { q: 'better' }, { q: '→ production' }, { action: 'promote', user: 'mara' }, { entry: 'c0f' }]) expect(fits(entry, search)).toBe(true);
     for (const search of [{ q: 'worse' }, { action: 'rollback' }, { user: 'mar' }, { entry: 'ffee' }]) expect(fits(entry, search)).toBe(false);
   });
+  it('fits within so many days', () => {
+    const now = Date.parse('2026-01-03T00:00:00Z');
+    expect([fits(entry, { days: '1' }, now), fits(entry, { days: '7' }, now)]).toEqual([false, true]);
+  });
   it('is asked for by what an address can say', () => {
-    expect(readAuditSearch({ q: '', entry: 12345678, action: ['x'], other: 'y' })).toEqual({ entry: '12345678' });
+    expect(readAuditSearch({ q: '', entry: 12345678, action: ['x'], other: 'y', days: 'x' })).toEqual({ entry: '12345678' });
   });
 });

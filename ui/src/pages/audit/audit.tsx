@@ -1,9 +1,9 @@
 /** Who did what to which model, when and why. */
 import './audit.css';
-import { useInfiniteQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useDeferredValue, useMemo, useRef } from 'react';
-import { auditQuery, entriesOf, type AuditEntry as Entry } from '@/api/models';
+import { auditQuery, checkedAuditQuery, entriesOf, type AuditEntry as Entry } from '@/api/models';
 import { cell, saveAs } from '@/shared/chart/save';
 import { useKeys } from '@/shared/keys';
 import { DataTable, type DataColumn } from '@/shared/table/data-table';
@@ -86,15 +86,43 @@ export function linesOf(before: Record<string, unknown>, after: Record<string, u
 }
 
 /** Whether an entry is one of those that the address asks for. */
-export function fits(entry: Entry, { q = '', action, user, entry: link }: AuditSearch): boolean {
+export function fits(entry: Entry, { q = '', action, user, days, entry: link }: AuditSearch, now = Date.now()): boolean {
   const wanted = q.toLowerCase();
   return (
     (link === undefined || entry.hash.startsWith(link)) &&
     (action === undefined || entry.action === action) &&
     (user === undefined || entry.user === user) &&
+    (days === undefined || now - Date.parse(entry.time) <= Number(days) * 86_400_000) &&
     [entry.user, entry.subject, entry.reason, entry.action, ...linesOf(entry.before, entry.after)].some((part) => part.toLowerCase().includes(wanted))
   );
 }
+
+/** Recomputes the chain of hashes on the server, and tells in words what it finds. */
+function Verify() {
+  const query = useQuery(checkedAuditQuery());
+  const wrong = (query.data ?? []).filter((item) => item.fault !== '');
+  const entries = (query.data ?? []).reduce((sum, item) => sum + item.entries, 0);
+  return (
+    <>
+      {query.data !== undefined && !query.isFetching && (
+        <Chip tone={wrong.length === 0 ? 'ok' : 'bad'} title={wrong.map((item) => `${item.subject}: ${item.fault}`).join('\n') || 'Every hash follows from the one before, and how things stand follows from the entries'}>
+          {wrong.length === 0 ? `${plural(entries, 'entry', 'entries')} whole` : `changed past the registry: ${wrong.map((item) => item.subject).join(', ')}`}
+        </Chip>
+      )}
+      {query.isError && <Chip tone="bad" title={query.error.message}>could not be checked</Chip>}
+      <Button icon="shield" busy={query.isFetching} onClick={() => void query.refetch()}>
+        Verify
+      </Button>
+    </>
+  );
+}
+
+const SPANS = [
+  { value: '', label: 'Whenever' },
+  { value: '1', label: 'Within a day' },
+  { value: '7', label: 'Within a week' },
+  { value: '30', label: 'Within 30 days' },
+];
 
 export function AuditPage() {
   const search = useSearch({ from: '/audit' });
@@ -124,11 +152,13 @@ export function AuditPage() {
                 {search.entry !== undefined ? 'One entry' : search.user !== undefined ? `By ${search.user}` : 'Filtered'}
               </Button>
             )}
+            <Select label="When" value={search.days ?? ''} options={SPANS} onChange={(days) => change({ days })} />
             <Select label="Action" value={search.action ?? ''} options={[{ value: '', label: 'Every action' }, ...actions.map((name) => ({ value: name, label: name }))]} onChange={(action) => change({ action })} />
             <Input ref={field} icon="search" placeholder="Who, what or why" aria-label="Find in the audit" value={search.q ?? ''} onChange={(event) => change({ q: event.target.value })} />
             <Button icon="download" onClick={save}>
               CSV
             </Button>
+            <Verify />
           </>
         )}
       </header>

@@ -17,6 +17,7 @@ import { Dialog } from '@/shared/ui/overlays';
 import { Code } from './code';
 import { Logs, logFiles } from './logs';
 import { Overview } from './overview';
+import { RegisterDialog } from './register';
 import { TABS, type RunSearch, type Tab } from './search';
 
 const Artifacts = lazy(() => import('./artifacts').then((module) => ({ default: module.Artifacts })));
@@ -133,11 +134,7 @@ function Head({ run }: { run: Run }) {
       <Dialog open={reproducing} onClose={() => setReproducing(false)} title="Reproduce this run" text="Runs the same code, with the same packages, arguments and data, and compares what comes out.">
         <Snippet text={`headrace reproduce ${run.id}`} />
       </Dialog>
-      <Dialog open={registering} onClose={() => setRegistering(false)} title="Register a model of this run" text="A registered model has versions, stages and gates.">
-        {run.models.map((model) => (
-          <Snippet key={model.id} text={`store.models.register("${model.id}", "${model.name}")`} />
-        ))}
-      </Dialog>
+      {registering && <RegisterDialog run={run} onClose={() => setRegistering(false)} />}
     </header>
   );
 }

@@ -61,6 +61,8 @@ function Server({ purges }: { purges: boolean }) {
             items={[
               ['Release', release],
               ['Address', <code key="at">{location.origin}</code>],
+              ['API', <a key="api" className="link" href="/docs">{location.origin}/docs</a>],
+              ['For Prometheus', <a key="metrics" className="link" href="/metrics">{location.origin}/metrics</a>],
               ['Python', python],
               ['Runs on', platform],
               ['Project', <code key="project">{project}</code>],
@@ -80,9 +82,6 @@ function Server({ purges }: { purges: boolean }) {
         </div>
       </section>
       {purges && <Retention />}
-      <p className="quiet">
-        The API is described at <a className="link" href="/docs">/docs</a>; Prometheus reads <a className="link" href="/metrics">/metrics</a>.
-      </p>
     </>
   );
 }

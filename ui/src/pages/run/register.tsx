@@ -1,0 +1,60 @@
+/** Makes a version of a registered model from what a run logged. */
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { useId, useState } from 'react';
+import { modelsQuery, register } from '@/api/models';
+import { Button, Field, Input, Select } from '@/shared/ui/controls';
+import { Dialog } from '@/shared/ui/overlays';
+import type { Run } from './run';
+
+export function RegisterDialog({ run, onClose }: { run: Run; onClose: () => void }) {
+  const client = useQueryClient();
+  const known = useQuery(modelsQuery()).data?.models ?? [];
+  const [chosen, setChosen] = useState(run.models.at(-1)?.id ?? '');
+  const [name, setName] = useState(run.models.at(-1)?.name ?? '');
+  const list = useId();
+  const isNew = name.trim() !== '' && !known.some((model) => model.name === name.trim());
+  const make = useMutation({
+    mutationFn: () => register(run.id, chosen, name.trim(), isNew),
+    onSettled: () => client.invalidateQueries({ queryKey: ['models'] }),
+  });
+  if (make.data !== undefined) {
+    const { name: made, version } = make.data;
+    return (
+      <Dialog open onClose={onClose} title={`${made} version ${version}`} text="It is registered, and stands in no stage yet." actions={<Link className="button button-primary" to="/models/$name/$version" params={{ name: made, version }}>Open the version</Link>}>
+        <p className="quiet">Its page has its gates, what it takes and gives, and its lineage from this run.</p>
+      </Dialog>
+    );
+  }
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title="Register a model of this run"
+      text="A registered model has versions, stages and gates."
+      actions={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button tone="primary" icon="box" busy={make.isPending} disabled={name.trim() === ''} onClick={() => make.mutate()}>
+            {isNew ? 'Make the model and its version 1' : 'Register a version'}
+          </Button>
+        </>
+      }
+    >
+      {run.models.length > 1 && <Select label="Logged model" prefix="Logged as" value={chosen} options={run.models.map((model) => ({ value: model.id, label: model.name }))} onChange={setChosen} />}
+      <Field label="Registered model" hint={isNew ? 'No model has this name yet: it is made.' : 'It gets one more version.'}>
+        <Input autoFocus list={list} maxLength={250} value={name} onChange={(event) => setName(event.target.value)} />
+      </Field>
+      <datalist id={list}>
+        {known.map((model) => (
+          <option key={model.name} value={model.name} />
+        ))}
+      </datalist>
+      {make.isError && (
+        <p className="wrong" role="alert">
+          {make.error.message}
+        </p>
+      )}
+    </Dialog>
+  );
+}
