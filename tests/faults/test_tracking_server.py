@@ -305,7 +305,9 @@ def test_a_server_that_is_asked_to_stop_under_load_answers_what_has_begun_and_lo
         writers = stack.enter_context(Writers(server.url, 4))
         writers.advance()
         sending = stack.enter_context(socket.create_connection(("127.0.0.1", int(port)), timeout=PATIENCE))
-        sending.sendall(f"PUT {file} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 2000000\r\n\r\n".encode())
+        head = f"PUT {file} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 2000000\r\nExpect: 100-continue\r\n\r\n"
+        sending.sendall(head.encode())
+        assert sending.recv(100).startswith(b"HTTP/1.1 100")  # somebody reads: it has begun
         sending.sendall(b"a" * 1_000_000)
         server.process.send_signal(signal.SIGTERM)
         until(lambda: _refuses(port), "the end of listening")

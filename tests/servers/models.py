@@ -69,8 +69,14 @@ class Client:
         """Status, body and headers: of a POST if there is a body, else of a GET."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         headers = {"Content-Type": media_type} if data is not None else {}
-        self._connection.request("GET" if data is None else "POST", path, data, headers)
-        answer = self._connection.getresponse()
+        method = "GET" if data is None else "POST"
+        try:
+            self._connection.request(method, path, data, headers)
+            answer = self._connection.getresponse()
+        except ConnectionError:  # a service closes a connection that asks nothing for a while
+            self._connection.close()
+            self._connection.request(method, path, data, headers)
+            answer = self._connection.getresponse()
         text = answer.read()
         parsed = json.loads(text) if answer.headers.get_content_type().endswith("json") and text.strip() else text
         return answer.status, parsed, {name.lower(): value for name, value in answer.headers.items()}

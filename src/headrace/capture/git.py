@@ -16,6 +16,8 @@ _TIMEOUT = 30.0
 _LARGEST_FILE = 256 * 1024
 _LARGEST_DIFF = 4 * 1024 * 1024
 _MOST_FILES = 1000
+_MADE = frozenset({STATE_FOLDER, "__pycache__"})
+"""Folders of what running code makes beside itself, which is no change of the code."""
 _QUIET = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
@@ -35,7 +37,8 @@ class GitFacts:
         commit: 40 hex digits; empty before the first commit.
         branch: empty when detached.
         remote: URL of origin without credentials; empty if there is none.
-        dirty: tracked files differ from the commit, or untracked ones exist that git doesn't ignore.
+        dirty: tracked files differ from the commit, or untracked ones exist that git doesn't ignore and Python didn't
+            make.
         diff: a patch from the commit to the working tree, small untracked text files included.
         skipped: paths left out of the patch: files that hold keys or secrets, large or binary untracked files.
         redacted: secrets were taken out of the patch, so it doesn't give the files back exactly.
@@ -64,9 +67,8 @@ def capture_git(folder: Path, timeout: float = _TIMEOUT) -> GitFacts | None:
     git = _Git(Path(root), timeout)
     commit = git.text("rev-parse", "--verify", "-q", "HEAD")
     changed = git.paths("diff", "--name-only", "--no-renames", "-z", "HEAD", "--") if commit else git.paths("ls-files", "-z")
-    untracked = [
-        path for path in git.paths("ls-files", "--others", "--exclude-standard", "-z") if STATE_FOLDER not in path.split("/")
-    ]
+    found = git.paths("ls-files", "--others", "--exclude-standard", "-z")
+    untracked = [path for path in found if _MADE.isdisjoint(path.split("/"))]
     patch, skipped = _patch(git, Path(root), changed if commit else [], untracked if commit else [*changed, *untracked])
     shown = redact_text(patch)
     return GitFacts(

@@ -86,6 +86,13 @@ def test_ignored_files_are_not_changes(repository):
     assert not capture_git(repository).dirty
 
 
+def test_what_python_makes_beside_the_code_is_no_change(repository):
+    (repository / "jobs" / "__pycache__").mkdir(parents=True)
+    (repository / "jobs" / "__pycache__" / "helper.cpython-311.pyc").write_bytes(b"\0\1")
+    facts = capture_git(repository)
+    assert (facts.dirty, facts.skipped) == (False, ())
+
+
 def test_outside_of_a_repository_there_is_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert capture_git(tmp_path) is None
