@@ -170,6 +170,10 @@ class Lineage:
         if len(begun) == 1:
             return begun[0]
         scheme = urn.partition(":")[0]
+        if scheme == "prediction":
+            kept = "a service keeps a prediction within half a minute of its answer, or with --log-share only some"
+            msg = f"no {urn!r} is kept; {kept}"
+            raise NotFoundError(msg)
         error = NotFoundError.of("thing in the lineage", urn, self._store.urns(f"{scheme}:") or self._store.urns(""))
         raise error
 

@@ -208,5 +208,5 @@ def _reap(children: set[int]) -> None:
 
 def _import(modules: Sequence[str]) -> None:
     for name in modules:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # it only saves time: who needs the module tells what is wrong with it
             importlib.import_module(name)

@@ -99,7 +99,7 @@ class _Worker:
         if not dtype or not model.by_position or list(columns) != names:
             return
         warnings.filterwarnings("ignore", "X does not have valid feature names")
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # a model that can't take an array is given the frame, as before
             array = make_array(columns, dtype)
             methods = [method for method in METHODS if hasattr(model.model, method)]
             if all(_same(model.call(method, frame), model.call_prepared(method, lambda: array)) for method in methods):

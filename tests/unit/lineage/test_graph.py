@@ -111,6 +111,11 @@ def test_an_unknown_thing_is_an_error_that_names_the_nearest(lineage, urn, hint)
         lineage.upstream(urn)
 
 
+def test_a_prediction_that_is_not_there_yet_says_when_it_will_be(lineage):
+    with pytest.raises(NotFoundError, match=r"no 'prediction:r-1' is kept; .* within half a minute"):
+        lineage.upstream("prediction:r-1")
+
+
 def test_a_circle_is_walked_once(lineage):
     lineage.add([Edge("run:r2", "training_set:autumn:1", "writes", 9_000_000)])
     graph = lineage.downstream("training_set:autumn:1")
