@@ -22,6 +22,8 @@ interface PickerProps {
   prefix?: ReactNode;
 }
 
+const matching = (options: readonly Option[], text: string) => options.filter((option) => option.label.toLowerCase().includes(text.toLowerCase()));
+
 export function Picker(props: PickerProps) {
   return props.options.length <= FEW ? <Select {...props} /> : <LongPicker {...props} />;
 }
@@ -51,8 +53,7 @@ function Choices({ label, value, options, onChoose }: { label: string; value: st
   const [text, setText] = useState('');
   const [at, setAt] = useState(0);
   const id = useId();
-  const wanted = useDeferredValue(text.toLowerCase());
-  const fitting = options.filter((option) => option.label.toLowerCase().includes(wanted));
+  const fitting = matching(options, useDeferredValue(text));
   const shown = fitting.slice(0, MOST);
   const press = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -62,7 +63,8 @@ function Choices({ label, value, options, onChoose }: { label: string; value: st
       setAt(next);
       document.getElementById(`${id}-${next}`)?.scrollIntoView({ block: 'nearest' });
     } else if (event.key === 'Enter') {
-      const option = shown[at];
+      // Who types fast presses Enter before the list has followed.
+      const option = matching(options, text)[at];
       if (option !== undefined) onChoose(option.value);
     }
   };
