@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 import pytest
 
 import headrace as hr
+from headrace.features.online import OnlineGroups
 
 AT = pd.Timestamp("2026-03-01 12:00", tz="UTC")
 LATER = AT + pd.Timedelta(hours=1)
@@ -106,6 +108,28 @@ def test_two_backfills_at_once_give_the_same_values(project):
     assert [child.wait() for child in children] == [0, 0]
     with hr.connect(project) as store:
         check(store)
+
+
+@pytest.mark.parametrize("online", ["embedded", "redis"])
+def test_a_backfill_that_another_process_completes_is_done(request, project, monkeypatch, online):
+    if online == "redis":
+        url = f"{request.getfixturevalue('redis_url')}?prefix={uuid.uuid4().hex}"
+        (project / "headrace.toml").write_text(f'online = "{url}"\n')
+    with hr.connect(project) as store, hr.connect(project) as other:
+        apply, tries = OnlineGroups.apply, []
+
+        def overtaken(groups, *arguments, **options):
+            tries.append(arguments)
+            assert len(tries) < 100, "it goes on for ever"
+            if len(tries) == 1:
+                other.backfill()
+            return apply(groups, *arguments, **options)
+
+        monkeypatch.setattr(OnlineGroups, "apply", overtaken)
+        store.backfill()
+        monkeypatch.undo()
+        check(store)
+        assert sum(store.online_features("view", {"k": list(range(KEYS))}, at=LATER).values["n"]) == 40_500
 
 
 def test_a_group_over_a_long_history_waits_for_its_backfill(project, monkeypatch, caplog):

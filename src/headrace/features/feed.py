@@ -136,7 +136,7 @@ class Feed:
                     break
                 position, done = last, done + rows.num_rows
                 progress(title, before + done, before + done)
-            if outcome != "overlaps":
+            if outcome != "overlaps" or self._groups.status(version).generation == generation:  # it is whole, and current by now
                 break
         return done
 
