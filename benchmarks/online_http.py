@@ -196,7 +196,8 @@ def main() -> None:
         return
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from servers.headrace import HeadraceServer
-    from servers.redis import free_port, redis_server
+    from servers.ports import free_port
+    from servers.redis import redis_server
 
     shutil.rmtree(FOLDER, ignore_errors=True)
     repository = FOLDER / "feast"

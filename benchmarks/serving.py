@@ -103,7 +103,7 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from servers.headrace import HeadraceServer
     from servers.models import Client
-    from servers.redis import free_port
+    from servers.ports import free_port
 
     shutil.rmtree(FOLDER, ignore_errors=True)
     (WORK / "http").mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import orjson
 import pandas as pd
@@ -18,6 +17,7 @@ import headrace as hr
 from faults.stream_world import definitions
 from headrace.cli.entry import run
 from headrace.ids import new_id
+from waiting import PATIENCE, until
 
 MAIN = "from headrace.cli import main; main()"
 
@@ -47,24 +47,20 @@ def test_a_stream_is_taken_in_from_the_command_line(tmp_path, kafka_url):
     row = {"user_id": 1, "video_id": 2, "stars": 4.5, "note": None, "at": "2026-03-01T00:00:00Z"}
     try:
         with hr.connect(tmp_path) as store:
-            deadline = time.monotonic() + 30
-            while not store.topics._log.partitions("ratings"):
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
+            until(lambda: store.topics._log.partitions("ratings"), "the topic")
             producer = Producer({"bootstrap.servers": kafka_url.removeprefix("kafka://")})
             for place in range(100):
                 producer.produce(topic, orjson.dumps({**row, "id": str(place)}))
             producer.produce(topic, b"no row")
-            assert producer.flush(10) == 0
-            while not (dead := store.topics.dead("ratings")) or sum(lag.committed + 1 for lag in store.topics.lags()) < 100:
-                assert time.monotonic() < deadline, store.topics.lags()
-                time.sleep(0.3)
+            assert producer.flush(PATIENCE) == 0
+            dead = until(lambda: store.topics.dead("ratings"), "the dead letter")
+            until(lambda: sum(lag.committed + 1 for lag in store.topics.lags()) >= 100, "all messages")
             assert len(dead) == 1
             at = pd.Timestamp("2026-03-02", tz="UTC")
             assert store.online_features("view", {"user_id": 1, "video_id": 2}, at=at).values["u_ever"] == [100]
     finally:
         worker.send_signal(signal.SIGTERM)
-        out, err = worker.communicate(timeout=30)
+        out, err = worker.communicate(timeout=PATIENCE)
     assert worker.returncode == 0, err
     assert "2 workers have left" in out
     assert "Traceback" not in err

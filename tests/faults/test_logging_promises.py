@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -18,9 +17,9 @@ from headrace.tracking.client import delivery, writer
 from headrace.tracking.client.guard import TrackingWarning
 from headrace.tracking.client.spool import Spool, held_spools
 from servers.inside import served
-from servers.redis import free_port
+from servers.ports import free_port
+from waiting import PATIENCE, until
 
-PATIENCE = 60.0
 SOON = 0.2
 """What a kill may lose, in seconds, by the design."""
 
@@ -40,7 +39,7 @@ def in_a_process(program, here, *words):
         cwd=here,
         capture_output=True,
         text=True,
-        timeout=2 * PATIENCE,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -236,9 +235,7 @@ def test_a_rank_that_comes_before_its_run_waits_for_nobody_and_loses_nothing(her
         owner.end()
         left = next(path for path in held_spools(here / ".headrace" / "spool") if owner._writer.name == path.name)
         assert store.runs.sync(left).entries
-        deadline = time.monotonic() + PATIENCE
-        while not rank.flush(1.0):
-            assert time.monotonic() < deadline
+        until(lambda: rank.flush(1.0), "the rest of the rank")
         child = store.start_run(nested=True, capture=False)
         child.end()
         rank.end()

@@ -8,6 +8,7 @@ import pytest
 import headrace as hr
 from headrace.sql.database import Database
 from servers.postgresql import PostgresServer
+from waiting import PATIENCE
 
 thing = hr.Entity("thing", keys={"k": "int64"})
 events = hr.EventSource("events", "at", {"k": "int64", "at": "timestamp"}, stream="events")
@@ -20,7 +21,7 @@ def rows(*keys):
 
 
 def test_a_project_lives_on_when_its_catalog_is_killed_and_comes_back(tmp_path, monkeypatch):
-    with PostgresServer() as server:
+    with PostgresServer(durable=False) as server:
         monkeypatch.setenv("HEADRACE_CATALOG", server.new_database())
         with hr.connect(tmp_path) as store:
             store.apply([view])
@@ -74,6 +75,6 @@ def test_a_lock_holds_across_connections_and_is_free_when_its_holder_is_gone(pos
         with one.lock("write-events"):
             waiting = pool.submit(lambda: other.lock("write-events").__enter__())
             assert not wait([waiting], timeout=0.3).done
-        assert wait([waiting], timeout=10).done
+        assert wait([waiting], timeout=PATIENCE).done
     one.close()
     other.close()

@@ -22,7 +22,9 @@ from headrace.errors import IntegrityError, SettingsError, StorageError
 from headrace.online.redis.store import RedisOnlineStore
 from headrace.online.redis.writer import RedisWriter, _Task
 from headrace.online.store import NOTHING, Delta
-from servers.redis import RedisServer, free_port, redis_server
+from servers.ports import free_port
+from servers.redis import RedisServer, redis_server
+from waiting import until
 
 WORKER = Path(__file__).with_name("redis_worker.py")
 
@@ -183,7 +185,8 @@ def test_readers_and_writers_go_on_when_redis_is_back(opened):
         assert read(store, [b"k"]) == [token(1) + token(2)]
 
 
-def test_a_short_absence_is_waited_for(opened):
+def test_a_short_absence_is_waited_for(opened, monkeypatch):
+    monkeypatch.setattr("headrace.online.redis.client.PAUSES", [0.05] * 600)  # short for a machine that has much to do
     with RedisServer("--appendonly", "yes", "--appendfsync", "always") as server:
         store = opened(server.url)
         store.apply([delta(0, 9, {b"k": token(1)})])
@@ -371,7 +374,9 @@ def test_killed_workers_on_one_group_lose_and_double_nothing(url, opened):
     cut_off = 0
     for _ in range(8):
         workers = start(url, partitions)
-        time.sleep(chance.uniform(0.0, 0.1))
+        reached = store.status(GROUP).applied
+        until(lambda reached=reached, ran=workers: store.status(GROUP).applied != reached or ended(ran), "a step of a worker")
+        time.sleep(chance.uniform(0.0, 0.05))
         for worker in workers:
             worker.send_signal(signal.SIGKILL)
         end(workers)
@@ -398,6 +403,10 @@ def start(url, partitions):
         worker.stdin.write(b"go\n")
         worker.stdin.flush()
     return workers
+
+
+def ended(workers):
+    return all(worker.poll() is not None for worker in workers)
 
 
 def end(workers):

@@ -17,7 +17,9 @@ import redis
 from headrace.errors import IntegrityError, StorageError
 from headrace.online.redis.store import RedisOnlineStore
 from headrace.online.store import Delta
-from servers.redis import RedisServer, free_port
+from servers.ports import free_port
+from servers.redis import RedisServer
+from waiting import PATIENCE, until
 
 GROUP = "g:1"
 
@@ -76,7 +78,7 @@ def test_two_loops_have_a_connection_each(redis_url):
             async def work():
                 found = [await store.async_read([(GROUP, [b"k"])]) for _ in range(50)]
                 mine.set()
-                await asyncio.to_thread(all, [event.wait(30) for event in done])
+                await asyncio.to_thread(all, [event.wait(PATIENCE) for event in done])
                 store.close()  # of both; the second finds nothing to close
                 return found
 
@@ -109,17 +111,18 @@ def test_a_read_is_of_one_generation_whatever_is_flipped_meanwhile(redis_url):
     keys = [b"%d" % number for number in range(50)]
     with opened(redis_url) as store:
         fill(store, dict.fromkeys(keys, b"0"))
-        done = threading.Event()
+        done, seen = threading.Event(), set()
 
         def flip():
             for number in range(1, 30):
                 name = store.build(GROUP)
                 fill(store, dict.fromkeys(keys, b"%d" % number), generation=name)
                 assert store.flip(GROUP, name)
+                until(lambda number=number: len(seen) >= number // 5, "a read between flips")
             done.set()
 
         async def work():
-            flipping, seen = asyncio.ensure_future(asyncio.to_thread(flip)), set()
+            flipping = asyncio.ensure_future(asyncio.to_thread(flip))
             while not done.is_set() and not flipping.done():
                 for found in await asyncio.gather(*[store.async_read([(GROUP, keys)]) for _ in range(8)]):
                     (states,) = found
@@ -128,14 +131,13 @@ def test_a_read_is_of_one_generation_whatever_is_flipped_meanwhile(redis_url):
             await flipping
             assert await store.async_read([(GROUP, [b"1"])]) == [[b"29"]]
             store.close()
-            return seen
 
-        seen = serve(work)
+        serve(work)
     assert None not in seen
     assert len(seen) > 3
 
 
-def test_reads_under_way_when_redis_dies_are_told_or_answered_and_later_ones_go_on():
+def test_reads_under_way_when_redis_dies_are_told_or_answered_and_later_ones_go_on(monkeypatch):
     with RedisServer("--appendonly", "yes", "--appendfsync", "always") as server, opened(server.url) as store:
         fill(store, {b"k": b"one"})
 
@@ -156,6 +158,7 @@ def test_reads_under_way_when_redis_dies_are_told_or_answered_and_later_ones_go_
             assert "can't be reached" in outcomes[-1]
             await asyncio.to_thread(server.start)
             assert await read() == [[b"one"]]
+            monkeypatch.setattr("headrace.online.redis.waiting.PAUSES", [0.05] * 600)
             under_way = [asyncio.ensure_future(read()) for _ in range(20)]
             server.kill()
             await asyncio.to_thread(server.start)  # a short absence is waited for

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import shutil
-import socket
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from headrace.wire import frames
 from headrace.wire.values import KEY_HEADER, MSGPACK, pack, unpack
 from servers.headrace import HeadraceServer
 from servers.inside import served
+from servers.ports import free_port
 from servers.proxy import Proxy
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -152,10 +152,11 @@ def test_a_change_without_a_name_is_refused(proxy):
 
 
 def test_a_server_that_restarts_is_waited_for(project):
-    with HeadraceServer(project) as server, hr.connect(server.url) as store:
+    port = str(free_port())
+    with HeadraceServer(project, "--port", port) as server, hr.connect(server.url) as store:
         store.push("ratings", ROWS)
         server.kill()
-        with HeadraceServer(project, "--port", server.url.rpartition(":")[2]):
+        with HeadraceServer(project, "--port", port):
             store.push("ratings", ROWS)
             assert counted(store) == [2, 2]
 
@@ -205,15 +206,13 @@ def test_a_forked_child_has_connections_of_its_own(project):
 
 
 def test_a_server_that_is_not_there_is_named():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     with pytest.raises(hr.StorageError, match=rf"127\.0\.0\.1:{port} can't be reached.*headrace server"):
         hr.connect(f"http://name:secret@127.0.0.1:{port}").freshness()
 
 
 def test_a_password_is_never_told():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     with hr.connect(f"http://name:secret@127.0.0.1:{port}") as store, pytest.raises(hr.StorageError) as caught:
         store.freshness()
     assert "secret" not in str(caught.value)

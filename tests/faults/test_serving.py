@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 import headrace as hr
 from servers.headrace import HeadraceServer
 from servers.models import CHAMPION, Client, constant, definitions, fill, register, service
+from waiting import PATIENCE, until
 
 FOLDER = str(Path(__file__).resolve().parent)
 QUICK = ("--predict-seconds", "1.5", "--load-seconds", "30", "--memory-mb", "3000")
@@ -73,14 +73,6 @@ def told(client, order):
     return client.ask("/invocations", {"dataframe_records": [{"likes": order, "stars_avg": 1.0}]})
 
 
-def wait_for(condition, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it didn't come true"
-        time.sleep(0.02)
-    return found
-
-
 def trouble(client):
     return client.ask("/api/v1/serving")[1]["serving"]["main"]["trouble"] or ""
 
@@ -97,7 +89,7 @@ def trouble(client):
     ids=["raises", "hangs", "eats memory", "crashes", "exits"],
 )
 def test_a_model_that_fails_is_told_and_answers_the_next_request(obedient, order, status, words):
-    assert wait_for(lambda: told(obedient, 7)[0] == 200)
+    assert until(lambda: told(obedient, 7)[0] == 200)
     found, answer, _ = told(obedient, order)
     assert (found, words in answer["message"]) == (status, True), answer
     assert told(obedient, 8)[1] == {"predictions": [8.0]}
@@ -154,7 +146,7 @@ def test_versions_that_can_t_be_loaded_leave_the_old_one(project, tmp_path, monk
             make(store)
             before = trouble(client)
             crown(store, version)
-            said = wait_for(lambda before=before: trouble(client) not in ("", before) and trouble(client))
+            said = until(lambda before=before: trouble(client) not in ("", before) and trouble(client))
             assert words in said, fault
             status, answer, headers = told(client, 3)
             assert (status, answer, headers["x-headrace-model"]) == (200, {"predictions": [1.0]}, "models:/ranker/1")
@@ -179,11 +171,11 @@ def test_an_alias_that_goes_leaves_the_version_serving(project):
         store.models.set_alias("ranker", "blue", 1)
         with service(project, "models:/ranker@blue", *QUICK) as client:
             store.models.delete_alias("ranker", "blue")
-            assert "blue" in wait_for(lambda: trouble(client))
+            assert "blue" in until(lambda: trouble(client))
             assert told(client, 3)[0] == 200
             register(store, constant(2.0))
             store.models.set_alias("ranker", "blue", 2)
-            wait_for(lambda: told(client, 3)[2]["x-headrace-model"] == "models:/ranker/2")
+            until(lambda: told(client, 3)[2]["x-headrace-model"] == "models:/ranker/2")
             assert trouble(client) == ""
 
 
@@ -252,5 +244,5 @@ def test_a_service_that_is_killed_leaves_no_process_behind(project):
         children = psutil.Process(server.process.pid).children(recursive=True)
         assert len(children) >= 2
         server.kill()
-        _, alive = psutil.wait_procs(children, timeout=20)
+        _, alive = psutil.wait_procs(children, timeout=PATIENCE)
         assert alive == []

@@ -21,21 +21,14 @@ import pytest
 
 from servers.headrace import HeadraceServer
 from servers.mlflow import ENVIRONMENT, PYTHON
+from servers.ports import free_port
 from servers.proxy import Proxy
+from waiting import PATIENCE, until
 
 API = "/api/2.0/mlflow"
 FILES = "/api/2.0/mlflow-artifacts"
-PATIENCE = 180.0
 POINTS = 20
 T = 1_700_000_000_000
-
-
-def until(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} didn't come about"
-        time.sleep(0.02)
-    return found
 
 
 def new_run(url, **body):
@@ -139,8 +132,7 @@ def children(pid):
 
 @pytest.fixture
 def port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return str(free.getsockname()[1])
+    return str(free_port())
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from headrace.accounts import passwords
 from headrace.errors import AccessError, TooManyAttemptsError, UnauthenticatedError
 from headrace.server.app import ENDPOINTS
 from servers.inside import served
+from waiting import until
 
 GUARDED = [item for item in ENDPOINTS if item.permission]
 
@@ -148,15 +149,6 @@ def test_a_revoked_token_opens_nothing_a_moment_later(project, tmp_path):
         assert httpx.get(f"{url}/api/v1/catalog", headers=headers).status_code == 200
         store.accounts.revoke(token.id)
         until(lambda: httpx.get(f"{url}/api/v1/catalog", headers=headers).status_code == 401)
-
-
-def until(holds, seconds=10.0):
-    import time
-
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def as_(tokens, name):

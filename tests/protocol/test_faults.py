@@ -15,6 +15,7 @@ import httpx
 import headrace as hr
 from servers.headrace import HeadraceServer, headrace_server
 from servers.redis import RedisServer
+from waiting import PATIENCE, until
 
 from .conftest import make_project
 
@@ -23,7 +24,7 @@ FEAST = {"features": ["shop_stats:size"], "entities": {"shop": ["x"]}}
 
 
 def online(url, **options):
-    return httpx.post(f"{url}/api/v1/features/online", json={**ASKED, **options}, timeout=60)
+    return httpx.post(f"{url}/api/v1/features/online", json={**ASKED, **options}, timeout=PATIENCE)
 
 
 def test_while_redis_is_down_answers_are_503_and_then_right_again(tmp_path, monkeypatch):
@@ -37,15 +38,13 @@ def test_while_redis_is_down_answers_are_503_and_then_right_again(tmp_path, monk
             assert (down.status_code, down.headers["content-type"]) == (503, "application/problem+json")
             assert down.json()["type"] == "urn:headrace:error:StorageError"
             assert down.headers["retry-after"]
-            feast = httpx.post(f"{url}/get-online-features", json=FEAST, timeout=60)
+            feast = httpx.post(f"{url}/get-online-features", json=FEAST, timeout=PATIENCE)
             assert (feast.status_code, json.loads(feast.json())["class"]) == (503, "FeastError")
-            assert httpx.get(f"{url}/ready", timeout=60).status_code == 503
+            assert httpx.get(f"{url}/ready", timeout=PATIENCE).status_code == 503
             assert httpx.get(f"{url}/health").status_code == 200
-            assert "headrace_stores_up 0.0" in httpx.get(f"{url}/metrics", timeout=60).text
+            assert "headrace_stores_up 0.0" in httpx.get(f"{url}/metrics", timeout=PATIENCE).text
             redis.start()
-            deadline = time.monotonic() + 30
-            while online(url).status_code == 503 and time.monotonic() < deadline:
-                time.sleep(0.1)
+            until(lambda: online(url).status_code != 503, "an answer")
             assert online(url).json()["values"]["size"] == [3]
 
 
@@ -57,9 +56,7 @@ def test_a_server_whose_redis_is_down_still_starts(tmp_path, monkeypatch):
         with headrace_server(tmp_path) as url:
             assert online(url).status_code == 503
             redis.start()
-            deadline = time.monotonic() + 30
-            while online(url).status_code == 503 and time.monotonic() < deadline:
-                time.sleep(0.1)
+            until(lambda: online(url).status_code != 503, "an answer")
             assert online(url).json()["values"]["size"] == [3]
 
 
@@ -88,7 +85,7 @@ def test_a_request_under_way_is_answered_before_the_server_stops(tmp_path):
         online(server.url)
         host, _, port = server.url.removeprefix("http://").partition(":")
         body = json.dumps(ASKED).encode()
-        with socket.create_connection((host, int(port)), timeout=30) as connection:
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
             head = f"POST /api/v1/features/online HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
             connection.sendall(head.encode() + body[:10])
             time.sleep(0.3)
@@ -97,7 +94,7 @@ def test_a_request_under_way_is_answered_before_the_server_stops(tmp_path):
             connection.sendall(body[10:])
             answer = connection.recv(65536)
         assert answer.startswith(b"HTTP/1.1 200 OK")
-        assert server.process.wait(30) == 0
+        assert server.process.wait(PATIENCE) == 0
 
 
 def test_a_worker_that_is_killed_is_replaced(project):
@@ -106,9 +103,7 @@ def test_a_worker_that_is_killed_is_replaced(project):
             assert online(server.url).status_code == 200
         workers = _workers(server.process.pid, 2)
         os.kill(workers[-1], signal.SIGKILL)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and (len(_children(server.process.pid)) < len(workers) or not _answers(server.url)):
-            time.sleep(0.2)
+        until(lambda: len(_children(server.process.pid)) == len(workers) and _answers(server.url), "another worker")
         assert all(_answers(server.url) for _ in range(20))
         assert server.stop() == 0
 
@@ -117,17 +112,14 @@ def test_workers_end_when_their_server_is_killed(project):
     with HeadraceServer(project, "--workers", "2") as server:
         workers = _workers(server.process.pid, 2)
         server.process.kill()
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and any(map(_lives, workers)):
-            time.sleep(0.2)
-        assert [worker for worker in workers if _lives(worker)] == []
+        until(lambda: not any(map(_lives, workers)), "the end of its workers")
 
 
 def test_a_push_through_one_worker_is_read_through_all(tmp_path):
     with headrace_server(make_project(tmp_path), "--workers", "2") as url:
         for size in range(10, 20):
             row = {"shop": "x", "conv": 9.0, "size": size, "event_timestamp": f"2026-01-02T00:00:{size}Z"}
-            assert httpx.post(f"{url}/api/v1/push", json={"source": "shops", "rows": [row]}, timeout=60).status_code == 200
+            assert httpx.post(f"{url}/api/v1/push", json={"source": "shops", "rows": [row]}, timeout=PATIENCE).status_code == 200
             assert {online(url).json()["values"]["size"][0] for _ in range(6)} == {size}
 
 
@@ -143,7 +135,7 @@ def test_definitions_applied_while_it_serves_are_served(tmp_path):
 def test_garbage_on_the_wire_harms_nobody(url):
     host, _, port = url.removeprefix("http://").partition(":")
     for garbage in b"\x00" * 100, b"GET / HTTP/9.9\r\n\r\n", b"POST /push HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"G" * 100_000:
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
             connection.sendall(garbage)
             connection.shutdown(socket.SHUT_WR)
             connection.recv(100)
@@ -154,7 +146,7 @@ def test_a_client_that_hangs_up_harms_nobody(url):
     host, _, port = url.removeprefix("http://").partition(":")
 
     def hang_up():
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
             connection.sendall(b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{")
 
     threads = [threading.Thread(target=hang_up) for _ in range(20)]
@@ -173,11 +165,7 @@ def _children(pid):
 
 
 def _workers(pid, count):
-    deadline = time.monotonic() + 30
-    while len(_children(pid)) < count and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert len(_children(pid)) >= count
-    return _children(pid)
+    return until(lambda: len(found := _children(pid)) >= count and found, f"{count} workers")
 
 
 def _command(pid):

@@ -13,6 +13,7 @@ import headrace as hr
 from headrace.tracking.run import Metric
 from servers.headrace import HeadraceServer
 from servers.inside import served
+from waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ class Listener:
 
     def __init__(self, url, cursor=None, *, asked=""):
         headers = {} if cursor is None else {"last-event-id": cursor}
-        self._request = httpx.stream("GET", f"{url}/api/v1/live{asked}", headers=headers, timeout=20)
+        self._request = httpx.stream("GET", f"{url}/api/v1/live{asked}", headers=headers, timeout=PATIENCE)
 
     def __enter__(self):
         self._lines = self._request.__enter__().iter_lines()

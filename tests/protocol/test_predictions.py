@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import time
-
 import pandas as pd
 import pytest
 
 import headrace as hr
 from servers.headrace import headrace_server
 from servers.models import CHAMPION, constant, definitions, fill, register, service
+from waiting import until
 
 SHADOW_AND_CANARY = ("--shadow", "@challenger", "--canary", "@trial=50%")
 USERS = list(range(40))
+
+
+def serving(client):
+    """What a service says of itself."""
+    return client.ask("/api/v1/serving")[1]["serving"]
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +38,8 @@ def served(tmp_path_factory):
                 _, answer, _ = client.ask("/api/v1/predict", {"entities": {"user_id": user}})
                 answers.setdefault(user, []).append(answer)
         client.ask("/invocations", {"instances": [[1, 2.0], [3, 4.0]]})
-        deadline = time.monotonic() + 20
-        while (status := client.ask("/api/v1/serving")[1]["serving"])["shadow"]["compared"]["requests"] <= 2 * len(USERS):
-            assert time.monotonic() < deadline, status
+        until(lambda: serving(client)["shadow"]["compared"]["requests"] > 2 * len(USERS), "a comparison of all requests")
+        status = serving(client)
         metrics = client.ask("/metrics")[1].decode()
     return folder, answers, status, metrics
 

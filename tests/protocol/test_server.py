@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from servers.headrace import HeadraceServer, headrace_server
+from waiting import PATIENCE
 
 
 def test_it_says_that_it_lives_and_that_its_stores_answer(url):
@@ -102,7 +103,7 @@ def test_each_request_is_a_line_of_the_log(project):
 def test_a_signal_ends_it_without_an_error(project, number):
     with HeadraceServer(project, "--no-access-log") as server:
         server.process.send_signal(number)
-        assert server.process.wait(30) == 0
+        assert server.process.wait(PATIENCE) == 0
     assert "Traceback" not in server.said
 
 

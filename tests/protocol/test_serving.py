@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
 import headrace as hr
 from servers.models import CHAMPION, Client, constant, definitions, fill, register, service
+from waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +34,6 @@ def client(project):
 def store(project):
     with hr.connect(project) as store:
         yield store
-
-
-def wait_for(condition, seconds=20.0):
-    """Until the condition holds; it must within so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it didn't come true"
-        time.sleep(0.01)
-    return found
 
 
 def version_of(client):
@@ -135,10 +126,10 @@ def test_no_request_fails_while_versions_come_and_go(client, store):
     try:
         for version in (2, 3):
             store.models.promote("ranker", version)
-            wait_for(lambda version=version: version_of(client) == f"models:/ranker/{version}")
+            until(lambda version=version: version_of(client) == f"models:/ranker/{version}")
         for version in (2, 1, 3, 1):
             store.models.rollback("ranker", version)
-            wait_for(lambda version=version: version_of(client) == f"models:/ranker/{version}")
+            until(lambda version=version: version_of(client) == f"models:/ranker/{version}")
     finally:
         stop.set()
         for thread in threads:

@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from waiting import PATIENCE
+
 __all__ = ["HeadraceServer", "headrace_server"]
 
-PATIENCE = 60.0
 STARTED = " at http://"
 
 

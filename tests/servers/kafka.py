@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from servers.redis import free_port, wait_until
+from servers.ports import free_port
+from waiting import until
 
 __all__ = ["KafkaBroker", "kafka_broker"]
 
@@ -61,7 +62,7 @@ class KafkaBroker:
             process = self._process = subprocess.Popen(
                 [*command, "--storage-engine", "memory://headrace/"], stdout=log, stderr=subprocess.STDOUT, cwd=self.folder
             )
-        wait_until(lambda: self._listens(process), f"a Kafka broker on port {self.port}")
+        until(lambda: self._listens(process), f"a Kafka broker on port {self.port}")
 
     def stop(self) -> None:
         """Let it fall silent (SIGSTOP): connections stay, nothing answers."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -13,10 +12,12 @@ from typing import Self
 
 import httpx
 
+from servers.ports import free_port
+from waiting import PATIENCE
+
 __all__ = ["ENVIRONMENT", "PYTHON", "MlflowServer"]
 
 PYTHON = Path(os.environ.get("HEADRACE_MLFLOW_PYTHON") or Path(__file__).parents[2] / ".venv-mlflow" / "bin" / "python")
-PATIENCE = 180.0
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -34,9 +35,7 @@ class MlflowServer:
     """
 
     def __init__(self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._log = (folder / "mlflow.log").open("wb")
         places = (
@@ -60,10 +59,10 @@ class MlflowServer:
     def __exit__(self, *_: object) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)
         try:
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
         self._log.close()
 
     def wait(self) -> None:

@@ -11,24 +11,29 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Self
 
+import psutil
 import psycopg
 
-from servers.redis import free_port
+from servers.ports import free_port
+from waiting import PATIENCE
 
 __all__ = ["PostgresServer"]
 
-PATIENCE = 60.0
-"""Seconds that the server may take to start."""
-
 
 class PostgresServer:
-    """A server of its own folder and port, durable as by default; `start` after `kill` finds what was committed."""
+    """A server of its own folder and port; `start` after `kill` finds what was committed.
 
-    def __init__(self) -> None:
+    Args:
+        durable: a commit is on the disk, as by default. Otherwise it outlives a kill, but no power cut, and takes less time.
+    """
+
+    def __init__(self, *, durable: bool = True) -> None:
+        self._options = () if durable else ("-c", "fsync=off", "-c", "full_page_writes=off")
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="headrace-postgresql-"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -40,7 +45,13 @@ class PostgresServer:
                 owner = pwd.getpwnam("postgres")
                 os.chown(self.folder, owner.pw_uid, owner.pw_gid)
             self._run(
-                "initdb", "--username=headrace", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", self.folder / "data"
+                "initdb",
+                "--no-sync",
+                "--username=headrace",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                self.folder / "data",
             )
             self.start()
         except BaseException:
@@ -65,7 +76,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the process and wait until it answers."""
-        options = ["-k", self.folder, "-h", "127.0.0.1", "-p", str(self.port), "-c", "max_connections=200"]
+        options = ["-k", self.folder, "-h", "127.0.0.1", "-p", str(self.port), "-c", "max_connections=200", *self._options]
         with (self.folder / "log").open("ab") as log:
             command = [*_as_owner(), _program("postgres"), "-D", self.folder / "data", *options]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
@@ -81,13 +92,20 @@ class PostgresServer:
                 return
 
     def kill(self) -> None:
-        """kill -9 of the server and of all its processes."""
+        """kill -9 of the server and of all its processes. They are gone then: while one lives, no other server may start."""
         assert self._process is not None
-        children = subprocess.run(["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True, check=False).stdout
-        self._process.kill()
-        for child in children.split():
-            subprocess.run(["kill", "-9", child], check=False, capture_output=True)
+        children = []
+        with suppress(psutil.NoSuchProcess):
+            server = psutil.Process(self._process.pid)
+            server.suspend()  # it makes no further process
+            children = server.children(recursive=True)
+        for process in (self._process, *children):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self._process.wait()
+        _, left = psutil.wait_procs(children, PATIENCE)
+        if left:
+            raise RuntimeError(f"processes of PostgreSQL outlived kill -9: {left}")
         self._process = None
 
     def close(self) -> None:

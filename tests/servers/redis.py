@@ -12,18 +12,18 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
 import redis
 
-__all__ = ["RedisServer", "free_port", "redis_cluster", "redis_server"]
+from servers.ports import free_port
+from waiting import until
 
-PATIENCE = 30.0
-"""Seconds that a server may take to start; they take milliseconds unless the machine is busy."""
+__all__ = ["RedisServer", "redis_cluster", "redis_server"]
+
 SLOTS = 16384
 
 
@@ -60,7 +60,7 @@ class RedisServer:
         with (self.folder / "log").open("ab") as log:
             command = ["redis-server", *base, *self._arguments]
             process = self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        wait_until(lambda: self._listens(process), f"redis-server on port {self.port}")
+        until(lambda: self._listens(process), f"redis-server on port {self.port}")
 
     def kill(self) -> None:
         """End the process at once (SIGKILL)."""
@@ -106,25 +106,8 @@ def redis_cluster(*arguments: str, nodes: int = 3) -> Iterator[str]:
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", low, high - 1)
         for server, bus in zip(servers[1:], buses[1:], strict=True):
             clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port, bus)
-        wait_until(lambda: all(_is_whole(client, nodes) for client in clients), "a cluster of redis-servers")
+        until(lambda: all(_is_whole(client, nodes) for client in clients), "a cluster of redis-servers")
         yield "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a server; fails after PATIENCE seconds."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} didn't start within {PATIENCE:.0f} s")
-        time.sleep(0.02)
 
 
 def _is_whole(client: redis.Redis, nodes: int) -> bool:

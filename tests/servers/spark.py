@@ -15,12 +15,13 @@ from typing import Self
 
 import psutil
 
+from waiting import PATIENCE
+
 __all__ = ["BRIEF", "SparkMaster"]
 
 BRIEF = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 """Variables with which Java starts sooner and never optimises: right for what lives a minute."""
 
-_STARTS = 60.0
 _URL = re.compile(r"spark://127\.0\.0\.1:\d+")
 
 
@@ -72,7 +73,7 @@ class SparkMaster:
         return log
 
     def _find(self, log: Path, pattern: re.Pattern[str]) -> str:
-        deadline = time.monotonic() + _STARTS
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if found := pattern.search(log.read_text()):
                 return found[0]

@@ -67,7 +67,7 @@ def store(tmp_path):
 @pytest.fixture(scope="session")
 def mlflow_server(mlflow_history):
     """The address of a real `mlflow server` over that history."""
-    from servers.redis import free_port
+    from servers.ports import free_port
 
     port = free_port()
     command = [

@@ -12,7 +12,7 @@ import headrace as hr
 from headrace.errors import InvalidInputError, StorageError
 from headrace.importers.mlflow.carry import import_mlflow
 from importing import contents
-from servers.redis import free_port
+from servers.ports import free_port
 
 
 def test_a_server_brings_the_same_as_its_database(mlflow_history, mlflow_server, tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from contextlib import closing
 
 import numpy as np
@@ -18,8 +17,7 @@ from headrace.project import sync_spool
 from headrace.tracking.client.output import OUTPUT_FILE, OutputCapture
 from headrace.tracking.client.run import current_run
 from servers.inside import served
-
-PATIENCE = 30.0
+from waiting import until
 
 
 @pytest.fixture
@@ -60,10 +58,7 @@ def test_long_output_keeps_its_beginning_and_its_end(here):
 def test_the_machine_is_watched(here, monkeypatch):
     monkeypatch.setattr("headrace.tracking.client.system_metrics.FIRST_SECONDS", 0.05)
     with here.start_run() as run:
-        deadline = time.monotonic() + PATIENCE
-        while "system/cpu_percent" not in here.runs.get(run.id).metrics:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: "system/cpu_percent" in here.runs.get(run.id).metrics, "a look at the machine")
     found = here.runs.get(run.id).metrics
     assert found["system/process_memory_megabytes"] > 1
     assert 0 <= found["system/memory_percent"] <= 100
