@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
+import os
 import random
 import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import pandas as pd
@@ -19,9 +21,12 @@ from confluent_kafka import Producer
 
 import headrace as hr
 from headrace.features.worker import WorkerOptions
+from servers.forked import forked, shared_number
+from waiting import PATIENCE, until
 
-__all__ = ["APPLYING", "KEYS", "LANDING", "Doomed", "StreamWorld"]
+__all__ = ["APPLYING", "IDLE", "KEYS", "LANDING", "Doomed", "StreamWorld"]
 
+T = TypeVar("T")
 IDLE, APPLYING, LANDING = range(3)
 """What a worker is in the middle of."""
 
@@ -31,7 +36,6 @@ IMPATIENT = "session.timeout.ms=1000&heartbeat.interval.ms=200"
 START = datetime(2026, 3, 1, tzinfo=UTC)
 AT = START + timedelta(days=3)
 """When everything is asked for."""
-PRELOAD = ["headrace.project", "headrace.features.worker", "headrace.events.group", "duckdb", "deltalake", "lmdb", "pandas"]
 
 user = hr.Entity("user", keys={"user_id": "int64"})
 video = hr.Entity("video", keys={"video_id": "int64"})
@@ -94,7 +98,7 @@ class StreamWorld:
         self._producer.poll(0)
 
     def flush(self) -> None:
-        assert self._producer.flush(20) == 0
+        assert self._producer.flush(PATIENCE) == 0
 
     def produce(self, count: int, *, poison: float = 0.01) -> None:
         """Events, late and out of order; some come again, through another partition, some are no rows."""
@@ -117,6 +121,21 @@ class StreamWorld:
                 bad = {**row, "id": f"bad-{self.poison}"}
                 self.send(rng.choice([b"{", orjson.dumps({**bad, "at": 5}), orjson.dumps({**bad, "note": "x"})]))
 
+    def produce_until(self, found: Callable[[], T]) -> T:
+        """Events, few enough that the workers can keep up, until something has come about; returns it."""
+        waiting = self.behind()
+
+        def look() -> T:
+            nonlocal waiting
+            if waiting < 2000:
+                self.produce(10)
+                waiting += 10
+            else:
+                waiting = self.behind()
+            return found()
+
+        return until(look, "a death")
+
     def worker(self, options: WorkerOptions | None = None) -> Running:
         """A worker in a thread of this process."""
         self.running.append(Running(self, options or WorkerOptions(self.group, flush_rows=500, flush_seconds=0.5)))
@@ -126,7 +145,7 @@ class StreamWorld:
         """Whether everything that is in the topic is online."""
         return all(set(lag.applied.values()) == {lag.end} for lag in self.store.topics.lags())
 
-    def wait(self, condition: Any, seconds: float = 30.0) -> None:
+    def wait(self, condition: Any, seconds: float = PATIENCE) -> None:
         """Until the condition holds; fails when for so long nothing moved on, however slow the machine is."""
         deadline, seen = time.monotonic() + seconds, None
         while not condition():
@@ -183,7 +202,7 @@ class Running:
     def stop(self, *, check: bool = True) -> Any:
         """Let it finish; returns what it did."""
         self._stop.set()
-        self._thread.join(20)
+        self._thread.join(PATIENCE)
         if check:
             assert not self._thread.is_alive()
             if self.error is not None:
@@ -192,33 +211,49 @@ class Running:
 
 
 class Doomed:
-    """A worker in a process of its own, to be killed. Processes come from one that has everything imported: a start is quick."""
+    """A worker in a process of its own, to be killed amid its work: of all workers the first that does what `doom` says.
 
-    def __init__(self, world: StreamWorld) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOAD)
-        self.doing = context.Value("i", IDLE)
-        self.process = context.Process(target=_work, args=(str(world.folder), world.group, self.doing), daemon=True)
-        self.process.start()
+    Attributes:
+        doing: what it is in the middle of, or was when it died.
+    """
+
+    def __init__(self, world: StreamWorld, doom: Synchronized[int]) -> None:
+        self.doing = shared_number(IDLE)
+        self.process = forked(_work, str(world.folder), world.group, self.doing, doom)
+
+    def killed(self) -> bool:
+        """Whether it was."""
+        return self.process.exitcode == -signal.SIGKILL
 
 
-def _work(folder: str, group: str, doing: Any) -> None:
-    """A worker that shows what it is in the middle of."""
+def _work(folder: str, group: str, doing: Synchronized[int], doom: Synchronized[int]) -> None:
+    """A worker that shows what it is in the middle of, and dies of it if it's told to."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with hr.connect(folder) as store:
         topics = store.topics
-        topics._feed.advance = _shown(topics._feed.advance, doing, APPLYING)
-        topics._ingest.land = _shown(topics._ingest.land, doing, LANDING)
+        topics._feed.advance = _deadly(topics._feed.advance, APPLYING, doing, doom)
+        topics._ingest.land = _deadly(topics._ingest.land, LANDING, doing, doom)
         topics.worker(["ratings"], WorkerOptions(group, max_rows=200, flush_rows=400, flush_seconds=0.3)).run(stop)
 
 
-def _shown(work: Any, doing: Any, what: int) -> Any:
-    def shown(*args: Any, **more: Any) -> Any:
+def _deadly(work: Any, what: int, doing: Synchronized[int], doom: Synchronized[int]) -> Any:
+    def die() -> None:
+        if doing.value == what:
+            os.kill(os.getpid(), signal.SIGKILL)
+        doom.value = what  # too late: the next who does it
+
+    def deadly(*args: Any, **more: Any) -> Any:
         doing.value = what
+        with doom.get_lock():
+            chosen = doom.value == what
+            if chosen:
+                doom.value = IDLE  # nobody else is
+        if chosen:
+            threading.Timer(random.uniform(0, 0.005), die).start()
         try:
             return work(*args, **more)
         finally:
             doing.value = IDLE
 
-    return shown
+    return deadly

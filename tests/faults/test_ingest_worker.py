@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from datetime import timedelta
 
@@ -11,13 +10,15 @@ import orjson
 import pytest
 import redis
 
-from faults.stream_world import APPLYING, KEYS, LANDING, START, Doomed, StreamWorld
+from faults.stream_world import APPLYING, IDLE, KEYS, LANDING, START, Doomed, StreamWorld
 from headrace.errors import IntegrityError, NotFoundError, StorageError
 from headrace.events import broker as broker_module
 from headrace.features import worker as worker_module
 from headrace.features.worker import WorkerOptions
 from headrace.ids import new_id
+from servers.forked import shared_number
 from servers.kafka import KafkaBroker
+from waiting import PATIENCE
 
 
 @pytest.fixture
@@ -39,39 +40,30 @@ def world(make):
     return make()
 
 
-@pytest.mark.parametrize(("online", "kills"), [("embedded", 20), ("redis", 8)])
+@pytest.mark.parametrize(("online", "kills"), [("embedded", 12), ("redis", 6)])
 def test_workers_are_killed_amid_their_work_and_each_event_counts_once(make, request, online, kills):
     url = f"{request.getfixturevalue('redis_url')}?prefix=kill-{new_id()}" if online == "redis" else ""
     world = make(online=url)
-    rng = random.Random(1)
-    workers = [Doomed(world) for _ in range(2)]
+    doom = shared_number(IDLE)
+    workers, gone = [Doomed(world, doom) for _ in range(2)], []
     amid = {APPLYING: 0, LANDING: 0}
     for kill in range(kills):
-        what = (APPLYING, APPLYING, LANDING)[kill % 3]
-        deadline, waiting = time.monotonic() + 60, world.behind()
-        while time.monotonic() < deadline and not any(worker.doing.value == what for worker in workers):
-            if waiting < 2000:
-                world.produce(10)
-                waiting += 10
-            else:
-                waiting = world.behind()
-            time.sleep(rng.uniform(0.01, 0.03))
-        victim = next((worker for worker in workers if worker.doing.value == what), workers[0])
+        doom.value = what = (APPLYING, APPLYING, LANDING)[kill % 3]
+        victim = world.produce_until(lambda: next((worker for worker in workers + gone if worker.killed()), None))
         amid[what] += victim.doing.value == what
-        victim.process.kill()
-        workers.remove(victim)
+        (workers if victim in workers else gone).remove(victim)
         if kill % 7 == 5:
-            workers.pop().process.terminate()  # SIGTERM: it finishes and leaves
+            gone.append(workers.pop())
+            gone[-1].process.terminate()  # SIGTERM: it finishes and leaves
         while len(workers) < 2 + (kill % 7 == 3):
-            workers.append(Doomed(world))
-    assert amid[APPLYING] >= kills // 3
-    assert amid[LANDING] >= 1
+            workers.append(Doomed(world, doom))
+    assert amid == {APPLYING: kills - kills // 3, LANDING: kills // 3}
     world.flush()
     world.wait(world.settled)
     for worker in workers:
         worker.process.terminate()
     for worker in workers:
-        worker.process.join(20)
+        worker.process.join(PATIENCE)
         assert worker.process.exitcode == 0
     world.check()
     assert len(world.store.topics.dead("ratings")) == world.poison

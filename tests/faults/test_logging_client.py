@@ -22,20 +22,14 @@ from headrace.tracking.client import delivery, origin
 from headrace.tracking.client.delivery import START_SECONDS
 from headrace.tracking.client.guard import TrackingWarning
 from headrace.tracking.client.spool import Spool, held_spools
+from servers.forked import ForkedServer
 from servers.headrace import HeadraceServer
 from servers.inside import served
+from servers.ports import free_port
 from servers.proxy import Proxy
+from waiting import PATIENCE, until
 
-PATIENCE = 60.0
 RANKS = 8
-
-
-def until(condition, what="it"):
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} didn't come about"
-        time.sleep(0.02)
-    return found
 
 
 @contextmanager
@@ -119,11 +113,10 @@ def test_points_in_memory_are_nothing_to_the_garbage_collector(here):
 
 
 def test_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing(here, project):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = free_port()
     store = hr.connect(f"http://127.0.0.1:{port}")
     done = threading.Event()
-    with HeadraceServer(project, "--port", port):
+    with HeadraceServer(project, "--port", str(port)):
         run = store.start_run(capture=False)
         assert run.flush()
 
@@ -135,16 +128,15 @@ def test_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing(here,
             time.sleep(0.001)
         run.log_metric("last", step)
 
-    logging = threading.Thread(target=log)
+    logging = threading.Thread(target=log, daemon=True)
     logging.start()
-    for _ in range(4):
-        with HeadraceServer(project, "--port", port) as server:
-            reached = run._writer.spool.settled
-            until(lambda reached=reached: run._writer.spool.settled > reached, "a batch")
-            server.kill()
+    for _ in range(10):
+        server, reached = ForkedServer(project, port), run._writer.spool.settled
+        until(lambda reached=reached: run._writer.spool.settled > reached, "a batch")
+        server.kill()
     done.set()
     logging.join()
-    with HeadraceServer(project, "--port", port):
+    with HeadraceServer(project, "--port", str(port)):
         until(lambda: run.flush(1.0), "the rest")
         run.end()
         last = int(store.runs.get(run.id).metrics["last"])
@@ -170,7 +162,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def die(place, here, *words):
     command = [sys.executable, "-c", LOOP, str(place), *words]
-    done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     return done.stdout.split()[0]
 
@@ -230,7 +222,7 @@ sys.exit(any(os.waitpid(pid, 0)[1] for pid in ranks))
 
 def write_from(ranks, target, run_id, here):
     command = [sys.executable, "-c", WRITERS, str(target), run_id, str(ranks)]
-    done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
 
 
