@@ -10,8 +10,14 @@ from contextlib import ExitStack, closing
 import pytest
 from hypothesis import HealthCheck, settings
 
+from leftovers import Leftovers
+
 settings.register_profile("ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("ci")
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Leftovers())
 
 
 @pytest.fixture(autouse=True)
@@ -47,13 +53,19 @@ def _own_modules(tmp_path_factory):
 
     def forget():
         sys.path[:] = [entry for entry in sys.path if not entry.startswith(made)]
-        for name, module in sys.modules.copy().items():  # threads of servers import meanwhile
-            if (getattr(module, "__file__", None) or "").startswith(made):
-                del sys.modules[name]
+        for name in sys.modules.copy().keys() - _others_modules:  # threads of servers import meanwhile
+            if (getattr(sys.modules.get(name), "__file__", None) or "").startswith(made):
+                sys.modules.pop(name, None)
+            else:
+                _others_modules.add(name)
 
     forget()
     yield
     forget()
+
+
+_others_modules: set[str] = set()
+"""Modules that are no test's own: thousands, looked at once."""
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +118,7 @@ def postgres():
     """A PostgreSQL server that tests share: each takes a database of its own."""
     from servers.postgresql import PostgresServer
 
-    with PostgresServer() as server:
+    with PostgresServer(durable=False) as server:
         yield server
 
 
