@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from headrace.catalog.plan import Plan
 from headrace.catalog.service import Catalog
+from headrace.lazy import Lazy
 from headrace.lineage.graph import LineageReads
 from headrace.models.service import Models
 from headrace.settings import Settings
@@ -105,8 +106,8 @@ class Services:
 
     settings: Settings
     catalog: Catalog
-    features: Callable[[], FeatureServices]
-    predictions: Callable[[], Predictions]
+    features: Lazy[FeatureServices]
+    predictions: Lazy[Predictions]
     runs: Runs
     models: Models
     artifacts: ArtifactServices

@@ -13,6 +13,8 @@ __all__ = ["FILE_NAME", "Settings", "find_project", "load_settings"]
 
 FILE_NAME = "headrace.toml"
 STATE_FOLDER = ".headrace"
+SPOOL_FOLDER = "spool"
+"""Below the state: what runs have logged, until it is where it belongs."""
 
 
 LISTS = {
@@ -124,6 +126,8 @@ def _read_file(path: Path) -> dict[str, object]:
                 msg = f"{path}: {name!r} must be a list of {LISTS[name]}"
                 raise SettingsError(msg)
             table[name] = tuple(value)
+        elif name == "sample" and type(value) in (int, float):
+            table[name] = str(value)
         elif not isinstance(value, str):
             msg = f"{path}: {name!r} must be text, not {value!r}"
             raise SettingsError(msg)

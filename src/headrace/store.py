@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 from headrace.catalog.plan import Plan
 from headrace.definitions.window import Duration, parse_duration
 from headrace.errors import InvalidInputError
-from headrace.lazy import Lazy
 from headrace.parts import FeatureServices, Services
 from headrace.progress import bar
 
@@ -75,8 +74,8 @@ class Store:
         self.overview = services.overview
         self.curves = services.curves
         self.changes = services.changes
-        self._opened = Lazy(services.features)
-        self._kept = Lazy(services.predictions)
+        self._opened = services.features
+        self._kept = services.predictions
         self.account: Account | None = None
 
     @property

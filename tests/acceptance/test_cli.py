@@ -53,6 +53,17 @@ def test_a_row_from_a_pipe_is_served_by_the_next_process(project):
     assert done.stderr == ""
 
 
+def test_the_module_is_the_command(project):
+    command = [sys.executable, "-m", "headrace", "features", "list", "--json"]
+    done = subprocess.run(command, cwd=project, capture_output=True, check=True)
+    assert json.loads(done.stdout)["views"][0]["id"] == "fraud:1"
+
+
+def test_a_model_that_cannot_be_served_is_a_mistake(project):
+    done = headrace(project, "serve", "models:/nope@champion", "--port", "0", code=2)
+    assert done.stderr.splitlines()[-1] == "error: no registered model named 'nope'; there is none yet"
+
+
 def test_from_another_folder_the_project_is_named(project, tmp_path):
     done = headrace(tmp_path, "features", "list", "--json", "-C", str(project))
     assert json.loads(done.stdout)["views"][0]["id"] == "fraud:1"

@@ -48,9 +48,12 @@ def serve_model(target: str, server: ServerOptions, serving: ServingOptions, sta
         return
     addresses: list[str] = []
     scoring = Scoring(serving, lambda: started(addresses[0]))
-    run(functools.partial(_application, plan, scoring), server, addresses.append)
-    if scoring.failure is not None:
-        raise scoring.failure
+    try:
+        run(functools.partial(_application, plan, scoring), server, addresses.append)
+    except SystemExit:  # so uvicorn says that the start failed
+        if scoring.failure is None:
+            raise
+        raise scoring.failure from None
 
 
 async def _try(plan: _Plan) -> None:

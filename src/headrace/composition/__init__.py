@@ -1,0 +1,1 @@
+"""Makes a Store of its parts: here, over backends of its own; or over a server."""
