@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -44,7 +46,7 @@ def run(project, capsys):
     return run
 
 
-def test_a_version_goes_the_way_from_gate_to_production(run, tmp_path):
+def test_a_version_goes_the_way_from_gate_to_production(project, run, tmp_path):
     report = tmp_path / "report.md"
     code, said = run("gate", "ranker", "2", "--markdown", str(report))
     assert code == 1
@@ -60,7 +62,13 @@ def test_a_version_goes_the_way_from_gate_to_production(run, tmp_path):
     assert json.loads(run("wait", "models:/ranker@champion", "--version", "2", "--json")[1])["version"] == 2
     code, said = run("models", "audit", "--verify")
     assert code == 0
-    assert "the trails are whole: 7 entries" in said
+    assert "the trails are whole: 7 entries of models, and that of users and tokens" in said
+    assert run("users", "add", "ada", "--role", "admin")[0] == 0
+    with closing(sqlite3.connect(project / ".headrace" / "catalog.db")) as catalog:
+        catalog.execute("DROP TRIGGER audit_no_update")
+        catalog.execute("UPDATE audit SET user = 'eve' WHERE subject = 'server:accounts'")
+        catalog.commit()
+    assert run("models", "audit", "--verify")[0] != 0
 
 
 def test_a_wait_ends_when_the_version_is_there_or_when_it_took_too_long(project, run):

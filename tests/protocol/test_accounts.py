@@ -9,7 +9,7 @@ import pytest
 
 import headrace as hr
 from headrace.accounts import passwords
-from headrace.errors import AccessError, TooManyAttemptsError, UnauthenticatedError
+from headrace.errors import AccessError, InvalidInputError, NotFoundError, TooManyAttemptsError, UnauthenticatedError
 from headrace.server.app import ENDPOINTS
 from servers.inside import served
 from waiting import until
@@ -128,6 +128,18 @@ def test_the_trail_names_the_account_and_not_what_the_client_says(url, tokens, m
             ("register", "bob"),
             ("promote", "ada"),
         ]
+
+
+def test_what_was_done_to_accounts_is_told_to_admins_alone_by_whatever_way(url, tokens, monkeypatch):
+    monkeypatch.setenv("HEADRACE_TOKEN", tokens["eve"])
+    with hr.connect(url) as store:
+        assert "server:accounts" not in store.models.trails()
+        with pytest.raises(InvalidInputError, match="server:accounts"):
+            store.models.audit.history("server:accounts")
+        with pytest.raises(NotFoundError, match="server:accounts"):
+            store.models.history("server:accounts")
+        with pytest.raises(AccessError, match="accounts:admin"):
+            store.accounts.history()
 
 
 class Always:

@@ -17,6 +17,7 @@ from headrace.models.comparison import Comparison, compare
 from headrace.models.environment import environment_of
 from headrace.models.gates import Evaluation, Gate, GateReport
 from headrace.models.judge import Judge
+from headrace.models.lifecycle import Lifecycle
 from headrace.models.promotion import Promotions
 from headrace.models.registering import Registering
 from headrace.models.requests import RequestStore
@@ -152,9 +153,14 @@ class ModelReads:
         return model_card(found, self.evaluations(name, found.version), found.card or model.card, upstream, model.owner)
 
     def history(self, name: str) -> builtins.list[AuditEntry]:
-        """Everything that was done to a model, oldest first; refusals too. Raises NotFoundError."""
-        self.model(name)
+        """Everything that was done to a model, oldest first; refusals too. One that is gone keeps it. Raises NotFoundError."""
+        if name not in self._audit.subjects():
+            self.model(name)
         return self._audit.history(name)
+
+    def trails(self) -> builtins.list[str]:
+        """The models whose history can be verified, by name: those that are there, and those that are gone."""
+        return sorted({*self._store.names(), *self._audit.subjects()})
 
     def verify_history(self, name: str) -> int:
         """Check that the history is whole and leads to the stages and aliases of now; the number of its entries.
@@ -165,12 +171,17 @@ class ModelReads:
         """
         # The trail may grow between the two reads; a state read after it is then newer than it, so both are read again.
         while True:
-            before, entries, after = self.model(name), self.history(name), self.model(name)
-            if before.lifecycle.revision == after.lifecycle.revision:
+            before, entries, after = self._standing(name), self.history(name), self._standing(name)
+            if before == after:
                 break
         verify(entries)
-        verify_state(entries, after.lifecycle)
+        verify_state(entries, after)
         return len(entries)
+
+    def _standing(self, name: str) -> Lifecycle:
+        """Where the versions of a model are; of one that is gone, nowhere."""
+        model = self._store.model(name)
+        return Lifecycle() if model is None else model.lifecycle
 
     def check_files(self, name: str, version: Selector) -> None:
         """Check that the artifact store has every file of a version, in its size, as promote and rollback do.

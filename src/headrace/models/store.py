@@ -110,6 +110,10 @@ class AuditStore(Protocol):
         """All entries of a subject, oldest first."""
         ...
 
+    def subjects(self) -> list[str]:
+        """The models that have a trail, those that are gone too, by name."""
+        ...
+
     def newest(self, limit: int, *, before: int | None = None, user: str | None = None) -> list[AuditEntry]:
         """The newest entries of all subjects, newest first: those before a moment, or by a user."""
         ...

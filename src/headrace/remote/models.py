@@ -249,6 +249,11 @@ class RemoteAuditStore:
         found: list[AuditEntry] = shaped(self._transport.call("models/history", {"subject": subject}), list[AuditEntry])
         return found
 
+    def subjects(self) -> builtins.list[str]:
+        """The models that have a trail, those that are gone too, by name."""
+        found: list[str] = self._transport.call("models/subjects", {})
+        return found
+
     def newest(self, limit: int, *, before: int | None = None, user: str | None = None) -> builtins.list[AuditEntry]:
         """The newest entries of all subjects, newest first: those before a moment, or by a user."""
         asked = {"limit": limit, "before": before, "user": user}

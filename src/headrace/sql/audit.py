@@ -17,6 +17,8 @@ __all__ = ["SqlAuditStore", "append"]
 
 NOT_OF_MODELS = "server:"
 """How the subjects begin that are no models: what was done to accounts."""
+_OF_MODELS = t.audit.c.subject.notlike(f"{NOT_OF_MODELS}%")
+"""What isn't of a model is told to those alone who may know it."""
 
 
 class SqlAuditStore:
@@ -36,11 +38,19 @@ class SqlAuditStore:
         with self._database.read() as connection:
             return [_entry(row) for row in connection.execute(query)]
 
+    def subjects(self) -> list[str]:
+        """The models that have a trail, those that are gone too, by name."""
+        query = sa.select(t.audit.c.subject).where(_OF_MODELS).distinct().order_by(t.audit.c.subject)
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
+
     def newest(self, limit: int, *, before: int | None = None, user: str | None = None) -> list[AuditEntry]:
         """The newest entries of all subjects, newest first: those before a moment, or by a user."""
-        models = t.audit.c.subject.notlike(f"{NOT_OF_MODELS}%")  # what isn't of a model is told to those alone who may know it
         query = (
-            sa.select(t.audit).where(models).order_by(t.audit.c.time.desc(), t.audit.c.subject, t.audit.c.seq.desc()).limit(limit)
+            sa.select(t.audit)
+            .where(_OF_MODELS)
+            .order_by(t.audit.c.time.desc(), t.audit.c.subject, t.audit.c.seq.desc())
+            .limit(limit)
         )
         if before is not None:
             query = query.where(t.audit.c.time < before)

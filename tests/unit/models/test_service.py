@@ -301,6 +301,22 @@ def test_an_untouched_history_is_verified(world, models):
     assert models.verify_history("ranker") == len(models.history("ranker")) == 9
 
 
+def test_the_history_of_a_model_that_is_gone_can_be_read_and_verified(world, models):
+    world.register(1)
+    models.create("gone")
+    models.delete("gone")
+    assert models.trails() == ["gone", "ranker"]
+    assert [entry.action for entry in models.history("gone")] == ["create", "delete"]
+    assert models.verify_history("gone") == 2
+    with world.database.write() as connection:
+        connection.execute(sa.text("DROP TRIGGER audit_no_update"))
+        connection.execute(sa.text("UPDATE audit SET user = 'eve' WHERE subject = 'gone'"))
+    with pytest.raises(IntegrityError, match="backup"):
+        models.verify_history("gone")
+    with pytest.raises(NotFoundError, match="ranker"):
+        models.history("rankr")
+
+
 @pytest.mark.parametrize(
     "statements",
     [

@@ -235,9 +235,9 @@ def _audit(call: Call) -> Reply:
 
 
 def _verify(call: Call) -> Reply:
-    """Recompute every model's history, hash by hash, and compare it with how things stand."""
+    """Recompute every model's history, hash by hash, and compare it with how things stand; those of models that are gone too."""
     models = call.store.models
-    return _reply({"histories": [_checked(models, model.name) for model in models.list()]})
+    return _reply({"histories": [_checked(models, name) for name in models.trails()]})
 
 
 def _checked(models: Any, name: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from headrace.models.gates import Evaluation, Gate
 from headrace.models.requests import TransitionRequest
 from headrace.models.service import Models
 from headrace.models.store import AuditStore, ModelStore
+from headrace.models.version import check_name
 from headrace.server.endpoint import Endpoint
 from headrace.server.native.exchange import Task, quick
 from headrace.server.native.tracking import contract
@@ -162,6 +163,13 @@ def _audit(store: Any) -> AuditStore:
     return found
 
 
+def _history(task: Task) -> Any:
+    """All entries of a model's trail, oldest first."""
+    subject = task.arguments["subject"]
+    check_name(subject)  # what was done to accounts has a trail beside these, which isn't for everybody
+    return plain(_audit(task.store).history(subject))
+
+
 _NAMED = {"name": str, "user": str}
 _MAYBE = {**_NAMED, "version": str | None}
 _VERBS = {
@@ -172,7 +180,8 @@ _VERBS = {
         "names": contract(_store, ModelStore.names),
         "versions": contract(_store, ModelStore.versions),
         "evaluations": contract(_store, ModelStore.evaluations),
-        "history": contract(_audit, AuditStore.history),
+        "history": quick(_history, {"subject": str}),
+        "subjects": contract(_audit, AuditStore.subjects),
         "newest": contract(_audit, AuditStore.newest),
         "request_get": quick(_request_get, {"request": str}),
         "request_list": quick(_request_list, {"name": str | None, "version": int | None, "status": str | None}),
