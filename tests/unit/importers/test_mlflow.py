@@ -232,6 +232,10 @@ def test_an_experiment_whose_id_is_taken_or_whose_name_is_here_is_found_by_its_o
         ask = {"experiment_ids": [str(ids["ranker"])]}
         found = httpx.post(f"{url}/api/2.0/mlflow/runs/search", json=ask).json()["runs"]
         assert {run["info"]["experiment_id"] for run in found} == {"77"}
+        models = httpx.post(f"{url}/api/2.0/mlflow/logged-models/search", json=ask).json()["models"]
+        assert {model["info"]["experiment_id"] for model in models} == {"77"}
+        data = httpx.post(f"{url}/api/2.0/mlflow/experiments/search-datasets", json=ask).json()["dataset_summaries"]
+        assert {item["experiment_id"] for item in data} == {"77"}
         body = {"experiment_id": str(ids["ranker"]), "run_name": "from an old script"}
         made = httpx.post(f"{url}/api/2.0/mlflow/runs/create", json=body).json()["run"]
         assert made["info"]["experiment_id"] == "77"

@@ -8,6 +8,7 @@ from headrace.buckets.connection import SCHEMES
 from headrace.errors import InvalidInputError
 from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply
+from headrace.server.mlflow.experiments import known_ids
 from headrace.server.mlflow.wire import experiment_id, filled, operation, read, reply, texts
 from headrace.server.schema import Content, Field, Record
 
@@ -47,7 +48,8 @@ def _search_datasets(call: Call) -> Reply:
         few = f"at least one and at most {MOST_EXPERIMENTS}"
         msg = f"SearchDatasets request must specify {few} experiment_ids. Received {len(ids)} experiment_ids."
         raise InvalidInputError(msg)
-    found = call.store.runs.stores.runs.datasets([experiment_id(item) for item in ids], MOST_DATASETS)
+    here = known_ids(call, [experiment_id(item) for item in ids])
+    found = call.store.runs.stores.runs.datasets(here, MOST_DATASETS)
     shapes = [
         filled({"experiment_id": item.experiment_id, "name": item.name, "digest": item.digest, "context": item.context or None})
         for item in found
