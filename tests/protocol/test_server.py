@@ -115,6 +115,16 @@ def test_several_workers_share_a_port_and_their_counts(project):
     assert 'headrace_http_requests_total{method="GET",route="/version",status="200"} 20.0' in text
 
 
+def test_the_catalog_may_be_named_on_the_command_line_where_no_project_is(tmp_path):
+    (tmp_path / "empty").mkdir()
+    database = tmp_path / "elsewhere.db"
+    with headrace_server(tmp_path / "empty", "--catalog", f"sqlite:///{database}", "--workers", "2") as url:
+        httpx.post(f"{url}/api/2.0/mlflow/experiments/create", json={"name": "ranker"}, timeout=60).raise_for_status()
+    with closing(sqlite3.connect(database)) as catalog:
+        assert catalog.execute("SELECT name FROM experiments ORDER BY name").fetchall() == [("Default",), ("ranker",)]
+    assert not (tmp_path / "empty" / ".headrace" / "catalog.db").exists()
+
+
 def test_a_port_in_use_is_told_in_a_line(project):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = HeadraceServer(project, "--port", str(taken.getsockname()[1]))

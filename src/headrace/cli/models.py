@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -158,10 +159,8 @@ def copy(
     name: Annotated[str, typer.Option("--as", metavar="NAME", help="What to call the model there. Default: as here.")] = "",
 ) -> Answer:
     """Copy a version to another registry, in no stage, with its run, files, evaluations and lineage; again: what is missing."""
-    from headrace.project import connect
-
-    with connect(to) as other:
-        made = session.store.copy_model(address, other, name, origin=session.server or str(session.folder))
+    with closing(Session(to)) as there:
+        made = session.store.copy_model(address, there.store, name, origin=session.server or str(session.folder))
     told = [f"{address} is {made.version.uri} in {to}", *(f"not copied: {each}" for each in made.left)]
     return Answer(made.to_dict(), ["\n".join(told)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -11,12 +12,15 @@ from headrace.cli.verb import Session, verb
 
 __all__ = ["server"]
 
+_FIRST_USER = "make the first one with: headrace users add NAME --role admin"
+
 
 @verb(
     "server",
     "headrace server",
     "headrace server --port 8080 --workers 4",
     "headrace server --host 0.0.0.0 --allow-host features.lan",
+    "headrace server --catalog postgresql://headrace@db/headrace",
 )
 def server(
     session: Session,
@@ -25,6 +29,15 @@ def server(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 5000,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that share the port.")] = 1,
+    catalog: Annotated[
+        str,
+        typer.Option(
+            "--catalog",
+            metavar="URL",
+            help="Where definitions, runs and models are kept, in place of what the settings say. "
+            "A password is better kept in HEADRACE_CATALOG.",
+        ),
+    ] = "",
     allow_host: Annotated[
         list[str] | None,
         typer.Option("--allow-host", help="A further name that clients may call this server by; * for any.", show_default=False),
@@ -38,16 +51,21 @@ def server(
 
     It stops at Ctrl-C or SIGTERM, once the requests under way are answered. Its own API is shown at /docs.
     """
+    from headrace.project import connect
     from headrace.server.guard import is_loopback
     from headrace.server.run import ServerOptions, serve
 
-    if not is_loopback(host):
-        note(f"warning: whoever reaches {host} may read and write this project; there is no login yet")
+    if catalog:
+        os.environ["HEADRACE_CATALOG"] = catalog  # the workers inherit it
+    options = ServerOptions(session.require(), host, port, workers, tuple(allow_host or ()), max_body_mb, access_log)
+    with connect(options.project) as store:  # a project that can't be opened is told here, in one line
+        if not is_loopback(host) and store.door is not None and not store.door.exist:
+            note(f"warning: whoever reaches {host} may read and write this project, as it has no users; {_FIRST_USER}")
     served: list[str] = []
 
     def started(address: str) -> None:
         served.append(address)
-        note(f"serving {session.folder} at {address}; Ctrl-C stops it")
+        note(f"serving {options.project} at {address}; Ctrl-C stops it")
 
-    serve(ServerOptions(session.require(), host, port, workers, tuple(allow_host or ()), max_body_mb, access_log), started)
+    serve(options, started)
     return Answer({"served": served[0]}, [f"stopped serving at {served[0]}"])

@@ -22,7 +22,7 @@ modules = ["definitions"]
 # memory_limit = "4GB"                             # what one historical read may use; default: half of the memory
 # artifact_buckets = ["s3://team-bucket/runs"]     # shown to users: files that clients put there themselves
 # webhook_hosts = ["ci.internal"]                  # hosts that webhooks may send to though they are private, or over http://
-# sample = "0.01"                                  # keep the answers for this share of keys, for verify and drift
+# sample = 0.01                                    # keep the answers for this share of keys, for verify and drift
 # fsync = "always"                                 # a push is on disk when it returns; "never" leaves that to the system
 """
 

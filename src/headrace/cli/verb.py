@@ -65,7 +65,7 @@ class Session:
         if self.server is not None:
             return find_project(Path.cwd())
         if self.target is not None and not Path(self.target).expanduser().is_dir():
-            msg = f"--project {self.target}: there is no such folder"
+            msg = f"{self.target}: there is no such folder; name that of a project, or the address of its server"
             raise InvalidInputError(msg)
         return find_project(Path(self.target).expanduser() if self.target else Path.cwd())
 
@@ -89,12 +89,14 @@ class Session:
         return self._store
 
     def require(self) -> Path:
-        """The project's folder, for verbs that don't make one by themselves. Raises InvalidInputError if it isn't here."""
+        """The project's folder, for verbs that don't make one by themselves: with a headrace.toml, a .headrace folder, or
+        HEADRACE_CATALOG in the environment. Raises InvalidInputError if it isn't here."""
         if self.server is not None:
             msg = f"this works on a project's own files, and {self.server} is a server; name the folder with --project DIR"
             raise InvalidInputError(msg)
         folder = self.folder
-        if not (folder / FILE_NAME).is_file() and not (folder / STATE_FOLDER).is_dir():
+        named = "HEADRACE_CATALOG" in os.environ  # a container has its settings there, and no file
+        if not named and not (folder / FILE_NAME).is_file() and not (folder / STATE_FOLDER).is_dir():
             msg = f"there is no project in {folder} or above; make one with 'headrace init', or name one with --project DIR"
             raise InvalidInputError(msg)
         return folder

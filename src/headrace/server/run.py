@@ -68,11 +68,7 @@ def serve(options: ServerOptions, started: Callable[[str], None]) -> None:
 
     Raises:
         InvalidInputError: the address can't be listened on.
-        SettingsError: and StorageError: the project can't be opened.
     """
-    from headrace.project import connect
-
-    connect(options.project).close()  # a project that can't be opened is told here, in one line
     run(functools.partial(_application, options, os.getpid()), options, started)
 
 

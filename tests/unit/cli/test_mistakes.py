@@ -8,6 +8,7 @@ import pytest
 
 from headrace.cli import data
 from headrace.cli.failures import outcome
+from headrace.errors import SettingsError
 from headrace.settings import load_settings
 
 MISTAKES = {
@@ -33,6 +34,7 @@ MISTAKES = {
     "no such experiment": (["runs", "list", "-e", "nobody"], "nobody"),
     "no such model": (["models", "show", "ranker"], "ranker"),
     "a model's name that is none": (["models", "show", "a/b/c"], "NAME"),
+    "no project to copy to": (["models", "copy", "models:/m/1", "--to", "/no/such/folder"], "no such folder"),
     "no such lineage": (["lineage", "view:fruad"], "view:fraud"),
     "no such module": (["plan", "nowhere"], "no such module"),
     "no such definitions file": (["apply", "nowhere.py"], "no such file"),
@@ -88,6 +90,23 @@ def test_outside_of_a_project_nothing_is_made(cli, project):
 def test_settings_that_cannot_be_used_are_a_mistake(cli, ready):
     (ready / "headrace.toml").write_text('lak = "x"\n')
     assert "did you mean 'lake'" in cli("features", "list", code=2).err
+
+
+def test_a_server_for_everybody_warns_as_long_as_nobody_has_to_say_who_they_are(cli, ready, monkeypatch):
+    monkeypatch.setattr("headrace.server.run.serve", lambda options, started: started(f"http://{options.host}"))
+    assert "headrace users add" in cli("server", "--host", "0.0.0.0").err
+    assert "users add" not in cli("server").err
+    cli("users", "add", "ada", "--role", "admin")
+    assert "users add" not in cli("server", "--host", "0.0.0.0").err
+
+
+def test_a_share_of_keys_may_be_a_number(ready):
+    (ready / "headrace.toml").write_text("sample = 0.01\n")
+    assert load_settings(ready).sample == "0.01"
+    for wrong in ("2", "true", "[1]"):
+        (ready / "headrace.toml").write_text(f"sample = {wrong}\n")
+        with pytest.raises(SettingsError, match="sample"):
+            load_settings(ready)
 
 
 def test_an_unexpected_failure_is_one_line_and_keeps_its_traceback(cli, ready, monkeypatch):
