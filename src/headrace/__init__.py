@@ -27,6 +27,7 @@ from headrace.definitions.source import EventSource, TableSource
 from headrace.definitions.view import FeatureView
 from headrace.errors import (
     AccessError,
+    AlreadyExistsError,
     ConflictError,
     DefinitionError,
     GateError,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessError",
     "Aggregation",
+    "AlreadyExistsError",
     "ConflictError",
     "DefinitionError",
     "Entity",
@@ -115,6 +117,9 @@ def __getattr__(name: str) -> Any:
         value: Any = version("headrace")
     elif name in _LATER:
         value = getattr(importlib.import_module(_LATER[name]), name)
+    elif name == "compat":
+        importlib.import_module("headrace.compat.wandb")
+        value = importlib.import_module("headrace.compat")
     else:
         msg = f"module 'headrace' has no attribute {name!r}"
         raise AttributeError(msg)

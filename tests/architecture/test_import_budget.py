@@ -67,6 +67,10 @@ def test_runs_and_models_need_no_feature_engine(tmp_path):
     assert found <= {"obstore", "sqlalchemy"}
 
 
+def test_stand_ins_for_other_tools_are_there_by_their_name():
+    assert "headrace.compat.wandb" in loaded_by("import headrace as hr; hr.compat.wandb.init")
+
+
 def test_every_public_name_is_there():
     assert {name for name in headrace.__all__ if getattr(headrace, name, None) is None} == set()
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from headrace.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md")), ROOT / "docs" / "how-to" / "tracking.md"]
+TEXTS = [
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "examples/video_recommender/README.md")),
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name != "cli.md"),
+]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w./]+)\n")
 COMMAND = re.compile(r"(?:`|^|\$ )headrace ((?:runs|models|features) [a-z]+|[a-z]+)", re.MULTILINE)
+LINE = re.compile(r"^(?:\$ |ExecStart=\S*/)?(?:[A-Z_]+=\S* )*headrace (?P<line>[^&|\n]*)", re.MULTILINE)
 SEPARATOR = "\x1e"
 
 
@@ -83,7 +90,7 @@ def test_code_blocks_run_and_print_what_the_page_shows(page: Path, tmp_path: Pat
             )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
 def test_links_and_pictures_lead_somewhere(page: Path) -> None:
     """Every relative link of a page is a file of this repository."""
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
@@ -100,3 +107,32 @@ def test_commands_exist(page: Path) -> None:
     for command in commands:
         outcome = CliRunner().invoke(app, [*command.split(), "--help"])
         assert outcome.exit_code == 0, f"headrace {command}: {outcome.output}"
+
+
+def understood(words: list[str]) -> None:
+    """Read a command line as `headrace` does, and run nothing. Raises what it would tell its user."""
+    context, command, name = None, typer.main.get_command(app), "headrace"
+    while hasattr(command, "commands"):
+        context = command.make_context(name, words, parent=context)
+        name, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
+    command.make_context(name, words, parent=context)
+
+
+def test_command_lines_of_all_pages_are_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verbs, options and the number of arguments are as the command line has them, in every line that a page shows."""
+    lines = {
+        (page.name, line["line"])
+        for page in TEXTS
+        for block in FENCE.finditer(page.read_text(encoding="utf-8"))
+        for line in LINE.finditer(block[2])
+    }
+    assert len(lines) > 40
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keys.parquet").touch()
+    faults = []
+    for name, line in sorted(lines):
+        try:
+            understood(shlex.split(line, comments=True))
+        except Exception as error:  # noqa: BLE001 - each fault is told
+            faults.append(f"{name}: headrace {line}: {error}")
+    assert faults == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -9,12 +10,22 @@ from headrace import errors
 from headrace.settings import Settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+SOURCES = Path(__file__).parents[2] / "src" / "headrace"
 
 
 def test_every_setting_has_an_entry():
     text = (REFERENCE / "settings.md").read_text(encoding="utf-8")
     names = [field.name for field in fields(Settings) if field.name != "project"]
     assert [name for name in names if f"| `{name}` | `HEADRACE_{name.upper()}`" not in text] == []
+
+
+def test_every_variable_of_the_environment_has_an_entry():
+    text = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    sources = "".join(path.read_text(encoding="utf-8") for path in SOURCES.rglob("*.py"))
+    ours = {"HEADRACE_PINNED_SETS", "HEADRACE_REPRODUCES"}  # what `headrace reproduce` tells the run that it starts
+    named = set(re.findall(r"HEADRACE_[A-Z_]*[A-Z]\b", sources)) - ours
+    assert len(named) > 5
+    assert [name for name in sorted(named) if f"`{name}`" not in text] == []
 
 
 def test_every_error_has_an_entry():

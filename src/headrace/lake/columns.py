@@ -17,7 +17,8 @@ from headrace.errors import InvalidInputError
 __all__ = ["Column", "columns_of", "is_pandas"]
 
 _KINDS = (
-    "a pandas or polars DataFrame, an Arrow table, a list of rows, a dict of columns, or the path of a Parquet file or folder"
+    "a pandas or polars DataFrame, an Arrow table, a row or a list of rows, a dict of columns, "
+    "or the path of a Parquet file or folder"
 )
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -54,7 +55,7 @@ def columns_of(data: Any) -> list[Column]:
     if hasattr(data, "__arrow_c_stream__") and not hasattr(data, "to_frame"):  # a Series has one column without a place
         return _of_table(pa.table(data))
     if isinstance(data, Mapping):
-        return _of_mapping(data)
+        return _of_rows([data]) if data and all(map(_is_one, data.values())) else _of_mapping(data)
     if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
         return _of_rows(data)
     hint = "; call .collect() first" if hasattr(data, "collect") else ""
@@ -85,6 +86,11 @@ def _of_rows(rows: Sequence[Mapping[Any, Any]]) -> list[Column]:
     return [_from_objects(str(name), [row.get(name) for row in rows], pandas=False) for name in names]
 
 
+def _is_one(values: Any) -> bool:
+    """Whether it is a single value, not a column of them."""
+    return isinstance(values, (str, bytes)) or not isinstance(values, Iterable)
+
+
 def _is_series(values: Any) -> bool:
     return type(values).__module__.partition(".")[0] == "pandas"
 
@@ -110,7 +116,7 @@ def _from_objects(name: str, values: Any, *, pandas: bool) -> Column:
         return Column(name, _plain(pa.chunked_array(values) if isinstance(values, pa.Array) else values))
     if getattr(values, "ndim", 1) == 2 and hasattr(values, "reshape"):
         return _from_matrix(name, values)
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    if _is_one(values):
         return Column(name, None, f"column {name!r} is one {type(values).__name__}, not a column of values")
     items: Any = values
     if isinstance(values, list) or str(getattr(values, "dtype", "")) == "object":

@@ -108,7 +108,7 @@ class SqlRunStore:
             found = load_page(connection, list(dict.fromkeys(run_ids)))
         missing = [run_id for run_id in run_ids if run_id not in found.heads]
         if missing:
-            msg = f"no run with id {missing[0]!r}; list the runs with: store.runs.search()"
+            msg = f"no run with id {missing[0]!r}; list the runs with: headrace runs list, or store.runs.search()"
             raise NotFoundError(msg)
         return found.runs(run_ids)
 
@@ -318,7 +318,7 @@ def require_active_experiment(connection: sa.Connection, experiment_id: str) -> 
 
 
 def _no_run(run_id: str) -> NotFoundError:
-    return NotFoundError(f"Run with id={run_id} not found; list the runs with: store.runs.search()")
+    return NotFoundError(f"Run with id={run_id} not found; list the runs with: headrace runs list, or store.runs.search()")
 
 
 def _write_pairs(connection: sa.Connection, statement: Prepared, run_id: str, pairs: Mapping[str, str]) -> None:

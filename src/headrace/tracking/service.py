@@ -243,7 +243,7 @@ class Runs:
         if run_id in found:
             return run_id
         if not found:
-            msg = f"no run with id {run_id!r}; list the runs with: store.runs.search()"
+            msg = f"no run with id {run_id!r}; list the runs with: headrace runs list, or store.runs.search()"
             raise NotFoundError(msg)
         if len(found) > 1:
             shown = ", ".join(found[: _FEW - 1]) + (", …" if len(found) == _FEW else "")
