@@ -68,10 +68,47 @@ export async function postForBytes<P extends PathOf<'post'>>(path: P, body: Body
   return answer.arrayBuffer();
 }
 
-export async function getText(url: string, signal?: AbortSignal, most = 2_000_000): Promise<{ text: string; cut: boolean }> {
-  const answer = await send('GET', url, undefined, signal);
-  const blob = await answer.blob();
-  return { text: await blob.slice(0, most).text(), cut: blob.size > most };
+/** Bytes of a text that are read at once, unless it is said. */
+const MOST_TEXT = 2_000_000;
+const NEW_LINE = 10;
+
+/** Part of a text, and where in the file it is, in bytes. */
+export interface TextPart {
+  text: string;
+  start: number;
+  end: number;
+  size: number;
+}
+
+/** A text from a byte to before another, whole lines of it; with a negative start that many bytes from the end. */
+export async function getText(url: string, signal?: AbortSignal, start = 0, most = MOST_TEXT): Promise<TextPart> {
+  let answer: Response;
+  try {
+    answer = await send('GET', url, undefined, signal, { range: start < 0 ? `bytes=${start}` : `bytes=${start}-${start + most - 1}` });
+  } catch (error) {
+    if (error instanceof Problem && error.status === 416) return { text: '', start: 0, end: 0, size: 0 }; // an empty file has no ranges
+    throw error;
+  }
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  const told = /^bytes (\d+)-\d+\/(\d+)$/.exec(answer.headers.get('content-range') ?? '');
+  const [place, size] = told === null ? [0, bytes.length] : [Number(told[1]), Number(told[2])];
+  return wholeLines(bytes, { start: place, size, isTail: start < 0 });
+}
+
+/** Leaves out the line that the end of a part cuts off, and of the tail of a file the one that its start does. A line that is
+ * longer than the part is cut between two letters. */
+export function wholeLines(bytes: Uint8Array, { start, size, isTail = false }: { start: number; size: number; isTail?: boolean }): TextPart {
+  const from = isTail && start > 0 ? bytes.indexOf(NEW_LINE) + 1 : 0;
+  let to = bytes.length;
+  if (start + to < size) {
+    to = bytes.lastIndexOf(NEW_LINE) + 1;
+    if (to === 0) {
+      to = bytes.length;
+      while (to > 1 && ((bytes[to - 1] ?? 0) & 0xc0) === 0x80) to -= 1;
+      if ((bytes[to - 1] ?? 0) >= 0xc0 && to > 1) to -= 1;
+    }
+  }
+  return { text: new TextDecoder().decode(bytes.subarray(from, to)), start: start + from, end: start + to, size };
 }
 
 /** A path with its parts and its query filled in, encoded. */

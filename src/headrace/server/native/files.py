@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import mimetypes
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
 
 from headrace.definitions.plain import plain
 from headrace.errors import InvalidInputError, NotFoundError
 from headrace.server.columns import dumps
 from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply, json_reply
-from headrace.server.placed import files_below, pieces
+from headrace.server.native.tables import Page, RangedFile, parquet_page, text_page
+from headrace.server.placed import files_below, pieces, ranged_reply
 from headrace.server.schema import Content, Field, Record, read_query
 from headrace.tracking.files import Home
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from headrace.tracking.run import ArtifactEntry
 
 __all__ = ["FILE", "LIST", "PAGE"]
 
 MOST_ROWS = 1000
-MOST_TABLE_BYTES = 512 << 20
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _SHOWN = {
     ".css": "text/plain",
     ".csv": "text/csv",
@@ -54,14 +51,18 @@ _ENTRY = Record(
 _FILES = Record("RunFiles", {"files": Field("Sorted by path.", ("array",), of=_ENTRY)}, whole=True)
 _DOWNLOAD = {"download": Field("Whether the browser should keep it rather than show it.", ("boolean",), default=False)}
 _PAGED = {
-    "offset": Field("Rows to leave out at the start.", ("integer",), default=0),
+    "start": Field("Where in a CSV or TSV file to begin: what a page before told as `following`.", ("integer",), default=0),
+    "offset": Field("Rows to leave out from there.", ("integer",), default=0),
     "limit": Field(f"Rows at most, up to {MOST_ROWS}.", ("integer",), default=100),
 }
 _COLUMN = Record("FileColumn", {"name": Field("Its name."), "type": Field("Its type.")}, whole=True)
 _TABLE = Record(
     "FilePage",
     {
-        "rows": Field("How many rows the file has.", ("integer",)),
+        "rows": Field("How many rows the file has; null for a large one whose rows nobody counted.", ("integer",), nullable=True),
+        "following": Field(
+            "Of CSV and TSV, what to give as `start` for the rows after these; null after the last.", ("integer",), nullable=True
+        ),
         "columns": Field("Its columns.", ("array",), of=_COLUMN),
         "values": Field(
             "Of each column the page's values.", ("array",), of=Field("A column.", ("array",), of=Field("A value.", ("any",)))
@@ -84,32 +85,32 @@ def _list(call: Call) -> Reply:
 
 
 def _file(call: Call) -> Reply:
-    """The bytes of a file, verified. What is a page may draw itself, and nothing else: it has no origin and reaches no server."""
+    """The bytes of a file, or a range of them. A whole file is verified. What is a page may draw itself, and nothing else:
+    it has no origin and reaches no server."""
     download = read_query(call.query, _DOWNLOAD)["download"]
-    path = call.path["path"]
-    body = _bytes(call, path)
-    name = PurePosixPath(path).name.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "_")
+    home, entry = _found(call)
+    name = PurePosixPath(entry.path).name.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "_")
     headers = {
         "content-disposition": f'{"attachment" if download else "inline"}; filename="{name}"',
         "content-security-policy": _SANDBOX,
         "x-content-type-options": "nosniff",
         "cache-control": "private, no-cache",
     }
-    return Reply(body, media_type=_type(path), headers=headers)
+    return ranged_reply(call, home, entry, _type(entry.path), headers)
 
 
 def _page(call: Call) -> Reply:
-    """Some rows of a file that is a table: CSV, TSV or Parquet."""
+    """Some rows of a file that is a table: CSV, TSV or Parquet. Only what holds them is read."""
     asked = read_query(call.query, _PAGED)
-    offset, limit = asked["offset"], asked["limit"]
-    if offset < 0 or not 0 < limit <= MOST_ROWS:
-        msg = f"limit must be 1 to {MOST_ROWS} and offset 0 or more, not {limit} and {offset}"
+    start, offset, limit = asked["start"], asked["offset"], asked["limit"]
+    if start < 0 or offset < 0 or not 0 < limit <= MOST_ROWS:
+        msg = f"limit must be 1 to {MOST_ROWS}, start and offset 0 or more, not {limit}, {start} and {offset}"
         raise InvalidInputError(msg)
-    path = call.path["path"]
-    rows, table = _read(path, _bytes(call, path, MOST_TABLE_BYTES), offset, limit)
-    columns = [{"name": field.name, "type": str(field.type)} for field in table.schema]
-    values = [plain(column.to_pylist()) for column in table.columns]
-    return Reply(dumps({"rows": rows, "columns": columns, "values": values}), media_type=JSON)
+    page = _read(call, start, offset, limit)
+    columns = [{"name": field.name, "type": str(field.type)} for field in page.table.schema]
+    values = [plain(column.to_pylist()) for column in page.table.columns]
+    told = {"rows": page.rows, "following": page.following, "columns": columns, "values": values}
+    return Reply(dumps(told), media_type=JSON)
 
 
 def _home(call: Call) -> Home:
@@ -117,49 +118,31 @@ def _home(call: Call) -> Home:
     return call.store.artifacts.index.home("run", run_id) or Home("run", run_id, "")
 
 
-def _bytes(call: Call, path: str, most: int | None = None) -> bytes:
-    """A file whole, verified if this server keeps it. Raises NotFoundError, InvalidInputError if it is larger than `most`."""
-    home = _home(call)
+def _found(call: Call) -> tuple[Home, ArtifactEntry]:
+    """A file of a run. Raises NotFoundError."""
+    home, path = _home(call), call.path["path"]
     entry = next((item for item in files_below(call.store, home, path) if item.path == path), None)
     if entry is None:
         raise NotFoundError.of("file", path, [item.path for item in files_below(call.store, home)])
-    if most is not None and entry.size > most:
-        msg = f"{path} is larger than {most >> 20} MB; download it to look at it"
-        raise InvalidInputError(msg)
-    return b"".join(pieces(call.store, home, entry))
+    return home, entry
 
 
-def _read(path: str, body: bytes, offset: int, limit: int) -> tuple[int, pa.Table]:
+def _read(call: Call, start: int, offset: int, limit: int) -> Page:
     import pyarrow as pa
-    from pyarrow import csv, parquet
 
-    suffix = PurePosixPath(path).suffix.lower()
+    home, entry = _found(call)
+    suffix = PurePosixPath(entry.path).suffix.lower()
+    file = RangedFile(entry.size, lambda first, end: b"".join(pieces(call.store, home, entry, first, end)))
     try:
         if suffix == ".parquet":
-            return _parquet_rows(parquet.ParquetFile(io.BytesIO(body)), offset, limit)
-        if suffix in (".csv", ".tsv"):
-            separator = csv.ParseOptions(delimiter="\t" if suffix == ".tsv" else ",")
-            whole = csv.read_csv(io.BytesIO(body), parse_options=separator)
-            return whole.num_rows, whole.slice(offset, limit)
+            return parquet_page(file, offset, limit)
+        if suffix in _SEPARATORS:
+            return text_page(file, _SEPARATORS[suffix], start, offset, limit)
     except (pa.ArrowException, OSError) as error:
-        msg = f"{path} can't be read as a table: {error}; download it to look at it"
+        msg = f"{entry.path} can't be read as a table: {error}; download it to look at it"
         raise InvalidInputError(msg) from error
-    msg = f"{path} isn't a table that is shown by page; .csv, .tsv and .parquet are"
+    msg = f"{entry.path} isn't a table that is shown by page; .csv, .tsv and .parquet are"
     raise InvalidInputError(msg)
-
-
-def _parquet_rows(file: Any, offset: int, limit: int) -> tuple[int, pa.Table]:
-    """Only the row groups that hold the page are read."""
-    total, first, groups, skipped = file.metadata.num_rows, 0, [], 0
-    for group in range(file.num_row_groups):
-        rows = file.metadata.row_group(group).num_rows
-        if first + rows > offset and first < offset + limit:
-            groups.append(group)
-        elif first + rows <= offset:
-            skipped += rows
-        first += rows
-    table = file.read_row_groups(groups) if groups else file.schema_arrow.empty_table()
-    return total, table.slice(offset - skipped, limit) if groups else table
 
 
 def _type(path: str) -> str:

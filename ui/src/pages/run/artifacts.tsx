@@ -1,5 +1,5 @@
 /** The files of a run: a tree beside a look into the chosen one. */
-import { useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
 import { address } from '@/api/client';
@@ -87,41 +87,72 @@ function Preview({ run, file }: { run: Run; file: File }) {
 }
 
 const MOST_PICTURE = 40_000_000;
-const MOST_TEXT = 2_000_000;
 
 function Look({ run, file, url }: { run: Run; file: File; url: string }) {
   const { path, media_type: type } = file;
-  if (/\.(csv|tsv|parquet)$/i.test(path)) return <TablePages run={run} path={path} />;
+  if (/\.(csv|tsv|parquet)$/i.test(path)) return <TablePages run={run} file={file} />;
   if (type.startsWith('image/') && file.size <= MOST_PICTURE) return <img className="preview-picture" src={url} alt={path} />;
   if (/\.html?$/i.test(path)) return <iframe className="preview-page" src={url} sandbox="allow-scripts" title={path} />;
-  const isText = type.startsWith('text/') || /json|yaml|xml|javascript|toml/.test(type) || /(^|\/)(MLmodel|[^.]+)$/.test(path);
-  if (isText && file.size <= MOST_TEXT * 4) return <TextLook run={run} path={path} />;
+  if (type.startsWith('text/') || /json|yaml|xml|javascript|toml/.test(type) || /(^|\/)(MLmodel|[^.]+)$/.test(path)) return <TextLook run={run} path={path} />;
   return (
     <Empty icon="file" title="No preview">
-      Files of this type, or so large, are downloaded to look at them.
+      Files of this type, and very large pictures, are downloaded to look at them.
     </Empty>
   );
 }
 
+/** A page of a text, in bytes. */
+const TEXT_PAGE = 500_000;
+/** What is read as a whole, not by lines, is shown up to so many bytes. */
+const DOCUMENT = 2_000_000;
+
 function TextLook({ run, path }: { run: Run; path: string }) {
-  const query = useQuery(fileTextQuery(run.id, path));
+  const isDocument = /\.(md|markdown|json)$/i.test(path);
+  const places = usePlaces(0);
+  const query = useQuery({ ...fileTextQuery(run.id, path, places.here, isDocument ? DOCUMENT : TEXT_PAGE), placeholderData: keepPreviousData });
   if (query.isPending) return <Skeleton lines={8} />;
   if (query.isError) return <Failure error={query.error} retry={() => void query.refetch()} />;
-  const { text, cut } = query.data;
-  if (/\.(md|markdown)$/i.test(path)) {
-    return (
-      <Suspense fallback={<Skeleton />}>
-        <div className="prose preview-text">
-          <Markdown text={text} />
-        </div>
-      </Suspense>
-    );
-  }
+  const { text, start, end, size } = query.data;
+  const isWhole = start === 0 && end === size;
   return (
-    <pre className="preview-text" tabIndex={0}>
-      {/\.json$/i.test(path) ? pretty(text) : text}
-      {cut && '\n…'}
-    </pre>
+    <div className="pages">
+      {/\.(md|markdown)$/i.test(path) ? (
+        <Suspense fallback={<Skeleton />}>
+          <div className="prose preview-text">
+            <Markdown text={text} />
+          </div>
+        </Suspense>
+      ) : (
+        <pre key={start} className="preview-text preview-lines" tabIndex={0}>
+          {isWhole && /\.json$/i.test(path) ? pretty(text) : text}
+        </pre>
+      )}
+      {!isWhole && (
+        <PagesFoot told={`${bytes(start)} to ${bytes(end)} of ${bytes(size)}`} before={places.back} after={end < size && !query.isPlaceholderData ? () => places.go(end) : undefined} />
+      )}
+    </div>
+  );
+}
+
+/** Where the pages that were looked at begin: the way back, whatever sizes they had. */
+function usePlaces<T>(first: T): { here: T; go: (next: T) => void; back: (() => void) | undefined } {
+  const [places, setPlaces] = useState<[T, ...T[]]>([first]);
+  const back = () => setPlaces(([start, ...rest]) => [start, ...rest.slice(0, -1)]);
+  return { here: places.at(-1) ?? first, go: (next) => setPlaces((now) => [...now, next]), back: places.length > 1 ? back : undefined };
+}
+
+function PagesFoot({ told, before, after }: { told: string; before: (() => void) | undefined; after: (() => void) | undefined }) {
+  return (
+    <div className="pages-foot">
+      <span className="quiet grow">{told}</span>
+      <Button icon="left" disabled={before === undefined} onClick={before}>
+        Before
+      </Button>
+      <Button disabled={after === undefined} onClick={after}>
+        After
+        <Icon name="right" size={14} />
+      </Button>
+    </div>
   );
 }
 
@@ -135,13 +166,18 @@ function pretty(text: string): string {
 
 const ROWS = 100;
 
-function TablePages({ run, path }: { run: Run; path: string }) {
-  const [offset, setOffset] = useState(0);
-  const query = useQuery(pageQuery(run.id, path, offset, ROWS));
+function TablePages({ run, file: { path, size: inBytes } }: { run: Run; file: File }) {
+  const places = usePlaces({ start: 0, row: 0 });
+  const { start, row: first } = places.here;
+  const isCounted = /\.parquet$/i.test(path);
+  const query = useQuery(pageQuery(run.id, path, { start, offset: isCounted ? first : 0 }, ROWS));
   if (query.isPending) return <Skeleton lines={8} />;
   if (query.isError) return <Failure error={query.error} retry={() => void query.refetch()} />;
-  const { rows, columns, values } = query.data;
+  const { rows, following, columns, values } = query.data;
   const size = values[0]?.length ?? 0;
+  const next = first + size;
+  const more = isCounted ? next < (rows ?? 0) : following !== null;
+  const told = `${whole(Math.min(first + 1, next))}–${whole(next)} of ${rows === null ? `the rows in ${bytes(inBytes)}` : plural(rows, 'row')}`;
   return (
     <div className="pages">
       <div className="table-scroll" tabIndex={0} role="group" aria-label={`Rows of ${path}`}>
@@ -149,8 +185,8 @@ function TablePages({ run, path }: { run: Run; path: string }) {
           <thead>
             <tr>
               <th className="num">#</th>
-              {columns.map((column) => (
-                <th key={column.name} title={column.type}>
+              {columns.map((column, place) => (
+                <th key={place} title={column.type}>
                   {column.name} <span className="type">{column.type}</span>
                 </th>
               ))}
@@ -159,27 +195,16 @@ function TablePages({ run, path }: { run: Run; path: string }) {
           <tbody>
             {Array.from({ length: size }, (_, row) => (
               <tr key={row}>
-                <td className="num quiet">{whole(offset + row + 1)}</td>
-                {columns.map((column, place) => (
-                  <td key={column.name}>{shown(values[place]?.[row])}</td>
+                <td className="num quiet">{whole(first + row + 1)}</td>
+                {columns.map((_, place) => (
+                  <td key={place}>{shown(values[place]?.[row])}</td>
                 ))}
               </tr>
             ))}
           </tbody>
         </table>
       </div>
-      <div className="pages-foot">
-        <span className="quiet grow">
-          {whole(Math.min(offset + 1, rows))}–{whole(offset + size)} of {plural(rows, 'row')}
-        </span>
-        <Button icon="left" disabled={offset === 0} onClick={() => setOffset(Math.max(0, offset - ROWS))}>
-          Before
-        </Button>
-        <Button disabled={offset + ROWS >= rows} onClick={() => setOffset(offset + ROWS)}>
-          After
-          <Icon name="right" size={14} />
-        </Button>
-      </div>
+      <PagesFoot told={told} before={places.back} after={more && !query.isPlaceholderData ? () => places.go({ start: following ?? 0, row: next }) : undefined} />
     </div>
   );
 }

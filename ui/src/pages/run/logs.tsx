@@ -4,7 +4,7 @@ import { useDeferredValue, useState } from 'react';
 import { fileTextQuery } from '@/api/queries';
 import { Input, Select, Switch } from '@/shared/ui/controls';
 import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
-import { plural } from '@/shared/ui/format';
+import { bytes, plural } from '@/shared/ui/format';
 import type { Files, Run } from './run';
 
 export function logFiles(files: Files): string[] {
@@ -12,6 +12,8 @@ export function logFiles(files: Files): string[] {
 }
 
 const MOST_LINES = 5000;
+/** Of a long log so many bytes are read, from its end. */
+const TAIL = 2_000_000;
 
 export function Logs({ run, files }: { run: Run; files: Files }) {
   const names = logFiles(files);
@@ -22,13 +24,14 @@ export function Logs({ run, files }: { run: Run; files: Files }) {
 }
 
 function LogFile({ run, path, names, onChoose }: { run: Run; path: string; names: string[]; onChoose: (path: string) => void }) {
-  const query = useQuery({ ...fileTextQuery(run.id, path), refetchInterval: run.status === 'RUNNING' ? 3000 : false });
+  const query = useQuery({ ...fileTextQuery(run.id, path, -TAIL), refetchInterval: run.status === 'RUNNING' ? 3000 : false });
   const [text, setText] = useState('');
   const [follow, setFollow] = useState(run.status === 'RUNNING');
   const wanted = useDeferredValue(text.toLowerCase());
   const all = query.data?.text.split('\n') ?? [];
   const lines = all.map((line, index) => [index + 1, line] as const).filter(([, line]) => wanted === '' || line.toLowerCase().includes(wanted));
   const shown = lines.slice(-MOST_LINES);
+  const left = query.data?.start ?? 0;
   return (
     <div className="logs">
       <div className="logs-head">
@@ -40,10 +43,11 @@ function LogFile({ run, path, names, onChoose }: { run: Run; path: string; names
       {query.isPending && <Skeleton lines={8} />}
       {query.isError && <Failure error={query.error} retry={() => void query.refetch()} />}
       <div className="logs-lines" tabIndex={0} ref={(node) => { if (node !== null && follow) node.scrollTop = node.scrollHeight; }}>
+        {left > 0 && <p className="quiet">The first {bytes(left)} are left out; download the file to see them.</p>}
         {lines.length > shown.length && <p className="quiet">{plural(lines.length - shown.length, 'earlier line')} left out; download the file to see them.</p>}
         {shown.map(([at, line]) => (
           <div key={at}>
-            <span>{at}</span>
+            {left === 0 && <span>{at}</span>}
             <code>{line === '' ? ' ' : line}</code>
           </div>
         ))}
