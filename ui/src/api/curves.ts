@@ -30,12 +30,9 @@ export function decodeCurves(bytes: ArrayBuffer): Points[] {
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length))) as Header;
   let at = 4 + length;
   return header.series.map(({ run, key, count, buckets }) => {
-    const of: Record<string, Float64Array> = {};
-    for (const name of header.columns) {
-      of[name] = new Float64Array(bytes, at, buckets);
-      at += buckets * 8;
-    }
-    const { end, last, low, high, marks } = of as Record<Header['columns'][number], Float64Array>;
-    return { run, key, count, x: end, last, low, high, marks };
+    const begin = at;
+    const column = (name: (typeof header.columns)[number]) => new Float64Array(bytes, begin + header.columns.indexOf(name) * buckets * 8, buckets);
+    at += header.columns.length * buckets * 8;
+    return { run, key, count, x: column('end'), last: column('last'), low: column('low'), high: column('high'), marks: column('marks') };
   });
 }

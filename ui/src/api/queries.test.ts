@@ -1,8 +1,8 @@
-import { QueryClient } from '@tanstack/react-query';
+import { QueryClient, QueryObserver } from '@tanstack/react-query';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Points } from './curves';
 import * as curves from './curves';
-import { apply, curvesQuery } from './queries';
+import { apply, boundCurves, curvesQuery } from './queries';
 
 const points = (run: string, count: number): Points => ({ run, key: 'loss', count, x: new Float64Array(), last: new Float64Array(), low: new Float64Array(), high: new Float64Array(), marks: new Float64Array() });
 const QUERY = { runs: ['a', 'b'], keys: ['loss'], width: 100, axis: 'step' };
@@ -36,5 +36,20 @@ describe('curves', () => {
     apply(client, { runs: null, catalog: false, created: false });
     await client.query(curvesQuery(QUERY));
     expect(read.mock.lastCall?.[0].runs).toEqual(['a', 'b']);
+  });
+
+  it('that no chart shows are kept up to some, the latest of them', async () => {
+    const client = new QueryClient();
+    vi.spyOn(curves, 'readCurves').mockImplementation(({ runs }) => Promise.resolve(runs.map((run) => points(run, 1))));
+    const stop = boundCurves(client, 2);
+    const asked = ['a', 'b', 'c', 'd'].map((key) => curvesQuery({ ...QUERY, keys: [key] }));
+    const watching = asked.map((query) => new QueryObserver(client, query).subscribe(() => undefined));
+    await vi.waitFor(() => expect(asked.every(({ queryKey }) => client.getQueryData(queryKey) !== undefined)).toBe(true));
+    for (const leave of [0, 2, 1]) watching[leave]?.();
+    expect(asked.map(({ queryKey }) => client.getQueryData(queryKey) !== undefined)).toEqual([false, true, true, true]);
+    watching[3]?.();
+    expect(asked.map(({ queryKey }) => client.getQueryData(queryKey) !== undefined)).toEqual([false, true, false, true]);
+    stop();
+    client.clear();
   });
 });

@@ -72,6 +72,28 @@ export function merged(held: readonly Points[], fresh: readonly Points[], { runs
   return runs.flatMap((run) => keys.flatMap((key) => all.get(`${run} ${key}`) ?? []));
 }
 
+/** So many curves that no chart shows are kept, for whoever scrolls back. Of a thousand charts the others would fill the tab. */
+const KEPT_CURVES = 48;
+
+/** Lets go of the curves that nobody looked at for longest. */
+export function boundCurves(client: QueryClient, most = KEPT_CURVES): () => void {
+  const cache = client.getQueryCache();
+  const idle = new Set<Query>();
+  return cache.subscribe((event) => {
+    const [type, query] = [event.type, event.query as Query];
+    if (query.queryKey[0] !== 'curves') return;
+    if (type === 'removed' || query.getObserversCount() > 0) idle.delete(query);
+    else if (type === 'observerRemoved') {
+      idle.add(query);
+      for (const oldest of idle) {
+        if (idle.size <= most) break;
+        idle.delete(oldest);
+        cache.remove(oldest);
+      }
+    }
+  });
+}
+
 /** Makes stale what an event names. Queries that nobody looks at are read again when somebody does. */
 export function apply(client: QueryClient, { runs, catalog, created }: LiveEvent): void {
   void client.invalidateQueries({
@@ -113,16 +135,23 @@ export const filesQuery = (run: string) =>
 export const childrenQuery = (run: string) =>
   queryOptions({ queryKey: ['run', run, 'children'], queryFn: ({ signal }) => get('/api/v1/runs/{run}/children', { path: { run }, signal }) });
 
-export const fileTextQuery = (run: string, path: string) =>
+/** A text from a byte on, or with a negative start so many bytes from the end. */
+export const fileTextQuery = (run: string, path: string, start = 0, most?: number) =>
   queryOptions({
-    queryKey: ['run', run, 'text', path],
-    queryFn: ({ signal }) => getText(address('/api/v1/runs/{run}/files/{path}', { path: { run, path } }), signal),
+    queryKey: ['run', run, 'text', path, start],
+    queryFn: ({ signal }) => getText(address('/api/v1/runs/{run}/files/{path}', { path: { run, path } }), signal, start, most),
   });
 
-export const pageQuery = (run: string, path: string, offset: number, limit: number) =>
+/** Where a page of a table begins: in a text file at a byte, in others after so many rows. */
+export interface TablePlace {
+  start: number;
+  offset: number;
+}
+
+export const pageQuery = (run: string, path: string, { start, offset }: TablePlace, limit: number) =>
   queryOptions({
-    queryKey: ['run', run, 'page', path, offset],
-    queryFn: ({ signal }) => get('/api/v1/runs/{run}/tables/{path}', { path: { run, path }, query: { offset, limit }, signal }),
+    queryKey: ['run', run, 'page', path, start, offset],
+    queryFn: ({ signal }) => get('/api/v1/runs/{run}/tables/{path}', { path: { run, path }, query: { start, offset, limit }, signal }),
     placeholderData: keepPreviousData,
   });
 

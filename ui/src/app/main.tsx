@@ -11,7 +11,7 @@ import { createRoot } from 'react-dom/client';
 import { meQuery } from '@/api/accounts';
 import { Problem } from '@/api/client';
 import { live } from '@/api/live';
-import { apply } from '@/api/queries';
+import { apply, boundCurves } from '@/api/queries';
 import { makeRouter } from './router';
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.nonce;
@@ -36,6 +36,7 @@ const client: QueryClient = new QueryClient({
   },
 });
 live.subscribe((event) => apply(client, event));
+boundCurves(client);
 client.query(meQuery()).catch(() => undefined); // whoever needs it asks, and tells, again
 
 const root = document.getElementById('root');

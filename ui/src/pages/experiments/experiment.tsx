@@ -66,7 +66,7 @@ export function ExperimentPage() {
   useKeys({ '/': focus, ...pageKeys({ change, rows, cursor, setCursor, selection, compare, open }) });
 
   const problem = rows.error instanceof Problem && (rows.error.status === 422 || rows.error.status === 400) ? rows.error.message : '';
-  if (keys.isError && keys.data === undefined) return <Failure error={keys.error} retry={() => void keys.refetch()} />;
+  if (keys.isError && keys.data === undefined) return <Failure whole error={keys.error} retry={() => void keys.refetch()} />;
   return (
     <div className="page">
       <Head experiments={experiments} rows={rows} search={search} change={change} />

@@ -35,33 +35,38 @@ export function useRows(query: TableQuery): Rows {
     const blocks = [...new Set([Math.min(left, last), Math.min(right, last)])];
     return pages.flatMap((page) => blocks.map((block) => [page, block] as const)).filter(([page, block]) => page !== 0 || block !== 0);
   }, [query.columns, top, bottom, left, right]);
-  const first = useQuery(tableQuery(partOf(query, 0, 0)));
+  const { data, isPending, isPlaceholderData, error, refetch } = useQuery(tableQuery(partOf(query, 0, 0)));
   const others = useQueries({
     queries: places.map(([page, block]) => tableQuery(partOf(query, page, block))),
     combine: (found) => found.map((one) => (one.isPlaceholderData ? undefined : one.data)),
   });
   return useMemo(() => {
-    const held = new Map<number, Schemas['RunsFound'][]>([[0, first.data === undefined ? [] : [first.data]]]);
+    const held = new Map<number, Schemas['RunsFound'][]>([[0, data === undefined ? [] : [data]]]);
     places.forEach(([page], index) => {
       const found = others[index];
       if (found !== undefined) held.set(page, [...(held.get(page) ?? []), found]);
     });
+    const made = new Map<number, Row>();
     return {
-      total: first.data?.total ?? 0,
-      pending: first.isPending,
-      stale: first.isPlaceholderData,
-      error: first.error,
-      retry: () => void first.refetch(),
+      total: data?.total ?? 0,
+      pending: isPending,
+      stale: isPlaceholderData,
+      error,
+      retry: () => void refetch(),
       row: (index) => {
+        const known = made.get(index);
+        if (known !== undefined) return known;
         const parts = held.get(Math.floor(index / PAGE)) ?? [];
         const run = parts[0]?.runs[index % PAGE];
         if (run === undefined) return undefined;
-        return { run, value: (column) => parts.find((part) => part.runs[index % PAGE]?.id === run.id && column in part.columns)?.columns[column]?.[index % PAGE] };
+        const row: Row = { run, value: (column) => parts.find((part) => part.runs[index % PAGE]?.id === run.id && column in part.columns)?.columns[column]?.[index % PAGE] };
+        made.set(index, row);
+        return row;
       },
       see: (from, to, start, end) => {
         const next: Sight = [Math.floor(from / PAGE), Math.floor(to / PAGE), Math.floor(start / BLOCK), Math.floor(end / BLOCK)];
         setSight((now) => (now.every((place, index) => place === next[index]) ? now : next));
       },
     };
-  }, [first, others, places]);
+  }, [data, isPending, isPlaceholderData, error, refetch, others, places]);
 }

@@ -1,13 +1,13 @@
 /** The table of runs: rows and columns exist only while in sight. */
-import { Link } from '@tanstack/react-router';
+import { useNavigate } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { memo, useEffect, useRef, type MouseEvent } from 'react';
+import { memo, useCallback, useEffect, useMemo, useRef, type MouseEvent } from 'react';
 import { hover, useIsHovered } from '@/shared/chart/hover';
 import type { Look } from '@/shared/chart/palette';
-import { number } from '@/shared/ui/format';
+import { age, clock, number } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
-import { Ago, Lasted, State } from '@/shared/ui/marks';
-import type { Row, Rows } from './rows';
+import { Lasted, State } from '@/shared/ui/marks';
+import type { Row, Rows, Value } from './rows';
 import type { Selection } from './selection';
 
 export interface ColumnSpec {
@@ -55,7 +55,7 @@ interface TableProps {
 
 export function RunsTable({ rows, columns, sort, onSort, selection, looks, cursor, onCursor }: TableProps) {
   const host = useRef<HTMLDivElement>(null);
-  const specs = [...FIXED, ...columns.map(specOf)];
+  const specs = useMemo(() => [...FIXED, ...columns.map(specOf)], [columns]);
   const rowsInSight = useVirtualizer({ count: rows.total, getScrollElement: () => host.current, estimateSize: () => ROW, overscan: 12 });
   const columnsInSight = useVirtualizer({
     horizontal: true,
@@ -65,8 +65,7 @@ export function RunsTable({ rows, columns, sort, onSort, selection, looks, curso
     getItemKey: (index) => specs[index]?.id ?? index,
     overscan: 3,
   });
-  const widths = specs.map((spec) => spec.width).join();
-  useEffect(() => columnsInSight.measure(), [columnsInSight, widths]);
+  useEffect(() => columnsInSight.measure(), [columnsInSight, specs]);
   const items = rowsInSight.getVirtualItems();
   const [first, last] = [items[0]?.index ?? 0, items.at(-1)?.index ?? 0];
   const sideways = columnsInSight.getVirtualItems();
@@ -76,22 +75,22 @@ export function RunsTable({ rows, columns, sort, onSort, selection, looks, curso
   useEffect(() => {
     if (cursor >= 0) rowsInSight.scrollToIndex(cursor);
   }, [cursor, rowsInSight]);
-  const across = sideways.map((item) => ({ left: item.start, spec: specs[item.index] }));
+  const inSight = `${sideways[0]?.index ?? 0} ${sideways.at(-1)?.index ?? -1}`;
+  const across = useMemo(() => placed(specs, inSight), [specs, inSight]);
   const width = NAME_WIDTH + columnsInSight.getTotalSize();
+  const follow = useFollow();
   return (
-    <div className="runs" ref={host} role="table" aria-label="Runs" aria-rowcount={rows.total + 1} data-stale={rows.stale || undefined} tabIndex={0}>
+    <div className="runs" ref={host} role="table" aria-label="Runs" aria-rowcount={rows.total + 1} data-stale={rows.stale || undefined} tabIndex={0} onClick={follow}>
       <div className="runs-head" role="row" style={{ width }}>
         <div className="runs-name" role="columnheader" style={{ width: NAME_WIDTH }}>
           <SelectAll selection={selection} />
           <SortButton spec={{ id: 'name', title: 'Run', order: 'run_name', width: NAME_WIDTH, number: false }} sort={sort} onSort={onSort} />
         </div>
-        {across.map(({ left, spec }) =>
-          spec === undefined ? null : (
-            <div key={spec.id} role="columnheader" className="runs-cell" data-number={spec.number || undefined} style={{ left: NAME_WIDTH + left, width: spec.width }}>
-              <SortButton spec={spec} sort={sort} onSort={onSort} />
-            </div>
-          ),
-        )}
+        {across.map(({ left, spec }) => (
+          <div key={spec.id} role="columnheader" className="runs-cell" data-number={spec.number || undefined} style={{ left: NAME_WIDTH + left, width: spec.width }}>
+            <SortButton spec={spec} sort={sort} onSort={onSort} />
+          </div>
+        ))}
       </div>
       <div role="rowgroup" style={{ height: rowsInSight.getTotalSize(), width, position: 'relative' }}>
         {items.map((item) => {
@@ -144,7 +143,7 @@ interface RowProps {
   top: number;
   width: number;
   row: Row | undefined;
-  across: { left: number; spec: ColumnSpec | undefined }[];
+  across: readonly Placed[];
   shown: boolean;
   look: Look | undefined;
   current: boolean;
@@ -187,17 +186,13 @@ const RunRow = memo(function RunRow({ index, top, width, row, across, shown, loo
           {look === undefined ? <i /> : <Swatch look={look} />}
         </button>
         <State state={run.state} bare />
-        <Link to="/runs/$run" params={{ run: run.id }} className="cut run-link" title={run.name}>
+        <a href={`/runs/${run.id}`} data-run={run.id} className="cut run-link" title={run.name}>
           {run.name}
-        </Link>
+        </a>
       </div>
-      {across.map(({ left, spec }) =>
-        spec === undefined ? null : (
-          <div key={spec.id} role="cell" className="runs-cell" data-number={spec.number || undefined} style={{ left: NAME_WIDTH + left, width: spec.width }}>
-            <Cell row={row} spec={spec} />
-          </div>
-        ),
-      )}
+      {across.map(({ left, spec }) => (
+        <Cell key={spec.id} run={run} spec={spec} left={left} value={isFixed(spec) ? undefined : row.value(spec.id)} />
+      ))}
     </div>
   );
 });
@@ -206,12 +201,31 @@ export function Swatch({ look }: { look: Look }) {
   return <i className="swatch" style={look.dash.length === 0 ? { background: `var(${look.colour})` } : { background: `repeating-linear-gradient(90deg, var(${look.colour}) 0 3px, transparent 3px 5px)` }} />;
 }
 
-function Cell({ row, spec }: { row: Row; spec: ColumnSpec }) {
-  if (spec.id === 'started') return <Ago time={row.run.start} />;
-  if (spec.id === 'duration') {
-    return <Lasted run={row.run} />;
+interface CellProps {
+  run: Row['run'];
+  spec: ColumnSpec;
+  left: number;
+  value: Value | undefined;
+}
+
+const Cell = memo(function Cell({ run, spec, left, value }: CellProps) {
+  return (
+    <div role="cell" className="runs-cell" data-number={spec.number || undefined} style={{ left: NAME_WIDTH + left, width: spec.width }}>
+      <CellText run={run} spec={spec} value={value} />
+    </div>
+  );
+});
+
+function CellText({ run, spec, value }: Omit<CellProps, 'left'>) {
+  if (spec.id === 'started') {
+    const at = Date.parse(run.start);
+    return (
+      <time dateTime={run.start} title={clock(at)}>
+        {age(at)}
+      </time>
+    );
   }
-  const value = row.value(spec.id);
+  if (spec.id === 'duration') return <Lasted run={run} />;
   if (value === undefined) return null;
   if (value === null) return <span className="quiet">–</span>;
   if (spec.number) return <span title={String(value)}>{number(value)}</span>;
@@ -219,5 +233,39 @@ function Cell({ row, spec }: { row: Row; spec: ColumnSpec }) {
     <span className="cut" title={String(value)}>
       {value}
     </span>
+  );
+}
+
+function isFixed(spec: ColumnSpec): boolean {
+  return FIXED.includes(spec);
+}
+
+interface Placed {
+  left: number;
+  spec: ColumnSpec;
+}
+
+/** The columns from one to another, each with where it begins. The same array while they are the same, so that rows stay. */
+function placed(specs: readonly ColumnSpec[], range: string): Placed[] {
+  const [first = 0, last = -1] = range.split(' ').map(Number);
+  let left = specs.slice(0, first).reduce((sum, spec) => sum + spec.width, 0);
+  return specs.slice(first, last + 1).map((spec) => {
+    const place = { left, spec };
+    left += spec.width;
+    return place;
+  });
+}
+
+/** Opens a run whose name was pressed. One handler for all rows: a router's link in each made scrolling stutter. */
+function useFollow(): (event: MouseEvent) => void {
+  const navigate = useNavigate();
+  return useCallback(
+    (event) => {
+      const run = event.target instanceof Element ? event.target.closest<HTMLElement>('a[data-run]')?.dataset['run'] : undefined;
+      if (run === undefined || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+      event.preventDefault();
+      void navigate({ to: '/runs/$run', params: { run } });
+    },
+    [navigate],
   );
 }

@@ -1,7 +1,8 @@
 /** What a run was given and what came out. */
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { lazy, Suspense, useMemo, useState } from 'react';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { lazy, memo, Suspense, useMemo, useRef, useState } from 'react';
 import { childrenQuery, fileTextQuery, filesQuery } from '@/api/queries';
 import { Input } from '@/shared/ui/controls';
 import { bytes, number, whole } from '@/shared/ui/format';
@@ -71,13 +72,19 @@ export function Overview({ run }: { run: Run }) {
   );
 }
 
-const MOST = 400;
+const METRIC_ROW = 33;
+/** Rows beside those in sight: short tables are there as a whole, for whoever searches the page. */
+const SPARE_ROWS = 50;
 
 function Summary({ run }: { run: Run }) {
   const [text, setText] = useState('');
+  const host = useRef<HTMLDivElement>(null);
+  const all = useMemo(() => Object.entries(run.metrics), [run.metrics]);
   const wanted = text.toLowerCase();
-  const all = Object.entries(run.metrics);
-  const shown = all.filter(([key]) => key.toLowerCase().includes(wanted));
+  const shown = useMemo(() => (wanted === '' ? all : all.filter(([key]) => key.toLowerCase().includes(wanted))), [all, wanted]);
+  const virtual = useVirtualizer({ count: shown.length, getScrollElement: () => host.current, estimateSize: () => METRIC_ROW, getItemKey: (index) => shown[index]?.[0] ?? index, overscan: SPARE_ROWS });
+  const items = virtual.getVirtualItems();
+  const [above, below] = [items[0]?.start ?? 0, virtual.getTotalSize() - (items.at(-1)?.end ?? 0)];
   return (
     <section className="panel">
       <header>
@@ -89,8 +96,8 @@ function Summary({ run }: { run: Run }) {
       {all.length === 0 ? (
         <p className="panel-body quiet">None were logged.</p>
       ) : (
-        <div className="summary">
-          <table className="grid-table">
+        <div className="summary" ref={host} tabIndex={0} role="group" aria-label="Metrics">
+          <table className="grid-table" aria-rowcount={shown.length + 1}>
             <thead>
               <tr>
                 <th>Metric</th>
@@ -102,26 +109,40 @@ function Summary({ run }: { run: Run }) {
               </tr>
             </thead>
             <tbody>
-              {shown.slice(0, MOST).map(([key, metric]) => (
-                <tr key={key}>
-                  <td className="summary-key">{key}</td>
-                  <td className="num" title={String(metric.value)}>
-                    <b>{number(metric.value)}</b>
-                  </td>
-                  <td className="num">{number(metric.low)}</td>
-                  <td className="num">{number(metric.high)}</td>
-                  <td className="num quiet">{whole(metric.step)}</td>
-                  <td className="num quiet">{whole(metric.count)}</td>
-                </tr>
+              <Spacer height={above} />
+              {items.map(({ index, key }) => (
+                <SummaryRow key={String(key)} at={index} entry={shown[index]} measure={virtual.measureElement} />
               ))}
+              <Spacer height={below} />
             </tbody>
           </table>
-          {shown.length > MOST && <p className="panel-body quiet">{whole(shown.length - MOST)} more; find them by name.</p>}
+          {shown.length === 0 && <p className="panel-body quiet">No metric of that name.</p>}
         </div>
       )}
     </section>
   );
 }
+
+function Spacer({ height }: { height: number }) {
+  return height > 0 ? <tr className="summary-space" aria-hidden="true" style={{ height }} /> : null;
+}
+
+const SummaryRow = memo(function SummaryRow({ at, entry, measure }: { at: number; entry: [string, Run['metrics'][string]] | undefined; measure: (node: Element | null) => void }) {
+  if (entry === undefined) return null;
+  const [key, metric] = entry;
+  return (
+    <tr ref={measure} data-index={at} aria-rowindex={at + 2}>
+      <td className="summary-key">{key}</td>
+      <td className="num" title={String(metric.value)}>
+        <b>{number(metric.value)}</b>
+      </td>
+      <td className="num">{number(metric.low)}</td>
+      <td className="num">{number(metric.high)}</td>
+      <td className="num quiet">{whole(metric.step)}</td>
+      <td className="num quiet">{whole(metric.count)}</td>
+    </tr>
+  );
+});
 
 function Config({ run }: { run: Run }) {
   const tree = useMemo(() => treeOf(run.params), [run.params]);

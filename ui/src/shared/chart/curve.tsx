@@ -6,7 +6,7 @@ import { clock, duration, number } from '../ui/format';
 import { LOGARITHMIC, drawLines } from './draw';
 import { hover, hoveredRun, watchHover } from './hover';
 import { MARKS, drawn, extent, nearest, usual, type Drawn, type Extent, type Line } from './series';
-import { colour, useThemeVersion } from './theme';
+import { colour, fontFamily, useThemeVersion } from './theme';
 import { useSize } from './size';
 
 /** Steps; seconds since 1970; seconds since each run's start; what another metric was. */
@@ -40,7 +40,7 @@ interface Reading {
 const MOST_ROWS = 10;
 
 export function Curve({ lines: given, title, axis = 'step', xLabel, xLog = false, yLog = false, smoothing = 0, usualOnly = false, bands = false, width: wide, height = 190, zoom = null, onZoom }: CurveProps) {
-  const [host, measured] = useSize<HTMLDivElement>();
+  const [host, measured] = useSize<HTMLDivElement>(wide === undefined);
   const width = wide ?? measured;
   const plotRef = useRef<uPlot | null>(null);
   const [reading, setReading] = useState<Reading | null>(null);
@@ -59,23 +59,26 @@ export function Curve({ lines: given, title, axis = 'step', xLabel, xLog = false
   }, [width, height]);
 
   const known = width > 0;
+  const isNew = useRef(false);
   useEffect(() => {
     const node = host.current;
     if (node === null || !known) return;
     const plot = new uPlot(options(size.current, { xLog, yLog, axis }, state, setReading), [[0, 1], [0, 1]], node);
     plotRef.current = plot;
-    apply(plot, state.current.scales);
+    isNew.current = true;
     const forget = watchHover(eachFrame(() => plotRef.current === plot && plot.redraw(false)));
     return () => {
       forget();
       plot.destroy();
+      letGo(plot.ctx.canvas);
       plotRef.current = null;
     };
   }, [host, known, xLog, yLog, axis, theme]);
 
   useEffect(() => {
-    if (plotRef.current !== null) apply(plotRef.current, scales);
-  }, [scales, lines, bands]);
+    if (plotRef.current !== null && !isNew.current) apply(plotRef.current, scales);
+    isNew.current = false; // what was made in this turn is drawn as it should be already
+  }, [scales, lines, bands, known, xLog, yLog, axis, theme]);
 
   return (
     <div className="curve" style={{ height }} onMouseLeave={() => { setReading(null); hover(null); }} onDoubleClick={() => onZoom?.(null)}>
@@ -84,6 +87,12 @@ export function Curve({ lines: given, title, axis = 'step', xLabel, xLog = false
       {reading !== null && <CurveTip reading={reading} width={width} axis={axis} xLabel={xLabel} />}
     </div>
   );
+}
+
+/** A canvas keeps its pixels until it is collected, and of a thousand charts scrolled past that is late: without a size it has none. */
+function letGo(canvas: HTMLCanvasElement): void {
+  canvas.width = 0;
+  canvas.height = 0;
 }
 
 /** Calls at most once a frame. */
@@ -131,6 +140,13 @@ interface Scales {
   empty: boolean;
 }
 
+const UNIT: Extent = [0, 1];
+
+interface Range {
+  min: number;
+  max: number;
+}
+
 interface Ranging {
   zoom: Extent | null;
   xLog: boolean;
@@ -167,12 +183,18 @@ function pad([low, high]: Extent, log: boolean, share: number): Extent {
   return [low - (high - low) * share, high + (high - low) * share];
 }
 
+/** Draws anew, once. */
 function apply(plot: uPlot, scales: Scales | null): void {
+  const [x, y] = shown(scales);
   plot.batch(() => {
-    plot.setScale('x', { min: scales?.x[0] ?? 0, max: scales?.x[1] ?? 1 });
-    plot.setScale('y', { min: scales?.y[0] ?? 0, max: scales?.y[1] ?? 1 });
+    plot.setScale('x', x);
+    plot.setScale('y', y);
   });
-  plot.redraw(false);
+}
+
+function shown(scales: Scales | null): [Range, Range] {
+  const { x, y } = scales ?? { x: UNIT, y: UNIT };
+  return [{ min: x[0], max: x[1] }, { min: y[0], max: y[1] }];
 }
 
 interface State {
@@ -190,16 +212,17 @@ function options(
   tell: (reading: Reading | null) => void,
 ): uPlot.Options {
   const text = colour('--text-3');
+  const [x, y] = shown(state.current.scales);
   const grid = { stroke: colour('--line'), width: 1 };
-  const common = { stroke: text, font: `11px ${getComputedStyle(document.body).fontFamily}`, grid, ticks: { show: false } };
+  const common = { stroke: text, font: `11px ${fontFamily()}`, grid, ticks: { show: false } };
   const spaced = (format: (value: number) => string) => (_: uPlot, splits: (number | null)[]) => splits.map((value) => (value === null ? '' : format(value)));
   return {
     ...size,
     padding: [8, axis === 'step' || axis === 'metric' ? 12 : 26, 0, 0],
     legend: { show: false },
     scales: {
-      x: { time: axis === 'time', auto: false, distr: distribution(xLog) },
-      y: { auto: false, distr: distribution(yLog) },
+      x: { time: axis === 'time', auto: false, distr: distribution(xLog), ...x },
+      y: { auto: false, distr: distribution(yLog), ...y },
     },
     series: [{}, { show: true, paths: () => null, points: { show: false } }],
     axes: [

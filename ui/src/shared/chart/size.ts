@@ -1,31 +1,30 @@
-/** How wide a thing is, and whether it is in sight. */
+/** How wide and how high a thing is. */
 import { useEffect, useRef, useState, type RefObject } from 'react';
 
-export function useSize<T extends Element>(): [RefObject<T | null>, number, number] {
+type Told = (box: DOMRectReadOnly) => void;
+
+const watched = new Map<Element, Told>();
+/** One for all: a page has many charts. */
+let observer: ResizeObserver | null = null;
+
+function watch(node: Element, tell: Told): () => void {
+  observer ??= new ResizeObserver((entries) => {
+    for (const entry of entries) watched.get(entry.target)?.(entry.contentRect);
+  });
+  watched.set(node, tell);
+  observer.observe(node);
+  return () => {
+    watched.delete(node);
+    observer?.unobserve(node);
+  };
+}
+
+export function useSize<T extends Element>(matters = true): [RefObject<T | null>, number, number] {
   const ref = useRef<T>(null);
   const [size, setSize] = useState<[number, number]>([0, 0]);
   useEffect(() => {
     const node = ref.current;
-    if (node === null) return;
-    const observer = new ResizeObserver(([entry]) => {
-      if (entry !== undefined) setSize([Math.floor(entry.contentRect.width), Math.floor(entry.contentRect.height)]);
-    });
-    observer.observe(node);
-    return () => observer.disconnect();
-  }, []);
+    return node === null || !matters ? undefined : watch(node, ({ width, height }) => setSize([Math.floor(width), Math.floor(height)]));
+  }, [matters]);
   return [ref, ...size];
-}
-
-/** Whether a thing is in sight, or nearly: only what is gets mounted. */
-export function useInSight<T extends Element>(margin = '240px'): [RefObject<T | null>, boolean] {
-  const ref = useRef<T>(null);
-  const [seen, setSeen] = useState(false);
-  useEffect(() => {
-    const node = ref.current;
-    if (node === null) return;
-    const observer = new IntersectionObserver(([entry]) => setSeen(entry?.isIntersecting === true), { rootMargin: margin });
-    observer.observe(node);
-    return () => observer.disconnect();
-  }, [margin]);
-  return [ref, seen];
 }

@@ -56,6 +56,14 @@ export function colour(property: string): string {
   return found;
 }
 
+let family = '';
+
+/** The letters of the page, for a canvas. */
+export function fontFamily(): string {
+  if (family === '') family = getComputedStyle(document.body).fontFamily;
+  return family;
+}
+
 /** Which of the two themes is shown now. */
 export function useTheme(): 'light' | 'dark' {
   return useSyncExternalStore(watch, () => {

@@ -16,7 +16,7 @@ import { Boundary, Failure } from '@/shared/ui/feedback';
 import { number, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Count } from '@/shared/ui/marks';
-import { Dialog, Menu } from '@/shared/ui/overlays';
+import { Dialog, LateMenu } from '@/shared/ui/overlays';
 
 export interface ChartSettings {
   /** `step`, `time`, `relative`, or the key of a metric. */
@@ -153,11 +153,11 @@ const ChartCard = memo(function ChartCard(props: CardProps) {
           {metric}
         </span>
         <span className="chart-tools">
-          {props.zoom !== null && <IconButton icon="undo" label="Show the whole axis" size={13} onClick={() => props.onZoom(null)} />}
-          <IconButton icon="expand" label="Enlarge" size={13} onClick={() => setLarge(true)} />
-          <Menu
+          {props.zoom !== null && <IconButton light icon="undo" label="Show the whole axis" size={13} onClick={() => props.onZoom(null)} />}
+          <IconButton light icon="expand" label="Enlarge" size={13} onClick={() => setLarge(true)} />
+          <LateMenu
             trigger={
-              <button type="button" className="icon-button" aria-label={`Save ${metric}`}>
+              <button type="button" className="icon-button" aria-label={`Save ${metric}`} title="Save">
                 <Icon name="download" size={13} />
               </button>
             }

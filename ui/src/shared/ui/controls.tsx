@@ -27,15 +27,22 @@ interface IconButtonProps extends Omit<ComponentProps<'button'>, 'children'> {
   keys?: string;
   pressed?: boolean;
   size?: number;
+  /** With the browser's own tooltip: for what a page has very many of. */
+  light?: boolean;
 }
 
 /** A button that is an icon; its label is its tooltip and what a screen reader says. */
-export function IconButton({ icon, label, keys, pressed, size = 15, className = '', ...rest }: IconButtonProps) {
-  return (
+export function IconButton({ icon, label, keys, pressed, size = 15, light = false, className = '', ...rest }: IconButtonProps) {
+  const button = (
+    <button type="button" aria-label={label} aria-pressed={pressed} title={light ? label : undefined} {...rest} className={`icon-button ${className}`}>
+      <Icon name={icon} size={size} />
+    </button>
+  );
+  return light ? (
+    button
+  ) : (
     <Tip text={label} keys={keys}>
-      <button type="button" aria-label={label} aria-pressed={pressed} {...rest} className={`icon-button ${className}`}>
-        <Icon name={icon} size={size} />
-      </button>
+      {button}
     </Tip>
   );
 }

@@ -1,6 +1,6 @@
 /** What floats: tooltips, menus, popovers, dialogs. */
 import { Dialog as RadixDialog, DropdownMenu, Popover as RadixPopover, Tooltip } from 'radix-ui';
-import type { ReactElement, ReactNode } from 'react';
+import { cloneElement, useState, type ComponentProps, type ReactElement, type ReactNode } from 'react';
 import { Icon, type IconName } from './icon';
 
 export function Tip({ text, keys, children }: { text: ReactNode; keys?: string | undefined; children: ReactElement }) {
@@ -27,9 +27,16 @@ export interface MenuItem {
   onSelect: () => void;
 }
 
-export function Menu({ trigger, items, align = 'end' }: { trigger: ReactElement; items: readonly (MenuItem | 'line')[]; align?: 'start' | 'end' }) {
+interface MenuProps {
+  trigger: ReactElement;
+  items: readonly (MenuItem | 'line')[];
+  align?: 'start' | 'end';
+  isOpen?: boolean;
+}
+
+export function Menu({ trigger, items, align = 'end', isOpen = false }: MenuProps) {
   return (
-    <DropdownMenu.Root modal={false}>
+    <DropdownMenu.Root modal={false} defaultOpen={isOpen}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content className="menu" align={align} sideOffset={5} collisionPadding={8}>
@@ -50,6 +57,13 @@ export function Menu({ trigger, items, align = 'end' }: { trigger: ReactElement;
       </DropdownMenu.Portal>
     </DropdownMenu.Root>
   );
+}
+
+/** A menu that is made when it is opened first: for what a page has very many of. Its trigger is a button. */
+export function LateMenu(props: Omit<MenuProps, 'trigger' | 'isOpen'> & { trigger: ReactElement<ComponentProps<'button'>> }) {
+  const [isMade, setMade] = useState(false);
+  if (isMade) return <Menu {...props} isOpen />;
+  return cloneElement(props.trigger, { 'aria-haspopup': 'menu', 'aria-expanded': false, onClick: () => setMade(true) });
 }
 
 export function Popover({
