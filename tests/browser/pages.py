@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import httpx
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-__all__ = ["PAGES", "addresses", "settled"]
+__all__ = ["PAGES", "addresses", "faults", "settled", "too_wide"]
 
 PAGES = {
     "home": "/",
@@ -28,13 +29,20 @@ PAGES = {
     "model": "/models/buyers",
     "version": "/models/buyers/1",
     "features": "/features",
+    "group": "/features/group/spending",
+    "view": "/features/view/buying",
     "lineage start": "/lineage",
     "lineage": "/lineage/models:/buyers@champion",
+    "lineage of features": "/lineage/view:buying",
     "audit": "/audit",
     "settings": "/settings",
+    "users": "/settings?part=users",
+    "webhooks": "/settings?part=webhooks",
     "server": "/settings?part=server",
     "nowhere": "/nowhere",
 }
+
+_ABOUT_COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 
 
 def addresses(site: str) -> dict[str, str]:
@@ -59,6 +67,29 @@ def settled(page: Page) -> None:
     """Wait until a page shows what it has."""
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.get_by_role("status", name="Loading")).to_have_count(0)
+
+
+def too_wide(page: Page) -> list[str]:
+    """What is wider than its place: the page itself, or a part that isn't made to be scrolled across."""
+    return page.evaluate(
+        """() => {
+        const parts = ['.main', '.page', '.page-head', '.page-body:not(:has(.board))', '.panel',
+          '.panel > header', '.toolbar', '.actions', '.chart-options', '.dialog'].join();
+        const wide = [...document.querySelectorAll(parts)].filter((part) => part.scrollWidth > part.clientWidth + 1);
+        if (document.documentElement.scrollWidth > innerWidth) wide.push(document.documentElement);
+        return wide.map((part) => `${part.localName}.${part.className} is ${part.scrollWidth} wide in ${part.clientWidth}`);
+        }"""
+    )
+
+
+def faults(page: Page, *, dark: bool = True) -> list[tuple[str, str]]:
+    """The barriers that axe finds in light, and of colours in dark: nothing else differs."""
+    page.emulate_media(color_scheme="light")
+    found = Axe().run(page).response["violations"]
+    if dark:
+        page.emulate_media(color_scheme="dark")
+        found += Axe().run(page, options=_ABOUT_COLOURS).response["violations"]
+    return [(fault["id"], fault["nodes"][0]["html"]) for fault in found]
 
 
 def _files(site: str, run: str) -> list[dict[str, str]]:

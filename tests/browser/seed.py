@@ -34,6 +34,7 @@ def seed(folder: Path, runs: int = 120, steps: int = 300) -> None:
             _training(store, chance, number, steps)
         _odd_ones(store)
         _models(store)
+        _features(store)
 
 
 def _training(store: hr.Store, chance: random.Random, number: int, steps: int) -> None:
@@ -140,6 +141,63 @@ def _predictions(store: hr.Store) -> None:
             )
         )
     store.record_outcomes(pd.DataFrame({"request": ["request-0", "request-1"], "outcome": [1, 0]}))
+
+
+def _features(store: hr.Store) -> None:
+    """Two groups, one of them stale, and a view of both of which a training set was made."""
+    import numpy as np
+    import pandas as pd
+
+    user = hr.Entity("user", keys={"user_id": "int64"}, description="somebody who may buy")
+    about = {"owner": "growth", "tags": {"team": "growth"}}
+    purchases = hr.EventSource(
+        "purchases",
+        timestamp="bought_at",
+        schema={"user_id": "int64", "price": "float64", "category": "string", "bought_at": "timestamp"},
+        description="what was bought, when, and for how much",
+        **about,
+    )
+    profiles = hr.TableSource(
+        "profiles",
+        timestamp="changed_at",
+        schema={"user_id": "int64", "age": "int64", "country": "string", "changed_at": "timestamp"},
+        **about,
+    )
+    spending = hr.FeatureGroup(
+        "spending",
+        entity=user,
+        source=purchases,
+        freshness="1d",
+        description="how much and how often a user buys",
+        features={
+            "purchases_7d": hr.count("7d"),
+            "spent_30d": hr.sum("price", "30d"),
+            "price_avg": hr.mean("price"),
+            "last_category": hr.last("category"),
+        },
+        **about,
+    )
+    profile = hr.FeatureGroup("profile", entity=user, source=profiles, features={"age": "age", "country": "country"}, **about)
+    view = hr.FeatureView("buying", [spending, profile], description="what the model of buyers reads", **about)
+    store.apply([user, purchases, profiles, spending, profile, view])
+    numbers, users = np.random.default_rng(11), 200
+    end = pd.Timestamp.now("UTC").floor("h") - pd.Timedelta("3D")
+    size = 1500
+    bought = pd.DataFrame(
+        {
+            "user_id": numbers.integers(0, users, size),
+            "price": numbers.lognormal(3, 0.7, size).round(2),
+            "category": numbers.choice(["books", "games", "tools", "food"], size),
+            "bought_at": end - pd.to_timedelta(numbers.uniform(0, 60, size), unit="D"),
+        }
+    )
+    ages = numbers.normal(38, 12, users).clip(18, 90).astype("int64")
+    known = pd.DataFrame({"user_id": range(users), "age": ages, "country": numbers.choice(["DE", "FR", "PL"], users)})
+    store.write("purchases", bought)
+    store.write("profiles", known.assign(changed_at=end - pd.Timedelta("90D")))
+    store.materialize()
+    asked = pd.DataFrame({"user_id": range(users), "timestamp": end, "bought": numbers.integers(0, 2, users)})
+    store.training_set("buying", asked, label="bought", name="buyers")
 
 
 def _files(run: hr.ActiveRun) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+import headrace as hr
 from headrace.server.web import STATIC
 
 pytestmark = pytest.mark.skipif(not (STATIC / "index.html").exists(), reason="the web app isn't built; run: make ui")
@@ -49,12 +52,13 @@ def sign_in(page, user, password):
     page.keyboard.press("Enter")
 
 
-def test_from_an_open_server_to_one_that_knows_everybody(chromium, tab, guarded):
+def test_from_an_open_server_to_one_that_knows_everybody(chromium, tab, guarded, tmp_path):
     first_admin(tab)
     out_and_in(tab)
     tokens(tab, guarded)
     users(tab)
     webhooks(tab)
+    retention(tab, guarded, tmp_path)
     somebody_else(chromium, guarded)
 
 
@@ -149,6 +153,36 @@ def webhooks(tab):
     expect(sent).to_contain_text("failed")
     sent.get_by_role("button", name="Send again").first.click()
     expect(tab.get_by_text("It is sent once more")).to_be_visible()
+
+
+def retention(tab, url, folder):
+    """What was deleted long ago is told before it is removed for good."""
+    with hr.connect(folder) as store:
+        ids = []
+        for name in ("long gone", "just gone"):
+            with store.start_run(experiment="old", name=name, capture=False) as run:
+                ids.append(run.id)
+            store.runs.delete(run.id)
+    with closing(sqlite3.connect(folder / ".headrace" / "catalog.db")) as database, database:
+        changed = database.execute("UPDATE runs SET deleted = deleted - ? WHERE run_id = ?", (40 * 86_400 * 10**6, ids[0]))
+        assert changed.rowcount == 1
+    tab.get_by_role("link", name="Server", exact=True).click()
+    panel = tab.get_by_role("region", name="Retention")
+    panel.get_by_role("button", name="See what would go").click()
+    dialog = tab.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 run, 0 experiments")
+    without_barriers(tab)
+    dialog.get_by_role("button", name="Keep them").click()
+    expect(dialog).to_have_count(0)
+    panel.get_by_label("Deleted more than so many days ago").fill("50")
+    panel.get_by_role("button", name="See what would go").click()
+    expect(tab.get_by_text("Nothing was deleted so long ago")).to_be_visible()
+    panel.get_by_label("Deleted more than so many days ago").fill("30")
+    panel.get_by_role("button", name="See what would go").click()
+    dialog.get_by_role("button", name="Remove for good").click()
+    expect(tab.get_by_text("Removed for good: 1 run")).to_be_visible()
+    told = [tab.request.get(f"{url}/api/v1/runs/{run}").status for run in ids]
+    assert told == [404, 200]
 
 
 def somebody_else(chromium, url):

@@ -27,7 +27,7 @@ def tab(chromium):
 
 
 def train(url, seen, *, columns):
-    """Log a run with a model that knows these columns; `seen` is called while it goes on."""
+    """Log a run with a model that knows these columns; `seen` is called meanwhile. Returns its id, and rows with labels."""
     import numpy as np
     import pandas as pd
     from sklearn.linear_model import LogisticRegression
@@ -38,20 +38,22 @@ def train(url, seen, *, columns):
     rows = pd.DataFrame(numbers.normal(size=(200, 2)), columns=["age", "visits"])
     bought = (rows["age"] + rows["visits"] > 0).astype(int)
     taken = rows.assign(**{name: 0.0 for name in rows if name not in columns})
-    with hr.connect(url) as store:
-        with store.start_run(experiment="buyers", name="-".join(columns), params={"max_steps": 40}, capture=False) as run:
-            for step in range(20):
-                run.log_metrics({"loss": 1 / (step + 1)}, step=step)
-            seen()
-            run.log_metrics({"auc": 0.5 + 0.2 * len(columns)}, step=20)
-            logged = run.log_model(LogisticRegression().fit(taken, bought), "buyers", example=taken[:3])
-        version = store.models.register(logged, "buyers")
-        store.models.evaluate("buyers", version.version, taken.assign(bought=bought), label="bought", metrics=["auc"])
-        return run.id
+    with (
+        hr.connect(url) as store,
+        store.start_run(experiment="buyers", name="-".join(columns), params={"max_steps": 40}, capture=False) as run,
+    ):
+        for step in range(20):
+            run.log_metrics({"loss": 1 / (step + 1)}, step=step)
+        seen()
+        run.log_metrics({"auc": 0.5 + 0.2 * len(columns)}, step=20)
+        run.log_model(LogisticRegression().fit(taken, bought), "buyers", example=taken[:3])
+    return run.id, taken.assign(bought=bought)
 
 
-def test_from_an_empty_server_to_the_lineage_of_the_champion(tab, tmp_path):
+def test_from_an_empty_server_to_the_lineage_of_a_prediction(tab, tmp_path):
+    import headrace as hr
     from servers.headrace import headrace_server
+    from servers.models import service
 
     (tmp_path / "headrace.toml").touch()
     with headrace_server(tmp_path, "--no-access-log") as url:
@@ -64,11 +66,16 @@ def test_from_an_empty_server_to_the_lineage_of_the_champion(tab, tmp_path):
             expect(running.get_by_role("link", name="age", exact=True)).to_be_visible()
             expect(running.get_by_role("progressbar")).to_have_attribute("value", "0.5")
 
-        first = train(url, appears, columns=["age"])
-        second = train(url, lambda: None, columns=["age", "visits"])
+        trained = [train(url, appears, columns=["age"]), train(url, lambda: None, columns=["age", "visits"])]
         expect(tab.get_by_role("region", name="Running now")).to_contain_text("Nothing runs now")
 
-        tab.goto(f"{url}/compare?runs={first},{second}")
+        for version, (run, rows) in enumerate(trained, 1):
+            tab.goto(f"{url}/runs/{run}")
+            register(tab, version)
+            with hr.connect(url) as store:
+                store.models.evaluate("buyers", version, rows, label="bought", metrics=["auc"])
+
+        tab.goto(f"{url}/compare?runs={trained[0][0]},{trained[1][0]}")
         expect(tab.get_by_role("table", name="Comparison").get_by_role("rowheader", name="auc")).to_be_visible()
 
         tab.goto(f"{url}/models")
@@ -86,8 +93,28 @@ def test_from_an_empty_server_to_the_lineage_of_the_champion(tab, tmp_path):
         tab.reload()
         expect(tab.get_by_text("1 entry")).to_be_visible()
 
-        tab.goto(f"{url}/lineage/models:/buyers@champion")
-        expect(tab.get_by_text("age", exact=True).first).to_be_visible()
+        with service(tmp_path, "models:/buyers@champion") as client:
+            asked = {"dataframe_split": {"columns": ["age", "visits"], "data": [[0.5, 0.0]]}}
+            status, answer, headers = client.ask("/invocations", asked)
+            assert (status, len(answer["predictions"])) == (200, 1)
+        tab.get_by_role("link", name="Lineage").click()
+        tab.get_by_role("textbox", name="Name of a thing").fill(f"prediction:{headers['x-request-id']}")
+        tab.keyboard.press("Enter")
+        expect(tab.get_by_role("heading", name=f"prediction:{headers['x-request-id']}")).to_be_visible()
+        tab.get_by_role("radio", name="Table").click()
+        lineage = tab.get_by_role("table", name="Lineage")
+        expect(lineage).to_contain_text("buyers")
+        expect(lineage.get_by_role("button", name=re.compile("^age Run")).first).to_be_visible()
+
+
+def register(tab, version):
+    """Make a version of what a run logged, from its page."""
+    tab.get_by_role("button", name="Register").click()
+    dialog = tab.get_by_role("dialog")
+    name = "Make the model and its version 1" if version == 1 else "Register a version"
+    dialog.get_by_role("button", name=name).click()
+    dialog.get_by_role("link", name="Open the version").click()
+    expect(tab.get_by_role("heading", name=f"v{version}", exact=True)).to_be_visible()
 
 
 def move(tab, version):

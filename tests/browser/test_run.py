@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import httpx
 from playwright.sync_api import expect
+
+import headrace as hr
 
 
 def runs_of(site, limit=4):
@@ -83,3 +86,59 @@ def test_a_logged_model_is_registered_from_the_page_of_its_run(page, site):
     dialog.get_by_role("link", name="Open the version").click()
     expect(page.get_by_role("heading", name="v1", exact=True)).to_be_visible()
     assert httpx.delete(f"{site}/api/v1/models/from <b>the page").status_code == 200
+
+
+def test_a_run_that_is_deleted_or_removed_while_it_is_open_says_so(page, site):
+    page.expected_errors = ["404"]
+    with hr.connect(site) as store, store.start_run(experiment="short-lived", capture=False) as run:
+        run.log_metrics({"loss": 1.0})
+    page.goto(f"/runs/{run.id}")
+    expect(page.get_by_role("cell", name="loss")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^Live"))).to_be_visible()
+    stage = {"runs": [run.id], "stage": "deleted"}
+    assert httpx.post(f"{site}/api/v1/runs/update", json=stage).status_code == 200
+    deleted = page.get_by_role("status").filter(has_text="This run is deleted")
+    deleted.get_by_role("button", name="Restore").click()
+    expect(deleted).to_have_count(0)
+    assert httpx.get(f"{site}/api/v1/runs/{run.id}").json()["lifecycle_stage"] == "active"
+    gone = {"title": "Not found", "detail": "no run with id", "status": 404}
+    page.route(f"**/api/v1/runs/{run.id}", lambda route: route.fulfill(status=404, json=gone))
+    httpx.post(f"{site}/api/v1/runs/update", json=stage)
+    expect(page.get_by_role("status").filter(has_text="removed for good while you looked")).to_be_visible()
+    expect(page.get_by_role("cell", name="loss")).to_be_visible()
+
+
+def test_a_curve_of_nothing_but_nan_says_so(page, site):
+    with hr.connect(site) as store, store.start_run(experiment="nothing", capture=False) as run:
+        for step in range(20):
+            run.log_metrics({"loss": math.nan, "steps": step}, step=step)
+    page.goto(f"/runs/{run.id}?tab=charts")
+    chart = page.get_by_role("figure").filter(has=page.get_by_role("img", name="loss: 1 curves; " + run.name + " ends at NaN"))
+    expect(chart.get_by_text("Only NaN was logged")).to_be_visible()
+    page.goto(f"/runs/{run.id}")
+    expect(page.get_by_role("row").filter(has_text="loss").get_by_role("cell").nth(1)).to_have_text("NaN")
+
+
+def test_a_file_of_many_pages_is_looked_through_a_page_at_a_time(page, site):
+    lines = "".join(f"line {number} of a long text\n" for number in range(40_000))
+    rows = "n,text\n" + "".join(f"{number},{'x' * 90}\n" for number in range(2000))
+    with hr.connect(site) as store, store.start_run(experiment="long files", capture=False) as run:
+        run.log_text("notes.txt", lines)
+        run.log_text("rows.csv", rows)
+        run.log_text("logs/train.log", lines * 3)
+    page.goto(f"/runs/{run.id}?tab=artifacts&file=notes.txt")
+    text = page.locator(".preview-lines")
+    expect(text).to_contain_text("line 0 of a long text")
+    page.get_by_role("button", name="After").click()
+    expect(text).not_to_contain_text("line 0 of a long text")
+    expect(page.get_by_text("of 1.0 MB")).to_be_visible()
+    assert re.match(r"line \d+ of a long text\n", text.inner_text())
+    page.goto(f"/runs/{run.id}?tab=artifacts&file=rows.csv")
+    expect(page.get_by_text("1\u2013100 of 2,000 rows")).to_be_visible()
+    page.get_by_role("button", name="After").click()
+    expect(page.get_by_role("row").nth(1).get_by_role("cell").nth(1)).to_have_text("100")
+    page.get_by_role("button", name="Before").click()
+    expect(page.get_by_role("row").nth(1).get_by_role("cell").nth(1)).to_have_text("0")
+    page.goto(f"/runs/{run.id}?tab=logs")
+    expect(page.get_by_text("line 39999 of a long text")).to_have_count(1)
+    expect(page.get_by_text(re.compile("The first .* are left out"))).to_be_visible()

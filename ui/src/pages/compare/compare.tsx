@@ -39,7 +39,7 @@ export function ComparePage() {
       </Empty>
     );
   }
-  if (query.data === undefined) return query.isError ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={8} />;
+  if (query.data === undefined) return query.isError ? <Failure whole error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={8} />;
   return (
     <div className="page">
       <header className="page-head">

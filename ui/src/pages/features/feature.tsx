@@ -18,7 +18,7 @@ export function FeaturePage() {
   const { kind, name } = useParams({ from: '/features/$kind/$name' });
   const query = useQuery(definitionQuery(kind, name));
   const catalog = useQuery(catalogQuery());
-  if (query.data === undefined) return query.isError ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
+  if (query.data === undefined) return query.isError ? <Failure whole error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
   const definition = query.data;
   const groups = new Map((catalog.data?.group ?? []).map((item) => [item.name, item.spec as unknown as GroupSpec]));
   const readers = (catalog.data?.view ?? []).filter((view) => groupsOf(view).includes(name));

@@ -20,7 +20,7 @@ export function ModelPage() {
   const query = useQuery(modelQuery(name));
   const history = useQuery(historyQuery(name));
   const [back, setBack] = useState<number | null>(null);
-  if (query.data === undefined) return query.isError ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
+  if (query.data === undefined) return query.isError ? <Failure whole error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
   const model = query.data;
   return (
     <div className="page">

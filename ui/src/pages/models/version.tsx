@@ -25,7 +25,7 @@ export function VersionPage() {
   const query = useQuery(modelQuery(name));
   const [to, setTo] = useState<Stage | null>(null);
   const [back, setBack] = useState(false);
-  if (query.data === undefined) return query.isError ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
+  if (query.data === undefined) return query.isError ? <Failure whole error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
   const model = query.data;
   const version = model.versions.find((item) => String(item.version) === given);
   if (version === undefined) return <Empty icon="box" title={`${name} has no version ${given}`} />;

@@ -1,9 +1,9 @@
 /** One run. */
 import './run.css';
-import { useQuery } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { lazy, Suspense, useDeferredValue, useMemo, useState } from 'react';
-import type { Schemas } from '@/api/client';
+import { post, Problem, type Schemas } from '@/api/client';
 import { filesQuery, runQuery } from '@/api/queries';
 import { looks as looksOf } from '@/shared/chart/palette';
 import { ChartOptions, settingsOf } from '@/shared/charts/chart-options';
@@ -14,6 +14,7 @@ import { Boundary, Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedbac
 import { Icon } from '@/shared/ui/icon';
 import { Ago, Chip, Count, Lasted, State } from '@/shared/ui/marks';
 import { Dialog } from '@/shared/ui/overlays';
+import { toast } from '@/shared/ui/toasts';
 import { Code } from './code';
 import { Logs, logFiles } from './logs';
 import { Overview } from './overview';
@@ -33,7 +34,7 @@ export function RunPage() {
   const search = useSearch({ from: '/runs/$run' });
   const query = useQuery(runQuery(id));
   const files = useQuery(filesQuery(id));
-  if (query.data === undefined) return query.isError ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
+  if (query.data === undefined) return query.isError ? <Failure whole error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
   const run = query.data;
   const list = files.data?.files ?? [];
   const keys = Object.keys(run.metrics);
@@ -47,6 +48,7 @@ export function RunPage() {
   return (
     <div className="page">
       <Head run={run} />
+      {isGone(query.error) ? <Strip>This run was removed for good while you looked. What is shown is what this tab still has.</Strip> : run.lifecycle_stage === 'deleted' && <Deleted run={run} />}
       <nav className="tabs" aria-label="Parts of the run">
         {TABS.filter((name) => counts[name] !== 0 || name === tab).map((name) => (
           <Link key={name} from="/runs/$run" to="/runs/$run" search={name === 'overview' ? {} : { tab: name }} aria-current={name === tab ? 'page' : undefined} activeOptions={{ exact: true, includeSearch: true }}>
@@ -61,6 +63,37 @@ export function RunPage() {
         </Suspense>
       </Boundary>
     </div>
+  );
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Problem && error.status === 404;
+}
+
+function Strip({ children }: { children: React.ReactNode }) {
+  return (
+    <div className="run-strip" role="status">
+      <Icon name="trash" size={14} />
+      {children}
+    </div>
+  );
+}
+
+/** Says that a run is deleted, perhaps by another while it was looked at, and brings it back. */
+function Deleted({ run }: { run: Run }) {
+  const client = useQueryClient();
+  const restore = useMutation({
+    mutationFn: () => post('/api/v1/runs/update', { runs: [run.id], stage: 'active' }),
+    onError: (error) => toast(error.message, { bad: true }),
+    onSettled: () => client.invalidateQueries(),
+  });
+  return (
+    <Strip>
+      <span className="grow">This run is deleted. It can be restored until it is removed for good.</span>
+      <Button icon="undo" busy={restore.isPending} onClick={() => restore.mutate()}>
+        Restore
+      </Button>
+    </Strip>
   );
 }
 
@@ -120,7 +153,6 @@ function Head({ run }: { run: Run }) {
               {dirty && <Chip tone="warn">changed</Chip>}
             </span>
           )}
-          {run.lifecycle_stage === 'deleted' && <Chip tone="bad">deleted</Chip>}
         </div>
       </div>
       <Button icon="play" onClick={() => setReproducing(true)}>

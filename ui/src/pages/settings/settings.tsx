@@ -18,7 +18,7 @@ export function SettingsPage() {
   const search = useSearch({ from: '/settings' });
   const part = search.part ?? 'account';
   const me = useQuery(meQuery());
-  if (me.data === undefined) return me.isError ? <Failure error={me.error} retry={() => void me.refetch()} /> : <Skeleton lines={6} />;
+  if (me.data === undefined) return me.isError ? <Failure whole error={me.error} retry={() => void me.refetch()} /> : <Skeleton lines={6} />;
   const parts = (Object.keys(TITLES) as Part[]).filter((name) => name === part || NEEDS[name] === '' || may(me.data, NEEDS[name]));
   return (
     <div className="page">

@@ -61,14 +61,16 @@ const TITLES: Record<number, string> = {
   503: 'The server can’t answer now',
 };
 
-export function Failure({ error, retry }: { error: unknown; retry?: () => void }) {
+/** `whole` where there is nothing else on the page: then its title is the page’s. */
+export function Failure({ error, retry, whole = false }: { error: unknown; retry?: () => void; whole?: boolean }) {
+  const Heading = whole ? 'h1' : 'strong';
   const problem = error instanceof Problem ? error : null;
   const title = problem === null ? 'This part of the page failed' : (TITLES[problem.status] ?? problem.title);
   return (
-    <div className="failure" role="alert">
+    <div className="failure" data-whole={whole || undefined} role="alert">
       <Icon name="alert" size={18} />
       <div className="grow">
-        <strong>{title}</strong>
+        <Heading className="failure-title">{title}</Heading>
         <p>{error instanceof Error ? error.message : String(error)}</p>
         {problem !== null && problem.requestId !== '' && <p className="quiet mono">request {problem.requestId}</p>}
       </div>
