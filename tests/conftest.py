@@ -7,10 +7,12 @@ import sys
 import uuid
 from contextlib import ExitStack, closing
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
 from leftovers import Leftovers
+from waiting import PATIENCE
 
 settings.register_profile("ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("ci")
@@ -18,6 +20,8 @@ settings.load_profile("ci")
 
 def pytest_configure(config):
     config.pluginmanager.register(Leftovers())
+    for part in ("connect", "read", "write", "pool"):  # five seconds by default; the product always says how long it waits
+        setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, part, PATIENCE)
 
 
 @pytest.fixture(autouse=True)

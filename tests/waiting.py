@@ -8,7 +8,7 @@ from typing import TypeVar
 
 __all__ = ["PATIENCE", "until"]
 
-PATIENCE = 120.0
+PATIENCE = 180.0
 """Seconds after which what hasn't come about never will; what takes a moment here may take a minute beside others."""
 
 T = TypeVar("T")

@@ -22,6 +22,7 @@ from headrace.engines.spark import SparkEngine
 from headrace.engines.spark_parts import answer, read_blocks, unpacked
 from headrace.errors import MissingExtraError, SettingsError
 from headrace.lake.delta import DeltaLake
+from waiting import PATIENCE
 
 RECENT = typed(
     FeatureGroup(
@@ -193,4 +194,4 @@ def test_what_is_missing_is_told_at_once(master, setting, told):
     command = [sys.executable, "-W", "ignore", "-c", ALONE, master]
     found = subprocess.run(command, env=os.environ | setting, capture_output=True, text=True, check=True).stdout
     assert found.startswith(told), found
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < PATIENCE

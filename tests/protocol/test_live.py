@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 import headrace as hr
+from headrace.server.run import GRACE_SECONDS
 from headrace.tracking.run import Metric
 from servers.headrace import HeadraceServer
 from servers.inside import served
@@ -113,5 +114,5 @@ def test_a_server_that_is_told_to_stop_does_not_wait_for_those_who_listen(tmp_pa
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         assert listener.event() is None
-        assert server.process.wait(20) == 0
-        assert time.monotonic() - began < 15
+        assert server.process.wait(PATIENCE) == 0
+        assert time.monotonic() - began < GRACE_SECONDS

@@ -19,6 +19,7 @@ from headrace.server.connections import HttpConnection
 from headrace.server.dispatch import Limits
 from headrace.server.guard import Guard
 from headrace.server.logs import AccessLog
+from waiting import PATIENCE
 
 __all__ = ["Shared", "served", "serving"]
 
@@ -59,5 +60,5 @@ def serving(opened: Callable[[], Any]) -> Iterator[str]:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(PATIENCE)
     assert not thread.is_alive()

@@ -57,12 +57,8 @@ class MlflowServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.killpg(self.process.pid, signal.SIGTERM)
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(PATIENCE)
+        os.killpg(self.process.pid, signal.SIGKILL)  # it would take its time otherwise, and nobody wants what it has
+        self.process.wait()
         self._log.close()
 
     def wait(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from headrace.features.answers import DROPPED, AnswerLog, LakeAnswers
 from headrace.lake.delta import DeltaLake
 from headrace.lake.table import EVENT_TIME
+from waiting import PATIENCE
 
 SCHEMA = pa.schema([("n", pa.int64())])
 TIME = pa.timestamp("us", tz="UTC")
@@ -68,11 +69,11 @@ def test_what_finds_no_room_is_dropped_counted_and_told_in_the_table(log, caplog
 
     def slow():
         held.set()
-        assert go_on.wait(20)
+        assert go_on.wait(PATIENCE)
         return rows(0)()
 
     log.offer("t", 6, slow)  # more than half of the room: written at once
-    assert held.wait(20)
+    assert held.wait(PATIENCE)
     log.offer("t", 8, rows(*range(1, 9)))
     log.offer("t", 3, rows(20, 21, 22))
     assert log.dropped == 3

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ import httpx
 import pytest
 
 import headrace as hr
+from waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 MLFLOW = Path(os.environ.get("HEADRACE_MLFLOW_PYTHON") or ROOT / ".venv-mlflow" / "bin" / "python")
-
-PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -85,19 +83,16 @@ def mlflow_server(mlflow_history):
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
-        wait_for(f"http://127.0.0.1:{port}", process)
+        until(lambda: is_up(f"http://127.0.0.1:{port}", process), "mlflow server")
         yield f"http://127.0.0.1:{port}"
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(PATIENCE)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-def wait_for(url, process):
-    deadline = time.monotonic() + PATIENCE
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{url}/health").is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.1)
-    pytest.fail("mlflow server didn't start")
+def is_up(url, process):
+    assert process.poll() is None, "mlflow server ended by itself"
+    try:
+        return httpx.get(f"{url}/health").is_success
+    except httpx.HTTPError:
+        return False

@@ -24,8 +24,7 @@ from headrace.errors import InvalidInputError, StorageError, UnsafeModelError
 from headrace.importers.mlflow.carry import import_mlflow
 from importing import contents
 from servers.inside import served
-
-PATIENCE = 60.0
+from waiting import PATIENCE
 
 
 def carry(store, url, **options):

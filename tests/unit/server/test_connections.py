@@ -15,14 +15,14 @@ ASKED = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 async def answer(scope, receive, send):
-    await asyncio.sleep(1.5 if scope["path"] == "/slow" else 0)  # longer than a silent connection is kept
+    await asyncio.sleep(2.5 if scope["path"] == "/slow" else 0)  # longer than a silent connection is kept
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
 
 
 @contextmanager
 def serving():
-    config = uvicorn.Config(answer, http=HttpConnection, loop="asyncio", lifespan="off", log_config=None, timeout_keep_alive=1)
+    config = uvicorn.Config(answer, http=HttpConnection, loop="asyncio", lifespan="off", log_config=None, timeout_keep_alive=2)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -15,8 +15,7 @@ from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.run import Metric, Run
-
-PATIENCE = 30
+from waiting import PATIENCE
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from headrace.errors import InvalidInputError
 from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
-
-PATIENCE = 30
+from waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -63,12 +62,7 @@ class Held:
 
 def gathered(group, count):
     """Return once so many wait."""
-    deadline = threading.Event()
-    for _ in range(PATIENCE * 100):
-        if len(group._waiting) == count:
-            return
-        deadline.wait(0.01)
-    raise AssertionError("nobody came")
+    until(lambda: len(group._waiting) == count, f"the coming of {count}")
 
 
 def test_those_who_came_meanwhile_share_a_transaction_and_one_that_fails_is_undone_alone(database):
