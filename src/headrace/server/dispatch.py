@@ -413,9 +413,11 @@ class Dispatcher:
 
 
 def _warm(store: Store) -> None:
-    """Open what features need while nobody waits for it; a store that is down is told to whoever asks it."""
+    """Open what features need while nobody waits for it; a store that is down is told to whoever asks it. Where none were ever
+    defined it would be half of the memory of a server of runs."""
     with contextlib.suppress(HeadraceError):
-        _ = store.lookup
+        if store.catalog.revision():
+            _ = store.lookup
 
 
 def _following(pieces: Iterator[bytes]) -> bytes | None:

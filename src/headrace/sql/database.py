@@ -17,7 +17,7 @@ from headrace.patience import is_impatient
 
 __all__ = ["HEAD", "Database", "Dialect"]
 
-HEAD = "0016"
+HEAD = "0017"
 """The newest migration. Kept here so that opening an up-to-date catalog doesn't import Alembic."""
 
 
@@ -42,6 +42,10 @@ class Dialect(Protocol):
 
     def at_once(self) -> AbstractContextManager[sa.Connection]:
         """A write transaction that waits for nobody. Raises WouldWaitError, unless it is nearby and nobody else writes."""
+        ...
+
+    def blind(self, scope: str) -> AbstractContextManager[sa.Connection] | None:
+        """A write transaction as `Database.blind` says; None if it would save nothing."""
         ...
 
     def begin_read(self, connection: sa.Connection) -> None:
@@ -133,7 +137,7 @@ class Database:
             WouldWaitError: the thread is impatient, and somebody else writes.
         """
         if self.joined is not None:
-            with self._errors(), self.joined.begin_nested():
+            with self.part(self.joined):
                 yield self.joined
             return
         if is_impatient():
@@ -143,6 +147,30 @@ class Database:
             return
         with self._errors(), self._dialect.turn(scope), self.writing.connect() as connection, connection.begin():
             self._dialect.begin_write(connection, scope)
+            yield connection
+        self._dialect.committed()
+
+    @contextmanager
+    def part(self, connection: sa.Connection) -> Iterator[None]:
+        """A part of a transaction that is undone alone if it fails."""
+        with self._errors(), connection.begin_nested():
+            yield
+
+    @contextmanager
+    def blind(self, scope: str = "catalog") -> Iterator[sa.Connection]:
+        """As `write`, for statements of `prepared` alone: PostgreSQL is sent them and the commit without a wait for its answers,
+        which can be read when it is over. So instead of asking whether something holds, they fail where it doesn't. SQLite
+        answers at once; who asks `is_blind` knows.
+
+        Raises:
+            RefusedError: a statement failed, and nothing was changed.
+        """
+        blind = self._dialect.blind(scope)
+        if blind is None:
+            with self.write(scope) as connection:
+                yield connection
+            return
+        with self._errors(), blind as connection:
             yield connection
         self._dialect.committed()
 

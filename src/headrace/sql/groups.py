@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 
 from headrace.patience import is_impatient
 from headrace.sql.database import Database
+from headrace.sql.prepared import RefusedError
 
 __all__ = ["GroupCommit"]
 
-Work = Callable[[sa.Connection], None]
+T = TypeVar("T")
 
 
 class _Write:
     """One thread's part of a group.
 
     Attributes:
+        result: what it gave.
         error: what it raised, or what the commit did.
         done: whether it is committed, or has failed.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Callable[[sa.Connection], Any]) -> None:
         self.work = work
+        self.result: Any = None
         self.error: BaseException | None = None
         self.done = False
         self.turn = threading.Lock()
@@ -45,14 +49,15 @@ class GroupCommit:
         self._waiting: list[_Write] = []
         self._busy = False
 
-    def run(self, work: Work) -> None:
-        """Run a write in a transaction. Raises what it raises, or StorageError if it couldn't be committed."""
-        if (
-            self._database.joined is not None or is_impatient()
-        ):  # a part of this thread's own transaction, or nobody's to wait for
+    def run(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run a write in a transaction, blind if it can be; it may be run again. Returns what it gives.
+
+        Raises:
+            StorageError: it couldn't be committed. And what the write raises.
+        """
+        if self._database.joined is not None or is_impatient():  # a part of this thread's own, or nobody's to wait for
             with self._database.write() as connection:
-                work(connection)
-            return
+                return work(connection)
         mine = _Write(work)
         with self._lock:
             self._waiting.append(mine)
@@ -63,6 +68,7 @@ class GroupCommit:
             self._lead(mine)
         if mine.error is not None:
             raise mine.error
+        return cast("T", mine.result)
 
     def _lead(self, mine: _Write) -> None:
         with self._lock:
@@ -91,14 +97,16 @@ class GroupCommit:
                 write.error = write.error or error
 
     def _run_as_one(self, group: Sequence[_Write]) -> bool:
-        """Run a group without savepoints; False if one of several failed, and nothing was kept. A commit that fails is told, and
-        not tried again: it may have come through."""
+        """Run a group without savepoints; False if one of several failed, or the database refused it, and nothing was kept.
+        A commit that fails is told, and not tried again: it may have come through."""
         committing = False
         try:
-            with self._database.write() as connection:
+            with self._database.blind() as connection:
                 for write in group:
-                    write.work(connection)
+                    write.result = write.work(connection)
                 committing = True
+        except RefusedError:
+            return False
         except Exception:
             if committing or len(group) == 1:
                 raise
@@ -108,7 +116,7 @@ class GroupCommit:
     def _run_beside(self, connection: sa.Connection, write: _Write) -> None:
         """Run one of several: if it fails, the others are kept."""
         try:
-            with connection.begin_nested():
-                write.work(connection)
+            with self._database.part(connection):
+                write.result = write.work(connection)
         except Exception as error:  # noqa: BLE001 - it is told to its own thread
             write.error = error

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from headrace.sql.database import Database
-from headrace.sql.metrics import TAKEN_IN
+from headrace.sql.points import TAKEN_IN
 from headrace.sql.prepared import Query
 from headrace.sql.rows import tuples
 from headrace.sql.run_pages import is_one, listed, load_page, one_of

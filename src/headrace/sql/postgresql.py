@@ -15,15 +15,17 @@ from sqlalchemy import event
 
 from headrace.errors import MissingExtraError
 from headrace.patience import WouldWaitError
-from headrace.sql.prepared import direct, pipelined
+from headrace.sql.prepared import BLIND, RefusedError, direct, pipelined
 
 __all__ = ["PostgreSQL"]
 
 CONNECT_SECONDS = 10
-POOL, OVERFLOW = 10, 20
+READING, WRITING = (10, 10), (5, 5)
+"""Connections that are kept, and how many more there may be for a while. Writers wait for each other anyhow."""
 STAMP_SECONDS = 0.5
 """How long commits of other processes may go unnoticed by `stamp`: it is asked at every online read, and must cost nothing."""
 
+_LOCK = "SELECT pg_advisory_xact_lock(?)"
 _ADVICE = {
     "refused": "start the server, or point 'catalog' at where it listens",
     "could not translate": "check the host's name in 'catalog'",
@@ -57,17 +59,15 @@ class PostgreSQL:
         except ImportError as error:
             package = "psycopg"
             raise MissingExtraError.of(package, "postgres") from error
+        self._error = psycopg.Error
         self._bad_input = (psycopg.DataError, psycopg.errors.UntranslatableCharacter)
+        self._refusals = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.DeadlockDetected)
         self.shown = url.set(query={}).render_as_string(hide_password=True).replace("+psycopg", "")
         options = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "headrace", **url.query}
-        self.engine = sa.create_engine(
-            url.set(drivername="postgresql+psycopg", query=options),
-            pool_size=POOL,
-            max_overflow=OVERFLOW,
-            pool_use_lifo=True,
-        )
-        event.listen(self.engine, "checkout", _require_alive)
-        self.writing = self.engine
+        self.engine = _engine(url.set(drivername="postgresql+psycopg", query=options), READING)
+        # Transactions that write are begun by this class: the driver would wait for an answer to its own BEGIN.
+        self.writing = _engine(self.engine.url, WRITING, isolation_level="AUTOCOMMIT")
+        self._blind = self.writing.execution_options(**{BLIND: True})
         self._stamped = (0, -1.0)
         self._commits = 0
         self._stamp_lock = threading.Lock()
@@ -84,15 +84,38 @@ class PostgreSQL:
         """Nothing: `read_options` makes the transaction see one state."""
 
     def begin_write(self, connection: sa.Connection, scope: str) -> None:
-        """Wait until the transaction is alone in writing within the scope."""
-        with pipelined(connection):  # together with the transaction's begin
-            direct(connection, "SELECT pg_advisory_xact_lock(?)", (_key(scope),))
+        """Begin a transaction, and wait until it is alone in writing within the scope."""
+        with pipelined(connection):
+            direct(connection, "BEGIN")
+            direct(connection, _LOCK, (_key(scope),))
+
+    @contextmanager
+    def blind(self, scope: str) -> Iterator[sa.Connection]:
+        """A write transaction that is sent to the server whole, and answered whole."""
+        failed: Exception | None = None
+        with self._blind.connect() as connection:  # which undoes what it didn't commit
+            driver: Any = connection.connection.dbapi_connection
+            try:
+                with driver.pipeline():
+                    try:
+                        direct(connection, "BEGIN")
+                        direct(connection, _LOCK, (_key(scope),))
+                        yield connection
+                        direct(connection, "COMMIT")
+                    except self._error as error:  # the answer to an earlier statement; the later ones' are still to be read
+                        failed = error
+            except self._error as error:
+                failed = failed or error
+        if isinstance(failed, self._refusals):
+            raise RefusedError from failed
+        if failed is not None:
+            raise failed
 
     @contextmanager
     def migrating(self, connection: sa.Connection) -> Iterator[None]:
         """One transaction, alone: PostgreSQL changes tables within transactions."""
         with connection.begin():
-            self.begin_write(connection, "migration")
+            direct(connection, _LOCK, (_key("migration"),))
             yield
 
     def stamp(self) -> int:
@@ -135,11 +158,29 @@ class PostgreSQL:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        self.writing.dispose()
 
     def forget(self) -> None:
         """Leave a parent process its connections."""
         self.engine.dispose(close=False)
+        self.writing.dispose(close=False)
         self._stamp_lock = threading.Lock()
+
+
+def _engine(url: sa.URL, connections: tuple[int, int], **options: Any) -> sa.Engine:
+    kept, more = connections
+    engine = sa.create_engine(url, pool_size=kept, max_overflow=more, pool_use_lifo=True, **options)
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "checkout", _require_alive)
+    return engine
+
+
+def _configure(connection: Any, _record: object) -> None:
+    """Have whole numbers all be of one type: a statement is prepared anew for each combination of the types of its values."""
+    from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
+
+    connection.adapters.register_dumper(int, Int8BinaryDumper)
+    connection.adapters.register_dumper(int, Int8Dumper)
 
 
 def _require_alive(connection: Any, _record: object, _proxy: object) -> None:

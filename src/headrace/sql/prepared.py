@@ -3,6 +3,7 @@ at one than SQLite takes to run it. They are part of the transaction that the co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -10,7 +11,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-__all__ = ["Prepared", "Query", "direct", "pipelined"]
+__all__ = ["BLIND", "Insert", "Query", "RefusedError", "direct", "is_blind", "pipelined"]
+
+AT_ONCE = 100
+"""Rows in one statement."""
+BLIND = "headrace_blind"
+"""The option of such a connection."""
+_MARK = re.compile(r"\?(\d+)")
+
+
+class RefusedError(Exception):
+    """A blind transaction was undone, for one of its statements failed. Run it again as another one to learn why. Never seen by a
+    user."""
 
 
 def direct(connection: sa.Connection, text: str, values: Sequence[Any] = ()) -> Any:
@@ -24,8 +36,8 @@ def direct(connection: sa.Connection, text: str, values: Sequence[Any] = ()) -> 
 @contextmanager
 def pipelined(connection: sa.Connection) -> Iterator[None]:
     """Let PostgreSQL have the statements of the block without waiting for its answer to each: that is asked for where rows are
-    read, and at the end. Only `direct`, `Prepared` and `Query` may be used within."""
-    if connection.dialect.name != "postgresql":
+    read, and at the end. Only `direct`, `Insert` and `Query` may be used within."""
+    if connection.dialect.name != "postgresql" or is_blind(connection):
         yield
         return
     driver: Any = connection.connection.dbapi_connection
@@ -33,24 +45,52 @@ def pipelined(connection: sa.Connection) -> Iterator[None]:
         yield
 
 
-class Prepared:
-    """A statement for many rows at once.
+def is_blind(connection: sa.Connection) -> bool:
+    """Whether the connection's transaction is one that sees no answers before it is committed: `Database.blind`."""
+    return bool(connection.get_execution_options().get(BLIND))
+
+
+class Insert:
+    """An INSERT of many rows. PostgreSQL has them in one statement: each alone would be a message of its own, and an answer.
 
     Args:
-        make: gives the statement for the kind of database that a connection is to.
-        columns: the names that each row has.
+        table, columns: where to.
+        row: the values of one row, marked by `?1`, `?2`, … as often as they are needed. Default: one for each column.
+        tail: what follows the rows.
     """
 
-    def __init__(self, make: Callable[[sa.Connection], Any], columns: Sequence[str]) -> None:
-        self._text = _Text(make, list(columns))
+    def __init__(self, table: str, columns: Sequence[str], row: str = "", tail: str = "") -> None:
+        self._head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+        self._row = f"({row or ', '.join(f'?{place}' for place, _ in enumerate(columns, start=1))})"
+        self._tail = f" {tail}"
+        self._width = max(map(int, _MARK.findall(self._row)))
+        self._texts: dict[int, bytes] = {}
 
-    def run(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    def run(self, connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> None:
         """Run it for the rows, whose values are what the driver takes."""
-        text, order, _ = self._text.of(connection)
         driver: Any = connection.connection.dbapi_connection
-        cursor = driver.cursor()
-        cursor.executemany(text, rows if order is None else [tuple([row[column] for column in order]) for row in rows])
-        cursor.close()
+        if connection.dialect.name != "postgresql":
+            driver.executemany(self._head + self._row + self._tail, rows)
+            return
+        from psycopg import RawCursor
+
+        for start in range(0, len(rows), AT_ONCE):
+            some = rows[start : start + AT_ONCE]
+            with RawCursor(driver) as cursor:
+                cursor.execute(self._text(len(some)), [value for row in some for value in row])
+
+    def _text(self, count: int) -> bytes:
+        """PostgreSQL's statement for so many rows, in its own words: the driver has nothing left to look for."""
+        found = self._texts.get(count)
+        if found is None:
+            rows = ", ".join(_renumbered(self._row, self._width * number) for number in range(count))
+            found = self._texts[count] = f"{self._head}{rows}{self._tail}".encode()
+        return found
+
+
+def _renumbered(row: str, before: int) -> str:
+    """The values of a row that has so many before it, marked as PostgreSQL does."""
+    return _MARK.sub(lambda mark: f"${before + int(mark[1])}", row)
 
 
 class Query:
@@ -61,7 +101,7 @@ class Query:
     """
 
     def __init__(self, make: Callable[[sa.Connection], Any]) -> None:
-        self._text = _Text(make, None)
+        self._text = _Text(make)
 
     def start(self, connection: sa.Connection, **values: Any) -> Any:
         """Run it; returns the driver's cursor, whose rows are plain tuples of what the driver gives: a boolean of SQLite is 0
@@ -83,15 +123,14 @@ class _Text:
     """A statement in the words of each kind of database, with the order of its values where they have no names, and those that
     it has already."""
 
-    def __init__(self, make: Callable[[sa.Connection], Any], columns: list[str] | None) -> None:
+    def __init__(self, make: Callable[[sa.Connection], Any]) -> None:
         self._make = make
-        self._columns = columns
         self._compiled: dict[str, tuple[str, list[str] | None, Mapping[str, Any]]] = {}
 
     def of(self, connection: sa.Connection) -> tuple[str, list[str] | None, Mapping[str, Any]]:
         found = self._compiled.get(connection.dialect.name)
         if found is None:
-            made: Any = self._make(connection).compile(dialect=connection.dialect, column_keys=self._columns)
+            made: Any = self._make(connection).compile(dialect=connection.dialect)
             order = list(made.positiontup) if made.positional else None
             found = self._compiled[connection.dialect.name] = str(made), order, made.params
         return found

@@ -73,6 +73,9 @@ class SQLite:
         finally:
             self._turn.__exit__()
 
+    def blind(self, scope: str) -> None:
+        """None: SQLite is in this process, and there is nothing to wait for."""
+
     def begin_read(self, connection: sa.Connection) -> None:
         """Begin a transaction that sees one state."""
         direct(connection, "BEGIN")

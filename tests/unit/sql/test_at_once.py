@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from headrace.patience import WouldWaitError, impatient, is_impatient
-from headrace.sql import metrics, sqlite
+from headrace.sql import points, sqlite
 from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
 from headrace.sql.tracking import tracking_stores
@@ -103,7 +103,7 @@ def test_now_and_then_a_patient_write_is_asked_for_and_brings_the_log_into_the_f
 
 
 def test_chunks_of_many_points_are_joined_by_who_has_time(database, monkeypatch):
-    monkeypatch.setattr(metrics, "FANOUT", 4)
+    monkeypatch.setattr(points, "FANOUT", 4)
     stores = tracking_stores(database)
     stores.runs.create(Run(id="r", name="r", experiment_id="0", experiment="Default", status="RUNNING", start=1))
     refused = 0

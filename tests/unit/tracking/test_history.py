@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from headrace.errors import IntegrityError, InvalidInputError
 from headrace.ids import new_id
 from headrace.sql import metrics as sql_metrics
+from headrace.sql import points as sql_points
 from headrace.sql.curves import SqlCurveStore
 from headrace.sql.database import Database
 from headrace.sql.tables.tracking import metric_chunks, metric_sums
@@ -102,7 +103,7 @@ def test_chunks_read_together_hold_what_each_holds():
 
 
 def test_points_logged_one_by_one_and_in_batches_are_all_there_once(catalog_url, monkeypatch):
-    monkeypatch.setattr(sql_metrics, "FANOUT", 4)  # so that chunks are joined several levels up
+    monkeypatch.setattr(sql_points, "FANOUT", 4)  # so that chunks are joined several levels up
     database = Database(catalog_url)
     stores = tracking_stores(database)
     run = Run(id=new_id(), name="r", experiment_id="0", experiment="Default", status="RUNNING", start=1)
@@ -125,7 +126,7 @@ def test_points_logged_one_by_one_and_in_batches_are_all_there_once(catalog_url,
 
 
 def test_large_chunks_and_no_others_are_summed_up_beside(catalog_url, monkeypatch):
-    monkeypatch.setattr(sql_metrics, "FANOUT", 4)  # so that chunks are joined soon
+    monkeypatch.setattr(sql_points, "FANOUT", 4)  # so that chunks are joined soon
     database = Database(catalog_url)
     stores = tracking_stores(database)
     run = Run(id=new_id(), name="r", experiment_id="0", experiment="Default", status="RUNNING", start=1)

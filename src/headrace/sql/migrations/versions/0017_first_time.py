@@ -1,0 +1,23 @@
+"""When the first point of a metric was measured, beside the last one: what comes later is put to it without being looked at."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0017"
+down_revision = "0016"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Ask the chunks."""
+    op.add_column("latest_metrics", sa.Column("first_time", sa.BigInteger(), nullable=False, server_default="0"))
+    op.execute(
+        "UPDATE latest_metrics SET first_time = coalesce((SELECT min(first_time) FROM metric_chunks "
+        "WHERE metric_chunks.run_id = latest_metrics.run_id AND metric_chunks.key = latest_metrics.key), 0)"
+    )
+
+
+def downgrade() -> None:
+    """Forget it."""
+    op.drop_column("latest_metrics", "first_time")

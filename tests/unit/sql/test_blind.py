@@ -1,0 +1,157 @@
+"""What is written to PostgreSQL in one round trip: kept whole, or undone whole and told why."""
+
+from __future__ import annotations
+
+import threading
+
+import psycopg
+import pytest
+
+from headrace.errors import AlreadyExistsError, ConflictError, InvalidInputError, NotFoundError, StorageError
+from headrace.sql.database import Database
+from headrace.sql.prepared import Insert, RefusedError, direct, is_blind
+from headrace.sql.tracking import tracking_stores
+from headrace.tracking.run import DELETED, Metric, Run
+
+PATIENCE = 60
+KEEP = Insert("kept", ["name"])
+
+
+@pytest.fixture(scope="module")
+def database(postgres):
+    opened = Database(postgres.new_database())
+    with opened.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE kept (name TEXT PRIMARY KEY)")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept(database):
+    with database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM kept")
+
+
+@pytest.fixture(scope="module")
+def stores(database):
+    return tracking_stores(database)
+
+
+def kept(database):
+    with database.read() as connection:
+        return sorted(connection.exec_driver_sql("SELECT name FROM kept").scalars())
+
+
+def new_run(stores, name):
+    run = Run(id=name, name=name, experiment_id="0", experiment="Default", status="RUNNING", start=1)
+    stores.runs.create(run)
+    return run
+
+
+def test_its_answers_are_there_when_it_is_over(database):
+    with database.blind() as connection:
+        assert is_blind(connection)
+        KEEP.run(connection, [(f"n{place}",) for place in range(250)])
+        told = direct(connection, "SELECT count(*) FROM kept WHERE name <> ?", ("n0",))
+    assert told.fetchone() == (249,)
+    assert len(kept(database)) == 250
+
+
+@pytest.mark.parametrize("wrong", ["SELECT 1 / count(*) FROM kept WHERE name = 'x'", "INSERT INTO kept VALUES ('a')"])
+def test_all_of_it_is_undone_if_one_statement_fails(database, wrong, caplog):
+    with pytest.raises(RefusedError), database.blind() as connection:
+        KEEP.run(connection, [("a",), ("b",)])
+        direct(connection, wrong)
+        for name in "cdefgh":
+            KEEP.run(connection, [(name,)])
+    with pytest.raises(RefusedError), database.blind() as connection:
+        KEEP.run(connection, [("nul \0",)])
+    with pytest.raises(KeyError), database.blind() as connection:
+        KEEP.run(connection, [("a",)])
+        raise KeyError
+    assert kept(database) == []
+    assert not caplog.records
+    with database.blind() as connection:
+        KEEP.run(connection, [("z",)])
+    assert kept(database) == ["z"]
+
+
+def test_a_connection_that_is_lost_is_told_and_nothing_is_done_twice(database):
+    with pytest.raises(StorageError, match="try again"), database.blind() as connection:
+        KEEP.run(connection, [("a",)])
+        direct(connection, "SELECT pg_terminate_backend(pg_backend_pid())")
+    assert kept(database) == []
+    with database.blind() as connection:
+        KEEP.run(connection, [("b",)])
+    assert kept(database) == ["b"]
+
+
+def test_of_those_written_together_who_may_not_is_told_why_and_the_others_are_kept(stores, postgres, database):
+    for name in ("there", "deleted", "fixed"):
+        new_run(stores, name)
+    stores.runs.set_stage("deleted", DELETED, 1)
+    stores.runs.log("fixed", params={"depth": "1", "rate": "2"})
+    point = [Metric("loss", 0.5, 1, 1)]
+    attempts = {
+        "there": lambda: stores.runs.log("there", point, {"depth": "3"}, {"a": "b"}),
+        "missing": lambda: stores.runs.log("missing", point),
+        "deleted": lambda: stores.runs.log("deleted", point),
+        "fixed": lambda: stores.runs.log("fixed", point, {"depth": "1", "rate": "3"}),
+        "text": lambda: stores.runs.log("there", tags={"nul": "\0"}),
+        "again": lambda: new_run(stores, "there"),
+        "another": lambda: stores.runs.create(
+            Run(id="there", name="x", experiment_id="0", experiment="Default", status="RUNNING", start=2)
+        ),
+        "nowhere": lambda: stores.runs.create(
+            Run(id="lost", name="x", experiment_id="99", experiment="", status="RUNNING", start=2)
+        ),
+    }
+    told = {}
+
+    def attempt(name):
+        try:
+            attempts[name]()
+        except Exception as error:  # noqa: BLE001 - looked at below
+            told[name] = error
+
+    threads = [threading.Thread(target=attempt, args=(name,)) for name in attempts]
+    with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+        other.execute("LOCK TABLE runs, run_tags, latest_metrics IN ACCESS EXCLUSIVE MODE")  # the first waits, the others gather
+        for thread in threads:
+            thread.start()
+        deadline = threading.Event()
+        while len(stores.runs._group._waiting) < len(attempts) - 1:
+            assert not deadline.wait(0.01)
+            assert all(thread.is_alive() for thread in threads)
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert {name: type(error) for name, error in told.items()} == {
+        "missing": NotFoundError,
+        "deleted": ConflictError,
+        "fixed": InvalidInputError,
+        "text": InvalidInputError,
+        "another": AlreadyExistsError,
+        "nowhere": NotFoundError,
+    }
+    assert "already logged with value='2'" in str(told["fixed"])
+    (there, fixed) = stores.runs.get(["there", "fixed"])
+    assert (there.params, there.metrics, there.tags["a"]) == ({"depth": "3"}, {"loss": 0.5}, "b")
+    assert (fixed.params, fixed.metrics) == ({"depth": "1", "rate": "2"}, {})
+    assert [len(stores.metrics.history(name, "loss")) for name in ("there", "missing", "deleted")] == [1, 0, 0]
+
+
+def test_chunks_of_many_writers_of_one_run_are_numbered_and_joined(stores):
+    new_run(stores, "busy")
+
+    def write(first):
+        for step in range(first, first + 40):
+            stores.runs.log("busy", [Metric("loss", step, step, step), Metric(f"own{first}", step, step, step)])
+
+    threads = [threading.Thread(target=write, args=(first,)) for first in range(0, 320, 40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert [point.value for point in stores.metrics.history("busy", "loss")] == list(range(320))
+    assert stores.metrics.summaries("busy")["loss"].count == 320
+    assert stores.runs.get(["busy"])[0].metrics["loss"] == 319
