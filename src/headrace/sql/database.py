@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import ClassVar, Protocol
 
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from headrace.errors import InvalidInputError, SettingsError, StorageError
 from headrace.patience import is_impatient
+from headrace.sql.prepared import RefusedError
 
 __all__ = ["HEAD", "Database", "Dialect"]
 
@@ -30,8 +31,10 @@ class Dialect(Protocol):
     writing: sa.Engine
     """Whose connections write: SQLite's keeps its pages, which it would read again after another one's commit."""
 
-    read_options: ClassVar[Mapping[str, object]]
-    """SQLAlchemy's execution options of a connection that reads."""
+    @property
+    def refusals(self) -> tuple[type[Exception], ...]:
+        """Errors of the driver after which nothing of a blind transaction is kept."""
+        ...
 
     nearby: ClassVar[bool]
     """Whether it is this machine's own, and answers so soon that an event loop may wait for it."""
@@ -48,12 +51,16 @@ class Dialect(Protocol):
         """A write transaction as `Database.blind` says; None if it would save nothing."""
         ...
 
+    def glance(self) -> AbstractContextManager[sa.Connection] | None:
+        """A transaction that reads as `Database.glance` says; None if it would save nothing."""
+        ...
+
     def begin_read(self, connection: sa.Connection) -> None:
-        """Make the transaction just begun one that sees one state."""
+        """Begin a transaction that sees one state."""
         ...
 
     def begin_write(self, connection: sa.Connection, scope: str) -> None:
-        """Make the transaction just begun one that is alone in writing within `scope`."""
+        """Begin a transaction that is alone in writing within `scope`."""
         ...
 
     def migrating(self, connection: sa.Connection) -> AbstractContextManager[None]:
@@ -123,9 +130,20 @@ class Database:
         if self.joined is not None:
             yield self.joined
             return
-        options = self._dialect.read_options
-        with self._errors(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+        with self._errors(), self.engine.connect() as connection, connection.begin():
             self._dialect.begin_read(connection)
+            yield connection
+
+    @contextmanager
+    def glance(self) -> Iterator[sa.Connection]:
+        """As `read`, for what `Query.ask` asks alone: PostgreSQL is asked all of it at once, and the rows are there when it is
+        over."""
+        glance = None if self.joined is not None else self._dialect.glance()
+        if glance is None:
+            with self.read() as connection:
+                yield connection
+            return
+        with self._errors(), glance as connection:
             yield connection
 
     @contextmanager
@@ -170,8 +188,12 @@ class Database:
             with self.write(scope) as connection:
                 yield connection
             return
-        with self._errors(), blind as connection:
-            yield connection
+        with self._errors():
+            try:
+                with blind as connection:
+                    yield connection
+            except self._dialect.refusals as error:
+                raise RefusedError from error
         self._dialect.committed()
 
     @contextmanager

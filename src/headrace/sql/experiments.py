@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -62,6 +62,11 @@ class SqlExperimentStore:
 
     def get(self, experiment_id: str) -> Experiment:
         """One, deleted or not, by its id or, if no other has that, by one that `alias` gave it. Raises NotFoundError."""
+        with self._database.glance() as connection:  # every new run asks for its experiment
+            asked = _ask(connection, experiment_id)
+        found = _made_of(asked)
+        if found is not None:
+            return found
         with self._database.read() as connection:
             return _require(connection, experiment_id)
 
@@ -173,15 +178,22 @@ def _select(
     return [Experiment(**{**row, "id": str(row["id"])}, tags=tags.get(row["id"], {})) for row in found]
 
 
-def _by_id(connection: sa.Connection, number: int) -> Experiment | None:
-    """One, by statements that are ready: every new run asks for its experiment."""
+_Asked = list[Callable[[], list[tuple[Any, ...]]]]
+"""What gives the rows of an experiment and of its tags."""
+
+
+def _ask(connection: sa.Connection, experiment_id: str) -> _Asked:
+    number = int(experiment_id) if is_id(experiment_id) else -1
     with pipelined(connection):
-        cursors = [query.start(connection, id=number) for query in (_EXPERIMENT, _TAGS)]
-        rows, tags = [cursor.fetchall() for cursor in cursors]
-    if not rows:
+        return [query.ask(connection, id=number) for query in (_EXPERIMENT, _TAGS)]
+
+
+def _made_of(asked: _Asked) -> Experiment | None:
+    found, tags = [rows() for rows in asked]
+    if not found:
         return None
-    held = dict(zip(experiments.c.keys(), rows[0], strict=True))
-    return Experiment(**{**held, "id": str(number)}, tags=dict(tags))
+    held = dict(zip(experiments.c.keys(), found[0], strict=True))
+    return Experiment(**{**held, "id": str(held["id"])}, tags=dict(tags))
 
 
 _EXPERIMENT = Query(lambda _: sa.select(experiments).where(experiments.c.id == sa.bindparam("id")))
@@ -197,7 +209,7 @@ def _one(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Experiment
 
 
 def _require(connection: sa.Connection, experiment_id: str) -> Experiment:
-    found = _by_id(connection, int(experiment_id)) if is_id(experiment_id) else None
+    found = _made_of(_ask(connection, experiment_id))
     if found is not None:
         return found
     known_as = sa.select(experiment_tags.c.experiment_id).where(experiment_tags.c.key == f"{ALIAS_TAG}/{experiment_id}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import select
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar
 
@@ -15,17 +16,15 @@ from sqlalchemy import event
 
 from headrace.errors import MissingExtraError
 from headrace.patience import WouldWaitError
-from headrace.sql.prepared import BLIND, RefusedError, direct, pipelined
+from headrace.sql.prepared import BLIND, direct, pipelined
 
 __all__ = ["PostgreSQL"]
 
 CONNECT_SECONDS = 10
-READING, WRITING = (10, 10), (5, 5)
-"""Connections that are kept, and how many more there may be for a while. Writers wait for each other anyhow."""
+POOL, OVERFLOW = 10, 20
 STAMP_SECONDS = 0.5
 """How long commits of other processes may go unnoticed by `stamp`: it is asked at every online read, and must cost nothing."""
 
-_LOCK = "SELECT pg_advisory_xact_lock(?)"
 _ADVICE = {
     "refused": "start the server, or point 'catalog' at where it listens",
     "could not translate": "check the host's name in 'catalog'",
@@ -51,7 +50,6 @@ class PostgreSQL:
     """
 
     nearby: ClassVar[bool] = False
-    read_options: ClassVar[Mapping[str, object]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     def __init__(self, url: sa.URL) -> None:
         try:
@@ -61,13 +59,21 @@ class PostgreSQL:
             raise MissingExtraError.of(package, "postgres") from error
         self._error = psycopg.Error
         self._bad_input = (psycopg.DataError, psycopg.errors.UntranslatableCharacter)
-        self._refusals = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.DeadlockDetected)
+        self.refusals: tuple[type[Exception], ...] = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.DeadlockDetected)
         self.shown = url.set(query={}).render_as_string(hide_password=True).replace("+psycopg", "")
         options = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "headrace", **url.query}
-        self.engine = _engine(url.set(drivername="postgresql+psycopg", query=options), READING)
-        # Transactions that write are begun by this class: the driver would wait for an answer to its own BEGIN.
-        self.writing = _engine(self.engine.url, WRITING, isolation_level="AUTOCOMMIT")
-        self._blind = self.writing.execution_options(**{BLIND: True})
+        # Transactions are begun by this class: the driver would wait for an answer to its own BEGIN.
+        self.engine = sa.create_engine(
+            url.set(drivername="postgresql+psycopg", query=options),
+            isolation_level="AUTOCOMMIT",
+            pool_size=POOL,
+            max_overflow=OVERFLOW,
+            pool_use_lifo=True,
+        )
+        event.listen(self.engine, "connect", _configure)
+        event.listen(self.engine, "checkout", _require_alive)
+        self.writing = self.engine
+        self._blind = self.engine.execution_options(**{BLIND: True})
         self._stamped = (0, -1.0)
         self._commits = 0
         self._stamp_lock = threading.Lock()
@@ -81,33 +87,38 @@ class PostgreSQL:
         raise WouldWaitError
 
     def begin_read(self, connection: sa.Connection) -> None:
-        """Nothing: `read_options` makes the transaction see one state."""
+        """Begin a transaction that sees one state."""
+        direct(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def begin_write(self, connection: sa.Connection, scope: str) -> None:
         """Begin a transaction, and wait until it is alone in writing within the scope."""
         with pipelined(connection):
             direct(connection, "BEGIN")
-            direct(connection, _LOCK, (_key(scope),))
+            direct(connection, "SELECT pg_advisory_xact_lock(?)", (_key(scope),))
+
+    def blind(self, scope: str) -> AbstractContextManager[sa.Connection]:
+        """A write transaction that is sent whole, and answered whole."""
+        return self._whole(functools.partial(self.begin_write, scope=scope))
+
+    def glance(self) -> AbstractContextManager[sa.Connection]:
+        """One that reads, in the same way."""
+        return self._whole(self.begin_read)
 
     @contextmanager
-    def blind(self, scope: str) -> Iterator[sa.Connection]:
-        """A write transaction that is sent to the server whole, and answered whole."""
+    def _whole(self, begin: Callable[[sa.Connection], None]) -> Iterator[sa.Connection]:
         failed: Exception | None = None
-        with self._blind.connect() as connection:  # which undoes what it didn't commit
+        with self._blind.connect() as connection:  # whose pool undoes what isn't committed
             driver: Any = connection.connection.dbapi_connection
             try:
                 with driver.pipeline():
                     try:
-                        direct(connection, "BEGIN")
-                        direct(connection, _LOCK, (_key(scope),))
+                        begin(connection)
                         yield connection
                         direct(connection, "COMMIT")
                     except self._error as error:  # the answer to an earlier statement; the later ones' are still to be read
                         failed = error
             except self._error as error:
                 failed = failed or error
-        if isinstance(failed, self._refusals):
-            raise RefusedError from failed
         if failed is not None:
             raise failed
 
@@ -115,7 +126,7 @@ class PostgreSQL:
     def migrating(self, connection: sa.Connection) -> Iterator[None]:
         """One transaction, alone: PostgreSQL changes tables within transactions."""
         with connection.begin():
-            direct(connection, _LOCK, (_key("migration"),))
+            self.begin_write(connection, "migration")
             yield
 
     def stamp(self) -> int:
@@ -139,7 +150,7 @@ class PostgreSQL:
 
     @contextmanager
     def _held(self, name: str) -> Iterator[None]:
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with self.engine.connect() as connection:
             key = {"key": _key(f"lock/{name}")}
             connection.exec_driver_sql("SELECT pg_advisory_lock(%(key)s)", key)
             try:
@@ -158,21 +169,11 @@ class PostgreSQL:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
-        self.writing.dispose()
 
     def forget(self) -> None:
         """Leave a parent process its connections."""
         self.engine.dispose(close=False)
-        self.writing.dispose(close=False)
         self._stamp_lock = threading.Lock()
-
-
-def _engine(url: sa.URL, connections: tuple[int, int], **options: Any) -> sa.Engine:
-    kept, more = connections
-    engine = sa.create_engine(url, pool_size=kept, max_overflow=more, pool_use_lifo=True, **options)
-    event.listen(engine, "connect", _configure)
-    event.listen(engine, "checkout", _require_alive)
-    return engine
 
 
 def _configure(connection: Any, _record: object) -> None:

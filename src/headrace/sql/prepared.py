@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -117,6 +117,14 @@ class Query:
         """All its rows."""
         found: list[tuple[Any, ...]] = self.start(connection, **values).fetchall()
         return found
+
+    def ask(self, connection: sa.Connection, **values: Any) -> Callable[[], list[tuple[Any, ...]]]:
+        """Run it; returns what gives all its rows, once the block of `pipelined` or `Database.glance` is over."""
+        cursor = self.start(connection, **values)
+        if connection.dialect.name == "postgresql":
+            return cast("Callable[[], list[tuple[Any, ...]]]", cursor.fetchall)
+        found = cursor.fetchall()
+        return lambda: found
 
 
 class _Text:

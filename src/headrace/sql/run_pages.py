@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from headrace.sql.database import Database
 from headrace.sql.prepared import Query, pipelined
 from headrace.sql.tables.tracking import (
     experiments,
@@ -24,7 +25,7 @@ from headrace.sql.tables.tracking import (
 from headrace.tracking.page import Head, MetricRow, RunPage
 from headrace.tracking.run import DatasetInput, ModelOutput
 
-__all__ = ["INPUT_FIELDS", "is_one", "listed", "load_page", "one_of"]
+__all__ = ["INPUT_FIELDS", "is_one", "listed", "load_page", "load_runs", "one_of"]
 
 INPUT_FIELDS = ("name", "digest", "context", "source_type", "source", "schema", "profile", "urn")
 _HEAD = (
@@ -41,7 +42,12 @@ _HEAD = (
     runs.c.lifecycle_stage,
 )
 _POINT = ("run_id", "key", "value", "is_nan", "time", "step", "model_id", "dataset_name", "dataset_digest")
-_LINKED = tuple(sa.exists().where(table.c.run_id == runs.c.run_id) for table in (run_inputs, run_model_inputs, run_outputs))
+_HAS = tuple(sa.exists().where(table.c.run_id == runs.c.run_id) for table in (run_inputs, run_model_inputs, run_outputs))
+
+_Owners = tuple[list[str], list[str], list[str]]
+"""The runs that have datasets as inputs, models as inputs, outputs."""
+_Linked = tuple[dict[str, list[DatasetInput]], dict[str, list[str]], dict[str, list[ModelOutput]]]
+"""Those."""
 
 
 def _of(column: sa.ColumnElement[str], query: sa.Select[Any]) -> Query:
@@ -49,7 +55,7 @@ def _of(column: sa.ColumnElement[str], query: sa.Select[Any]) -> Query:
     return Query(lambda connection: query.where(is_one(connection, column, sa.bindparam("run_ids"))))
 
 
-_HEADS = _of(runs.c.run_id, sa.select(*_HEAD, *_LINKED).join(experiments))
+_HEADS = _of(runs.c.run_id, sa.select(*_HEAD, *_HAS).join(experiments))
 _PARAMS = _of(params.c.run_id, sa.select(params.c.run_id, params.c.key, params.c.value))
 _TAGS = _of(run_tags.c.run_id, sa.select(run_tags.c.run_id, run_tags.c.key, run_tags.c.value))
 _POINTS = _of(latest_metrics.c.run_id, sa.select(*(latest_metrics.c[name] for name in _POINT)))
@@ -62,27 +68,54 @@ def one_of(connection: sa.Connection, column: sa.ColumnElement[str], values: Seq
 
 def load_page(connection: sa.Connection, run_ids: Sequence[str]) -> RunPage:
     """The runs with these ids; those that aren't there have no head."""
-    wanted = listed(connection, run_ids)
     with pipelined(connection):
-        cursors = [query.start(connection, run_ids=wanted) for query in (_HEADS, _PARAMS, _TAGS, _POINTS)]
-        found, params_of, tags_of, points = [cursor.fetchall() for cursor in cursors]
+        asked = _ask(connection, run_ids)
+    return _page(run_ids, asked, lambda owners: _linked(connection, owners))
+
+
+def load_runs(database: Database, run_ids: Sequence[str]) -> RunPage:
+    """The same, at a glance; what few runs have, inputs and outputs, is asked for after it."""
+    with database.glance() as connection:
+        asked = _ask(connection, run_ids)
+
+    def linked(owners: _Owners) -> _Linked:
+        with database.read() as connection:
+            return _linked(connection, owners)
+
+    return _page(run_ids, asked, linked)
+
+
+def _ask(connection: sa.Connection, run_ids: Sequence[str]) -> list[Callable[[], list[tuple[Any, ...]]]]:
+    wanted = listed(connection, run_ids)
+    return [query.ask(connection, run_ids=wanted) for query in (_HEADS, _PARAMS, _TAGS, _POINTS)]
+
+
+def _page(
+    run_ids: Sequence[str], asked: Iterable[Callable[[], list[tuple[Any, ...]]]], linked: Callable[[_Owners], _Linked]
+) -> RunPage:
+    found, params_of, tags_of, points = [rows() for rows in asked]
     heads: dict[str, Head] = {}
-    owners: tuple[list[str], list[str], list[str]] = ([], [], [])
+    owners: _Owners = ([], [], [])
     for run_id, name, experiment_id, *rest, has_inputs, has_models, has_outputs in found:
         heads[run_id] = (name, str(experiment_id), *rest)
         for has, ids in zip((has_inputs, has_models, has_outputs), owners, strict=True):
             if has:
                 ids.append(run_id)
+    inputs, model_inputs, outputs = linked(owners) if any(owners) else ({}, {}, {})
     return RunPage(
         run_ids,
         heads,
         params=_pairs(params_of, run_ids),
         tags=_pairs(tags_of, run_ids),
         metrics=_metrics(points, run_ids),
-        inputs=_inputs(connection, owners[0]),
-        model_inputs=_model_inputs(connection, owners[1]),
-        outputs=_outputs(connection, owners[2]),
+        inputs=inputs,
+        model_inputs=model_inputs,
+        outputs=outputs,
     )
+
+
+def _linked(connection: sa.Connection, owners: _Owners) -> _Linked:
+    return _inputs(connection, owners[0]), _model_inputs(connection, owners[1]), _outputs(connection, owners[2])
 
 
 def listed(connection: sa.Connection, values: Sequence[str]) -> Any:

@@ -17,7 +17,7 @@ from headrace.sql.metrics import insert_new, upsert
 from headrace.sql.points import TAKEN_IN, Added, add_points, add_series, join_many
 from headrace.sql.prepared import Insert, Query, direct, is_blind, pipelined
 from headrace.sql.purge import purge
-from headrace.sql.run_pages import INPUT_FIELDS, is_one, listed, load_page
+from headrace.sql.run_pages import INPUT_FIELDS, is_one, listed, load_page, load_runs
 from headrace.sql.run_plan import search_ids
 from headrace.sql.tables.tracking import (
     is_id,
@@ -104,8 +104,7 @@ class SqlRunStore:
 
     def get(self, run_ids: Sequence[str]) -> list[Run]:
         """The runs with these ids, in their order, deleted or not. Raises NotFoundError."""
-        with self._database.read() as connection:
-            found = load_page(connection, list(dict.fromkeys(run_ids)))
+        found = load_runs(self._database, list(dict.fromkeys(run_ids)))
         missing = [run_id for run_id in run_ids if run_id not in found.heads]
         if missing:
             msg = f"no run with id {missing[0]!r}; list the runs with: headrace runs list, or store.runs.search()"

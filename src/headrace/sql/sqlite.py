@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -41,7 +41,7 @@ class SQLite:
     """The Dialect of a SQLite file."""
 
     nearby: ClassVar[bool] = True
-    read_options: ClassVar[Mapping[str, object]] = {}
+    refusals: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __init__(self, url: sa.URL) -> None:
         self.shown = str(url.database)
@@ -75,6 +75,9 @@ class SQLite:
 
     def blind(self, scope: str) -> None:
         """None: SQLite is in this process, and there is nothing to wait for."""
+
+    def glance(self) -> None:
+        """None, as above."""
 
     def begin_read(self, connection: sa.Connection) -> None:
         """Begin a transaction that sees one state."""
