@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -58,13 +58,16 @@ class _Addition:
 
 
 class Added:
-    """What a run was given, and which of its metrics have many chunks now. A blind transaction tells it when it is over."""
+    """What a run was given, and which of its metrics have many chunks now. A blind transaction tells it when it is over.
 
-    def __init__(self, connection: sa.Connection, run_id: str, additions: Sequence[_Addition]) -> None:
-        self._new = {item.key: len(item.parts) for item in additions}
-        keys = list(self._new)
-        some = [keys[start : start + KEYS] for start in range(0, len(keys), KEYS)]
-        self._counts = [direct(connection, _counts_text(len(part)), (run_id, *part)) for part in some]
+    Args:
+        new: how many chunks each metric was given.
+        counts: cursors whose rows are metrics and how many chunks they have had.
+    """
+
+    def __init__(self, new: Mapping[str, int], counts: Sequence[Any]) -> None:
+        self._new = new
+        self._counts = counts
 
     def grown(self) -> list[str]:
         """The metrics whose chunks are to be joined. Asked once."""
@@ -102,8 +105,9 @@ def join_many(connection: sa.Connection, run_id: str, keys: Sequence[str]) -> No
 
 
 def _add(connection: sa.Connection, run_id: str, additions: Sequence[_Addition], on_models: Sequence[Metric]) -> Added:
+    counts: Sequence[Any] = ()
     if additions:
-        _SET_LATEST.run(connection, [_latest_row(run_id, item) for item in additions])
+        counts = _SET_LATEST.run(connection, [_latest_row(run_id, item) for item in additions])
         chunks = [
             (run_id, item.key, len(item.parts) - place, *_chunk_row(*part))
             for item in additions
@@ -114,7 +118,14 @@ def _add(connection: sa.Connection, run_id: str, additions: Sequence[_Addition],
         note(connection, "points", run_id, [item.key for item in additions])
     if on_models:
         _ON_MODELS.run(connection, [_model_row(run_id, point) for point in on_models])
-    return Added(connection, run_id, additions)
+    new = {item.key: len(item.parts) for item in additions}
+    return Added(new, counts or _counts(connection, run_id, list(new)))
+
+
+def _counts(connection: sa.Connection, run_id: str, keys: Sequence[str]) -> list[Any]:
+    """Ask how many chunks metrics have had."""
+    parts = [keys[start : start + KEYS] for start in range(0, len(keys), KEYS)]
+    return [direct(connection, _counts_text(len(some)), (run_id, *some)) for some in parts]
 
 
 def _sum_up(connection: sa.Connection, statement: Insert, chunks: Sequence[tuple[Any, ...]]) -> None:
@@ -151,6 +162,7 @@ _SET_LATEST = Insert(
     "latest_metrics",
     _LATEST,
     tail=f"ON CONFLICT (run_id, key) DO UPDATE SET {', '.join(f'{name} = {value}' for name, value in _MERGED.items())}",
+    tells="key, chunks",
 )
 _NUMBER = "(SELECT chunks FROM latest_metrics WHERE run_id = CAST(?1 AS VARCHAR) AND key = CAST(?2 AS VARCHAR)) - ?3"
 """The number of a new chunk: how many the metric has had, less those that come after it."""

@@ -27,10 +27,12 @@ class RefusedError(Exception):
 
 def direct(connection: sa.Connection, text: str, values: Sequence[Any] = ()) -> Any:
     """Run one statement, its values marked by `?`; returns the driver's cursor, whose rows are plain tuples."""
-    if connection.dialect.paramstyle != "qmark":
-        text = _formatted(text)
     driver: Any = connection.connection.dbapi_connection
-    return driver.execute(text, values)
+    if connection.dialect.name != "postgresql":
+        return driver.execute(text, values)
+    from psycopg import RawCursor
+
+    return RawCursor(driver).execute(_in_its_words(text), values)
 
 
 @contextmanager
@@ -57,34 +59,34 @@ class Insert:
         table, columns: where to.
         row: the values of one row, marked by `?1`, `?2`, … as often as they are needed. Default: one for each column.
         tail: what follows the rows.
+        tells: the columns of each row as it is now, which PostgreSQL tells. SQLite's driver has to be asked for them.
     """
 
-    def __init__(self, table: str, columns: Sequence[str], row: str = "", tail: str = "") -> None:
+    def __init__(self, table: str, columns: Sequence[str], row: str = "", tail: str = "", tells: str = "") -> None:
         self._head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
         self._row = f"({row or ', '.join(f'?{place}' for place, _ in enumerate(columns, start=1))})"
         self._tail = f" {tail}"
+        self._tells = f" RETURNING {tells}" if tells else ""
         self._width = max(map(int, _MARK.findall(self._row)))
         self._texts: dict[int, bytes] = {}
 
-    def run(self, connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> None:
-        """Run it for the rows, whose values are what the driver takes."""
+    def run(self, connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> list[Any]:
+        """Run it for the rows, whose values are what the driver takes; returns PostgreSQL's cursors."""
         driver: Any = connection.connection.dbapi_connection
         if connection.dialect.name != "postgresql":
             driver.executemany(self._head + self._row + self._tail, rows)
-            return
+            return []
         from psycopg import RawCursor
 
-        for start in range(0, len(rows), AT_ONCE):
-            some = rows[start : start + AT_ONCE]
-            with RawCursor(driver) as cursor:
-                cursor.execute(self._text(len(some)), [value for row in some for value in row])
+        parts = [rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE)]
+        return [RawCursor(driver).execute(self._text(len(some)), [value for row in some for value in row]) for some in parts]
 
     def _text(self, count: int) -> bytes:
-        """PostgreSQL's statement for so many rows, in its own words: the driver has nothing left to look for."""
+        """PostgreSQL's statement for so many rows."""
         found = self._texts.get(count)
         if found is None:
             rows = ", ".join(_renumbered(self._row, self._width * number) for number in range(count))
-            found = self._texts[count] = f"{self._head}{rows}{self._tail}".encode()
+            found = self._texts[count] = f"{self._head}{rows}{self._tail}{self._tells}".encode()
         return found
 
 
@@ -145,5 +147,7 @@ class _Text:
 
 
 @cache
-def _formatted(text: str) -> str:
-    return text.replace("?", "%s")
+def _in_its_words(text: str) -> bytes:
+    """A statement with its values marked as PostgreSQL does: the driver has nothing left to look for."""
+    first, *rest = text.split("?")
+    return "".join([first, *(f"${place}{part}" for place, part in enumerate(rest, start=1))]).encode()
