@@ -106,6 +106,7 @@ def test_a_run_that_is_deleted_or_removed_while_it_is_open_says_so(page, site):
     httpx.post(f"{site}/api/v1/runs/update", json=stage)
     expect(page.get_by_role("status").filter(has_text="removed for good while you looked")).to_be_visible()
     expect(page.get_by_role("cell", name="loss")).to_be_visible()
+    page.unroute_all(behavior="ignoreErrors")
 
 
 def test_a_curve_of_nothing_but_nan_says_so(page, site):

@@ -107,11 +107,12 @@ function FactsPart({ runs, looks, search, change }: PartProps) {
         <Input ref={field} icon="search" placeholder="Find a fact" aria-label="Find a fact" value={text} onChange={(event) => setText(event.target.value)} />
         <Segmented label="Figure of metrics" value={figure} choices={FIGURES} onChange={(next) => change({ figure: next === 'last' ? undefined : next })} />
         {figure === 'best' && <Picker label="Metric whose best step counts" value={of} options={metrics.map((key) => ({ value: key, label: key }))} onChange={(next) => change({ at: next })} />}
-        <span className="grow" />
-        <span className="quiet">{plural(count, 'difference')}</span>
-        <IconButton icon="up" label="Previous difference" keys="p" onClick={() => go(-1)} />
-        <IconButton icon="down" label="Next difference" keys="n" onClick={() => go(1)} />
-        <Switch label="Hide equal" checked={hideEqual} onChange={(on) => change({ equal: on ? undefined : true })} />
+        <span className="row compare-steps">
+          <span className="quiet">{plural(count, 'difference')}</span>
+          <IconButton icon="up" label="Previous difference" keys="p" onClick={() => go(-1)} />
+          <IconButton icon="down" label="Next difference" keys="n" onClick={() => go(1)} />
+          <Switch label="Hide equal" checked={hideEqual} onChange={(on) => change({ equal: on ? undefined : true })} />
+        </span>
       </div>
       <div className="compare" ref={host} role="table" aria-label="Comparison" aria-rowcount={rows.length + 1} tabIndex={0}>
         <div className="compare-head" role="row" style={{ minWidth: width }}>

@@ -118,7 +118,7 @@ function TextLook({ run, path }: { run: Run; path: string }) {
     <div className="pages">
       {/\.(md|markdown)$/i.test(path) ? (
         <Suspense fallback={<Skeleton />}>
-          <div className="prose preview-text">
+          <div className="prose preview-text" tabIndex={0}>
             <Markdown text={text} />
           </div>
         </Suspense>
