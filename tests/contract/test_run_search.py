@@ -7,13 +7,15 @@ import random
 
 from headrace.ids import new_id
 from headrace.sql.database import Database
+from headrace.sql.overview import SqlOverview
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.run import Metric, Run
 from headrace.tracking.search import parse_filter, parse_order
 
 
 def test_pages_along_an_index_are_those_of_the_whole_order(catalog_url, monkeypatch):
-    monkeypatch.setattr("headrace.sql.run_plan.FEW", 4)  # few runs are searched without a walk
+    for name, most in (("FEW", 4), ("WORTH", 0)):  # few runs are searched without a walk
+        monkeypatch.setattr(f"headrace.sql.run_plan.{name}", most)
     database = Database(catalog_url)
     stores = tracking_stores(database).runs
     chance = random.Random(7)
@@ -60,3 +62,36 @@ def _paged(stores, text, order):
     while page := stores.search(parse_filter(text), parse_order(order), limit=7, offset=len(found)):
         found += [run.id for run in page]
     return found
+
+
+def test_the_newest_of_very_many_runs_speak_for_all_until_all_are_counted(catalog_url, monkeypatch):
+    monkeypatch.setattr("headrace.sql.overview.NEWEST", 4)
+    monkeypatch.setattr("headrace.sql.overview.FEW_CELLS", 20)
+    database = Database(catalog_url)
+    stores, overview = tracking_stores(database).runs, SqlOverview(database)
+
+    def log(number, **params):
+        about = {"experiment_id": "0", "experiment": "Default", "status": "RUNNING", "name": f"r{number}", "start": number}
+        run = Run(id=new_id(), **about, params=params)
+        stores.create(run)
+        stores.log(run.id, [Metric("loss", 1.0, 1)])
+        return run.id
+
+    log(0, rare="1")
+    for number in range(1, 5):
+        log(number, depth="6")
+    few = overview.keys(["0"], exact=False)
+    assert (few, few.exact, few.params) == (overview.keys(["0"]), True, {"depth": 4, "rare": 1})
+    last = [log(number, depth="6", **({"width": "1"} if number % 2 else {})) for number in range(5, 10)][-1]
+    soon, counted = overview.keys(["0"], exact=False), overview.keys(["0"])
+    assert (soon.exact, soon.metrics, soon.params) == (False, {"loss": 10}, {"depth": 10, "width": 5})
+    assert (counted.exact, counted.metrics, counted.params) == (True, {"loss": 10}, {"depth": 9, "rare": 1, "width": 3})
+    stores.set_stage(last, "deleted", 1)
+    monkeypatch.setattr("headrace.sql.overview.SLOW_SECONDS", 0.0)
+    monkeypatch.setattr("headrace.sql.overview.PATIENCE", 0)
+    counted = overview.keys(["0"])
+    log(10, other="1")
+    soon = overview.keys(["0"], exact=False)  # what was counted before has the rare ones too
+    assert (soon.exact, soon.params) == (False, counted.params)
+    assert overview.keys(["0"]).params == {**counted.params, "other": 1}
+    database.close()

@@ -177,6 +177,7 @@ def test_a_store_through_the_server_has_all_that_one_here_has(url, project, rank
         for ask in (
             lambda store: store.overview.experiments(),
             lambda store: store.overview.keys([ranker]),
+            lambda store: store.overview.keys([ranker], exact=False),
             lambda store: store.overview.table(*asked, columns, **where),
             lambda store: store.overview.page(*asked, **where).runs(),
             lambda store: store.overview.values("param", "depth", "", 10),
@@ -201,14 +202,19 @@ def public(value):
     return {name for name in dir(value) if not name.startswith("_")}
 
 
-def test_columns_are_found_by_text_and_counted(url, ranker):
-    def columns(experiment=ranker, **query):
-        return httpx.get(f"{url}/api/v1/experiments/{experiment}/columns", params=query).json()
+def test_keys_are_counted_and_found_by_text(url, ranker):
+    def keys(experiment=ranker, status=200, **query):
+        answer = httpx.get(f"{url}/api/v1/experiments/{experiment}/keys", params=query)
+        assert answer.status_code == status, answer.text
+        return answer.json()
 
-    assert columns(search="LOSS")["columns"] == [{"name": "metrics.loss", "kind": "metrics", "key": "loss", "runs": 11}]
-    found = columns(kind="params", limit=1)
-    assert (found["total"], found["columns"][0]["name"]) == (2, "params.depth")
-    assert (columns("0")["total"], columns(f"0,{ranker}", search="loss")["columns"][0]["runs"]) == (0, 11)
+    assert keys(search="LOSS") == {"metrics": {"loss": 11}, "params": {}, "tags": {}, "exact": True}
+    found = keys(limit=1)
+    assert (list(found["params"]), list(keys()["params"])) == (["depth"], ["depth", "model.lr"])
+    assert (keys("0", limit=0)["metrics"], keys(f"0,{ranker}", search="loss")["metrics"]["loss"]) == ({}, 11)
+    assert keys(exact=False) == keys()  # so few are counted at once
+    keys(status=422, limit=-1)
+    keys(status=400, exact="x")
 
 
 def test_a_query_is_completed(url, ranker):

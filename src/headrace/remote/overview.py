@@ -25,9 +25,9 @@ class RemoteOverview(Remote):
         found: list[ExperimentFigures] = self._ask("experiments", list[ExperimentFigures], view=view)
         return found
 
-    def keys(self, experiments: Sequence[str]) -> Keys:
+    def keys(self, experiments: Sequence[str], *, exact: bool = True) -> Keys:
         """What the active runs of these experiments have logged."""
-        found: Keys = self._ask("keys", Keys, experiments=list(experiments))
+        found: Keys = self._ask("keys", Keys, experiments=list(experiments), exact=exact)
         return found
 
     def table(

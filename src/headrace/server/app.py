@@ -68,7 +68,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/experiments", "runs:write", experiments.CREATE),
     Endpoint("GET", "/api/v1/experiments/{experiment}", "runs:read", experiments.EXPERIMENT),
     Endpoint("PATCH", "/api/v1/experiments/{experiment}", "runs:write", experiments.UPDATE),
-    Endpoint("GET", "/api/v1/experiments/{experiments}/columns", "runs:read", runs_search.COLUMNS),
     Endpoint("POST", "/api/v1/runs/search", "runs:read", runs_search.SEARCH),
     Endpoint("POST", "/api/v1/runs/compare", "runs:read", runs_compare.COMPARE),
     Endpoint("POST", "/api/v1/runs/complete", "runs:read", runs_search.COMPLETE),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,11 +14,11 @@ from headrace.sql.database import Database
 from headrace.sql.points import TAKEN_IN
 from headrace.sql.prepared import Query
 from headrace.sql.rows import tuples
-from headrace.sql.run_pages import is_one, listed, load_page, one_of
+from headrace.sql.run_pages import is_one, listed, load_page, one_of, paired, pairs, value_of
 from headrace.sql.run_plan import count_runs, search_ids
 from headrace.sql.run_search import STATE, indexed
 from headrace.sql.tables.tracking import experiment_tags, experiments, latest_metrics, metric_chunks, params, run_tags, runs
-from headrace.tracking.history import decode
+from headrace.tracking.history import decode_all
 from headrace.tracking.overview import Column, ExperimentFigures, Extremes, Keys, RunHead, RunTable
 from headrace.tracking.page import RunPage
 from headrace.tracking.run import ACTIVE, DELETED, PARENT_TAG, Experiment, View
@@ -27,6 +28,10 @@ __all__ = ["SqlOverview"]
 
 SLOW_SECONDS, PATIENCE, MOST_KEPT = 0.2, 20, 64
 """Keys whose counting takes longer are counted again only after so many times as long."""
+NEWEST, FEW_CELLS = 50, 100_000
+"""So many of the newest runs speak for all, unless all together have less than so many params, metrics and tags."""
+MOST_POINTS = 1_000_000
+"""So many points are decoded at once."""
 _HEAD = (
     runs.c.run_id,
     runs.c.name,
@@ -41,6 +46,7 @@ _HEAD = (
 )
 _HOMES = runs.join(experiments, experiments.c.id == runs.c.experiment_id)
 _TEXTS = {"param": params, "tag": run_tags}
+_KEYED = (latest_metrics, params, run_tags)
 
 
 class SqlOverview:
@@ -77,28 +83,46 @@ class SqlOverview:
                 tags.setdefault(experiment_id, {})[key] = value
             return [_figures(row, tags.get(row["id"], {})) for row in connection.execute(query).mappings()]
 
-    def keys(self, experiments: Sequence[str]) -> Keys:
+    def keys(self, experiments: Sequence[str], *, exact: bool = True) -> Keys:
         """What the active runs of these experiments have logged. Where counting takes long, what was counted shortly before."""
         asked = tuple(sorted(set(experiments)))
-        known = self._keys.get(asked)
-        if known is not None and time.monotonic() < known[0]:
-            return known[1]
-        began = time.monotonic()
+        until, known = self._keys.get(asked, (0.0, None))
+        if known is not None and time.monotonic() < until:
+            return known
         inside = sa.and_(runs.c.experiment_id.in_([int(item) for item in asked]), runs.c.lifecycle_stage == ACTIVE)
+        if not exact:
+            soon = self._of_the_newest(inside) if known is None else replace(known, exact=False)
+            if soon is not None:
+                return soon
+        began = time.monotonic()
         with self._database.read() as connection:
             within, in_all = connection.execute(
                 sa.select(sa.func.sum(sa.case((inside, 1), else_=0)), sa.func.count()).select_from(runs)
             ).one()
             most = 2 * (within or 0) > in_all
             some = sa.select(runs.c.run_id).where(sa.not_(inside) if most else inside)
-            counts = [_counted(connection, table, some, but=most) for table in (latest_metrics, params, run_tags)]
-        found, took = Keys(*counts), time.monotonic() - began
+            metrics, given, tags = (_counted(connection, table, some, but=most) for table in _KEYED)
+        found, took = Keys(metrics, given, tags), time.monotonic() - began
         self._keys.pop(asked, None)
         if took > SLOW_SECONDS:
             while len(self._keys) >= MOST_KEPT:
                 self._keys.pop(next(iter(self._keys)), None)
             self._keys[asked] = (time.monotonic() + PATIENCE * took, found)
         return found
+
+    def _of_the_newest(self, inside: sa.ColumnElement[bool]) -> Keys | None:
+        """The keys of the newest runs, as if all others were like them; None if all have so few that they are counted soon."""
+        newest = sa.select(runs.c.run_id).where(inside).order_by(runs.c.start_time.desc()).limit(NEWEST)
+        with self._database.read() as connection:
+            ids = [run_id for (run_id,) in tuples(connection, newest)]
+            if len(ids) < NEWEST:
+                return None
+            in_all = connection.execute(sa.select(sa.func.count()).select_from(runs).where(inside)).scalar_one()
+            counts = [_counted(connection, table, ids, but=False) for table in _KEYED]
+        if sum(sum(found.values()) for found in counts) * in_all < NEWEST * FEW_CELLS:
+            return None
+        metrics, given, tags = ({key: round(count * in_all / NEWEST) for key, count in found.items()} for found in counts)
+        return Keys(metrics, given, tags, exact=False)
 
     def table(
         self,
@@ -157,14 +181,14 @@ class SqlOverview:
         figures = sa.select(latest.key, latest.count, latest.low, latest.high, latest.step).where(latest.run_id == run_id)
         many = metric_chunks.join(latest_metrics, sa.and_(latest.run_id == chunk.run_id, latest.key == chunk.key))
         outermost = sa.or_(chunk.low == latest.low, chunk.high == latest.high)
-        query = sa.select(chunk.key, chunk.data).select_from(many).order_by(chunk.key, chunk.number)
+        query = sa.select(chunk.key, chunk.count, latest.low, latest.high, chunk.data).select_from(many)
+        query = query.where(chunk.run_id == run_id, latest.count > 1, outermost).order_by(chunk.key, chunk.number)
+        steps: dict[str, list[int | None]] = {}
         with self._database.read() as connection:
             rows = tuples(connection, figures)
-            chunks = tuples(connection, query.where(chunk.run_id == run_id, latest.count > 1, outermost))
-        data: dict[str, list[bytes]] = {}
-        for key, found in chunks:
-            data.setdefault(key, []).append(found)
-        return {key: _extremes(count, low, high, step, data.get(key, ())) for key, count, low, high, step in rows}
+            for some in _at_once(tuples(connection, query)):
+                _find_steps(some, steps)
+        return {key: _extremes(count, low, high, steps.get(key, [step, step])) for key, count, low, high, step in rows}
 
     def children(self, run_id: str) -> list[RunHead]:
         """The runs nested in a run, oldest first."""
@@ -206,13 +230,14 @@ def _figures(row: Any, tags: dict[str, str]) -> ExperimentFigures:
     return ExperimentFigures(experiment, row["runs"] or 0, row["running"] or 0, row["failed"] or 0, row["latest"])
 
 
-def _counted(connection: sa.Connection, table: sa.Table, some: sa.Select[str], *, but: bool) -> dict[str, int]:
+def _counted(connection: sa.Connection, table: sa.Table, some: sa.Select[str] | Sequence[str], *, but: bool) -> dict[str, int]:
     """How many of some runs have each key, or of all but those: an index counts all in a tenth of the time that they take."""
     query = sa.select(table.c.key, sa.func.count()).group_by(table.c.key)
-    found = {key: count for key, count in connection.execute(query.where(table.c.run_id.in_(some)))}  # noqa: C416 - rows aren't pairs to dict()
+    within = table.c.run_id.in_(some) if isinstance(some, sa.Select) else one_of(connection, table.c.run_id, some)
+    found = dict(sorted(tuples(connection, query.where(within))))
     if not but:
         return found
-    return {key: left for key, count in connection.execute(query) if (left := count - found.get(key, 0))}
+    return {key: left for key, count in sorted(tuples(connection, query)) if (left := count - found.get(key, 0))}
 
 
 def _heads(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[RunHead]:
@@ -222,63 +247,89 @@ def _heads(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Ru
     ]
 
 
-def _of_keys(table: sa.Table, *columns: sa.ColumnElement[Any]) -> Query:
+def _of_keys(table: sa.Table, make: Callable[[sa.Connection], sa.Select[Any]]) -> Query:
     """A query for what some runs have of some keys."""
+    names = (("run_ids", table.c.run_id), ("keys", table.c.key))
+    return Query(
+        lambda connection: make(connection).where(*(is_one(connection, column, sa.bindparam(name)) for name, column in names))
+    )
 
-    def make(connection: sa.Connection) -> sa.Select[Any]:
-        names = (("run_ids", table.c.run_id), ("keys", table.c.key))
-        return sa.select(table.c.run_id, table.c.key, *columns).where(
-            *(is_one(connection, column, sa.bindparam(name)) for name, column in names)
-        )
 
-    return Query(make)
+def _last(table: sa.Table, value: Callable[[sa.Connection], sa.ColumnElement[Any]]) -> Query:
+    return _of_keys(table, lambda connection: paired(connection, table, value(connection)))
 
 
 _LAST = {
-    "metric": _of_keys(latest_metrics, sa.case((latest_metrics.c.is_nan, sa.null()), else_=latest_metrics.c.value)),
-    "param": _of_keys(params, params.c.value),
-    "tag": _of_keys(run_tags, run_tags.c.value),
+    "metric": _last(latest_metrics, value_of),
+    "param": _last(params, lambda _: params.c.value),
+    "tag": _last(run_tags, lambda _: run_tags.c.value),
 }
-_FIGURES = _of_keys(latest_metrics, latest_metrics.c.low, latest_metrics.c.high, latest_metrics.c.step)
-_FIGURE_PLACES = ("low", "high", "step")
+_FIGURE_NAMES = ("low", "high", "step")
+_FIGURES = _of_keys(latest_metrics, lambda _: sa.select(*(latest_metrics.c[name] for name in ("run_id", "key", *_FIGURE_NAMES))))
 
 
 def _cells(connection: sa.Connection, ids: Sequence[str], columns: Sequence[Column]) -> dict[str, list[Any]]:
     """Column name to its values, one a run. Of runs with many keys only those that are asked for are read."""
-    places = {run_id: place for place, run_id in enumerate(ids)}
     found: dict[str, list[Any]] = {column.name: [None] * len(ids) for column in columns}
 
     def rows(query: Query, keys: Iterable[str]) -> Iterable[tuple[Any, ...]]:
         return query.rows(connection, run_ids=listed(connection, ids), keys=listed(connection, list(keys)))
 
     for entity, query in _LAST.items():
-        last: dict[str, list[Any]] = {}
-        for column in columns:
-            if column.entity == entity and column.figure == "last":
-                found[column.name] = last.setdefault(column.key, found[column.name])
-        none = math.nan if entity == "metric" else None  # a metric that is there and has no number is NaN
-        for run_id, key, value in rows(query, last) if last else ():
-            last[key][places[run_id]] = none if value is None else value
+        last = {column.name: column.key for column in columns if column.entity == entity and column.figure == "last"}
+        if last:
+            held = pairs(connection, rows(query, set(last.values())), numbers=entity == "metric")
+            of_runs = [held.get(run_id, {}) for run_id in ids]
+            for name, key in last.items():
+                found[name][:] = [of_run.get(key) for of_run in of_runs]
     figures: dict[str, list[tuple[list[Any], int]]] = {}
     for column in columns:
         if column.figure != "last":
-            figures.setdefault(column.key, []).append((found[column.name], _FIGURE_PLACES.index(column.figure)))
-    for run_id, key, *values in rows(_FIGURES, figures) if figures else ():
+            figures.setdefault(column.key, []).append((found[column.name], _FIGURE_NAMES.index(column.figure)))
+    places = {run_id: place for place, run_id in enumerate(ids)}
+    for run_id, key, *extent in rows(_FIGURES, figures) if figures else ():
         for cells, place in figures[key]:
-            cells[places[run_id]] = values[place]
+            cells[places[run_id]] = extent[place]
     return found
 
 
-def _extremes(count: int, low: float | None, high: float | None, step: int, chunks: Sequence[bytes]) -> Extremes:
+def _extremes(count: int, low: float | None, high: float | None, steps: Sequence[int | None]) -> Extremes:
     if low is None or high is None:
         return Extremes(count, math.nan, None, math.nan, None)
-    if count == 1:
-        return Extremes(count, low, step, high, step)
-    steps: list[int | None] = [None, None]
-    for data in chunks:
-        chunk = decode(data)
-        for place, value in enumerate((low, high)):
-            if steps[place] is None:
-                at = (chunk.values == value).nonzero()[0]
-                steps[place] = int(chunk.steps[at[0]]) if len(at) else None
     return Extremes(count, low, steps[0], high, steps[1])
+
+
+_Outermost = tuple[str, int, float, float, bytes]
+"""A chunk that has the lowest or the highest value of a metric: key, points, that lowest and highest value, data."""
+
+
+def _at_once(chunks: Sequence[Any]) -> Iterator[list[_Outermost]]:
+    """As many chunks at a time as memory is for."""
+    some: list[_Outermost] = []
+    points = 0
+    for chunk in chunks:
+        if some and points + chunk[1] > MOST_POINTS:
+            yield some
+            some, points = [], 0
+        some.append(chunk)
+        points += chunk[1]
+    if some:
+        yield some
+
+
+def _find_steps(chunks: Sequence[_Outermost], steps: dict[str, list[int | None]]) -> None:
+    """Add for each key the first steps in these chunks at which it was lowest and highest, unless they are known. All chunks as
+    one column: a run may have thousands of them with a few points each."""
+    import numpy as np
+
+    keys, counts, lows, highs, data = zip(*chunks, strict=True)
+    decoded = decode_all(data)
+    values, places = (np.concatenate([getattr(chunk, name) for chunk in decoded]) for name in ("values", "steps"))
+    owners = np.repeat(np.arange(len(keys)), counts)
+    for way, extreme in enumerate((lows, highs)):
+        hits = np.flatnonzero(values == np.array(extreme)[owners])
+        found, first = np.unique(owners[hits], return_index=True)
+        for owner, step in zip(found.tolist(), places[hits[first]].tolist(), strict=True):
+            known = steps.setdefault(keys[owner], [None, None])
+            if known[way] is None:
+                known[way] = step

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ from headrace.sql.tables.tracking import (
 from headrace.tracking.page import Head, MetricRow, RunPage
 from headrace.tracking.run import DatasetInput, ModelOutput
 
-__all__ = ["INPUT_FIELDS", "is_one", "listed", "load_page", "load_runs", "one_of"]
+__all__ = ["INPUT_FIELDS", "is_one", "listed", "load_page", "load_runs", "one_of", "paired", "pairs", "value_of"]
 
 INPUT_FIELDS = ("name", "digest", "context", "source_type", "source", "schema", "profile", "urn")
 _HEAD = (
@@ -41,24 +42,76 @@ _HEAD = (
     runs.c.artifact_uri,
     runs.c.lifecycle_stage,
 )
-_POINT = ("run_id", "key", "value", "is_nan", "time", "step", "model_id", "dataset_name", "dataset_digest")
 _HAS = tuple(sa.exists().where(table.c.run_id == runs.c.run_id) for table in (run_inputs, run_model_inputs, run_outputs))
+_POINT = ("time", "step", "model_id", "dataset_name", "dataset_digest")
 
+_Asked = tuple[
+    Callable[[], list[tuple[Any, ...]]],
+    Callable[[], dict[str, dict[str, str]]],
+    Callable[[], dict[str, dict[str, str]]],
+    Callable[[], dict[str, list[MetricRow]]],
+]
+"""What gives the heads of runs, their params, tags and metrics."""
 _Owners = tuple[list[str], list[str], list[str]]
 """The runs that have datasets as inputs, models as inputs, outputs."""
 _Linked = tuple[dict[str, list[DatasetInput]], dict[str, list[str]], dict[str, list[ModelOutput]]]
 """Those."""
 
 
-def _of(column: sa.ColumnElement[str], query: sa.Select[Any]) -> Query:
-    """A query for the rows of some runs."""
-    return Query(lambda connection: query.where(is_one(connection, column, sa.bindparam("run_ids"))))
+def value_of(connection: sa.Connection) -> sa.ColumnElement[Any]:
+    """The latest value of a metric; a NaN is null where the database has none."""
+    nan: sa.ColumnElement[Any] = sa.literal_column("'NaN'::float8") if _has_arrays(connection) else sa.null()
+    return sa.case((latest_metrics.c.is_nan, nan), else_=latest_metrics.c.value)
 
 
-_HEADS = _of(runs.c.run_id, sa.select(*_HEAD, *_HAS).join(experiments))
-_PARAMS = _of(params.c.run_id, sa.select(params.c.run_id, params.c.key, params.c.value))
-_TAGS = _of(run_tags.c.run_id, sa.select(run_tags.c.run_id, run_tags.c.key, run_tags.c.value))
-_POINTS = _of(latest_metrics.c.run_id, sa.select(*(latest_metrics.c[name] for name in _POINT)))
+def paired(connection: sa.Connection, table: sa.Table, value: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """A query for what runs have, key and value, all of a run in a row: a row for each would cost several times as much. But
+    SQLite's JSON cuts numbers: those come in rows of their own."""
+    run_id, key = table.c.run_id, table.c.key
+    if _has_arrays(connection):
+        return sa.select(run_id, sa.func.array_agg(key), sa.func.array_agg(value)).group_by(run_id)
+    if isinstance(value.type, sa.String):
+        return sa.select(run_id, sa.func.json_group_object(key, value)).group_by(run_id)
+    return sa.select(run_id, key, value)
+
+
+def pairs(connection: sa.Connection, rows: Iterable[tuple[Any, ...]], *, numbers: bool = False) -> dict[str, dict[str, Any]]:
+    """What a query for texts, or for numbers, that was `paired` found: run → key → value."""
+    if _has_arrays(connection):
+        return {run_id: dict(zip(keys, values, strict=True)) for run_id, keys, values in rows}
+    if not numbers:
+        return {run_id: json.loads(held) for run_id, held in rows}
+    found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for run_id, key, value in rows:
+        found[run_id][key] = math.nan if value is None else value
+    return found
+
+
+def _texts(table: sa.Table) -> Query:
+    """A query for the params or the tags of some runs."""
+    column = table.c.run_id
+    return Query(
+        lambda connection: paired(connection, table, table.c.value).where(is_one(connection, column, sa.bindparam("run_ids")))
+    )
+
+
+def _points(connection: sa.Connection) -> sa.Select[Any]:
+    """The query for the latest metrics of some runs; PostgreSQL's rows are a run each, of arrays."""
+    columns = [latest_metrics.c.key, value_of(connection), *(latest_metrics.c[name] for name in _POINT)]
+    run_id = latest_metrics.c.run_id
+    if _has_arrays(connection):
+        query = sa.select(run_id, *(sa.func.array_agg(column) for column in columns)).group_by(run_id)
+    else:
+        query = sa.select(run_id, *columns)
+    return query.where(is_one(connection, run_id, sa.bindparam("run_ids")))
+
+
+_HEADS = Query(
+    lambda connection: (
+        sa.select(*_HEAD, *_HAS).join(experiments).where(is_one(connection, runs.c.run_id, sa.bindparam("run_ids")))
+    )
+)
+_PARAMS, _TAGS, _POINTS = _texts(params), _texts(run_tags), Query(_points)
 
 
 def one_of(connection: sa.Connection, column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
@@ -85,18 +138,17 @@ def load_runs(database: Database, run_ids: Sequence[str]) -> RunPage:
     return _page(run_ids, asked, linked)
 
 
-def _ask(connection: sa.Connection, run_ids: Sequence[str]) -> list[Callable[[], list[tuple[Any, ...]]]]:
+def _ask(connection: sa.Connection, run_ids: Sequence[str]) -> _Asked:
     wanted = listed(connection, run_ids)
-    return [query.ask(connection, run_ids=wanted) for query in (_HEADS, _PARAMS, _TAGS, _POINTS)]
+    heads, given, tags, points = (query.ask(connection, run_ids=wanted) for query in (_HEADS, _PARAMS, _TAGS, _POINTS))
+    return heads, lambda: pairs(connection, given()), lambda: pairs(connection, tags()), lambda: _metrics(connection, points())
 
 
-def _page(
-    run_ids: Sequence[str], asked: Iterable[Callable[[], list[tuple[Any, ...]]]], linked: Callable[[_Owners], _Linked]
-) -> RunPage:
-    found, params_of, tags_of, points = [rows() for rows in asked]
+def _page(run_ids: Sequence[str], asked: _Asked, linked: Callable[[_Owners], _Linked]) -> RunPage:
+    found, params_of, tags_of, points = asked
     heads: dict[str, Head] = {}
     owners: _Owners = ([], [], [])
-    for run_id, name, experiment_id, *rest, has_inputs, has_models, has_outputs in found:
+    for run_id, name, experiment_id, *rest, has_inputs, has_models, has_outputs in found():
         heads[run_id] = (name, str(experiment_id), *rest)
         for has, ids in zip((has_inputs, has_models, has_outputs), owners, strict=True):
             if has:
@@ -105,9 +157,9 @@ def _page(
     return RunPage(
         run_ids,
         heads,
-        params=_pairs(params_of, run_ids),
-        tags=_pairs(tags_of, run_ids),
-        metrics=_metrics(points, run_ids),
+        params=params_of(),
+        tags=tags_of(),
+        metrics=points(),
         inputs=inputs,
         model_inputs=model_inputs,
         outputs=outputs,
@@ -120,31 +172,30 @@ def _linked(connection: sa.Connection, owners: _Owners) -> _Linked:
 
 def listed(connection: sa.Connection, values: Sequence[str]) -> Any:
     """Texts as the one value that `is_one` looks in."""
-    return list(values) if connection.dialect.name == "postgresql" else json.dumps(list(values))
+    return list(values) if _has_arrays(connection) else json.dumps(list(values))
 
 
 def is_one(connection: sa.Connection, column: sa.ColumnElement[str], value: sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
     """Whether a column is one of the texts in a value that `listed` made."""
-    if connection.dialect.name == "postgresql":
+    if _has_arrays(connection):
         return column == sa.any_(sa.cast(value, postgresql.ARRAY(sa.Text)))
     return column.in_(sa.select(sa.func.json_each(value).table_valued("value").c.value))
 
 
-def _pairs(rows: Iterable[tuple[str, str, str]], run_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
-    found: dict[str, list[tuple[str, str]]] = {run_id: [] for run_id in run_ids}
-    for run_id, key, value in rows:
-        found[run_id].append((key, value))
+def _has_arrays(connection: sa.Connection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
+def _metrics(connection: sa.Connection, rows: Iterable[tuple[Any, ...]]) -> dict[str, list[MetricRow]]:
+    if _has_arrays(connection):
+        return {row[0]: list(zip(*row[1:], strict=True)) for row in rows}
+    found: defaultdict[str, list[MetricRow]] = defaultdict(list)
+    for run_id, key, value, *rest in rows:
+        found[run_id].append((key, math.nan if value is None else value, *rest))
     return found
 
 
-def _metrics(rows: Iterable[tuple[Any, ...]], run_ids: Sequence[str]) -> dict[str, list[MetricRow]]:
-    found: dict[str, list[MetricRow]] = {run_id: [] for run_id in run_ids}
-    for run_id, key, value, is_nan, *rest in rows:
-        found[run_id].append((key, math.nan if is_nan else value, *rest))
-    return found
-
-
-def _of_runs(connection: sa.Connection, table: sa.Table, run_ids: Sequence[str], *order: sa.ColumnElement[Any]) -> list[Any]:
+def _rows_of(connection: sa.Connection, table: sa.Table, run_ids: Sequence[str], *order: sa.ColumnElement[Any]) -> list[Any]:
     if not run_ids:
         return []
     query = sa.select(table).where(one_of(connection, table.c.run_id, run_ids)).order_by(*order)
@@ -153,7 +204,7 @@ def _of_runs(connection: sa.Connection, table: sa.Table, run_ids: Sequence[str],
 
 def _inputs(connection: sa.Connection, run_ids: Sequence[str]) -> dict[str, list[DatasetInput]]:
     found: dict[str, list[DatasetInput]] = {}
-    for row in _of_runs(connection, run_inputs, run_ids, run_inputs.c.position):
+    for row in _rows_of(connection, run_inputs, run_ids, run_inputs.c.position):
         item = DatasetInput(**{name: row[name] for name in INPUT_FIELDS}, tags=json.loads(row["tags"]))
         found.setdefault(row["run_id"], []).append(item)
     return found
@@ -161,13 +212,13 @@ def _inputs(connection: sa.Connection, run_ids: Sequence[str]) -> dict[str, list
 
 def _model_inputs(connection: sa.Connection, run_ids: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for row in _of_runs(connection, run_model_inputs, run_ids):
+    for row in _rows_of(connection, run_model_inputs, run_ids):
         found.setdefault(row["run_id"], []).append(row["model_id"])
     return found
 
 
 def _outputs(connection: sa.Connection, run_ids: Sequence[str]) -> dict[str, list[ModelOutput]]:
     found: dict[str, list[ModelOutput]] = {}
-    for row in _of_runs(connection, run_outputs, run_ids):
+    for row in _rows_of(connection, run_outputs, run_ids):
         found.setdefault(row["run_id"], []).append(ModelOutput(row["model_id"], row["step"]))
     return found

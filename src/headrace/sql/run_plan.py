@@ -25,6 +25,8 @@ __all__ = ["count_runs", "search_ids"]
 
 FEW = 1000
 """So many rows are looked at one by one without a thought."""
+WORTH = 3
+"""So many rows for each run of the page too: a walk would look at as many."""
 ORDERED: dict[str, tuple[sa.Table, sa.ColumnElement[Any]]] = {
     "metric": (latest_metrics, latest_metrics.c.value),
     "param": (params, indexed(params)),
@@ -88,12 +90,12 @@ def count_runs(
 ) -> int:
     """How many runs match."""
     asked = _Asked(filters, (), experiments, view, before, connection.dialect.name)
-    matching = asked.statement(_driver(connection, asked)).order_by(None).subquery()
+    matching = asked.statement(_driver(connection, asked, FEW)).order_by(None).subquery()
     return connection.execute(sa.select(sa.func.count()).select_from(matching)).scalar_one()
 
 
 def _found(connection: sa.Connection, asked: _Asked, limit: int, offset: int = 0) -> list[str]:
-    driver = _driver(connection, asked)
+    driver = _driver(connection, asked, max(FEW, WORTH * (limit + offset)))
     if driver is None and (walk := _walk(asked, limit + offset)) is not None:
         found = _walked(connection, asked, walk, limit + offset)
         if found is not None:
@@ -101,26 +103,27 @@ def _found(connection: sa.Connection, asked: _Asked, limit: int, offset: int = 0
     return list(connection.execute(asked.statement(driver).limit(limit).offset(offset)).scalars())
 
 
-def _driver(connection: sa.Connection, asked: _Asked) -> Comparison | None:
+def _driver(connection: sa.Connection, asked: _Asked, few: int) -> Comparison | None:
     """The filter that the fewest runs match, if they are few."""
     found = [(item, rows) for item in asked.filters if (rows := candidates(item, asked.dialect)) is not None]
     if not found:
         return None
     counted = [
-        sa.select(sa.func.count()).select_from(_begun(*pair, asked.dialect).subquery()).scalar_subquery() for pair in found
+        sa.select(sa.func.count()).select_from(_begun(*pair, asked.dialect, few + 1).subquery()).scalar_subquery()
+        for pair in found
     ]
     numbers = connection.execute(sa.select(*counted)).one()
     fewest, number = min(zip([item for item, _ in found], numbers, strict=True), key=lambda pair: pair[1])
-    return fewest if number <= FEW else None
+    return fewest if number <= few else None
 
 
-def _begun(item: Comparison, rows: sa.Select[str], dialect: str) -> sa.Select[str]:
+def _begun(item: Comparison, rows: sa.Select[str], dialect: str, most: int) -> sa.Select[str]:
     """The first few rows of an index. PostgreSQL gathers all of them to begin with, unless they are to come in its order; SQLite
     would sort them."""
     if item.entity in ORDERED and dialect == "postgresql":
         table, value = ORDERED[item.entity]
         rows = rows.order_by(value, table.c.run_id)
-    return rows.limit(FEW + 1)
+    return rows.limit(most)
 
 
 def _walk(asked: _Asked, wanted: int) -> sa.Select[Any] | None:

@@ -13,7 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from headrace.errors import IntegrityError, InvalidInputError
 from headrace.tracking.history import Chunk, decode
@@ -41,6 +41,7 @@ SUMS_FORMAT = 1
 _SUMS = struct.Struct("<BI")
 IS_NAN, IS_INFINITE, IS_MINUS_INFINITE = 1, 2, 4
 
+T = TypeVar("T")
 Size = tuple[int, int]
 """(chunks, points) that a metric of a run has had: a number that grows with every point."""
 
@@ -107,6 +108,11 @@ class Curve:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its columns."""
+        return 7 * self.start.nbytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +206,17 @@ class Curves:
         full = [(item, shift) for item, shift in zip(kept, shifts, strict=True) if len(item.groups.first)]
         low = min((item.groups.first[0] - shift for item, shift in full), default=0) if start is None else start * scale
         high = max((item.groups.final.max() - shift for item, shift in full), default=0) if end is None else end * scale
-        curves = []
-        for (run_id, key), item, shift in zip(found, kept, shifts, strict=True):
-            groups = self._within(run_id, key, item, width, axis, low + shift, high + shift)
-            curves.append(Curve(run_id, key, item.size[1], *_bucketed(groups, low + shift, high + shift, width, shift, scale)))
-        return curves
+
+        def draw(run_id: str, key: str, item: _Kept, shift: int) -> Curve:
+            place = (low + shift, high + shift)
+
+            def make() -> Curve:
+                groups = self._within(run_id, key, item, width, axis, *place)
+                return Curve(run_id, key, item.size[1], *_bucketed(groups, *place, width, shift, scale))
+
+            return self._cache.get(("drawn", run_id, key, axis), (item.size, width, place), make)
+
+        return [draw(run_id, key, item, shift) for (run_id, key), item, shift in zip(found, kept, shifts, strict=True)]
 
     def _within(self, run_id: str, key: str, item: _Kept, width: int, axis: str, low: float, high: float) -> _Groups:
         """The groups in a stretch of the axis, or its points, if the groups would show."""
@@ -243,40 +255,43 @@ class Curves:
 
 
 class _Cache:
-    """Kept metrics, and kept chunks of those that grow."""
+    """Kept metrics, how they were drawn last, and kept chunks of those that grow."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._bytes = 0
-        self._held: OrderedDict[Any, Any] = OrderedDict()
+        self._held: OrderedDict[Any, tuple[Any, Any]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, name: Any, size: Size, make: Callable[[], _Kept]) -> _Kept:
+    def get(self, name: Any, version: Any, make: Callable[[], T]) -> T:
+        """What is kept under a name, made if it isn't there or is of another version."""
         with self._lock:
-            found: _Kept | None = self._held.get(name)
-            if found is not None and found.size == size:
+            held = self._held.get(name)
+            if held is not None and held[0] == version:
                 self._held.move_to_end(name)
+                found: T = held[1]
                 return found
         made = make()
-        self._put(name, made)
+        self._put(name, version, made)
         return made
 
     def parts(self, run_id: str, key: str, axis: str) -> dict[tuple[int, int], _Groups]:
         """What is kept of the chunks of a metric."""
         with self._lock:
-            return dict(self._held.get(("parts", run_id, key, axis), _Parts({})).groups)
+            _, parts = self._held.get(("parts", run_id, key, axis), (None, _Parts({})))
+            return dict(parts.groups)
 
     def keep_parts(self, run_id: str, key: str, axis: str, new: Mapping[tuple[int, int], _Groups]) -> None:
         known = self.parts(run_id, key, axis)
-        self._put(("parts", run_id, key, axis), _Parts({**known, **new}))
+        self._put(("parts", run_id, key, axis), None, _Parts({**known, **new}))
 
-    def _put(self, name: Any, made: Any) -> None:
+    def _put(self, name: Any, version: Any, made: Any) -> None:
         with self._lock:
             before = self._held.pop(name, None)
-            self._bytes += made.nbytes - (before.nbytes if before is not None else 0)
-            self._held[name] = made
+            self._bytes += made.nbytes - (before[1].nbytes if before is not None else 0)
+            self._held[name] = version, made
             while self._bytes > self._most and len(self._held) > 1:
-                self._bytes -= self._held.popitem(last=False)[1].nbytes
+                self._bytes -= self._held.popitem(last=False)[1][1].nbytes
 
 
 @dataclass(frozen=True, slots=True)

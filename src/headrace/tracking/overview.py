@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 from headrace.errors import InvalidInputError
@@ -84,11 +85,17 @@ class ExperimentFigures:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of the active runs of some experiments, each with the number of runs that have it."""
+    """The keys of the active runs of some experiments, sorted, each with the number of runs that have it.
+
+    Attributes:
+        exact: whether every run was counted just now. Else keys that the newest runs lack may be missing, and the numbers are
+            about right.
+    """
 
     metrics: Mapping[str, int]
     params: Mapping[str, int]
     tags: Mapping[str, int]
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +165,12 @@ class Overview(Protocol):
         """All experiments, newest run first."""
         ...
 
-    def keys(self, experiments: Sequence[str]) -> Keys:
-        """What the active runs of these experiments have logged."""
+    def keys(self, experiments: Sequence[str], *, exact: bool = True) -> Keys:
+        """What the active runs of these experiments have logged.
+
+        Args:
+            exact: count every run. Else, where that takes long, the newest runs speak for all, or what was counted before does.
+        """
         ...
 
     def table(
@@ -234,6 +245,7 @@ def parse_column(name: str) -> Column:
     return Column(name, entity, key)
 
 
+@lru_cache(10_000)
 def goal_of(key: str) -> str:
     """Whether a metric of this name is better the lower (`min`) or the higher (`max`) it is: a guess, by what such names mean."""
     words = set(_WORDS.findall(key.lower()))

@@ -27,8 +27,8 @@ class RunPage:
 
     ids: Sequence[str]
     heads: Mapping[str, Head]
-    params: Mapping[str, Sequence[tuple[str, str]]]
-    tags: Mapping[str, Sequence[tuple[str, str]]]
+    params: Mapping[str, Mapping[str, str]]
+    tags: Mapping[str, Mapping[str, str]]
     metrics: Mapping[str, Sequence[MetricRow]]
     inputs: Mapping[str, Sequence[DatasetInput]]
     model_inputs: Mapping[str, Sequence[str]]
@@ -52,8 +52,8 @@ class RunPage:
             user=user,
             artifact_uri=artifact_uri,
             lifecycle_stage=stage,
-            params=dict(self.params.get(run_id, ())),
-            tags=dict(self.tags.get(run_id, ())),
+            params=self.params.get(run_id, {}),
+            tags=self.tags.get(run_id, {}),
             latest={row[0]: Metric(*row) for row in self.metrics.get(run_id, ())},
             inputs=tuple(self.inputs.get(run_id, ())),
             model_inputs=tuple(self.model_inputs.get(run_id, ())),

@@ -8,14 +8,18 @@ export type TableQuery = Omit<Schemas['RunSearch'], 'archived' | 'count' | 'curs
 
 /** So often is asked whether what runs is still heard of: that it is lost, no event tells. */
 const HEARD_OF = 30_000;
+/** So soon all runs are counted, once the page has what it shows first. */
+const COUNTED_AFTER = 1000;
 
 export const experimentsQuery = () =>
   queryOptions({ queryKey: ['experiments'], queryFn: ({ signal }) => get('/api/v1/experiments', { signal }), placeholderData: keepPreviousData });
 
+/** Of very many runs, first what the newest have, at once; all are counted behind it. */
 export const keysQuery = (experiments: string) =>
   queryOptions({
     queryKey: ['keys', experiments],
-    queryFn: ({ signal }) => get('/api/v1/experiments/{experiments}/keys', { path: { experiments }, signal }),
+    queryFn: ({ signal, client, queryKey }) => get('/api/v1/experiments/{experiments}/keys', { path: { experiments }, query: { exact: client.getQueryData(queryKey) !== undefined }, signal }),
+    refetchInterval: ({ state }) => (state.data?.exact === false ? COUNTED_AFTER : false),
   });
 
 /** Runs that match, counted; put away or not. */

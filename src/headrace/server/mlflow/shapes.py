@@ -51,9 +51,9 @@ def page_shapes(page: RunPage, count: int) -> list[dict[str, Any]]:
     found = []
     for run_id in page.ids[:count]:
         told = {
-            "metrics": [_row_shape(row) for row in page.metrics.get(run_id, ())],
-            "params": [{"key": key, "value": value} for key, value in page.params.get(run_id, ())],
-            "tags": [{"key": key, "value": value} for key, value in page.tags.get(run_id, ())],
+            "metrics": _row_shapes(page.metrics.get(run_id, ())),
+            "params": rendered(page.params.get(run_id, {})),
+            "tags": rendered(page.tags.get(run_id, {})),
         }
         name, experiment, _, status, start, end, _, user, artifacts, stage = page.heads[run_id]
         info = _info(run_id, experiment, name, user, status, start, end, artifacts, stage)
@@ -165,9 +165,11 @@ def _info(
     )
 
 
-def _row_shape(row: MetricRow) -> dict[str, Any]:
-    """As `metric_shape`. Of thousands of points nearly all are a finite number with no origin."""
-    key, value, time, step, model, dataset, digest = row
-    if value - value == 0 and not model and not dataset and not digest:
-        return {"key": key, "value": value, "timestamp": time // 1000, "step": step}
-    return metric_shape(Metric(*row))
+def _row_shapes(rows: Sequence[MetricRow]) -> list[dict[str, Any]]:
+    """Each as `metric_shape`. Of thousands of points nearly all are a finite number with no origin."""
+    return [
+        {"key": key, "value": value, "timestamp": time // 1000, "step": step}
+        if value - value == 0 and not model and not dataset and not digest
+        else metric_shape(Metric(key, value, time, step, model, dataset, digest))
+        for key, value, time, step, model, dataset, digest in rows
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from headrace.clock import isoformat
@@ -74,9 +75,22 @@ _KEYS = Record(
         "metrics": Field("Metric key to the number of runs that have it.", ("object",), of=_COUNTS, keyed=True),
         "params": Field("Param key to the number of runs that have it.", ("object",), of=_COUNTS, keyed=True),
         "tags": Field("Tag key to the number of runs that have it.", ("object",), of=_COUNTS, keyed=True),
+        "exact": Field(
+            "Whether every run was counted. Else keys that the newest runs lack may be missing, and the numbers are about right.",
+            ("boolean",),
+        ),
     },
     whole=True,
 )
+_KEYS_ASKED = {
+    "search": Field("Only keys that have this text in them.", default=""),
+    "limit": Field("At most so many of each kind, those that most runs have. Default: all.", ("integer",), nullable=True),
+    "exact": Field(
+        "`false`: where counting every run takes long, tell at once what the newest have. Ask again for all.",
+        ("boolean",),
+        default=True,
+    ),
+}
 RUN_HEAD = Record(
     "RunHead",
     {
@@ -155,8 +169,22 @@ def _one(call: Call, experiment: str) -> dict[str, Any]:
 
 def _keys(call: Call) -> Reply:
     """What the active runs of an experiment have logged: keys of metrics, params and tags. Several ids are joined by commas."""
-    found = call.store.overview.keys([checked_id(item) for item in call.path["experiments"].split(",")])
-    return json_reply({"metrics": dict(found.metrics), "params": dict(found.params), "tags": dict(found.tags)})
+    asked = read_query(call.query, _KEYS_ASKED)
+    if asked["limit"] is not None and asked["limit"] < 0:
+        msg = f"limit must be 0 or more, not {asked['limit']}"
+        raise InvalidInputError(msg)
+    ids = [checked_id(item) for item in call.path["experiments"].split(",")]
+    found = call.store.overview.keys(ids, exact=asked["exact"])
+    kinds = {"metrics": found.metrics, "params": found.params, "tags": found.tags}
+    return json_reply(
+        {**{kind: _some(keys, asked["search"].lower(), asked["limit"]) for kind, keys in kinds.items()}, "exact": found.exact}
+    )
+
+
+def _some(keys: Mapping[str, int], sought: str, most: int | None) -> dict[str, int]:
+    """The keys that have a text in them, sorted; of many, those that most runs have."""
+    found = [(key, runs) for key, runs in keys.items() if sought in key.lower()]
+    return dict(found if most is None else sorted(sorted(found, key=lambda item: -item[1])[:most]))
 
 
 def _children(call: Call) -> Reply:
@@ -216,7 +244,7 @@ def checked_id(text: Any) -> str:
 
 
 EXPERIMENTS = Operation(_experiments, gives=(Content(record=_EXPERIMENTS),), query={"view": VIEW})
-KEYS = Operation(_keys, gives=(Content(record=_KEYS),))
+KEYS = Operation(_keys, gives=(Content(record=_KEYS),), query=_KEYS_ASKED)
 CHILDREN = Operation(_children, gives=(Content(record=_CHILDREN),))
 EXPERIMENT = Operation(_experiment, gives=(Content(record=_EXPERIMENT),))
 CREATE = Operation(_create, takes=(Content(record=_NEW),), gives=(Content(record=_EXPERIMENT),))

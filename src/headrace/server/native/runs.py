@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from headrace.clock import isoformat
@@ -282,7 +283,7 @@ def _metric(run: Run, key: str, found: Extremes | None) -> dict[str, Any]:
     return {
         "value": plain(point.value),
         "step": point.step,
-        "time": isoformat(point.time),
+        "time": _time(point.time),
         "count": extremes.count,
         "low": plain(extremes.low),
         "low_step": extremes.low_step,
@@ -290,6 +291,10 @@ def _metric(run: Run, key: str, found: Extremes | None) -> dict[str, Any]:
         "high_step": extremes.high_step,
         "goal": goal_of(key),
     }
+
+
+_time = lru_cache(10_000)(isoformat)
+"""Metrics are logged together: thousands have one time."""
 
 
 def _input(item: DatasetInput) -> dict[str, str]:

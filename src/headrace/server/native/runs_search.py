@@ -1,4 +1,4 @@
-"""Runs searched for: a page of the columns that are asked for, what columns there are, and what may come next in a query."""
+"""Runs searched for: a page of the columns that are asked for, and what may come next in a query."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headrace.server.columns import dumps, json_column
 from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply, json_reply
 from headrace.server.native.experiments import RUN_HEAD, VIEW, checked_id, checked_view, told_head
-from headrace.server.schema import Content, Field, Record, read_query
+from headrace.server.schema import Content, Field, Record
 from headrace.tracking.completion import complete
 from headrace.tracking.overview import ARCHIVED_TAG, Keys, parse_column
 from headrace.tracking.search import Comparison, Entity, parse_filter, parse_order
@@ -23,7 +23,7 @@ from headrace.tracking.search import Comparison, Entity, parse_filter, parse_ord
 if TYPE_CHECKING:
     from headrace.store import Store
 
-__all__ = ["COLUMNS", "COMPLETE", "SEARCH"]
+__all__ = ["COMPLETE", "SEARCH"]
 
 MOST_ROWS = 10_000
 MOST_COLUMNS = 5000
@@ -71,30 +71,6 @@ _FOUND = Record(
     },
     whole=True,
 )
-_COLUMN = Record(
-    "RunColumn",
-    {
-        "name": Field("What to ask for, `metrics.auc`."),
-        "kind": Field("What it is.", choices=("metrics", "params", "tags")),
-        "key": Field("Its key."),
-        "runs": Field("How many runs have it.", ("integer",)),
-    },
-    whole=True,
-)
-_COLUMNS = Record(
-    "RunColumns",
-    {
-        "total": Field("How many there are.", ("integer",)),
-        "columns": Field("Those that most runs have first.", ("array",), of=_COLUMN),
-    },
-    whole=True,
-)
-_SOUGHT = {
-    "search": Field("Only keys that have this text in them.", default=""),
-    "kind": Field("Only metrics, params or tags.", default="", choices=("", "metrics", "params", "tags")),
-    "limit": Field("At most so many.", ("integer",), default=200),
-    "offset": Field("How many to leave out at the start.", ("integer",), default=0),
-}
 _BEGUN = Record(
     "QueryBegun",
     {
@@ -165,24 +141,6 @@ def _search(call: Call) -> Reply:
     return Reply(dumps(answer), media_type=JSON)
 
 
-def _columns(call: Call) -> Reply:
-    """What the active runs of some experiments have logged: metrics, params and tags. Several ids are joined by commas."""
-    asked = read_query(call.query, _SOUGHT)
-    found = call.store.overview.keys([checked_id(item) for item in call.path["experiments"].split(",")])
-    sought = asked["search"].lower()
-    kinds: dict[str, Mapping[str, int]] = {"metrics": found.metrics, "params": found.params, "tags": found.tags}
-    matching = [
-        (-runs, kind, key)
-        for kind, keys in kinds.items()
-        if asked["kind"] in ("", kind)
-        for key, runs in keys.items()
-        if sought in f"{kind}.{key}".lower()
-    ]
-    page = sorted(matching)[asked["offset"] : asked["offset"] + asked["limit"]]
-    shown = [{"name": f"{kind}.{key}", "kind": kind, "key": key, "runs": -runs} for runs, kind, key in page]
-    return json_reply({"total": len(matching), "columns": shown})
-
-
 def _complete(call: Call) -> Reply:
     """What may come next in a query: keys, comparisons, values that runs have. For a query bar, at each key stroke."""
     asked = _BEGUN.read(call.json())
@@ -209,7 +167,7 @@ class _Known:
             ids = self._experiments
             if ids is None:
                 ids = [item.id for item in self._store.runs.experiments()]
-            self._found = self._store.overview.keys(ids)
+            self._found = self._store.overview.keys(ids, exact=False)
         return {"metric": self._found.metrics, "param": self._found.params, "tag": self._found.tags}.get(entity, {})
 
     def values(self, entity: Entity, key: str, prefix: str) -> list[str]:
@@ -251,5 +209,4 @@ def _cursor(token: str) -> tuple[int, int, int]:
 
 
 SEARCH = Operation(_search, takes=(Content(record=_ASKED),), gives=(Content(record=_FOUND),))
-COLUMNS = Operation(_columns, gives=(Content(record=_COLUMNS),), query=_SOUGHT)
 COMPLETE = Operation(_complete, takes=(Content(record=_BEGUN),), gives=(Content(record=_COMPLETED),))

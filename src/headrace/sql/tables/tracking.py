@@ -140,7 +140,6 @@ metric_chunks = sa.Table(
     _text("dataset_name"),
     _text("dataset_digest"),
     sa.Column("data", sa.LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
     comment="Points of a metric as they were logged together; small chunks are joined to larger ones, a level up.",
 )
 
@@ -152,7 +151,6 @@ metric_sums = sa.Table(
     sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("count", sa.BigInteger, nullable=False),
     sa.Column("data", sa.LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
     comment="What sums up a large chunk: a chart needs no more of it. A table of its own, read without the points.",
 )
 
