@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from headrace.definitions.version import DefinitionVersion
     from headrace.features.drift import DriftReport
     from headrace.features.freshness import Freshness
+    from headrace.features.impact import Impact
     from headrace.features.ingest import Pushed, Written
     from headrace.features.lookup import OnlineFeatures
     from headrace.features.materialize import Materialized
     from headrace.features.nearest import Neighbours
     from headrace.features.observer import Statistics, StatisticsHistory
+    from headrace.features.parity import Parity
     from headrace.features.quality import Check
     from headrace.features.records import MaterializationRecord
     from headrace.features.services import (
@@ -93,14 +95,20 @@ class Store:
         """Who a request is from; None for a store behind another server, which asks for itself. A server asks it."""
         return self._services.door
 
-    def by(self, account: Account) -> Store:
-        """The same store in the name of an account: what it may not do is refused, and the trail names it. For a server."""
+    def by(self, account: Account | None, origin: str = "") -> Store:
+        """The same store in the name of an account: what it may not do is refused, and the trail names it. For a server.
+
+        Args:
+            account: who asks; None where nobody is asked who they are.
+            origin: the address from which they do; the trail names it too.
+        """
         other = copy.copy(self)
         other.account = account
-        here = self._services
-        named = replace(here, webhooks=here.webhooks.by(account.name), accounts=here.accounts.by(account))
-        other._services = named  # noqa: SLF001 - a Store too
-        other.models = self.models.by(account.name, account)
+        other.models = self.models.by(account.name if account else "", account, origin)
+        if account is not None:
+            here = self._services
+            named = replace(here, webhooks=here.webhooks.by(account.name), accounts=here.accounts.by(account, origin))
+            other._services = named  # noqa: SLF001 - a Store too
         return other
 
     @property
@@ -328,6 +336,24 @@ class Store:
         """
         return self._features.lookup.read(view, entities, at, sample, max_staleness)
 
+    def parity(self, view: str, entities: Mapping[str, Any], at: Any = None) -> Parity:
+        """The online values of some entities beside what history says as of the same moment, compared to the bit.
+
+        What differs is usually a row that waits to be materialized. `verify` compares what was served in the past.
+
+        Args:
+            view: a feature view, `"ranking"` or pinned `"ranking:3"`.
+            entities: join keys and request inputs; scalars are repeated to the length of the lists. At most 1,000.
+            at: the moment to answer for, a datetime. Default: now.
+
+        Raises:
+            NotFoundError: no such view.
+            InvalidInputError: a key is missing or of the wrong type, or there are too many rows.
+        """
+        from headrace.features.parity import parity_of
+
+        return parity_of(self._features.lookup, self._features.history, view, entities, at)
+
     def nearest(
         self,
         view: str,
@@ -366,6 +392,19 @@ class Store:
         """
         with bar() as progress:
             return self._features.verifier.run(view, since, limit, as_known=as_known, progress=progress)
+
+    def impact(self, urn: str) -> Impact:
+        """What would change if this did: of a column or a feature, only the views, models, … that take its values.
+
+        Args:
+            urn: as the lineage names things: `source:ratings.stars`, `feature:user_taste:2.likes_30d`, `view:ranking`, …
+
+        Raises:
+            NotFoundError: nothing of that name is in the lineage; names the nearest.
+        """
+        from headrace.features.impact import impact_of
+
+        return impact_of(self.lineage, self.catalog, urn)
 
     def freshness(self) -> dict[str, Freshness]:
         """Each group's newest event, its age, and what waits to be brought online."""

@@ -35,6 +35,7 @@ def seed(folder: Path, runs: int = 120, steps: int = 300) -> None:
         _odd_ones(store)
         _models(store)
         _features(store)
+        _tastes(store)
 
 
 def _training(store: hr.Store, chance: random.Random, number: int, steps: int) -> None:
@@ -112,6 +113,39 @@ def _models(store: hr.Store) -> None:
             store.models.promote("buyers", 1, reason="the first")
             store.models.set_gates("buyers", [hr.Gate("auc", at_least=0.7, min_improvement=None)])
     _predictions(store)
+
+
+def _tastes(store: hr.Store) -> None:
+    """Features of some users, a model that was trained on them, and rows of user 1 that aren't online yet."""
+    import pandas as pd
+    from sklearn.linear_model import LogisticRegression
+
+    columns = {"user_id": "int64", "stars": "float64", "seconds": "float64", "rated_at": "timestamp"}
+    ratings = hr.EventSource("ratings", timestamp="rated_at", stream="ratings", schema=columns)
+    user = hr.Entity("rater", keys={"user_id": "int64"})
+    made = {"stars_avg": hr.mean("stars"), "ratings": hr.count(), "seconds_sum": hr.sum("seconds"), "ratings_7d": hr.count("7d")}
+    for about in ("", "What users liked."):  # the second version computes the same as the first
+        taste = hr.FeatureGroup("user_taste", entity=user, source=ratings, features=made, owner="recsys", description=about)
+        store.apply(
+            [
+                hr.FeatureView("taste", features=[taste["stars_avg", "ratings"]]),
+                hr.FeatureView("patience", features=[taste["seconds_sum"].prefixed("user_")]),
+            ]
+        )
+    at = pd.Timestamp.now("UTC").floor("s") - pd.Timedelta(days=1)
+    rows = pd.DataFrame({"user_id": [n % 20 for n in range(100)], "stars": [n % 5 + 1.0 for n in range(100)], "seconds": 30.0})
+    store.write("ratings", rows.assign(rated_at=at))
+    store.materialize()
+    store.profile("user_taste")
+    labels = pd.DataFrame({"user_id": range(20), "timestamp": at + pd.Timedelta(hours=1), "liked": [0, 1] * 10})
+    with store.start_run(experiment="tasters", capture=False) as run:
+        train = run.use(store.training_set("taste", labels, label="liked", name="tasters"))
+        table = train.to_pandas()
+        model = LogisticRegression().fit(table[["stars_avg", "ratings"]], table["liked"])
+        logged = run.log_model(model, "taster", view="taste", example=table[["stars_avg", "ratings"]][:3])
+    store.models.register(logged, "taster")
+    store.models.promote("taster", 1, reason="the first")
+    store.write("ratings", rows[rows["user_id"] == 1][:1].assign(stars=1.0, rated_at=at + pd.Timedelta(hours=2)))
 
 
 def _predictions(store: hr.Store) -> None:

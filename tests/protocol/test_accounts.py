@@ -347,7 +347,11 @@ def test_who_guesses_passwords_waits_and_is_told_for_how_long(url, tokens, monke
     assert httpx.get(f"{url}/api/v1/experiments", headers=as_(tokens, "eve")).status_code == 200
     acts = httpx.get(f"{url}/api/v1/accounts/history", headers=as_(tokens, "root")).json()["acts"]
     guesses = [act for act in acts if act["action"] == "slow down"]
-    assert (guesses[-1]["after"]["address"], guesses[-1]["user"]) == ("127.0.0.1", "guessed-title")
+    assert (guesses[-1]["after"]["address"], guesses[-1]["origin"], guesses[-1]["user"]) == (
+        "127.0.0.1",
+        "127.0.0.1",
+        "guessed-title",
+    )
     assert httpx.get(f"{url}/api/v1/accounts/history", headers=as_(tokens, "ada")).status_code == 403
     audit = httpx.get(f"{url}/api/v1/audit", headers=as_(tokens, "eve")).json()["entries"]
     assert {entry["subject"].partition(":")[0] for entry in audit} & {"server"} == set()

@@ -139,6 +139,12 @@ def test_texts_tags_and_aliases_are_changed(client):
     assert client.delete(f"{ranker}/aliases/champion").status_code == 409
     assert client.put(f"{ranker}/aliases/blue", json={"version": 99}).status_code == 404
     assert client.delete(f"{ranker}/aliases/blue").status_code == 200
+    timeline = client.get(f"{ranker}/timeline").json()
+    named = {each["alias"]: each["reigns"] for each in timeline["aliases"]}
+    assert next(iter(named)) == "champion"
+    assert named["champion"] == timeline["reigns"]
+    (blue,) = named["blue"]
+    assert (blue["version"], blue["action"], blue["ended"] is None) == (3, "alias", False)
     assert client.delete(f"{ranker}/versions/1").status_code == 409  # it is in Production
     assert client.delete(f"{ranker}/versions/3").status_code == 200
     assert [each["version"] for each in client.get(ranker).json()["versions"]] == [2, 1]
@@ -148,8 +154,10 @@ def test_the_trail_is_recomputed_on_demand(tmp_path):
     import sqlite3
 
     with hr.connect(tmp_path) as store, served(tmp_path) as url:
-        store.models.create("whole")
         store.models.create("changed")
+        httpx.post(f"{url}/api/2.0/mlflow/registered-models/create", json={"name": "whole"}).raise_for_status()
+        told = httpx.get(f"{url}/api/v1/audit").json()["entries"]
+        assert {each["subject"]: each["origin"] for each in told} == {"changed": "", "whole": "127.0.0.1"}
         clean = httpx.get(f"{url}/api/v1/audit/verify").json()["histories"]
         assert [(each["subject"], each["entries"], each["fault"]) for each in clean] == [("changed", 1, ""), ("whole", 1, "")]
         with sqlite3.connect(tmp_path / ".headrace" / "catalog.db") as catalog:

@@ -268,3 +268,33 @@ def test_many_clients_at_once_get_right_answers(url):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_the_online_values_are_told_beside_the_offline_ones(url):
+    asked = {"driver_id": [1, 3, 99], "bonus": 2.0}
+    found = httpx.post(f"{url}/api/v1/features/parity", json={"view": "rewards", "entities": asked}, timeout=60).json()
+    assert (found["view"], found["rows"], found["equal"]) == ("rewards:1", 3, True)
+    assert found["keys"] == {"driver_id": [1, 3, 99], "bonus": [2.0] * 3}
+    trips = found["features"]["trips"]
+    assert trips["online"] == trips["offline"] == [2**53 + 1, -(2**63), None]
+    assert (trips["verdicts"], trips["statuses"]) == (["equal"] * 3, ["PRESENT", "PRESENT", "NOT_FOUND"])
+    every = httpx.post(
+        f"{url}/api/v1/features/parity", json={"view": "everything", "entities": {"driver_id": 1}}, timeout=60
+    ).json()
+    assert every["equal"]
+    assert every["features"]["blob"]["offline"] == ["AP8="]
+    assert every["features"]["fares"]["offline"] == [[1.5, "Infinity"]]
+    assert every["features"]["seen"]["online"] == every["features"]["seen"]["offline"] == [T]
+    wrong = httpx.post(
+        f"{url}/api/v1/features/parity", json={"view": "rewards", "entities": {"driver_id": [1] * 1001, "bonus": 1}}
+    )
+    assert (wrong.status_code, "at most 1,000" in wrong.json()["detail"]) == (422, True)
+
+
+def test_what_would_change_is_told_of_a_column(url):
+    found = httpx.get(f"{url}/api/v1/impact/source:drivers.conv", timeout=60).json()
+    touched = {node["urn"]: node["features"] for node in found["nodes"] if node["kind"] == "view"}
+    assert touched == {"view:svc:1": ["conv"], "view:everything:1": ["conv"]}
+    assert {edge["source"] for edge in found["edges"]} >= {"source:drivers.conv", "feature:driver_stats:1.conv"}
+    assert found["services"] == []
+    assert httpx.get(f"{url}/api/v1/impact/source:drivers.nothing").status_code == 404

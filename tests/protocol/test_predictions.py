@@ -59,6 +59,14 @@ def test_the_canary_answers_a_share_of_the_keys_and_always_the_same(served):
     assert 'headrace_predictions_total{model="models:/ranker/3",role="canary"}' in metrics
 
 
+def test_which_versions_answer_is_known(served):
+    with hr.connect(served[0]) as store:
+        answering = {(each.version, each.role): each.rows for each in store.predictions.serving("ranker", 0)}
+        assert set(answering) == {(1, "main"), (2, "shadow"), (3, "canary")}
+        assert answering[1, "main"] + answering[3, "canary"] == 2 * len(USERS) + 2
+        assert store.predictions.serving("ranker", store.runs.recorder.clock()) == store.predictions.serving("none", 0) == []
+
+
 def test_the_shadow_sees_all_and_is_compared(served):
     compared = served[2]["shadow"]["compared"]
     assert (compared["requests"], compared["skipped"]) == (2 * len(USERS) + 1, 0)

@@ -22,6 +22,7 @@ class Act:
         user: who.
         action: add user, change user, change password, create token, revoke token or slow down.
         before, after: what changed; never a secret or its hash.
+        origin: the address from which they asked the server; empty if they did it in the project itself.
         time: microseconds since 1970.
     """
 
@@ -29,9 +30,10 @@ class Act:
     action: str
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = ""
     time: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The act as plain JSON values."""
         told = {"user": self.user, "action": self.action, "before": dict(self.before), "after": dict(self.after)}
-        return {**told, "time": isoformat(self.time)}
+        return {**told, "origin": self.origin, "time": isoformat(self.time)}

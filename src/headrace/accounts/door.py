@@ -138,7 +138,8 @@ class Door:
                 return
             self._told = now
         after = {"account": name[:_LONGEST_NAME], "address": address, "seconds": pause}
-        self._store.record(Act(user=name[:_LONGEST_NAME], action="slow down", after=after, time=self._clock()))
+        act = Act(user=name[:_LONGEST_NAME], action="slow down", after=after, origin=address, time=self._clock())
+        self._store.record(act)
 
     def _of_token(self, secret: str) -> Account:
         token_id = secret.removeprefix(PREFIX).partition("_")[0] if secret.startswith(PREFIX) else ""

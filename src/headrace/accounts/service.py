@@ -32,20 +32,28 @@ class Accounts:
         author: whose name goes into the trail.
         door: forgets what it knows of a user who is changed here.
         account: whom a server knows the author to be; None where nobody is asked, so that everything is allowed.
+        origin: the address from which the server is asked; goes into the trail.
     """
 
     def __init__(
-        self, store: AccountStore, clock: Clock, author: str = "", door: Door | None = None, account: Account | None = None
+        self,
+        store: AccountStore,
+        clock: Clock,
+        author: str = "",
+        door: Door | None = None,
+        account: Account | None = None,
+        origin: str = "",
     ) -> None:
         self._store = store
         self._clock = clock
         self._author = author
         self._door = door or Door(store, clock)
         self._account = account
+        self._origin = origin
 
-    def by(self, account: Account) -> Accounts:
+    def by(self, account: Account, origin: str = "") -> Accounts:
         """The same users and tokens, in the name of an account: what it may not do is refused."""
-        return Accounts(self._store, self._clock, account.name, self._door, account)
+        return Accounts(self._store, self._clock, account.name, self._door, account, origin)
 
     def add_user(self, name: str, role: str = "editor", password: str = "") -> User:
         """Make a user. The first one must be an admin.
@@ -231,7 +239,7 @@ class Accounts:
             raise AccessError(msg) from error
 
     def _act(self, action: str, *, before: Mapping[str, Any] | None = None, after: Mapping[str, Any]) -> Act:
-        return Act(user=self._author, action=action, before=before or {}, after=after, time=self._clock())
+        return Act(user=self._author, action=action, before=before or {}, after=after, origin=self._origin, time=self._clock())
 
 
 def _hash(password: str) -> str:

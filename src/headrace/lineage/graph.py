@@ -12,7 +12,7 @@ from headrace.display import table_html
 from headrace.errors import NotFoundError
 from headrace.lineage.store import Edge, LineageStore
 
-__all__ = ["Direction", "Graph", "Lineage", "LineageReads", "kind_of"]
+__all__ = ["Direction", "Graph", "Lineage", "LineageReads", "kind_of", "whole_of"]
 
 Direction = Literal["upstream", "downstream"]
 
@@ -221,8 +221,8 @@ class Lineage:
             return self._predictions(urn)
         if kind == "group":
             return [Edge(part, urn, "contains", 0) for part in self._parts(urn)]
-        if kind == "source" and _whole(urn):
-            return [Edge(_whole(urn), urn, "contains", 0)]
+        if kind == "source" and whole_of(urn):
+            return [Edge(whole_of(urn), urn, "contains", 0)]
         return []
 
     def _implied_out_of(self, urn: str) -> list[Edge]:
@@ -231,13 +231,13 @@ class Lineage:
             return [Edge(urn, alias, "points", 0) for alias in self._aliases_of(urn)]
         if kind == "source":
             return [Edge(urn, part, "contains", 0) for part in self._parts(urn)]
-        if kind == "feature" and _whole(urn):
-            return [Edge(urn, _whole(urn), "contains", 0)]
+        if kind == "feature" and whole_of(urn):
+            return [Edge(urn, whole_of(urn), "contains", 0)]
         return []
 
     def _parts(self, urn: str) -> list[str]:
         kind = kind_of(urn)
-        if kind == "source" and not _whole(urn):
+        if kind == "source" and not whole_of(urn):
             return self._store.urns(f"{urn}.")
         return self._store.urns(f"feature:{urn.removeprefix('group:')}.") if kind == "group" else []
 
@@ -253,7 +253,7 @@ def _is_pointer(urn: str) -> bool:
     return kind_of(urn) == "alias"
 
 
-def _whole(urn: str) -> str:
+def whole_of(urn: str) -> str:
     """The source of a column, the group of a feature; empty for a thing that isn't a part."""
     feature = _FEATURE.fullmatch(urn)
     if feature:

@@ -31,11 +31,13 @@ class AuditEntry:
         reason: in the words of who did it.
         report: the gate report, as `GateReport.to_dict` gives it; None if no gate was asked.
         user: who.
+        origin: from where: the address of whoever asked the server; empty if it was done in the project itself, or before entries
+            kept it.
         time: microseconds since 1970.
         subject: the model's name.
         seq: counts from 1 within the subject.
         previous: hash of the entry before; empty for the first.
-        hash: SHA-256 over all of the above.
+        hash: SHA-256 over all of the above; without an origin, over the rest, so that older entries hold.
     """
 
     action: str
@@ -45,6 +47,7 @@ class AuditEntry:
     reason: str = ""
     report: Mapping[str, Any] | None = None
     user: str = ""
+    origin: str = ""
     time: int = 0
     subject: str = ""
     seq: int = 0
@@ -58,7 +61,8 @@ class AuditEntry:
     def __str__(self) -> str:
         version = "" if self.version is None else f" version {self.version}"
         reason = f": {self.reason}" if self.reason else ""
-        return f"{self.seq:>4}  {isoformat(self.time)}  {self.user}  {self.action}{version}{reason}"
+        origin = f" from {self.origin}" if self.origin else ""
+        return f"{self.seq:>4}  {isoformat(self.time)}  {self.user}{origin}  {self.action}{version}{reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +71,13 @@ class Author:
 
     Attributes:
         account: whom a server knows it to be; None where nobody is asked, so that everything is allowed.
+        origin: the address from which a server was asked; empty without a server.
     """
 
     clock: Clock
     user: str
     account: Account | None = None
+    origin: str = ""
 
     def require(self, permission: str) -> None:
         """Raise AccessError if the author may not do this."""
@@ -97,6 +103,7 @@ class Author:
             reason=reason,
             report=report,
             user=self.user,
+            origin=self.origin,
             time=self.clock(),
         )
 
@@ -167,4 +174,7 @@ def verify_state(entries: Sequence[AuditEntry], state: Lifecycle) -> None:
 
 
 def _digest(entry: AuditEntry) -> str:
-    return content_hash({name: value for name, value in asdict(entry).items() if name != "hash"})
+    facts = {name: value for name, value in asdict(entry).items() if name != "hash"}
+    if not entry.origin:  # entries from before it was kept were hashed without
+        del facts["origin"]
+    return content_hash(facts)

@@ -46,6 +46,7 @@ class ModelReads:
         requests: where requests to move versions are kept; None if there can be none.
         checks: what the project knows beside the registry of what a version needs.
         account: whom a server knows the author to be; None if it asks nobody.
+        origin: the address from which a server was asked; goes into the trail.
     """
 
     def __init__(
@@ -62,13 +63,14 @@ class ModelReads:
         requests: RequestStore | None = None,
         checks: Checks | None = None,
         account: Account | None = None,
+        origin: str = "",
     ) -> None:
         self._store = store
         self._audit = audit
         self._runs = runs
         self._logged = logged_models
         self._artifacts = artifacts
-        self._author = Author(clock, author, account)
+        self._author = Author(clock, author, account, origin)
         self.store, self.audit = store, audit
         self._request_store, self._checks = requests, checks or Checks()
         self._judge = Judge(store, artifacts, self._author, self._checks, requests)

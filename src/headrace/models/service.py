@@ -26,8 +26,8 @@ __all__ = ["Models", "Selector"]
 class Models(ModelReads):
     """The model registry: what is read of it, and what changes it."""
 
-    def by(self, user: str, account: Account | None = None) -> Models:
-        """The same registry, its trail written in another name: for a server that does what a client asks of it.
+    def by(self, user: str = "", account: Account | None = None, origin: str = "") -> Models:
+        """The same registry, its trail written in another name, or from another place: for a server that a client asks.
 
         A registry that is an account's stays its: whatever a client says, the trail names who the server knows it to be.
         """
@@ -37,11 +37,12 @@ class Models(ModelReads):
         return Models(
             *stores,
             self._author.clock,
-            user,
+            user or self._author.user,
             settle=self._settle,
             requests=self._request_store,
             checks=self._checks,
             account=account,
+            origin=origin or self._author.origin,
         )
 
     @property

@@ -1,4 +1,4 @@
-"""Which versions were in Production when, read off the audit trail. Pure."""
+"""Which version an alias named when, read off the audit trail: the champion's reigns, and those of every other alias. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from headrace.clock import isoformat
 from headrace.models.audit import CLOSING, AuditEntry
 from headrace.models.lifecycle import CHAMPION
 
-__all__ = ["Reign", "reigns"]
+__all__ = ["Reign", "aliases_in", "reigns"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reign:
-    """One version's time in Production.
+    """One version's time under an alias; under `champion` that is its time in Production.
 
     Attributes:
         began, ended: microseconds since 1970; None as long as it is there.
@@ -37,15 +37,21 @@ class Reign:
         return {**asdict(self), "began": isoformat(self.began), "ended": ended}
 
 
-def reigns(entries: Sequence[AuditEntry]) -> list[Reign]:
-    """Every reign, oldest first."""
+def aliases_in(entries: Sequence[AuditEntry]) -> list[str]:
+    """Every alias that ever named a version, sorted, the champion first."""
+    found = {alias for entry in entries for alias in entry.after.get("aliases", {})}
+    return sorted(found, key=lambda alias: (alias != CHAMPION, alias))
+
+
+def reigns(entries: Sequence[AuditEntry], alias: str = CHAMPION) -> list[Reign]:
+    """Every reign of an alias, oldest first."""
     found: list[Reign] = []
     for entry in entries:
-        if entry.action not in CLOSING and CHAMPION not in entry.after.get("aliases", {}):
+        if entry.action not in CLOSING and alias not in entry.after.get("aliases", {}):
             continue
         if found and found[-1].ended is None:
             found[-1] = replace(found[-1], ended=entry.time)
-        version = None if entry.action in CLOSING else entry.after["aliases"][CHAMPION]
+        version = None if entry.action in CLOSING else entry.after["aliases"][alias]
         if version is not None:
             forced = bool((entry.report or {}).get("forced"))
             found.append(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
+from headrace.accounts.account import Account
 from headrace.artifacts.store import ArtifactStore
 from headrace.clock import Clock
 from headrace.errors import HeadraceError
@@ -47,6 +49,12 @@ class RemoteModels(Models):
         )
         self._transport = transport
         self._user = author
+
+    def by(self, user: str = "", account: Account | None = None, origin: str = "") -> Models:  # noqa: ARG002 - the server knows
+        """The same registry in another name. Who asks, and from where, the server sees for itself."""
+        other = copy.copy(self)
+        other._user = user or self._user  # noqa: SLF001 - its own class
+        return other
 
     def register(
         self,

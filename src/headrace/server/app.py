@@ -30,6 +30,7 @@ from headrace.server.native import (
     observations,
     observed,
     online,
+    parity,
     reads,
     runs,
     runs_compare,
@@ -58,6 +59,7 @@ __all__ = ["ENDPOINTS", "make_app"]
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/features/online", "features:read", online.ONLINE),
+    Endpoint("POST", "/api/v1/features/parity", "features:read", parity.PARITY),
     Endpoint("POST", "/api/v1/features/historical", "features:read", features.HISTORICAL),
     Endpoint("POST", "/api/v1/push", "features:write", features.PUSH),
     Endpoint("GET", "/api/v1/freshness", "features:read", features.FRESHNESS),
@@ -89,10 +91,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/api/v1/models/{name}/versions/{version}/stage", "models:write", models.MOVE),
     Endpoint("GET", "/api/v1/audit", "models:read", models.AUDIT),
     Endpoint("GET", "/api/v1/audit/verify", "models:read", models.VERIFY),
+    Endpoint("GET", "/api/v1/statistics", "features:read", observed.SUMMARIES),
     Endpoint("GET", "/api/v1/statistics/{name}", "features:read", observed.STATISTICS),
     Endpoint("GET", "/api/v1/materializations/{group}", "features:read", observed.MATERIALIZATIONS),
     Endpoint("GET", "/api/v1/quality", "features:read", observed.QUALITY),
     Endpoint("GET", "/api/v1/lineage/{urn...}", "lineage:read", lineage.LINEAGE),
+    Endpoint("GET", "/api/v1/impact/{urn...}", "lineage:read", lineage.IMPACT),
     Endpoint("POST", "/get-online-features", "features:read", feast.GET_ONLINE_FEATURES, "feast"),
     Endpoint("POST", "/push", "features:write", writes.PUSH, "feast"),
     Endpoint("POST", "/write-to-online-store", "features:write", writes.WRITE_TO_ONLINE_STORE, "feast"),

@@ -217,7 +217,7 @@ class Dispatcher:
             account = await self._admit(endpoint, headers, scope.get("client"))
             streams = endpoint.operation.streams
             body = b"" if streams else await self._body(headers, receive)
-            named = store if account is None else store.by(account)
+            named = store.by(account, _origin(scope)) if account is not None or endpoint.changes_models else store
             call = Call(named, self._metrics, body, parts, scope["query_string"], headers, request_id, account=account)
             reply = await (self._take(endpoint, call, receive) if streams else self._answer(endpoint, call))
         except GoneError:
@@ -410,6 +410,12 @@ class Dispatcher:
             work()
         except Exception:
             log.exception("what request %s left to be done failed", request_id)
+
+
+def _origin(scope: Scope) -> str:
+    """The address that a request came from; empty for a socket that isn't of the internet."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def _warm(store: Store) -> None:

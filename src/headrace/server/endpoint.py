@@ -68,6 +68,11 @@ class Endpoint:
     operation: Operation
     dialect: Dialect = "native"
 
+    @property
+    def changes_models(self) -> bool:
+        """Whether it may add to the trail of the registry."""
+        return self.method != "GET" and self.permission.startswith("models:")
+
 
 Found = TypeVar("Found")
 Made = TypeVar("Made")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from headrace.buckets.connection import SCHEMES
 from headrace.ids import new_id
 from headrace.server.http import Call, Reply
 from headrace.store import Store
 from headrace.tracking.files import Home
 from headrace.tracking.run import ArtifactEntry
 
-__all__ = ["files_below", "pieces", "ranged_reply"]
+__all__ = ["files_below", "pieces", "ranged_reply", "unread"]
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -24,6 +25,12 @@ def files_below(store: Store, home: Home, path: str = "") -> list[ArtifactEntry]
     found = {item.path: ArtifactEntry(item.path, "", item.size) for item in store.artifacts.buckets.below(home.uri, path)}
     found |= {entry.path: entry for entry in kept}
     return [found[name] for name in sorted(found)]
+
+
+def unread(store: Store, home: Home) -> str:
+    """The address of a bucket that holds the files, and that this server doesn't read; empty if it isn't so."""
+    scheme = home.uri.partition("://")[0]
+    return home.uri if scheme in SCHEMES and not store.artifacts.buckets.reads(home.uri) else ""
 
 
 def pieces(store: Store, home: Home, entry: ArtifactEntry, start: int = 0, end: int | None = None) -> Iterator[bytes]:

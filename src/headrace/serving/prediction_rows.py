@@ -17,7 +17,7 @@ from headrace.serving.messages import unpack
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["URN", "Made", "PredictionRecord", "Role", "records_of", "rows_of", "schema"]
+__all__ = ["URN", "Answering", "Made", "PredictionRecord", "Role", "records_of", "rows_of", "schema"]
 
 Role = Literal["main", "canary", "shadow"]
 URN = "prediction:"
@@ -96,6 +96,23 @@ class PredictionRecord:
         target = f"{URN}{self.request}"
         view = [Edge(f"view:{self.view}", target, "feeds", self.time)] if self.view else []
         return [Edge(self.uri, target, "shadows" if self.role == "shadow" else "predicts", self.time), *view]
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """A version that services answer with.
+
+    Attributes:
+        model, version, role: as in `Made`.
+        rows: how many predictions it made, of those that were kept.
+        last: when it made the last one, microseconds since 1970.
+    """
+
+    model: str
+    version: int
+    role: Role
+    rows: int
+    last: int
 
 
 def schema() -> pa.Schema:

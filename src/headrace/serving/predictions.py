@@ -15,7 +15,7 @@ from headrace.features.answers import DROPPED, AnswerLog, Together
 from headrace.features.frames import queries_of
 from headrace.features.values import to_arrow
 from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET
-from headrace.serving.prediction_rows import URN, Made, PredictionRecord, records_of, rows_of, schema
+from headrace.serving.prediction_rows import URN, Answering, Made, PredictionRecord, records_of, rows_of, schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from headrace.lineage.store import Edge
 
-__all__ = ["OUTCOMES", "TABLE", "Made", "PredictionRecord", "Predictions", "outcome_schema"]
+__all__ = ["OUTCOMES", "TABLE", "Answering", "Made", "PredictionRecord", "Predictions", "outcome_schema"]
 
 TABLE, OUTCOMES = "__predictions__.", "__outcomes__"
 """How the tables of predictions begin, and where outcomes are."""
@@ -190,6 +190,18 @@ class Predictions:
             if len(found) >= limit:
                 break
         return found
+
+    def serving(self, model: str, since: int) -> list[Answering]:
+        """Which versions answered since a moment (microseconds since 1970), the one that did so last first."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        columns = pa.schema([field for field in schema() if field.name in ("version", "role", "rows")])
+        rows = self._log.read(_table(model), columns, since)
+        totals = rows.group_by(["version", "role"]).aggregate([("rows", "sum"), (EVENT_TIME, "max")])
+        times = pc.cast(totals.column(f"{EVENT_TIME}_max"), pa.int64()).to_pylist()
+        facts = zip(*(totals.column(name).to_pylist() for name in ("version", "role", "rows_sum")), times, strict=True)
+        return sorted((Answering(model, *each) for each in facts), key=lambda each: -each.last)
 
     def outcomes(self, records: Sequence[PredictionRecord]) -> dict[tuple[str, int], tuple[Any, Any]]:
         """What came of these predictions: (request, row) to the outcome and the moment when it was known."""

@@ -99,7 +99,14 @@ class SqlAccountStore:
         entries = SqlAuditStore(self._database).history(TRAIL)
         verify(entries)
         return [
-            Act(user=entry.user, action=entry.action, before=entry.before, after=entry.after, time=entry.time)
+            Act(
+                user=entry.user,
+                action=entry.action,
+                before=entry.before,
+                after=entry.after,
+                origin=entry.origin,
+                time=entry.time,
+            )
             for entry in entries[: -limit - 1 : -1]
         ]
 

@@ -18,7 +18,7 @@ from headrace.sql.prepared import RefusedError
 
 __all__ = ["HEAD", "Database", "Dialect"]
 
-HEAD = "0018"
+HEAD = "0019"
 """The newest migration. Kept here so that opening an up-to-date catalog doesn't import Alembic."""
 
 

@@ -386,7 +386,7 @@ def test_files_that_a_client_put_into_a_bucket_itself_are_shown_if_the_bucket_is
             _, run = run_at(place)
             assert "files" not in ask.get("artifacts/list", run_id=run).json()
             assert client.get("/get-artifact", params={"run_id": run, "path": "plots.csv"}).status_code == 404
-            assert client.get(f"/api/v1/runs/{run}/files").json()["files"] == []
+            assert client.get(f"/api/v1/runs/{run}/files").json() == {"files": [], "unread": f"{bucket}/{place}/{run}/artifacts"}
         ask.client.close()
 
 

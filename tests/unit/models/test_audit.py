@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from headrace.errors import IntegrityError
+from headrace.ids import content_hash
 from headrace.models.audit import AuditEntry, Author, difference, seal, verify, verify_state
 from headrace.models.lifecycle import Lifecycle, add, move, rollback
 
@@ -25,10 +26,25 @@ def test_an_untouched_trail_holds():
     verify(TRAIL)
 
 
-@pytest.mark.parametrize("field", [{"reason": "other"}, {"user": "eve"}, {"time": 99}, {"after": {}}, {"action": "promote"}])
+@pytest.mark.parametrize(
+    "field", [{"reason": "other"}, {"user": "eve"}, {"time": 99}, {"after": {}}, {"action": "promote"}, {"origin": "10.0.0.9"}]
+)
 def test_a_changed_entry_shows(field):
     with pytest.raises(IntegrityError, match="entry 3"):
         verify([*TRAIL[:2], replace(TRAIL[2], **field), *TRAIL[3:]])
+
+
+def test_where_something_was_done_from_is_sealed_and_entries_from_before_it_was_kept_hold():
+    facts = {"action": "tag", "version": None, "before": {}, "after": {}, "reason": "", "report": None, "user": "ada", "time": 7}
+    old = content_hash({**facts, "subject": "ranker", "seq": 1, "previous": ""})  # as releases hashed it that kept no origin
+    first = seal(AuditEntry(**facts), "ranker", None)
+    assert first.hash == old
+    second = seal(Author(lambda: 8, "ada", origin="10.0.0.7").entry("tag"), "ranker", first)
+    verify([first, second])
+    assert "ada from 10.0.0.7  tag" in str(second)
+    for other in ("", "10.0.0.8"):
+        with pytest.raises(IntegrityError, match="entry 2"):
+            verify([first, replace(second, origin=other)])
 
 
 def test_a_removed_entry_shows():

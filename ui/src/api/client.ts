@@ -57,6 +57,15 @@ export async function put<P extends PathOf<'put'>>(
   return (await answer.json()) as Json<Operation<P, 'put'>>;
 }
 
+export async function patch<P extends PathOf<'patch'>>(
+  path: P,
+  body: Body<Operation<P, 'patch'>>,
+  options: Options<Operation<P, 'patch'>> = {},
+): Promise<Json<Operation<P, 'patch'>>> {
+  const answer = await send('PATCH', address(path, options), JSON.stringify(body), options.signal);
+  return (await answer.json()) as Json<Operation<P, 'patch'>>;
+}
+
 export async function remove<P extends PathOf<'delete'>>(path: P, options: Options<Operation<P, 'delete'>> = {}): Promise<Json<Operation<P, 'delete'>>> {
   const answer = await send('DELETE', address(path, options), undefined, options.signal);
   return (await answer.json()) as Json<Operation<P, 'delete'>>;

@@ -4,6 +4,7 @@ import { get, post, type Schemas } from './client';
 import type { Definition } from './queries';
 
 export type Fresh = Schemas['GroupFreshness'];
+export type Summary = Schemas['StatisticsSummary'];
 export type Column = Schemas['ColumnStatistics'];
 
 export const freshnessQuery = () =>
@@ -12,6 +13,9 @@ export const freshnessQuery = () =>
     queryFn: async ({ signal }) => (await get('/api/v1/freshness', { signal })).groups,
     refetchInterval: 30_000,
   });
+
+export const summariesQuery = () =>
+  queryOptions({ queryKey: ['statistics'], queryFn: async ({ signal }) => (await get('/api/v1/statistics', { signal })).groups });
 
 export const statisticsQuery = (name: string) =>
   queryOptions({ queryKey: ['statistics', name], queryFn: ({ signal }) => get('/api/v1/statistics/{name}', { path: { name }, signal }), retry: false });
@@ -25,13 +29,12 @@ export const definitionQuery = (kind: string, name: string) =>
     queryFn: async ({ signal }) => (await get('/api/v1/catalog/{kind}/{name}', { path: { kind, name }, signal })) as unknown as Definition & { versions: Omit<Definition, 'spec'>[] },
   });
 
-export interface Online {
-  columns: Record<string, unknown[]>;
-  statuses: Record<string, string[]>;
-  ages?: Record<string, (number | null)[]>;
+/** The values of a view now, for one entity. */
+export function lookUp(view: string, entities: Record<string, unknown>): Promise<Schemas['OnlineFeatures']> {
+  return post('/api/v1/features/online', { view, entities } as never);
 }
 
-/** The values of a view now, for one entity. */
-export async function lookUp(view: string, entities: Record<string, unknown>): Promise<unknown> {
-  return post('/api/v1/features/online', { view, entities } as never);
+/** What the online store says of one entity, beside what history says as of the same moment. */
+export function compareStores(view: string, entities: Record<string, unknown>) {
+  return post('/api/v1/features/parity', { view, entities, at: null });
 }

@@ -61,7 +61,7 @@ export function writeCard(name: string, version: number, text: string) {
 }
 
 export const timelineQuery = (name: string) =>
-  queryOptions({ queryKey: ['models', name, 'timeline'], queryFn: async ({ signal }) => (await get('/api/v1/models/{name}/timeline', { path: { name }, signal })).reigns });
+  queryOptions({ queryKey: ['models', name, 'timeline'], queryFn: async ({ signal }) => (await get('/api/v1/models/{name}/timeline', { path: { name }, signal })).aliases });
 
 /** The newest predictions of a version. */
 export const predictionsQuery = (name: string, version: number) =>

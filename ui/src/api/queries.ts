@@ -1,6 +1,6 @@
 /** What pages ask for, each with the key under which it is kept. A live event makes stale what it names. */
 import { keepPreviousData, queryOptions, type Query, type QueryClient } from '@tanstack/react-query';
-import { address, get, getText, post, type Schemas } from './client';
+import { address, get, getText, patch, post, type Schemas } from './client';
 import { readCurves, type Points } from './curves';
 import type { LiveEvent, NewPoints } from './live';
 
@@ -14,6 +14,10 @@ const COUNTED_AFTER = 1000;
 export const experimentsQuery = () =>
   queryOptions({ queryKey: ['experiments'], queryFn: ({ signal }) => get('/api/v1/experiments', { signal }), placeholderData: keepPreviousData });
 
+/** Sets tags of an experiment, and removes others. */
+export const changeTags = (experiment: string, set: Record<string, string>, gone: string[]) =>
+  patch('/api/v1/experiments/{experiment}', { set, remove: gone, name: null, note: null, stage: null }, { path: { experiment } });
+
 /** Of very many runs, first what the newest have, at once; all are counted behind it. */
 export const keysQuery = (experiments: string) =>
   queryOptions({
@@ -24,6 +28,10 @@ export const keysQuery = (experiments: string) =>
 
 /** Runs that match, counted; put away or not. */
 export const searchRuns = (query: TableQuery, signal: AbortSignal) => post('/api/v1/runs/search', { archived: 'show', count: true, ...query }, { signal });
+
+/** What may follow at a place in a query; places count characters, not halves of some. */
+export const completeQuery = (text: string, position: number, experiments: string[], signal: AbortSignal) =>
+  post('/api/v1/runs/complete', { text, position, field: 'query', experiments }, { signal });
 
 export const tableQuery = (query: TableQuery) =>
   queryOptions({
@@ -166,11 +174,21 @@ export const lineageQuery = (urn: string, up: number, down: number) =>
     placeholderData: keepPreviousData,
   });
 
+/** What would change if a thing did. */
+export const impactQuery = (urn: string) =>
+  queryOptions({
+    queryKey: ['impact', urn],
+    queryFn: ({ signal }) => get('/api/v1/impact/{urn}', { path: { urn }, signal }),
+    placeholderData: keepPreviousData,
+  });
+
 export interface Definition {
   kind: string;
   name: string;
   version: number;
   id: string;
+  /** Names a group's values: the first version that computes the same. */
+  basis: string;
   hash: string;
   created: string;
   author: string;

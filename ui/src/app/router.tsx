@@ -6,6 +6,8 @@ import { readAuditSearch } from '@/pages/audit/search';
 import { readCompareSearch } from '@/pages/compare/search';
 import { readExperimentSearch, type ExperimentSearch } from '@/pages/experiments/search';
 import { partOf, tableOf } from '@/pages/experiments/table-query';
+import { readFeaturesSearch } from '@/pages/features/search';
+import { readLineageSearch } from '@/pages/lineage/search';
 import { readRunSearch } from '@/pages/run/search';
 import { readSettingsSearch } from '@/pages/settings/search';
 import { told } from '@/shared/search';
@@ -68,10 +70,10 @@ const models = createRoute({ getParentRoute: () => root, path: '/models', compon
 const model = createRoute({ getParentRoute: () => root, path: '/models/$name', component: lazyRouteComponent(() => import('@/pages/models/model'), 'ModelPage') });
 const modelVersion = createRoute({ getParentRoute: () => root, path: '/models/$name/$version', component: lazyRouteComponent(() => import('@/pages/models/version'), 'VersionPage') });
 
-const features = createRoute({ getParentRoute: () => root, path: '/features', component: lazyRouteComponent(() => import('@/pages/features/catalog'), 'FeatureCatalog') });
+const features = createRoute({ getParentRoute: () => root, path: '/features', validateSearch: readFeaturesSearch, component: lazyRouteComponent(() => import('@/pages/features/catalog'), 'FeatureCatalog') });
 const feature = createRoute({ getParentRoute: () => root, path: '/features/$kind/$name', component: lazyRouteComponent(() => import('@/pages/features/feature'), 'FeaturePage') });
 
-const lineage = createRoute({ getParentRoute: () => root, path: '/lineage/$', component: lazyRouteComponent(() => import('@/pages/lineage/lineage'), 'LineagePage') });
+const lineage = createRoute({ getParentRoute: () => root, path: '/lineage/$', validateSearch: readLineageSearch, component: lazyRouteComponent(() => import('@/pages/lineage/lineage'), 'LineagePage') });
 const lineageStart = createRoute({ getParentRoute: () => root, path: '/lineage', component: lazyRouteComponent(() => import('@/pages/lineage/start'), 'LineageStart') });
 
 const home = createRoute({

@@ -1,5 +1,5 @@
 import { beforeEach, expect, it } from 'vitest';
-import { allViews, keepViews, viewsOf } from './views';
+import { allViews, keepViews, sharedViews, tagOf, viewsOf } from './views';
 
 beforeEach(() => localStorage.clear());
 
@@ -21,4 +21,16 @@ it('forgets an experiment without views', () => {
   keepViews('1', []);
   expect(localStorage.length).toBe(0);
   expect(viewsOf('1')).toEqual([]);
+});
+
+it('reads the views that experiments bear, and passes over what is none', () => {
+  const kept = tagOf({ name: 'wide', search: { cols: ['params.a'] } }, '1,3', 'mara', []);
+  const tags = { [kept.tag]: kept.text, 'headrace.view/x': 'not JSON', 'headrace.view/y': '{"name": 3}', team: '{"name": "no view"}' };
+  expect(sharedViews([{ id: '1', tags }])).toEqual([{ name: 'wide', search: { cols: ['params.a'] }, of: '1,3', by: 'mara', tag: kept.tag }]);
+});
+
+it('replaces the view of the same name and experiments alone', () => {
+  const known = [{ name: 'wide', search: {}, of: '1', by: '', tag: 'headrace.view/a' }];
+  expect(tagOf({ name: 'wide', search: {} }, '1', '', known).tag).toBe('headrace.view/a');
+  for (const [name, of] of [['wide', '1,3'], ['other', '1']] as const) expect(tagOf({ name, search: {} }, of, '', known).tag).toMatch(/^headrace\.view\/[0-9a-f]{12}$/);
 });

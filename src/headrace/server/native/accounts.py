@@ -104,6 +104,7 @@ _ACT = Record(
         "action": Field("add user, change user, change password, create token, revoke token, or slow down: wrong passwords."),
         "before": Field("What was.", ("object",), of=Field("A value.", ("any",), nullable=True), keyed=True),
         "after": Field("What is since then.", ("object",), of=Field("A value.", ("any",), nullable=True), keyed=True),
+        "origin": Field("From which address the server was asked; empty if it was done in the project itself."),
         "time": Field("When, RFC 3339."),
     },
     whole=True,

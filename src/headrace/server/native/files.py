@@ -11,7 +11,7 @@ from headrace.server.columns import dumps
 from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply, json_reply
 from headrace.server.native.tables import Page, RangedFile, parquet_page, text_page
-from headrace.server.placed import files_below, pieces, ranged_reply
+from headrace.server.placed import files_below, pieces, ranged_reply, unread
 from headrace.server.schema import Content, Field, Record, read_query
 from headrace.tracking.files import Home
 from headrace.tracking.run import ArtifactEntry
@@ -48,7 +48,17 @@ _ENTRY = Record(
     },
     whole=True,
 )
-_FILES = Record("RunFiles", {"files": Field("Sorted by path.", ("array",), of=_ENTRY)}, whole=True)
+_FILES = Record(
+    "RunFiles",
+    {
+        "files": Field("Sorted by path.", ("array",), of=_ENTRY),
+        "unread": Field(
+            "Where the client put files itself, if that is a bucket that this server doesn't read, since the setting "
+            "`artifact_buckets` doesn't name it; else empty."
+        ),
+    },
+    whole=True,
+)
 _DOWNLOAD = {"download": Field("Whether the browser should keep it rather than show it.", ("boolean",), default=False)}
 _PAGED = {
     "start": Field("Where in a CSV or TSV file to begin: what a page before told as `following`.", ("integer",), default=0),
@@ -74,14 +84,12 @@ _TABLE = Record(
 
 def _list(call: Call) -> Reply:
     """The files of a run."""
-    found = files_below(call.store, _home(call))
-    return json_reply(
-        {
-            "files": [
-                {"path": item.path, "size": item.size, "digest": item.digest, "media_type": _type(item.path)} for item in found
-            ]
-        }
-    )
+    home = _home(call)
+    files = [
+        {"path": item.path, "size": item.size, "digest": item.digest, "media_type": _type(item.path)}
+        for item in files_below(call.store, home)
+    ]
+    return json_reply({"files": files, "unread": unread(call.store, home)})
 
 
 def _file(call: Call) -> Reply:

@@ -153,6 +153,7 @@ _ENTRY = Record(
         "reason": Field("In the words of who did it."),
         "report": Field("The gate report, if a gate was asked.", ("object",), of=REPORT, nullable=True),
         "user": Field("Who."),
+        "origin": Field("From which address the server was asked; empty if it was done in the project itself."),
         "time": Field("When, RFC 3339."),
         "hash": Field("SHA-256 over the entry and the one before."),
     },
@@ -341,6 +342,7 @@ def _told_entry(entry: AuditEntry) -> dict[str, Any]:
         "reason": entry.reason,
         "report": report,
         "user": entry.user,
+        "origin": entry.origin,
         "time": isoformat(entry.time),
         "hash": entry.hash,
     }

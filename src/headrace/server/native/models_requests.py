@@ -1,4 +1,4 @@
-"""Requests to move versions, model cards, owners, and the reigns of a model's champions, for the app."""
+"""Requests to move versions, model cards, owners, and which version an alias named when, for the app."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from headrace.definitions.plain import plain
 from headrace.errors import InvalidInputError
+from headrace.models.lifecycle import CHAMPION
 from headrace.models.requests import TransitionRequest
-from headrace.models.timeline import reigns
+from headrace.models.timeline import aliases_in, reigns
 from headrace.server.columns import dumps
 from headrace.server.endpoint import Endpoint, Operation
 from headrace.server.http import JSON, Call, Reply
@@ -63,7 +64,7 @@ _SAY = Record(
 _REIGN = Record(
     "ModelReign",
     {
-        "version": Field("The version in Production.", ("integer",)),
+        "version": Field("The version that it named.", ("integer",)),
         "began": Field("When, RFC 3339."),
         "ended": Field("When, RFC 3339; null as long as it is there.", nullable=True),
         "action": Field("How it came there: promote, rollback, import."),
@@ -73,7 +74,19 @@ _REIGN = Record(
     },
     whole=True,
 )
-_TIMELINE = Record("ModelTimeline", {"reigns": Field("Oldest first.", ("array",), of=_REIGN)}, whole=True)
+_ALIAS = Record(
+    "AliasTimeline",
+    {"alias": Field("The alias."), "reigns": Field("Which version it named when, oldest first.", ("array",), of=_REIGN)},
+    whole=True,
+)
+_TIMELINE = Record(
+    "ModelTimeline",
+    {
+        "reigns": Field("The champion's, oldest first.", ("array",), of=_REIGN),
+        "aliases": Field("Those of every alias, the champion first.", ("array",), of=_ALIAS),
+    },
+    whole=True,
+)
 _CARD = Record("NewModelCard", {"text": Field("Markdown, by a person.", required=True)})
 _OWNER = Record("NewOwner", {"owner": Field("Who answers for it; empty for nobody.", required=True)})
 _DONE = Record("Done", {"done": Field("Always true.", ("boolean",))}, whole=True)
@@ -121,8 +134,11 @@ def _say(call: Call) -> Reply:
 
 
 def _timeline(call: Call) -> Reply:
-    """Which versions were in Production, from when until when, and who put them there."""
-    return _reply({"reigns": [reign.to_dict() for reign in reigns(call.store.models.history(call.path["name"]))]})
+    """Which versions the aliases named, from when until when, and who put them there: the champion's are those in Production."""
+    entries = call.store.models.history(call.path["name"])
+    told = {alias: [reign.to_dict() for reign in reigns(entries, alias)] for alias in aliases_in(entries)}
+    aliases = [{"alias": alias, "reigns": found} for alias, found in told.items()]
+    return _reply({"reigns": told.get(CHAMPION, []), "aliases": aliases})
 
 
 def _card(call: Call) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.clock import isoformat
@@ -14,7 +15,7 @@ from headrace.server.schema import Content, Field, Record
 if TYPE_CHECKING:
     from headrace.features.observer import Statistics
 
-__all__ = ["MATERIALIZATIONS", "QUALITY", "STATISTICS"]
+__all__ = ["MATERIALIZATIONS", "QUALITY", "STATISTICS", "SUMMARIES"]
 
 MOST_RECORDS = 50
 
@@ -58,6 +59,29 @@ _HISTORY = Record(
     {"subject": Field("source:NAME or group:NAME."), "history": Field("Newest first.", ("array",), of=_STATISTICS)},
     whole=True,
 )
+_SHARE = Field("A share, 0 to 1; null if no value was looked at.", ("number",), nullable=True)
+_SUMMARY = Record(
+    "StatisticsSummary",
+    {
+        "at": Field("When the values were last looked at, RFC 3339."),
+        "rows": Field("How many there were.", ("integer",)),
+        "nulls": _SHARE,
+        "history": Field("The share of nulls over time, the newest last.", ("array",), of=_SHARE),
+    },
+    whole=True,
+)
+_SUMMARIES = Record(
+    "StatisticsSummaries",
+    {
+        "groups": Field(
+            "Name of a group to what its values look like; without those that nobody looked at.",
+            ("object",),
+            of=_SUMMARY,
+            keyed=True,
+        )
+    },
+    whole=True,
+)
 _RECORD = Record(
     "Materialization",
     {
@@ -93,6 +117,24 @@ def _statistics(call: Call) -> Reply:
     """What the data of a source, or the values of a group, look like over time."""
     found = call.store.statistics(call.path["name"])
     return _reply({"subject": found.subject, "history": [_told(item) for item in found.history[:MOST_RECORDS]]})
+
+
+def _summaries(call: Call) -> Reply:
+    """How many of each group's values are null, now and over time: for a list of all groups."""
+    groups = {version.group.name: call.store.statistics(version.group.name).history for version in call.store.catalog.groups()}
+    return _reply({"groups": {name: _summary(history) for name, history in groups.items() if history}})
+
+
+def _summary(history: Sequence[Statistics]) -> dict[str, Any]:
+    newest = history[0]
+    alike = [item for item in history if item.kind == newest.kind][:MOST_RECORDS]
+    shares = [_nulls(item) for item in alike]
+    return {"at": isoformat(newest.at), "rows": newest.rows, "nulls": shares[0], "history": shares[::-1]}
+
+
+def _nulls(item: Statistics) -> float | None:
+    count = sum(column.count for column in item.columns.values())
+    return sum(column.nulls for column in item.columns.values()) / count if count else None
 
 
 def _materializations(call: Call) -> Reply:
@@ -139,6 +181,7 @@ def _reply(value: Any) -> Reply:
     return Reply(dumps(value), media_type=JSON)
 
 
+SUMMARIES = Operation(_summaries, gives=(Content(record=_SUMMARIES),))
 STATISTICS = Operation(_statistics, gives=(Content(record=_HISTORY),))
 MATERIALIZATIONS = Operation(_materializations, gives=(Content(record=_RECORDS),))
 QUALITY = Operation(_quality, gives=(Content(record=_CHECKS),))

@@ -141,6 +141,7 @@ audit = sa.Table(
     sa.Column("time", sa.BigInteger, nullable=False),
     sa.Column("previous", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("origin", sa.String, nullable=False, server_default=""),
     sa.Index("ix_audit_time", "time"),
 )
 

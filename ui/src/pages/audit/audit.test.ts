@@ -18,9 +18,9 @@ describe('a change', () => {
 });
 
 describe('an entry', () => {
-  const entry: AuditEntry = { subject: 'ranker', seq: 2, action: 'promote', version: 2, before: { stages: { 2: 'Staging' } }, after: { stages: { 2: 'Production' } }, reason: 'Better', report: null, user: 'mara', time: '2026-01-01T00:00:00Z', hash: 'c0ffee' };
+  const entry: AuditEntry = { subject: 'ranker', seq: 2, action: 'promote', version: 2, before: { stages: { 2: 'Staging' } }, after: { stages: { 2: 'Production' } }, reason: 'Better', report: null, user: 'mara', origin: '10.0.0.7', time: '2026-01-01T00:00:00Z', hash: 'c0ffee' };
   it('fits what the address asks for', () => {
-    for (const search of [{}, { q: 'better' }, { q: '→ production' }, { action: 'promote', user: 'mara' }, { entry: 'c0f' }]) expect(fits(entry, search)).toBe(true);
+    for (const search of [{}, { q: 'better' }, { q: '→ production' }, { q: '10.0.0.7' }, { action: 'promote', user: 'mara' }, { entry: 'c0f' }]) expect(fits(entry, search)).toBe(true);
     for (const search of [{ q: 'worse' }, { action: 'rollback' }, { user: 'mar' }, { entry: 'ffee' }]) expect(fits(entry, search)).toBe(false);
   });
   it('fits within so many days', () => {

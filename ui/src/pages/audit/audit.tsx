@@ -23,6 +23,7 @@ const COLUMNS: DataColumn<Entry>[] = [
       {entry.user}
     </Link>
   ) },
+  { id: 'origin', title: 'From', sort: (entry) => entry.origin, cell: (entry) => (entry.origin === '' ? <span className="quiet" title="Done in the project itself, or before the trail kept it">–</span> : <span className="mono audit-origin" title="The address that asked the server">{entry.origin}</span>) },
   {
     id: 'action',
     title: 'What',
@@ -93,7 +94,7 @@ export function fits(entry: Entry, { q = '', action, user, days, entry: link }: 
     (action === undefined || entry.action === action) &&
     (user === undefined || entry.user === user) &&
     (days === undefined || now - Date.parse(entry.time) <= Number(days) * 86_400_000) &&
-    [entry.user, entry.subject, entry.reason, entry.action, ...linesOf(entry.before, entry.after)].some((part) => part.toLowerCase().includes(wanted))
+    [entry.user, entry.origin, entry.subject, entry.reason, entry.action, ...linesOf(entry.before, entry.after)].some((part) => part.toLowerCase().includes(wanted))
   );
 }
 
@@ -137,8 +138,8 @@ export function AuditPage() {
   const filtered = Object.keys(search).length > 0;
   const actions = [...new Set([...all.map((entry) => entry.action), ...(search.action === undefined ? [] : [search.action])])].sort();
   const save = () => {
-    const lines = shown.map((entry) => [entry.time, entry.user, entry.action, entry.subject, entry.version ?? '', linesOf(entry.before, entry.after).join('; '), entry.reason, entry.hash].map((part) => cell(String(part))).join(','));
-    saveAs(new Blob([`time,user,action,model,version,change,reason,hash\n${lines.join('\n')}\n`], { type: 'text/csv' }), 'audit.csv');
+    const lines = shown.map((entry) => [entry.time, entry.user, entry.origin, entry.action, entry.subject, entry.version ?? '', linesOf(entry.before, entry.after).join('; '), entry.reason, entry.hash].map((part) => cell(String(part))).join(','));
+    saveAs(new Blob([`time,user,from,action,model,version,change,reason,hash\n${lines.join('\n')}\n`], { type: 'text/csv' }), 'audit.csv');
   };
   return (
     <div className="page">

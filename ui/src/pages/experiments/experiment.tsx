@@ -7,6 +7,7 @@ import { Problem, type Schemas } from '@/api/client';
 import { experimentsQuery, keysQuery, tableQuery } from '@/api/queries';
 import { looks as looksOf } from '@/shared/chart/palette';
 import { useKeys } from '@/shared/keys';
+import { completerOf } from '@/shared/query/complete';
 import { QueryBar, type QueryBarHandle } from '@/shared/query/query-bar';
 import { told, type Told } from '@/shared/search';
 import { Button, Segmented } from '@/shared/ui/controls';
@@ -65,13 +66,15 @@ export function ExperimentPage() {
   const focus = useCallback(() => query.current?.focus(), []);
   useKeys({ '/': focus, ...pageKeys({ change, rows, cursor, setCursor, selection, compare, open }) });
 
+  const complete = useMemo(() => completerOf(experiments.split(',')), [experiments]);
+
   const problem = rows.error instanceof Problem && (rows.error.status === 422 || rows.error.status === 400) ? rows.error.message : '';
   if (keys.isError && keys.data === undefined) return <Failure whole error={keys.error} retry={() => void keys.refetch()} />;
   return (
     <div className="page">
       <Head experiments={experiments} rows={rows} search={search} change={change} />
       <div className="toolbar">
-        <QueryBar ref={query} value={search.q ?? ''} onChange={(q) => change({ q: q === '' ? undefined : q, show: undefined })} problem={problem} vocabulary={vocabularyOf(keys.data, rows)} />
+        <QueryBar ref={query} value={search.q ?? ''} onChange={(q) => change({ q: q === '' ? undefined : q, show: undefined })} problem={problem} complete={complete} />
         <GroupChooser keys={keys.data} chosen={groupBy} band={search.band ?? 'std'} change={change} />
         <ColumnChooser keys={keys.data} chosen={columns} change={change} />
         <Segmented label="What to show" value={mode} choices={MODES} iconsOnly onChange={(next) => change({ mode: next === 'both' ? undefined : next })} />
@@ -198,22 +201,6 @@ function firstColumns(keys: Schemas['RunKeys'] | undefined): string[] {
       .slice(0, size)
       .map(([key]) => `${prefix}.${key}`);
   return [...most(keys?.metrics, 'metrics', 4), ...most(keys?.params, 'params', 5)];
-}
-
-function vocabularyOf(keys: Schemas['RunKeys'] | undefined, rows: Rows) {
-  return {
-    metrics: Object.keys(keys?.metrics ?? {}),
-    params: Object.keys(keys?.params ?? {}),
-    tags: Object.keys(keys?.tags ?? {}).filter((key) => !key.startsWith('mlflow.')),
-    values: (key: string) => {
-      const found = new Set<string>();
-      for (let index = 0; index < Math.min(rows.total, 200); index += 1) {
-        const value = rows.row(index)?.value(key);
-        if (typeof value === 'string') found.add(value);
-      }
-      return [...found].sort();
-    },
-  };
 }
 
 function useCompare(): (ids: readonly string[]) => void {

@@ -1,16 +1,20 @@
 /** The catalog: groups and views, how fresh they are, who reads them. */
 import './features.css';
 import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
-import { useDeferredValue, useMemo, useRef, useState } from 'react';
-import { freshnessQuery, type Fresh } from '@/api/features';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { useDeferredValue, useMemo, useRef } from 'react';
+import { freshnessQuery, summariesQuery, type Fresh, type Summary } from '@/api/features';
+import { modelsQuery, type Model } from '@/api/models';
 import { catalogQuery, type Definition } from '@/api/queries';
 import { useKeys } from '@/shared/keys';
+import type { Told } from '@/shared/search';
 import { DataTable, type DataColumn } from '@/shared/table/data-table';
-import { Input, Segmented } from '@/shared/ui/controls';
+import { Input, Segmented, Select } from '@/shared/ui/controls';
 import { Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
 import { duration, plural, whole } from '@/shared/ui/format';
 import { Chip } from '@/shared/ui/marks';
+import { readFeaturesSearch, type FeaturesSearch } from './search';
+import { Sparkline } from './sparkline';
 import { featuresOf, groupsOf, textOf, type GroupSpec } from './spec';
 
 interface Line {
@@ -18,6 +22,8 @@ interface Line {
   kind: 'group' | 'view';
   features: string[];
   fresh: Fresh | undefined;
+  summary: Summary | undefined;
+  /** Views that read a group, models that read a view. */
   readers: number;
 }
 
@@ -41,10 +47,27 @@ const COLUMNS: DataColumn<Line>[] = [
   { id: 'entity', title: 'Entity', sort: (line) => textOf(line.definition, 'entity'), cell: (line) => textOf(line.definition, 'entity') || <span className="quiet">–</span> },
   { id: 'owner', title: 'Owner', sort: (line) => textOf(line.definition, 'owner'), cell: (line) => textOf(line.definition, 'owner') || <span className="quiet">–</span> },
   { id: 'features', title: 'Features', number: true, sort: (line) => line.features.length, cell: (line) => whole(line.features.length) },
+  { id: 'rows', title: 'Rows', number: true, sort: (line) => line.fresh?.rows ?? -1, cell: (line) => (line.fresh?.rows === undefined || line.fresh.rows === null ? <span className="quiet">–</span> : whole(line.fresh.rows)) },
   { id: 'keys', title: 'Keys online', number: true, sort: (line) => line.fresh?.keys ?? -1, cell: (line) => (line.fresh === undefined ? <span className="quiet">–</span> : whole(line.fresh.keys)) },
+  { id: 'nulls', title: 'Null', number: true, sort: (line) => line.summary?.nulls ?? -1, cell: (line) => <Nulls summary={line.summary} /> },
   { id: 'fresh', title: 'Freshness', sort: (line) => line.fresh?.age ?? Infinity, cell: (line) => (line.fresh === undefined ? <span className="quiet">–</span> : <Freshness fresh={line.fresh} />) },
-  { id: 'readers', title: 'Read by', number: true, sort: (line) => line.readers, cell: (line) => (line.kind === 'view' ? <span className="quiet">–</span> : plural(line.readers, 'view')) },
+  { id: 'readers', title: 'Read by', number: true, sort: (line) => line.readers, cell: (line) => plural(line.readers, line.kind === 'view' ? 'model' : 'view') },
 ];
+
+/** The share of values that are null, and how it went. */
+function Nulls({ summary }: { summary: Summary | undefined }) {
+  if (summary === undefined || summary.nulls === null) return <span className="quiet">–</span>;
+  return (
+    <span className="nulls" data-bad={summary.nulls > 0.5 || undefined}>
+      <Sparkline values={summary.history} what="Share of nulls" told={percent} />
+      {percent(summary.nulls)}
+    </span>
+  );
+}
+
+function percent(share: number | undefined): string {
+  return share === undefined ? '–' : `${Number((share * 100).toPrecision(2))}%`;
+}
 
 export function Freshness({ fresh }: { fresh: Fresh }) {
   if (fresh.age === null) return <Chip tone={fresh.stale ? 'bad' : 'quiet'}>empty</Chip>;
@@ -62,11 +85,27 @@ export function Freshness({ fresh }: { fresh: Fresh }) {
   );
 }
 
+/** How many models have a version that reads the view. */
+function readersOf(view: string, models: readonly Model[]): number {
+  return models.filter((model) => model.versions.some((version) => version.view.replace(/:\d+$/, '') === view)).length;
+}
+
+/** One member of the definitions to choose by; nothing where all have the same. */
+function Facet({ label, member, all, lines, value, onChange }: { label: string; member: string; all: string; lines: readonly Line[]; value: string | undefined; onChange: (value: string | undefined) => void }) {
+  const values = [...new Set([...lines.map((line) => textOf(line.definition, member)), ...(value === undefined ? [] : [value])])].filter((one) => one !== '').sort();
+  if (values.length < 2 && value === undefined) return null;
+  return <Select label={label} value={value ?? ''} options={[{ value: '', label: all }, ...values.map((one) => ({ value: one, label: one }))]} onChange={(next) => onChange(next === '' ? undefined : next)} />;
+}
+
 export function FeatureCatalog() {
   const catalog = useQuery(catalogQuery());
   const freshness = useQuery(freshnessQuery());
-  const [text, setText] = useState('');
-  const [kind, setKind] = useState<'all' | 'group' | 'view'>('all');
+  const summaries = useQuery(summariesQuery());
+  const models = useQuery(modelsQuery());
+  const search = useSearch({ from: '/features' });
+  const navigate = useNavigate({ from: '/features' });
+  const change = (part: Told<FeaturesSearch>) => void navigate({ search: (now) => readFeaturesSearch({ ...now, ...part }), replace: true });
+  const { q: text = '', kind, entity, owner } = search;
   const wanted = useDeferredValue(text.toLowerCase());
   const field = useRef<HTMLInputElement>(null);
   useKeys({ '/': () => field.current?.focus() });
@@ -74,11 +113,11 @@ export function FeatureCatalog() {
     const { group = [], view = [] } = catalog.data ?? {};
     const groups = new Map(group.map((item) => [item.name, item.spec as unknown as GroupSpec]));
     return [
-      ...group.map((definition): Line => ({ definition, kind: 'group', features: featuresOf(definition, groups), fresh: freshness.data?.[definition.id], readers: view.filter((one) => groupsOf(one).includes(definition.name)).length })),
-      ...view.map((definition): Line => ({ definition, kind: 'view', features: featuresOf(definition, groups), fresh: undefined, readers: 0 })),
+      ...group.map((definition): Line => ({ definition, kind: 'group', features: featuresOf(definition, groups), fresh: freshness.data?.[definition.basis], summary: summaries.data?.[definition.name], readers: view.filter((one) => groupsOf(one).includes(definition.name)).length })),
+      ...view.map((definition): Line => ({ definition, kind: 'view', features: featuresOf(definition, groups), fresh: undefined, summary: undefined, readers: readersOf(definition.name, models.data?.models ?? []) })),
     ];
-  }, [catalog.data, freshness.data]);
-  const shown = lines.filter((line) => (kind === 'all' || line.kind === kind) && [line.definition.name, ...line.features, textOf(line.definition, 'owner')].some((name) => name.toLowerCase().includes(wanted)));
+  }, [catalog.data, freshness.data, summaries.data, models.data]);
+  const shown = lines.filter((line) => (kind === undefined || line.kind === kind) && (entity === undefined || textOf(line.definition, 'entity') === entity) && (owner === undefined || textOf(line.definition, 'owner') === owner) && [line.definition.name, ...line.features, textOf(line.definition, 'owner')].some((name) => name.toLowerCase().includes(wanted)));
   const stale = lines.filter((line) => line.fresh?.stale === true).length;
   return (
     <div className="page">
@@ -90,15 +129,17 @@ export function FeatureCatalog() {
           <>
             <Segmented
               label="Kind"
-              value={kind}
+              value={kind ?? 'all'}
               choices={[
                 { value: 'all', label: 'All' },
                 { value: 'group', label: 'Groups' },
                 { value: 'view', label: 'Views' },
               ]}
-              onChange={setKind}
+              onChange={(next) => change({ kind: next === 'all' ? undefined : next })}
             />
-            <Input ref={field} icon="search" placeholder="Name, feature or owner" aria-label="Find a feature" value={text} onChange={(event) => setText(event.target.value)} />
+            <Facet label="Entity" member="entity" all="Every entity" lines={lines} value={entity} onChange={(next) => change({ entity: next })} />
+            <Facet label="Owner" member="owner" all="Every owner" lines={lines} value={owner} onChange={(next) => change({ owner: next })} />
+            <Input ref={field} icon="search" placeholder="Name, feature or owner" aria-label="Find a feature" value={text} onChange={(event) => change({ q: event.target.value })} />
           </>
         )}
       </header>

@@ -1,18 +1,23 @@
 /** A feature group or view: what it is, what its values look like, how fresh they are, what it says for one entity now. */
 import './features.css';
-import { useMutation, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
-import { definitionQuery, freshnessQuery, lookUp, materializationsQuery, statisticsQuery, type Column } from '@/api/features';
+import { definitionQuery, freshnessQuery, materializationsQuery, statisticsQuery, type Column } from '@/api/features';
 import { catalogQuery, type Definition } from '@/api/queries';
+import { ImpactPanel } from '@/shared/lineage/impact';
+import { urnOf } from '@/shared/lineage/names';
 import { DataTable } from '@/shared/table/data-table';
-import { Button, Input } from '@/shared/ui/controls';
-import { Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
+import { Button } from '@/shared/ui/controls';
+import { Failure, Skeleton } from '@/shared/ui/feedback';
 import { duration, number, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Ago, Chip, Facts } from '@/shared/ui/marks';
 import { Freshness } from './catalog';
-import { featuresOf, formula, groupsOf, keysOf, usesOf, type FeatureSpec, type GroupSpec } from './spec';
+import { LookUp } from './look-up';
+import { Pins } from './pins';
+import { Sparkline } from './sparkline';
+import { featuresOf, formula, groupsOf, usesOf, type FeatureSpec, type GroupSpec } from './spec';
 
 export function FeaturePage() {
   const { kind, name } = useParams({ from: '/features/$kind/$name' });
@@ -33,7 +38,7 @@ export function FeaturePage() {
         </nav>
         <Chip tone={kind === 'view' ? 'accent' : 'quiet'}>{kind}</Chip>
         <span className="quiet grow">v{definition.version}</span>
-        <Link to="/lineage/$" params={{ _splat: `${kind}:${definition.id}` }} className="button">
+        <Link to="/lineage/$" params={{ _splat: urnOf(definition) }} className="button">
           <Icon name="graph" size={14} />
           Lineage
         </Link>
@@ -44,10 +49,12 @@ export function FeaturePage() {
           <div className="overview-column">
             {kind === 'group' ? <GroupFeatures name={name} definition={definition} /> : <ViewFeatures definition={definition} groups={groups} />}
             {kind === 'group' && <Materializations group={name} />}
+            {kind === 'view' && <Pins name={name} versions={definition.versions.map((one) => one.version)} />}
           </div>
           <div className="overview-column">
-            {kind === 'group' && <FreshPanel id={definition.id} />}
-            {kind === 'view' && <LookUp view={definition} groups={groups} entities={catalog.data?.entity ?? []} />}
+            {kind === 'group' && <FreshPanel id={definition.basis} />}
+            {kind === 'group' && <GroupImpact key={definition.basis} whole={urnOf(definition)} />}
+            {kind === 'view' && <LookUp key={definition.id} view={definition} groups={groups} entities={catalog.data?.entity ?? []} bases={catalog.data?.group ?? []} />}
             <section className="panel">
               <header>
                 <h2>Definition</h2>
@@ -88,6 +95,11 @@ export function FeaturePage() {
       </div>
     </div>
   );
+}
+
+function GroupImpact({ whole }: { whole: string }) {
+  const [urn, setUrn] = useState(whole);
+  return <ImpactPanel whole={whole} urn={urn} onChoose={setUrn} />;
 }
 
 function GroupFeatures({ name, definition }: { name: string; definition: Definition }) {
@@ -143,7 +155,7 @@ function Feature({ feature, column, means }: { feature: FeatureSpec; column: Col
         )}
       </div>
       <Histogram column={column} />
-      <Sparkline values={means} />
+      <Sparkline values={means} what="Mean" />
     </li>
   );
 }
@@ -161,19 +173,6 @@ function Histogram({ column }: { column: Column | undefined }) {
         <i key={index} style={{ height: `${Math.max(count > 0 ? 4 : 0, (count / high) * 100)}%` }} />
       ))}
     </div>
-  );
-}
-
-/** The mean over time, oldest first. */
-function Sparkline({ values }: { values: (number | string | null | undefined)[] }) {
-  const points = values.map(Number).filter((value, index) => values[index] !== null && values[index] !== undefined && Number.isFinite(value));
-  if (points.length < 2) return <div className="spark" />;
-  const [low, high] = [Math.min(...points), Math.max(...points)];
-  const path = points.map((value, index) => `${(index / (points.length - 1)) * 76 + 2},${22 - ((value - low) / (high - low || 1)) * 18}`).join(' ');
-  return (
-    <svg className="spark" viewBox="0 0 80 26" role="img" aria-label={`Mean over time: from ${number(points[0])} to ${number(points.at(-1))}`}>
-      <polyline points={path} fill="none" stroke="var(--accent)" strokeWidth="1.5" strokeLinejoin="round" />
-    </svg>
   );
 }
 
@@ -301,70 +300,5 @@ function SpecDiff({ kind, name, version }: { kind: string; name: string; version
         <ins key={`+ ${line}`}>{`+ ${line}\n`}</ins>
       ))}
     </pre>
-  );
-}
-
-function Status({ status }: { status: string | undefined }) {
-  return status === undefined || status === 'PRESENT' ? null : <Chip tone="warn">{status}</Chip>;
-}
-
-/** Asks the online store for one entity, as a service would. */
-function LookUp({ view, groups, entities }: { view: Definition; groups: ReadonlyMap<string, GroupSpec>; entities: readonly Definition[] }) {
-  const keys = keysOf(view, groups, entities);
-  const [values, setValues] = useState<Record<string, string>>({});
-  const ask = useMutation({
-    mutationFn: () => lookUp(view.name, Object.fromEntries(keys.map(([key, type]) => [key, [type.startsWith('int') || type.startsWith('float') ? Number(values[key]) : values[key]]]))),
-  });
-  const body = JSON.stringify({ view: view.name, entities: Object.fromEntries(keys.map(([key]) => [key, [values[key] ?? '…']])) });
-  return (
-    <section className="panel">
-      <header>
-        <h2>Look up</h2>
-      </header>
-      <form
-        className="panel-body look-up"
-        onSubmit={(event) => {
-          event.preventDefault();
-          ask.mutate();
-        }}
-      >
-        {keys.map(([key, type]) => (
-          <label key={key}>
-            <span>
-              {key} <span className="quiet">{type}</span>
-            </span>
-            <Input value={values[key] ?? ''} onChange={(event) => setValues((now) => ({ ...now, [key]: event.target.value }))} aria-label={key} />
-          </label>
-        ))}
-        <Button tone="primary" type="submit" busy={ask.isPending} disabled={keys.some(([key]) => (values[key] ?? '') === '')}>
-          Read the values now
-        </Button>
-        {ask.isError && (
-          <p className="dialog-wrong" role="alert">
-            {ask.error.message}
-          </p>
-        )}
-        {ask.data !== undefined && <Answer answer={ask.data} />}
-        <Snippet text={`curl ${location.origin}/api/v1/features/online -d '${body}'`} />
-      </form>
-    </section>
-  );
-}
-
-function Answer({ answer }: { answer: unknown }) {
-  const { values, statuses } = answer as { values?: Record<string, unknown[]>; statuses?: Record<string, string[]> };
-  if (values === undefined) return <pre className="spec-diff">{JSON.stringify(answer, null, 2)}</pre>;
-  return (
-    <dl className="answer">
-      {Object.entries(values).map(([name, [value]]) => (
-        <div key={name}>
-          <dt className="cut" title={name}>
-            {name}
-          </dt>
-          <dd>{typeof value === 'number' ? number(value) : JSON.stringify(value)}</dd>
-          {<Status status={statuses?.[name]?.[0]} />}
-        </div>
-      ))}
-    </dl>
   );
 }

@@ -24,7 +24,7 @@ interface Chosen {
   names?: string[];
   prefix?: string;
   keys?: Record<string, string>;
-  on_demand?: { name: string };
+  on_demand?: { name: string; inputs?: string[] };
 }
 
 function chosenOf(view: Definition): Chosen[] {
@@ -62,6 +62,42 @@ export function keysOf(view: Definition, groups: ReadonlyMap<string, GroupSpec>,
     for (const [key, type] of (entity?.spec['keys'] as [string, string][] | undefined) ?? []) found.set(item.keys?.[key] ?? key, type);
   }
   return [...found];
+}
+
+/** What on-demand features of a view take from the request beside its keys. */
+export function inputsOf(view: Definition, groups: ReadonlyMap<string, GroupSpec>, keys: readonly (readonly [string, string])[]): string[] {
+  const known = new Set([...featuresOf(view, groups), ...keys.map(([key]) => key)]);
+  const inputs = chosenOf(view).flatMap((item) => item.on_demand?.inputs ?? []);
+  return [...new Set(inputs.filter((name) => !known.has(name)))];
+}
+
+/** A number as it was typed: large integers keep every digit on the way, where the browser can. */
+function exact(text: string): unknown {
+  const raw = (JSON as { rawJSON?: (text: string) => unknown }).rawJSON;
+  return raw === undefined ? Number(text) : raw(text);
+}
+
+/**
+ * What was typed for a key, or for an input without a type, as the server takes it.
+ *
+ * @throws Error with what doesn't fit.
+ */
+export function typed(name: string, type: string, text: string): unknown {
+  const given = text.trim();
+  if (type.startsWith('int')) {
+    if (!/^-?(0|[1-9]\d*)$/.test(given)) throw new Error(`${name} is a whole number, not “${given}”.`);
+    return exact(given);
+  }
+  if (type.startsWith('float')) {
+    if (given === '' || !Number.isFinite(Number(given))) throw new Error(`${name} is a number, not “${given}”.`);
+    return Number(given);
+  }
+  if (type === 'bool') {
+    if (given !== 'true' && given !== 'false') throw new Error(`${name} is true or false, not “${given}”.`);
+    return given === 'true';
+  }
+  if (type === '') return given !== '' && Number.isFinite(Number(given)) ? Number(given) : text;
+  return text;
 }
 
 /** A member of a definition that is a text; empty if it has none. */

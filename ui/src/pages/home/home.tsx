@@ -12,7 +12,7 @@ import { Boundary, Failure, Skeleton } from '@/shared/ui/feedback';
 import { duration, plural, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Ago, Chip, State } from '@/shared/ui/marks';
-import { allViews } from '@/shared/views';
+import { allViews, sharedViews } from '@/shared/views';
 import { Running } from './running';
 import { Start } from './start';
 
@@ -225,14 +225,15 @@ function Recent({ experiments }: { experiments: readonly Schemas['Experiment'][]
 }
 
 function Views({ experiments }: { experiments: readonly Schemas['Experiment'][] }) {
-  const [views] = useState(allViews);
+  const [own] = useState(allViews);
+  const views = [...sharedViews(experiments).map((view) => ({ experiments: view.of, view, key: view.tag })), ...own.map((one) => ({ ...one, key: `${one.experiments} ${one.view.name}` }))];
   const name = (ids: string) => ids.split(',').map((id) => experiments.find((item) => item.id === id)?.name ?? `Experiment ${id}`).join(', ');
   return (
     <Panel id="views" title="Saved views" count={views.length}>
       {views.length === 0 && <p className="home-none">Save a filter with its columns and charts under Views on an experiment; it is listed here.</p>}
       <ul className="lines">
-        {views.map(({ experiments: ids, view }) => (
-          <li key={`${ids} ${view.name}`}>
+        {views.map(({ experiments: ids, view, key }) => (
+          <li key={key}>
             <Icon name="save" size={15} />
             <span className="grow">
               <Link to="/experiments/$experiments" params={{ experiments: ids }} search={view.search as object} className="experiment-name home-name">

@@ -1,12 +1,17 @@
 /** The lineage of one thing. */
-import { Link, useParams } from '@tanstack/react-router';
+import './lineage.css';
+import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
+import { ImpactPanel } from '@/shared/lineage/impact';
 import { LineageMap } from '@/shared/lineage/lineage-map';
+import { wholeOf } from '@/shared/lineage/names';
 import { Boundary } from '@/shared/ui/feedback';
 import { Icon } from '@/shared/ui/icon';
 import { LineageStart } from './start';
 
 export function LineagePage() {
   const { _splat: urn = '' } = useParams({ from: '/lineage/$' });
+  const { impact = false } = useSearch({ from: '/lineage/$' });
+  const navigate = useNavigate({ from: '/lineage/$' });
   if (urn === '') return <LineageStart />; // the router takes /lineage for a name that is empty
   return (
     <div className="page">
@@ -20,7 +25,10 @@ export function LineagePage() {
         </nav>
       </header>
       <Boundary key={urn}>
-        <LineageMap urn={urn} />
+        <div className="lineage-page" data-impact={impact || undefined}>
+          <LineageMap urn={urn} impact={impact} onImpact={(on) => void navigate({ search: on ? { impact: true } : {} })} />
+          {impact && <ImpactPanel whole={wholeOf(urn) ?? urn} urn={urn} onChoose={(part) => void navigate({ to: '/lineage/$', params: { _splat: part }, search: { impact: true } })} />}
+        </div>
       </Boundary>
     </div>
   );

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { catalogQuery } from '@/api/queries';
+import { urnOf } from '@/shared/lineage/names';
 import { Button, Input } from '@/shared/ui/controls';
 import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
 
@@ -45,7 +46,7 @@ export function LineageStart() {
               <ul className="lineage-choices">
                 {catalog.data[kind].map((item) => (
                   <li key={item.name}>
-                    <Link to="/lineage/$" params={{ _splat: `${kind}:${kind === 'source' ? item.name : item.id}` }} className="button">
+                    <Link to="/lineage/$" params={{ _splat: urnOf(item) }} className="button">
                       {item.name}
                     </Link>
                   </li>

@@ -14,6 +14,7 @@ import { Ago, Chip } from '@/shared/ui/marks';
 import { figuresOf, keyMetric } from './figures';
 import { GateTable, RollbackDialog } from './promote';
 import { Reigns } from './reigns';
+import { Told } from './told';
 
 export function ModelPage() {
   const { name } = useParams({ from: '/models/$name' });
@@ -63,22 +64,25 @@ export function ModelPage() {
               ))}
             </ol>
           </section>
-          <section className="panel">
-            <header>
-              <h2>Gates in front of Production</h2>
-            </header>
-            <ul className="lines">
-              {model.gates.length === 0 && <li className="quiet">None: every version may be promoted. Set them with store.models.set_gates(…).</li>}
-              {model.gates.map((gate) => (
-                <li key={`${gate.metric} ${gate.rule}`}>
-                  <Icon name="shield" size={15} />
-                  <span>
-                    <b>{gate.metric}</b> {gate.rule}
-                  </span>
-                </li>
-              ))}
-            </ul>
-          </section>
+          <div className="overview-column">
+            <section className="panel">
+              <header>
+                <h2>Gates in front of Production</h2>
+              </header>
+              <ul className="lines">
+                {model.gates.length === 0 && <li className="quiet">None: every version may be promoted. Set them with store.models.set_gates(…).</li>}
+                {model.gates.map((gate) => (
+                  <li key={`${gate.metric} ${gate.rule}`}>
+                    <Icon name="shield" size={15} />
+                    <span>
+                      <b>{gate.metric}</b> {gate.rule}
+                    </span>
+                  </li>
+                ))}
+              </ul>
+            </section>
+            <Told model={model.name} />
+          </div>
         </div>
       </div>
       {back !== null && <RollbackDialog model={model} to={back} onClose={() => setBack(null)} />}

@@ -3,9 +3,9 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
 import { address } from '@/api/client';
-import { fileTextQuery, pageQuery } from '@/api/queries';
+import { filesQuery, fileTextQuery, pageQuery } from '@/api/queries';
 import { Button } from '@/shared/ui/controls';
-import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
+import { Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
 import { bytes, plural, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import type { Files, Run } from './run';
@@ -14,6 +14,8 @@ const Markdown = lazy(() => import('@/shared/ui/markdown').then((module) => ({ d
 
 export function Artifacts({ run, files, chosen }: { run: Run; files: Files; chosen: string | undefined }) {
   const file = files.find((item) => item.path === chosen) ?? files.find((item) => !item.path.startsWith('capture/')) ?? files[0];
+  const unread = useQuery(filesQuery(run.id)).data?.unread ?? '';
+  if (file === undefined && unread !== '') return <Unread place={unread} />;
   if (file === undefined) return <Empty icon="folder" title="No artifacts">Files come with <code>run.log_artifact(path)</code>.</Empty>;
   return (
     <div className="artifacts">
@@ -22,6 +24,19 @@ export function Artifacts({ run, files, chosen }: { run: Run; files: Files; chos
       </nav>
       <Preview key={file.path} run={run} file={file} />
     </div>
+  );
+}
+
+/** Why nothing is shown of a run whose client put its files into a bucket itself. */
+function Unread({ place }: { place: string }) {
+  const bucket = /^\w+:\/\/[^/]+/.exec(place)?.[0] ?? place;
+  return (
+    <Empty icon="folder" title="The files are in a bucket that this server doesn’t read">
+      <p>
+        The client put them at <code>{place}</code> itself. Whoever runs the server names the bucket in <code>headrace.toml</code>, gives the server access to it, and starts it again:
+      </p>
+      <Snippet text={`artifact_buckets = ["${bucket}"]`} />
+    </Empty>
   );
 }
 

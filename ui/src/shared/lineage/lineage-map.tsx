@@ -7,58 +7,53 @@ import { useNavigate } from '@tanstack/react-router';
 import { Background, Controls, Handle, Position, ReactFlow, type Edge, type Node, type NodeProps } from '@xyflow/react';
 import { memo, useMemo, useState } from 'react';
 import type { Schemas } from '@/api/client';
-import { lineageQuery } from '@/api/queries';
+import { impactQuery, lineageQuery } from '@/api/queries';
 import { useTheme } from '@/shared/chart/theme';
-import { Segmented } from '@/shared/ui/controls';
+import { Button, Segmented } from '@/shared/ui/controls';
 import { Failure, Skeleton } from '@/shared/ui/feedback';
 import { plural } from '@/shared/ui/format';
-import { Icon, type IconName } from '@/shared/ui/icon';
+import { Icon } from '@/shared/ui/icon';
 import { Ago } from '@/shared/ui/marks';
 import { toast } from '@/shared/ui/toasts';
+import { collapse, type More } from './collapse';
+import { KINDS, wholeOf } from './names';
 
 type Graph = Schemas['LineageGraph'];
 
-const KINDS: Record<string, [IconName, string]> = {
-  source: ['table', 'Source'],
-  feature: ['columns', 'Feature'],
-  group: ['layers', 'Feature group'],
-  view: ['eye', 'Feature view'],
-  training_set: ['file', 'Training set'],
-  run: ['flask', 'Run'],
-  logged_model: ['file', 'Logged model'],
-  model: ['box', 'Model version'],
-  alias: ['tag', 'Alias'],
-  prediction: ['bolt', 'Prediction'],
-};
 const WIDTH = 196;
 const HEIGHT = 50;
+const REST_HEIGHT = 32;
 
 interface Card extends Record<string, unknown> {
   urn: string;
   kind: string;
   label: string;
   root: boolean;
-  hidden: number;
-  onExpand: (urn: string) => void;
+  onExpand: ((urn: string) => void) | null;
 }
 
-export function LineageMap({ urn, onFocus }: { urn: string; onFocus?: (urn: string) => void }) {
-  const query = useQuery(lineageQuery(urn, 7, 4));
+/** With `impact`, only what takes the values of the thing is shown, and of a part of it only what takes those of the part. */
+export function LineageMap({ urn, impact = false, onFocus, onImpact }: { urn: string; impact?: boolean; onFocus?: (urn: string) => void; onImpact?: (impact: boolean) => void }) {
+  const around = useQuery({ ...lineageQuery(urn, 7, 4), enabled: !impact });
+  const touched = useQuery({ ...impactQuery(urn), enabled: impact, select: withRoot });
+  const query = impact ? touched : around;
   const client = useQueryClient();
   const navigate = useNavigate();
   const [more, setMore] = useState<{ of: string; graphs: Graph[] }>({ of: urn, graphs: [] });
+  const [opened, setOpened] = useState<ReadonlySet<string>>(new Set());
   const [columns, setColumns] = useState(false);
   const [as, setAs] = useState<'map' | 'table'>('map');
   const theme = useTheme();
-  const graph = useMemo(() => (query.data === undefined ? null : merge([query.data, ...(more.of === urn ? more.graphs : [])], columns)), [query.data, more, urn, columns]);
+  const graph = useMemo(() => (query.data === undefined ? null : merge([query.data, ...(more.of === urn && !impact ? more.graphs : [])], columns)), [query.data, more, urn, columns, impact]);
   const laid = useMemo(() => {
     const onExpand = (of: string) =>
       void client
         .query(lineageQuery(of, 2, 2))
         .then((found) => setMore((now) => ({ of: urn, graphs: [...(now.of === urn ? now.graphs : []), found] })))
         .catch((error: unknown) => toast(error instanceof Error ? error.message : String(error), { bad: true }));
-    return graph === null ? null : layOut(graph, onExpand);
-  }, [graph, client, urn]);
+    const onOpen = (id: string) => setOpened((now) => new Set([...now, id]));
+    return graph === null ? null : layOut(collapse(graph, opened), impact ? null : onExpand, onOpen);
+  }, [graph, client, urn, impact, opened]);
   if (query.isError) return <Failure error={query.error} retry={() => void query.refetch()} />;
   if (graph === null || laid === null) return <Skeleton lines={6} />;
   const focus = (of: string) => (onFocus === undefined ? void navigate({ to: '/lineage/$', params: { _splat: of } }) : onFocus(of));
@@ -68,6 +63,11 @@ export function LineageMap({ urn, onFocus }: { urn: string; onFocus?: (urn: stri
         <span className="quiet grow">
           {plural(graph.nodes.length, 'thing')}, {plural(graph.edges.length, 'line')}
         </span>
+        {onImpact !== undefined && (
+          <Button icon="bolt" aria-pressed={impact} className="lineage-impact" onClick={() => onImpact(!impact)}>
+            What would change
+          </Button>
+        )}
         <Segmented
           label="Detail"
           value={columns ? 'columns' : 'whole'}
@@ -90,7 +90,7 @@ export function LineageMap({ urn, onFocus }: { urn: string; onFocus?: (urn: stri
       {as === 'map' ? (
         <div className="lineage-map">
           <ReactFlow
-            key={`${graph.root} ${columns}`}
+            key={`${graph.root} ${columns} ${impact}`}
             nodes={laid.nodes}
             edges={laid.edges}
             nodeTypes={TYPES}
@@ -101,7 +101,7 @@ export function LineageMap({ urn, onFocus }: { urn: string; onFocus?: (urn: stri
             nodesDraggable={false}
             nodesConnectable={false}
             proOptions={{ hideAttribution: true }}
-            onNodeClick={(_, node) => focus(node.id)}
+            onNodeClick={(_, node) => (node.type === 'card' ? focus(node.id) : undefined)}
             onlyRenderVisibleElements={graph.nodes.length > 200}
           >
             <Background gap={22} size={1} color="var(--line)" />
@@ -125,14 +125,14 @@ const CardNode = memo(function CardNode({ data }: NodeProps<Node<Card>>) {
         <div className="cut lineage-label">{data.label}</div>
         <div className="cut quiet">{kind}</div>
       </div>
-      {!data.root && (
+      {!data.root && data.onExpand !== null && (
         <button
           type="button"
           className="lineage-more"
           aria-label={`Show what is around ${data.label}`}
           onClick={(event) => {
             event.stopPropagation();
-            data.onExpand(data.urn);
+            data.onExpand?.(data.urn);
           }}
         >
           <Icon name="plus" size={11} />
@@ -143,7 +143,23 @@ const CardNode = memo(function CardNode({ data }: NodeProps<Node<Card>>) {
   );
 });
 
-const TYPES = { card: CardNode };
+interface Rest extends Record<string, unknown> {
+  text: string;
+  onOpen: () => void;
+}
+
+/** Siblings that aren't shown. */
+const MoreNode = memo(function MoreNode({ data }: NodeProps<Node<Rest>>) {
+  return (
+    <button type="button" className="lineage-rest" onClick={data.onOpen}>
+      <Handle type="target" position={Position.Left} isConnectable={false} />
+      {data.text}
+      <Handle type="source" position={Position.Right} isConnectable={false} />
+    </button>
+  );
+});
+
+const TYPES = { card: CardNode, more: MoreNode };
 
 function LineageTable({ graph, onFocus }: { graph: Graph; onFocus: (urn: string) => void }) {
   const of = new Map(graph.nodes.map((node) => [node.urn, node]));
@@ -185,8 +201,10 @@ function LineageTable({ graph, onFocus }: { graph: Graph; onFocus: (urn: string)
   );
 }
 
-function isPart(urn: string): boolean {
-  return urn.startsWith('feature:') || (urn.startsWith('source:') && urn.includes('.'));
+/** The impact of a thing as a graph with the thing in it. */
+function withRoot({ root, nodes, edges }: Schemas['Impact']): Graph {
+  const label = root.slice(root.indexOf(':') + 1);
+  return { root, nodes: [{ urn: root, kind: root.startsWith('models:/') ? 'model' : root.slice(0, root.indexOf(':')), label }, ...nodes], edges };
 }
 
 /** One graph of several. Without columns, what only they connect stays connected. */
@@ -194,7 +212,7 @@ export function merge(graphs: readonly Graph[], columns: boolean): Graph {
   const nodes = new Map(graphs.flatMap((graph) => graph.nodes.map((node) => [node.urn, node] as const)));
   const edges = new Map(graphs.flatMap((graph) => graph.edges.map((edge) => [`${edge.source} ${edge.target}`, edge] as const)));
   const root = graphs[0]?.root ?? '';
-  const keep = (urn: string) => columns || !isPart(urn) || urn === root;
+  const keep = (urn: string) => columns || wholeOf(urn) === null || urn === root;
   const found = new Map<string, Graph['edges'][number]>();
   const out = new Map<string, Graph['edges']>();
   for (const edge of edges.values()) out.set(edge.source, [...(out.get(edge.source) ?? []), edge]);
@@ -211,21 +229,23 @@ export function merge(graphs: readonly Graph[], columns: boolean): Graph {
   return { root, nodes: [...nodes.values()].filter((node) => keep(node.urn)), edges: [...found.values()].filter((edge) => edge.source !== edge.target) };
 }
 
-function layOut(graph: Graph, onExpand: (urn: string) => void): { nodes: Node<Card>[]; edges: Edge[] } {
+function layOut({ graph, more }: { graph: Graph; more: readonly More[] }, onExpand: Card['onExpand'], onOpen: (id: string) => void): { nodes: Node<Card | Rest>[]; edges: Edge[] } {
+  const rests = new Map(more.map((one) => [one.id, one]));
   const plan = new dagre.graphlib.Graph().setDefaultEdgeLabel(() => ({})).setGraph({ rankdir: 'LR', nodesep: 14, ranksep: 44 });
-  for (const node of graph.nodes) plan.setNode(node.urn, { width: WIDTH, height: HEIGHT });
+  for (const node of graph.nodes) plan.setNode(node.urn, { width: WIDTH, height: rests.has(node.urn) ? REST_HEIGHT : HEIGHT });
   for (const edge of graph.edges) plan.setEdge(edge.source, edge.target);
   dagre.layout(plan);
   return {
     nodes: graph.nodes.map((node) => {
       const { x, y } = plan.node(node.urn) as { x: number; y: number };
-      return {
-        id: node.urn,
-        type: 'card',
-        position: { x: x - WIDTH / 2, y: y - HEIGHT / 2 },
-        data: { ...node, root: node.urn === graph.root, hidden: 0, onExpand },
-        ariaLabel: `${KINDS[node.kind]?.[1] ?? node.kind} ${node.label}`,
-      };
+      const rest = rests.get(node.urn);
+      const position = { x: x - WIDTH / 2, y: y - (rest === undefined ? HEIGHT : REST_HEIGHT) / 2 };
+      if (rest !== undefined) {
+        const [, one = rest.kind, many] = KINDS[rest.kind] ?? [];
+        return { id: rest.id, type: 'more', position, data: { text: plural(rest.count, `more ${one.toLowerCase()}`, `more ${(many ?? one).toLowerCase()}`), onOpen: () => onOpen(rest.id) }, focusable: false };
+      }
+      const data = { ...node, root: node.urn === graph.root, onExpand };
+      return { id: node.urn, type: 'card', position, data, ariaLabel: `${KINDS[node.kind]?.[1] ?? node.kind} ${node.label}` };
     }),
     edges: graph.edges.map((edge) => ({ id: `${edge.source} ${edge.target}`, source: edge.source, target: edge.target, label: edge.kind === 'contains' ? '' : edge.kind })),
   };

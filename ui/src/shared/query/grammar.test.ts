@@ -1,8 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { complete, faultIn, tokens } from './grammar';
-
-const vocabulary = { metrics: ['auc', 'val/loss', 'odd name'], params: ['depth'], tags: ['team'], values: () => ['4', '6'] };
-const offered = (text: string, at = text.length) => complete(text, at, vocabulary).suggestions.map((item) => item.text);
+import { faultIn, narrowed, tokenEnd, tokens } from './grammar';
 
 describe('tokens', () => {
   it('keep their places', () => {
@@ -18,25 +15,19 @@ describe('tokens', () => {
   });
 });
 
-describe('completion', () => {
-  it('offers keys at the start and after AND', () => {
-    expect(offered('')).toContain('metrics.auc');
-    expect(offered('metrics.auc > 1 AND par')).toEqual(['params.depth']);
+describe('a completion', () => {
+  const keys = { text: 'a = 1 AND me', at: 12, start: 10, end: 12, suggestions: [{ text: 'metrics.auc', hint: '' }, { text: 'params.metre', hint: '' }, { text: 'metrics.`odd name`', hint: '' }] };
+  it('is narrowed by what is typed on', () => {
+    expect(narrowed(keys, 'a = 1 AND metr', 14)).toMatchObject({ start: 10, end: 14 });
+    expect(narrowed(keys, 'a = 1 AND metrics.o', 19)?.suggestions.map((item) => item.text)).toEqual(['metrics.`odd name`']);
   });
-  it('quotes keys that the grammar wants quoted', () => {
-    expect(offered('metrics.odd')).toEqual(['metrics.`odd name`']);
+  it('ends where nothing fits, all is typed, or something else changed', () => {
+    for (const text of ['a = 1 AND mex', 'a = 1 AND metrics.auc ', 'b = 1 AND met']) expect(narrowed(keys, text, text.length)).toBeNull();
+    expect(narrowed({ ...keys, suggestions: keys.suggestions.slice(0, 1) }, 'a = 1 AND metrics.auc', 21)).toBeNull();
   });
-  it('offers the operators that a key takes', () => {
-    expect(offered('metrics.auc ')).toEqual(['>', '>=', '<', '<=', '=', '!=']);
-    expect(offered('params.depth ')).toContain('LIKE');
-  });
-  it('offers values, then AND', () => {
-    expect(offered('params.depth = ')).toEqual(["'4'", "'6'"]);
-    expect(offered('status = ')).toContain("'FAILED'");
-    expect(offered("params.depth = '4' ")).toEqual(['AND']);
-  });
-  it('replaces the token under the caret alone', () => {
-    expect(complete('metrics.au > 1', 10, vocabulary)).toMatchObject({ start: 0, end: 10 });
+  it('replaces the whole token that the caret is in', () => {
+    expect(tokenEnd('metrics.auc > 1', 0, 9)).toBe(11);
+    expect(tokenEnd('metrics.auc > 1', 11, 11)).toBe(11);
   });
 });
 

@@ -17,76 +17,38 @@ export function tokens(text: string): Token[] {
   });
 }
 
-export interface Vocabulary {
-  metrics: readonly string[];
-  params: readonly string[];
-  tags: readonly string[];
-  /** Values that are known of a key, `params.depth`. */
-  values?: (key: string) => readonly string[];
-}
-
 export interface Suggestion {
   text: string;
   hint: string;
 }
 
+/** What may stand in place of a part of a text. */
 export interface Completion {
+  /** The text that it was asked for, and the caret in it. */
+  text: string;
+  at: number;
   start: number;
   end: number;
   suggestions: Suggestion[];
 }
 
-const ATTRIBUTES = ['status', 'run_name', 'user_id', 'start_time', 'end_time', 'run_id'];
-const STATUSES = ["'RUNNING'", "'FINISHED'", "'FAILED'", "'KILLED'", "'SCHEDULED'"];
-const MOST = 60;
-
 function bare(text: string): string {
   return text.toLowerCase().replaceAll('`', '');
 }
 
-function plainKey(key: string): string {
-  return /^[\w./:-]+$/.test(key) && /^[\w]+$/.test(key[0] ?? '') ? key : `\`${key}\``;
+/** The end of the token that the caret is in: what is chosen replaces all of it. */
+export function tokenEnd(text: string, start: number, at: number): number {
+  return tokens(text).find((token) => token.start <= start && start < token.end && at <= token.end)?.end ?? at;
 }
 
-function keysOf({ metrics, params, tags }: Vocabulary): Suggestion[] {
-  return [
-    ...metrics.map((key) => ({ text: `metrics.${plainKey(key)}`, hint: 'metric' })),
-    ...params.map((key) => ({ text: `params.${plainKey(key)}`, hint: 'param' })),
-    ...ATTRIBUTES.map((key) => ({ text: key, hint: 'attribute' })),
-    ...tags.map((key) => ({ text: `tags.${plainKey(key)}`, hint: 'tag' })),
-  ];
-}
-
-function isKey(token: Token | undefined): boolean {
-  return token !== undefined && (token.kind === 'key' || (token.kind === 'word' && ATTRIBUTES.includes(token.text)));
-}
-
-function operatorsFor(key: string): Suggestion[] {
-  const numeric = key.startsWith('metric') || key.endsWith('_time');
-  const list = numeric ? ['>', '>=', '<', '<=', '=', '!='] : ['=', '!=', 'LIKE', 'ILIKE', ...(key.startsWith('param') || key.startsWith('tag') ? ['IS NULL', 'IS NOT NULL'] : [])];
-  return list.map((text) => ({ text, hint: '' }));
-}
-
-/** What may be typed at a place: keys, operators of a key, values, AND. */
-export function complete(text: string, at: number, vocabulary: Vocabulary): Completion {
-  const all = tokens(text);
-  const under = all.find((token) => token.start < at && at <= token.end);
-  const before = all.filter((token) => token.end <= (under?.start ?? at));
-  const last = before.at(-1);
-  const place = { start: under?.start ?? at, end: under?.end ?? at };
-  const typed = bare(text.slice(place.start, at));
-  const fits = (list: Suggestion[], exact = false) => {
-    const found = list.filter((item) => item.text !== under?.text && (exact ? bare(item.text).startsWith(typed) : bare(item.text).includes(typed)));
-    return { ...place, suggestions: found.sort((a, b) => Number(bare(b.text).startsWith(typed)) - Number(bare(a.text).startsWith(typed))).slice(0, MOST) };
-  };
-  if (last === undefined || last.text.toUpperCase() === 'AND') return fits(keysOf(vocabulary));
-  if (isKey(last)) return fits(operatorsFor(last.text), under?.kind === 'word');
-  const key = before.at(-2);
-  if (isKey(key) && (last.kind === 'operator' || /^I?LIKE$/i.test(last.text))) {
-    if (key?.text === 'status') return fits(STATUSES.map((value) => ({ text: value, hint: '' })));
-    return fits((vocabulary.values?.(key?.text ?? '') ?? []).map((value) => ({ text: `'${value}'`, hint: '' })));
-  }
-  return fits([{ text: 'AND', hint: '' }], true);
+/** What is left of a completion once the token was typed on; null where something else was done to the text. Until the server has said more. */
+export function narrowed(completion: Completion, text: string, at: number): Completion | null {
+  const { start, end } = completion;
+  const grown = text.length - completion.text.length;
+  if (at < start || end + grown < at || text.slice(0, start) !== completion.text.slice(0, start) || text.slice(end + grown) !== completion.text.slice(end)) return null;
+  const typed = bare(text.slice(start, at));
+  const suggestions = completion.suggestions.filter((item) => bare(item.text).includes(typed) && item.text !== text.slice(start, end + grown));
+  return suggestions.length === 0 ? null : { text, at, start, end: end + grown, suggestions };
 }
 
 export interface Fault {

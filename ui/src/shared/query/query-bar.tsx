@@ -2,7 +2,8 @@
 import './query.css';
 import { useEffect, useId, useImperativeHandle, useRef, useState, type KeyboardEvent, type Ref } from 'react';
 import { Icon } from '../ui/icon';
-import { complete, faultIn, tokens, type Completion, type Vocabulary } from './grammar';
+import type { Complete } from './complete';
+import { faultIn, narrowed, tokenEnd, tokens, type Completion } from './grammar';
 
 export interface QueryBarHandle {
   focus: () => void;
@@ -11,13 +12,14 @@ export interface QueryBarHandle {
 export function QueryBar({
   value,
   onChange,
-  vocabulary,
+  complete,
   problem,
   ref,
 }: {
   value: string;
   onChange: (value: string) => void;
-  vocabulary: Vocabulary;
+  /** Says what may follow at a place; asked at each key stroke. */
+  complete: Complete;
   /** What the server said about the query; empty if nothing. */
   problem: string;
   ref?: Ref<QueryBarHandle>;
@@ -29,22 +31,39 @@ export function QueryBar({
   const field = useRef<HTMLInputElement>(null);
   const mirror = useRef<HTMLDivElement>(null);
   const list = useRef<HTMLUListElement>(null);
+  const asking = useRef<AbortController>(null);
   const id = useId();
   if (value !== given) {
     setGiven(value);
     setText(value);
   }
   useImperativeHandle(ref, () => ({ focus: () => field.current?.focus() }), []);
+  useEffect(() => () => asking.current?.abort(), []);
   useEffect(() => {
     list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest' });
   }, [chosen]);
 
+  const stop = () => {
+    asking.current?.abort();
+    asking.current = null;
+  };
   const suggest = (now: string, at: number) => {
-    const found = complete(now, at, vocabulary);
-    setOffer(found.suggestions.length > 0 ? found : null);
+    stop();
+    setOffer((before) => (before === null ? null : narrowed(before, now, at)));
     setChosen(-1);
+    const asked = (asking.current = new AbortController());
+    complete(now, at, asked.signal)
+      .then(({ start, suggestions }) => {
+        if (asking.current !== asked) return;
+        asking.current = null;
+        setOffer(narrowed({ text: now, at, start, end: tokenEnd(now, start, at), suggestions }, now, at));
+      })
+      .catch(() => {
+        if (asking.current === asked) asking.current = null; // then nothing is offered: the query itself tells what is wrong
+      });
   };
   const submit = (now: string) => {
+    stop();
     setOffer(null);
     if (now.trim() !== value) onChange(now.trim());
   };
@@ -67,8 +86,9 @@ export function QueryBar({
     else if (event.key === 'Tab' && size > 0 && chosen >= 0) take(chosen);
     else if (event.key === 'Enter') submit(text);
     else if (event.key === 'Escape') {
-      if (offer === null) field.current?.blur();
-      else setOffer(null);
+      if (offer === null && asking.current === null) field.current?.blur();
+      stop();
+      setOffer(null);
     } else return;
     event.preventDefault();
   };

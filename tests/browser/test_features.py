@@ -1,0 +1,50 @@
+"""Features and lineage in a real browser: what would change, who pins a version, and whether both stores say the same."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+
+def test_what_would_change_is_told_of_a_column_and_in_the_map(page):
+    page.goto("/features/group/user_taste")
+    impact = page.get_by_role("region", name="What would change")
+    expect(impact.get_by_role("link", name="patience:1")).to_be_visible()
+    impact.get_by_label("What is changed").select_option("stars_avg")
+    expect(impact.get_by_role("link", name="taste:1")).to_be_visible()
+    expect(impact.get_by_role("link", name="patience:1")).to_have_count(0)
+    expect(impact.get_by_role("listitem").filter(has_text="taster/1")).to_contain_text("Production")
+    page.get_by_role("link", name="Lineage", exact=True).last.click()
+    expect(page.get_by_role("heading", name="group:user_taste:1")).to_be_visible()  # version 2 computes what version 1 did
+    page.goto("/lineage/source:ratings.stars")
+    page.get_by_role("button", name="What would change").press("Enter")
+    expect(page).to_have_url(re.compile("impact=true"))
+    touched = page.get_by_role("region", name="What would change")
+    expect(touched.get_by_role("link", name="taste:1")).to_be_visible()
+    page.get_by_role("radio", name="Table").click()
+    lines = page.get_by_role("table", name="Lineage")
+    expect(lines.get_by_role("button", name=re.compile("^taste:1 "))).to_have_count(2)
+    expect(lines.get_by_role("button", name=re.compile("^patience"))).to_have_count(0)
+    touched.get_by_label("What is changed").select_option("seconds")
+    expect(touched.get_by_role("link", name="patience:1")).to_be_visible()
+    assert "/lineage/source:ratings.seconds" in page.url or "ratings.seconds" in page.url
+
+
+def test_a_view_tells_who_pins_it_and_whether_both_stores_say_the_same(page):
+    page.goto("/features/view/taste")
+    pins = page.get_by_role("region", name="Pinned by")
+    expect(pins.get_by_role("link", name="taster v1")).to_be_visible()
+    expect(pins).to_contain_text("@champion")
+    look = page.get_by_role("region", name="Look up")
+    look.get_by_label("user_id").fill("seven")
+    look.get_by_label("user_id").press("Enter")
+    expect(look.get_by_role("alert")).to_contain_text("user_id is a whole number")
+    look.get_by_label("user_id").fill("2")
+    look.get_by_label("user_id").press("Enter")
+    expect(look.get_by_role("status")).to_contain_text("all 2 features are equal in both stores")
+    expect(look.get_by_role("alert")).to_have_count(0)
+    look.get_by_label("user_id").fill("1")
+    look.get_by_role("button", name="Read the values now").click()
+    expect(look.get_by_role("row", name=re.compile("^stars_avg"))).to_contain_text("differs")
+    expect(look).to_contain_text("headrace materialize")
