@@ -342,13 +342,7 @@ class Store:
         What differs is usually a row that waits to be materialized. `verify` compares what was served in the past.
 
         Args:
-            view: a feature view, `"ranking"` or pinned `"ranking:3"`.
-            entities: join keys and request inputs; scalars are repeated to the length of the lists. At most 1,000.
-            at: the moment to answer for, a datetime. Default: now.
-
-        Raises:
-            NotFoundError: no such view.
-            InvalidInputError: a key is missing or of the wrong type, or there are too many rows.
+            view, entities, at: as for `online_features`; at most 1,000 entities.
         """
         from headrace.features.parity import parity_of
 
@@ -394,13 +388,9 @@ class Store:
             return self._features.verifier.run(view, since, limit, as_known=as_known, progress=progress)
 
     def impact(self, urn: str) -> Impact:
-        """What would change if this did: of a column or a feature, only the views, models, … that take its values.
+        """What would change if this did: of `source:ratings.stars` or `feature:user_taste:2.likes_30d`, what takes its values.
 
-        Args:
-            urn: as the lineage names things: `source:ratings.stars`, `feature:user_taste:2.likes_30d`, `view:ranking`, …
-
-        Raises:
-            NotFoundError: nothing of that name is in the lineage; names the nearest.
+        Raises NotFoundError: nothing of that name is in the lineage.
         """
         from headrace.features.impact import impact_of
 

@@ -139,7 +139,8 @@ def _tastes(store: hr.Store) -> None:
     store.profile("user_taste")
     labels = pd.DataFrame({"user_id": range(20), "timestamp": at + pd.Timedelta(hours=1), "liked": [0, 1] * 10})
     with store.start_run(experiment="tasters", capture=False) as run:
-        train = run.use(store.training_set("taste", labels, label="liked", name="tasters"))
+        train = store.training_set("taste", labels, label="liked", name="tasters")
+        run.use(train)
         table = train.to_pandas()
         model = LogisticRegression().fit(table[["stars_avg", "ratings"]], table["liked"])
         logged = run.log_model(model, "taster", view="taste", example=table[["stars_avg", "ratings"]][:3])

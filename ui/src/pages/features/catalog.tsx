@@ -51,7 +51,7 @@ const COLUMNS: DataColumn<Line>[] = [
   { id: 'keys', title: 'Keys online', number: true, sort: (line) => line.fresh?.keys ?? -1, cell: (line) => (line.fresh === undefined ? <span className="quiet">–</span> : whole(line.fresh.keys)) },
   { id: 'nulls', title: 'Null', number: true, sort: (line) => line.summary?.nulls ?? -1, cell: (line) => <Nulls summary={line.summary} /> },
   { id: 'fresh', title: 'Freshness', sort: (line) => line.fresh?.age ?? Infinity, cell: (line) => (line.fresh === undefined ? <span className="quiet">–</span> : <Freshness fresh={line.fresh} />) },
-  { id: 'readers', title: 'Read by', number: true, sort: (line) => line.readers, cell: (line) => plural(line.readers, line.kind === 'view' ? 'model' : 'view') },
+  { id: 'readers', title: 'Read by', number: true, sort: (line) => line.readers, cell: (line) => <span className="readers">{plural(line.readers, line.kind === 'view' ? 'model' : 'view')}</span> },
 ];
 
 /** The share of values that are null, and how it went. */

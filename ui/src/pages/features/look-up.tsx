@@ -68,7 +68,7 @@ export function LookUp({ view, groups, entities, bases }: { view: Definition; gr
             {fault}
           </p>
         )}
-        {online.data !== undefined && online.isSuccess && <Answer online={online.data} both={both.data} waits={both.isPending} />}
+        {online.data !== undefined && <Answer online={online.data} both={both.data} waits={both.isPending} />}
         {both.isError && (
           <p className="wrong" role="alert">
             History can’t be read: {both.error.message}

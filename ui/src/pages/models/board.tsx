@@ -3,7 +3,7 @@ import './models.css';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useRef, useState, type DragEvent } from 'react';
-import { modelsQuery, STAGES, type Model, type Stage, type Version } from '@/api/models';
+import { gatesQuery, modelsQuery, STAGES, type Model, type Stage, type Version } from '@/api/models';
 import { useKeys } from '@/shared/keys';
 import { Button, Input } from '@/shared/ui/controls';
 import { Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
@@ -15,6 +15,7 @@ import { toast } from '@/shared/ui/toasts';
 import { keyMetric } from './figures';
 import { moveName, whyNot } from './moves';
 import { MoveDialog, RollbackDialog } from './promote';
+import { useSeen } from './seen';
 
 const MOST_IN_CELL = 3;
 
@@ -129,6 +130,25 @@ function BoardRow({ model, onMove, onBack }: { model: Model; onMove: (model: Mod
   );
 }
 
+/** Whether a version may be the next champion: those in Staging, and the newest that nobody has moved yet. */
+function isCandidate(model: Model, version: Version): boolean {
+  return version.stage === 'Staging' || (version.stage === 'None' && !model.versions.some((other) => other.stage === 'None' && other.version > version.version));
+}
+
+/** What the gates would say of a version now; asked once it is in sight. */
+function GateLight({ model, version }: { model: string; version: number }) {
+  const [ref, seen] = useSeen<HTMLSpanElement>();
+  const gates = useQuery({ ...gatesQuery(model, version), enabled: seen, staleTime: 300_000, retry: false });
+  const failed = gates.data?.conditions.filter((condition) => !condition.passed) ?? [];
+  const said = gates.data === undefined ? 'The gates are being asked' : gates.data.passed ? 'Every gate would let it pass' : `A gate would refuse it: ${failed.map((condition) => condition.explanation).join('; ')}`;
+  return (
+    <span ref={ref} className="gate-light" data-tone={gates.data === undefined ? undefined : gates.data.passed ? 'ok' : 'bad'} title={said} hidden={gates.isError}>
+      <Icon name={gates.data?.passed === false ? 'alert' : 'shield'} size={13} />
+      <span className="unseen">{said}</span>
+    </span>
+  );
+}
+
 const AROUND: Partial<Record<string, number>> = { ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1, k: -1, j: 1 };
 
 /** The card before or after one, as they stand on the board. */
@@ -169,6 +189,7 @@ function VersionCard({ model, version, onMove }: { model: Model; version: Versio
           </span>
         ))}
         <span className="grow" />
+        {model.gates.length > 0 && isCandidate(model, version) && <GateLight model={model.name} version={version.version} />}
         <Menu
           trigger={
             <button type="button" className="icon-button" aria-label={`Move version ${version.version} of ${model.name}`}>

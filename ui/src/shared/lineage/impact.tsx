@@ -101,7 +101,7 @@ function Kind({ kind, nodes }: { kind: (typeof ORDER)[number]; nodes: readonly T
 /** A link to the page of a thing; those that have none are looked at in the lineage. */
 function PageOf({ urn, children }: { urn: string; children: ReactNode }) {
   const className = 'link impact-name';
-  const [kind = '', name = ''] = [urn.slice(0, urn.indexOf(':')), urn.slice(urn.indexOf(':') + 1)];
+  const [kind, name] = [urn.slice(0, urn.indexOf(':')), urn.slice(urn.indexOf(':') + 1)];
   const version = /^models:\/(.+)\/(\d+)$/.exec(urn);
   const alias = /^models:\/(.+)@.+$/.exec(urn);
   const common = { className, children };

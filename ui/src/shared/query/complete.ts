@@ -9,9 +9,9 @@ export type Complete = (text: string, at: number, signal: AbortSignal) => Promis
 /** Completes queries for runs of these experiments. The server counts characters, the browser halves of some of them. */
 export function completerOf(experiments: string[]): Complete {
   return async (text, at, signal) => {
-    const { start, options } = await completeQuery(text, [...text.slice(0, at)].length, experiments, signal);
+    const { start, options } = await completeQuery(text, Array.from(text.slice(0, at)).length, experiments, signal);
     const suggestions = options.map(({ text: offered, kind, runs }) => ({ text: offered, hint: hintOf(kind, runs) }));
-    return { start: [...text].slice(0, start).join('').length, suggestions };
+    return { start: Array.from(text).slice(0, start).join('').length, suggestions };
   };
 }
 
