@@ -24,6 +24,13 @@ __all__ = ["HOSTILE", "seed"]
 
 HOSTILE = "<img src=x onerror=alert(1)> \u202e\u0631\u0627\u0645\u0632 \U0001f9ea " + "very-long-name-" * 14
 SECOND = 1_000_000
+ROC = (
+    '<div id="f"></div><script src="https://cdn.plot.ly/plotly-3.0.1.min.js"></script><script>Plotly.newPlot("f", '
+    '[{"name": "model", "type": "scatter", "x": [0, 0.1, 0.4, 1], "y": [0, 0.7, 0.9, 1]}, '
+    '{"name": "chance", "mode": "lines", "x": [0, 1], "y": [0, 1]}], '
+    '{"title": {"text": "ROC"}, "xaxis": {"title": {"text": "false positives"}}}, {"responsive": true})</script>'
+)
+"""A figure as Plotly writes it when it leaves its library out."""
 
 
 def seed(folder: Path, runs: int = 120, steps: int = 300) -> None:
@@ -242,6 +249,7 @@ def _files(run: hr.ActiveRun) -> None:
         (folder / "scores.csv").write_text("user,score\n" + "".join(f"{user},{user % 97 / 97:.4f}\n" for user in range(5000)))
         (folder / "config.json").write_text('{"model": {"depth": 8, "layers": [64, 32]}, "seed": 3}')
         (folder / "report.html").write_text("<h1>Report</h1><script>document.body.append('drawn by its own script')</script>")
+        (folder / "roc.html").write_text(ROC)
         (folder / "loss.png").write_bytes(_png(240, 120))
         for file in sorted(folder.iterdir()):
             run.log_artifact(file, "reports")

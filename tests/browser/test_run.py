@@ -53,6 +53,11 @@ def test_files_are_looked_into_and_a_page_among_them_is_kept_apart(page, site):
         inside.locator("body").evaluate("() => { try { return document.cookie + 'reached' } catch { return 'apart' } }")
         == "apart"
     )
+    page.goto(f"/runs/{run}?tab=artifacts&file=reports/roc.html")  # as MLflow keeps a figure of Plotly: its library is elsewhere
+    expect(page.get_by_role("img", name="ROC: model, chance")).to_be_visible()
+    page.get_by_text("2 traces as a table").click()
+    expect(page.get_by_role("row", name=re.compile("^chance 2 0 1$"))).to_be_visible()
+    expect(page.locator("iframe")).to_have_count(0)
 
 
 def test_runs_are_compared_from_difference_to_difference(page, site):

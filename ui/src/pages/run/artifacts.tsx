@@ -10,6 +10,7 @@ import { bytes, plural, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import type { Files, Run } from './run';
 
+const FigureText = lazy(() => import('./figure-look').then((module) => ({ default: module.FigureText })));
 const Markdown = lazy(() => import('@/shared/ui/markdown').then((module) => ({ default: module.Markdown })));
 
 export function Artifacts({ run, files, chosen }: { run: Run; files: Files; chosen: string | undefined }) {
@@ -107,7 +108,8 @@ function Look({ run, file, url }: { run: Run; file: File; url: string }) {
   const { path, media_type: type } = file;
   if (/\.(csv|tsv|parquet)$/i.test(path)) return <TablePages run={run} file={file} />;
   if (type.startsWith('image/') && file.size <= MOST_PICTURE) return <img className="preview-picture" src={url} alt={path} />;
-  if (/\.html?$/i.test(path)) return <iframe className="preview-page" src={url} sandbox="allow-scripts" title={path} />;
+  if (/\.html?$/i.test(path)) return <PageLook run={run} file={file} url={url} />;
+  if (/\.plotly\.json$/i.test(path) && file.size <= DOCUMENT) return <FigureLook run={run} path={path} />;
   if (type.startsWith('text/') || /json|yaml|xml|javascript|toml/.test(type) || /(^|\/)(MLmodel|[^.]+)$/.test(path)) return <TextLook run={run} path={path} />;
   return (
     <Empty icon="file" title="No preview">
@@ -120,6 +122,38 @@ function Look({ run, file, url }: { run: Run; file: File; url: string }) {
 const TEXT_PAGE = 500_000;
 /** What is read as a whole, not by lines, is shown up to so many bytes. */
 const DOCUMENT = 2_000_000;
+
+/** A page draws itself, in a sandbox that reaches nothing. One that needs Plotly from elsewhere to draw its figure has it drawn here. */
+function PageLook({ run, file, url }: { run: Run; file: File; url: string }) {
+  const isShort = file.size <= DOCUMENT;
+  const query = useQuery({ ...fileTextQuery(run.id, file.path, 0, DOCUMENT), enabled: isShort });
+  if (isShort && query.isPending) return <Skeleton lines={8} />;
+  const text = query.data?.text ?? '';
+  const loads = /<script[^>]+src=["']?(https?:)?\/\//i.test(text);
+  const page = (
+    <>
+      {loads && <p className="preview-note quiet">The page asks for a script from elsewhere, which it can’t have here. Download it to see it whole.</p>}
+      <iframe className="preview-page" src={url} sandbox="allow-scripts" title={file.path} />
+    </>
+  );
+  if (!loads || !text.includes('Plotly.newPlot(')) return page;
+  return (
+    <Suspense fallback={<Skeleton lines={8} />}>
+      <FigureText text={text} otherwise={page} />
+    </Suspense>
+  );
+}
+
+function FigureLook({ run, path }: { run: Run; path: string }) {
+  const query = useQuery(fileTextQuery(run.id, path, 0, DOCUMENT));
+  if (query.isPending) return <Skeleton lines={8} />;
+  if (query.isError) return <Failure error={query.error} retry={() => void query.refetch()} />;
+  return (
+    <Suspense fallback={<Skeleton lines={8} />}>
+      <FigureText text={query.data.text} otherwise={<TextLook run={run} path={path} />} />
+    </Suspense>
+  );
+}
 
 function TextLook({ run, path }: { run: Run; path: string }) {
   const isDocument = /\.(md|markdown|json)$/i.test(path);
