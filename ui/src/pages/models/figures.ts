@@ -9,8 +9,13 @@ export interface KeyMetric {
 
 export function figuresOf(version: Version): Record<string, number> {
   const measured = version.evaluations.at(-1)?.figures ?? {};
-  const all = Object.entries({ ...version.metrics, ...measured }).map(([key, value]): [string, number] => [key, Number(value)]);
-  return Object.fromEntries(all.filter(([, value]) => Number.isFinite(value)));
+  const all = Object.entries({ ...measured, ...version.metrics, ...measured }).map(([key, value]): [string, number] => [key, Number(value)]);
+  return Object.fromEntries(all.filter(([key, value]) => Number.isFinite(value) && !isSystem(key)));
+}
+
+/** What the machine was at while it was trained says nothing of a model. */
+export function isSystem(key: string): boolean {
+  return key.startsWith('system/');
 }
 
 export function keyMetric(model: Model, version: Version): KeyMetric | null {

@@ -13,6 +13,7 @@ import { Menu } from '@/shared/ui/overlays';
 import { Card } from './card';
 import { StageChip } from './model';
 import { moveName, whyNot } from './moves';
+import { isSystem } from './figures';
 import { Predictions } from './predictions';
 import { GateTable, MoveDialog, RollbackDialog } from './promote';
 import { Requests } from './requests';
@@ -30,6 +31,7 @@ export function VersionPage() {
   const version = model.versions.find((item) => String(item.version) === given);
   if (version === undefined) return <Empty icon="box" title={`${name} has no version ${given}`} />;
   const uri = `models:/${model.name}/${version.version}`;
+  const ownFigures = Object.fromEntries(Object.entries(version.metrics).filter(([key]) => !isSystem(key)));
   const open = STAGES.filter((stage) => whyNot(version, stage) === null && !(version.stage === 'Archived' && stage === 'Production'));
   return (
     <div className="page">
@@ -97,10 +99,10 @@ export function VersionPage() {
                   <Figures figures={item.figures} />
                 </div>
               ))}
-              {Object.keys(version.metrics).length > 0 && (
+              {Object.keys(ownFigures).length > 0 && (
                 <div className="panel-body measured">
                   <div className="quiet">By its run</div>
-                  <Figures figures={version.metrics} />
+                  <Figures figures={ownFigures} />
                 </div>
               )}
             </section>
