@@ -11,6 +11,7 @@ from headrace.errors import NotFoundError
 from headrace.sql.database import Database
 from headrace.sql.metrics import upsert
 from headrace.sql.points import TAKEN_IN, add_series, join_many
+from headrace.sql.prepared import pipelined
 from headrace.sql.runs import require_active_run
 from headrace.sql.tables.tracking import run_writers, runs
 from headrace.tracking.history import Series
@@ -48,6 +49,7 @@ class SqlWriterStore:
         """Add points to the histories of a run. Raises NotFoundError, ConflictError for a deleted run."""
         with self._database.write() as connection:
             require_active_run(connection, run_id)
-            added = add_series(connection, run_id, series)
+            with pipelined(connection):
+                added = add_series(connection, run_id, series)
             join_many(connection, run_id, added.grown())
         TAKEN_IN.points += sum(map(len, series))
