@@ -48,7 +48,8 @@ def test_workers_are_killed_amid_their_work_and_each_event_counts_once(make, req
     workers, gone = [Doomed(world, doom) for _ in range(2)], []
     amid = {APPLYING: 0, LANDING: 0}
     for kill in range(kills):
-        doom.value = what = (APPLYING, APPLYING, LANDING)[kill % 3]
+        what = (APPLYING, APPLYING, LANDING)[kill % 3]
+        doom.value = 3 * kill + what
         victim = world.produce_until(lambda: next((worker for worker in workers + gone if worker.killed()), None))
         amid[what] += victim.doing.value == what
         (workers if victim in workers else gone).remove(victim)
@@ -204,6 +205,28 @@ def test_a_silent_broker_is_waited_for_and_a_push_says_what_it_lost(make):
         worker.stop()
         world.check()
         world.close()
+
+
+def test_a_broker_that_answers_late_amid_a_rebalance_is_asked_again(world, monkeypatch, caplog):
+    from confluent_kafka import Consumer, KafkaError, KafkaException
+
+    late = [KafkaException(KafkaError(KafkaError._TIMED_OUT))] * 2
+
+    class Late(Consumer):
+        def committed(self, *arguments, **options):
+            if late:
+                raise late.pop()
+            return super().committed(*arguments, **options)
+
+    monkeypatch.setattr("confluent_kafka.Consumer", Late)
+    world.produce(100)
+    world.flush()
+    worker = world.worker()
+    world.wait(world.settled)
+    worker.stop()
+    assert not late
+    assert "can't be read yet" in caplog.text
+    world.check()
 
 
 def test_a_broker_that_is_not_there_or_a_topic_that_is_missing_is_told(make, monkeypatch):

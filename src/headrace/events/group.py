@@ -16,6 +16,8 @@ from headrace.events.messages import Reader, refusal
 __all__ = ["GroupConsumer"]
 
 COOPERATIVE = "cooperative-sticky"
+ASKED = 6
+"""So often a broker is asked where a partition goes on, each time for as long as it may take to answer."""
 
 _log = logging.getLogger(__name__)
 
@@ -130,21 +132,40 @@ class GroupConsumer:
     def _assign(self, consumer: Any, partitions: list[Any]) -> None:
         """Called within poll. What the group committed comes first, then what the lake holds."""
         try:
-            known = consumer.committed(partitions, timeout=PATIENCE)
+            known = self._known(consumer, partitions)
             for item in known:
                 source = self._sources[item.topic]
-                bits = self._readers[source].bits
-                low, high = self._broker.watermarks(item.topic, item.partition)
-                if item.offset < 0:
-                    after = self._begin(source, item.partition)
-                    item.offset = max(low, (after + 1) >> bits) if after < 0 else (after + 1) >> bits
-                _refuse_beyond(source, item, high)
-                self._next[source, item.partition] = item.offset << bits
+                self._next[source, item.partition] = item.offset << self._readers[source].bits
             (consumer.assign if self._whole else consumer.incremental_assign)(known)
             # The client remembers of a partition that comes back that it was paused.
             (consumer.pause if self._paused else consumer.resume)(known)
         except Exception as error:  # noqa: BLE001 - raised by poll, which the client calls this within
             self._failure = error
+
+    def _known(self, consumer: Any, partitions: list[Any]) -> list[Any]:
+        """Where each partition goes on. A broker that is busy, as it is while members come and go, is asked again."""
+        for attempt in range(1, ASKED + 1):
+            try:
+                with self._broker.answering():
+                    known: list[Any] = consumer.committed(partitions, timeout=PATIENCE)
+                for item in known:
+                    self._begin_at(item)
+            except StorageError as error:
+                if attempt == ASKED:
+                    raise
+                _log.warning("the partitions of a group can't be read yet: %s", error)
+            else:
+                return known
+        raise AssertionError
+
+    def _begin_at(self, item: Any) -> None:
+        source = self._sources[item.topic]
+        bits = self._readers[source].bits
+        low, high = self._broker.watermarks(item.topic, item.partition)
+        if item.offset < 0:
+            after = self._begin(source, item.partition)
+            item.offset = max(low, (after + 1) >> bits) if after < 0 else (after + 1) >> bits
+        _refuse_beyond(source, item, high)
 
     def _revoke(self, consumer: Any, partitions: list[Any]) -> None:
         gone = {(self._sources[item.topic], item.partition) for item in partitions}
