@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
+import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -62,5 +64,17 @@ class PickleFlavor:
 
 def _requirements(model: Any) -> tuple[str, ...]:
     package = type(model).__module__.partition(".")[0]
-    names = metadata.packages_distributions().get(package, [])
+    names = _owners(tuple(map(_stamp, sys.path))).get(package, [])
     return tuple(f"{name}=={metadata.version(name)}" for name in dict.fromkeys(names))
+
+
+@functools.lru_cache(maxsize=1)
+def _owners(_places: tuple[tuple[str, int], ...]) -> Mapping[str, list[str]]:
+    """Top-level packages to the names they were installed by. Read once while nothing is installed or removed, for all lists of
+    files have to be read."""
+    return metadata.packages_distributions()
+
+
+def _stamp(entry: str) -> tuple[str, int]:
+    place = Path(entry)
+    return entry, place.stat().st_mtime_ns if place.is_dir() else 0
