@@ -10,8 +10,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from ctypes import c_int
 from datetime import UTC, datetime, timedelta
-from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -211,13 +212,14 @@ class Running:
 
 
 class Doomed:
-    """A worker in a process of its own, to be killed amid its work: of all workers the first that does what `doom` says.
+    """A worker in a process of its own, to be killed amid its work: of all workers the first that does what `doom` says, which is
+    one of three things, and more by three for each death.
 
     Attributes:
         doing: what it is in the middle of, or was when it died.
     """
 
-    def __init__(self, world: StreamWorld, doom: Synchronized[int]) -> None:
+    def __init__(self, world: StreamWorld, doom: c_int) -> None:
         self.doing = shared_number(IDLE)
         self.process = forked(_work, str(world.folder), world.group, self.doing, doom)
 
@@ -226,31 +228,30 @@ class Doomed:
         return self.process.exitcode == -signal.SIGKILL
 
 
-def _work(folder: str, group: str, doing: Synchronized[int], doom: Synchronized[int]) -> None:
+def _work(folder: str, group: str, doing: c_int, doom: c_int) -> None:
     """A worker that shows what it is in the middle of, and dies of it if it's told to."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with hr.connect(folder) as store:
         topics = store.topics
-        topics._feed.advance = _deadly(topics._feed.advance, APPLYING, doing, doom)
-        topics._ingest.land = _deadly(topics._ingest.land, LANDING, doing, doom)
+        topics._feed.advance = _deadly(topics._feed.advance, APPLYING, doing, doom, Path(folder))
+        topics._ingest.land = _deadly(topics._ingest.land, LANDING, doing, doom, Path(folder))
         topics.worker(["ratings"], WorkerOptions(group, max_rows=200, flush_rows=400, flush_seconds=0.3)).run(stop)
 
 
-def _deadly(work: Any, what: int, doing: Synchronized[int], doom: Synchronized[int]) -> Any:
-    def die() -> None:
+def _deadly(work: Any, what: int, doing: c_int, doom: c_int, folder: Path) -> Any:
+    def die(mark: Path) -> None:
         if doing.value == what:
             os.kill(os.getpid(), signal.SIGKILL)
-        doom.value = what  # too late: the next who does it
+        mark.unlink()  # too late: the next who does it
 
     def deadly(*args: Any, **more: Any) -> Any:
-        doing.value = what
-        with doom.get_lock():
-            chosen = doom.value == what
-            if chosen:
-                doom.value = IDLE  # nobody else is
-        if chosen:
-            threading.Timer(random.uniform(0, 0.005), die).start()
+        doing.value, order = what, doom.value
+        mark = folder / f"doomed-{order}"
+        if order % 3 == what:
+            with suppress(FileExistsError):  # another one is
+                mark.touch(exist_ok=False)
+                threading.Timer(random.uniform(0, 0.005), die, [mark]).start()
         try:
             return work(*args, **more)
         finally:

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import random
-import signal
 import subprocess
-import sys
 import threading
 import time
 import uuid
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import redis
 
 import headrace as hr
-from faults.redis_worker import GROUP, KEYS, STEPS, changes_of, merge_tokens
+from faults.redis_worker import GROUP, KEYS, STEPS, changes_of, merge_tokens, work
 from headrace.errors import IntegrityError, SettingsError, StorageError
 from headrace.online.redis.store import RedisOnlineStore
 from headrace.online.redis.writer import RedisWriter, _Task
 from headrace.online.store import NOTHING, Delta
+from servers.forked import forked, shared_number
 from servers.ports import free_port
 from servers.redis import RedisServer, redis_server
 from waiting import until
-
-WORKER = Path(__file__).with_name("redis_worker.py")
 
 
 def delta(first, last, changes, partition=0, **more):
@@ -378,7 +374,7 @@ def test_killed_workers_on_one_group_lose_and_double_nothing(url, opened):
         until(lambda reached=reached, ran=workers: store.status(GROUP).applied != reached or ended(ran), "a step of a worker")
         time.sleep(chance.uniform(0.0, 0.05))
         for worker in workers:
-            worker.send_signal(signal.SIGKILL)
+            worker.kill()
         end(workers)
         cut_off += len(store.status(GROUP).begun)
     assert cut_off > 0, "nobody was killed at work"
@@ -395,23 +391,18 @@ def test_killed_workers_on_one_group_lose_and_double_nothing(url, opened):
 
 def start(url, partitions):
     """A worker for each partition; all of them ready before the first begins."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    workers = [subprocess.Popen([sys.executable, str(WORKER), url, str(partition)], **pipes) for partition in partitions]
-    for worker in workers:
-        worker.stdout.readline()
-    for worker in workers:
-        worker.stdin.write(b"go\n")
-        worker.stdin.flush()
+    go, ready = shared_number(0), [shared_number(0) for _ in partitions]
+    workers = [forked(work, url, partition, own, go) for partition, own in zip(partitions, ready, strict=True)]
+    until(lambda: all(own.value for own in ready), "all workers")
+    go.value = 1
     return workers
 
 
 def ended(workers):
-    return all(worker.poll() is not None for worker in workers)
+    return not any(worker.is_alive() for worker in workers)
 
 
 def end(workers):
-    codes = [worker.wait() for worker in workers]
     for worker in workers:
-        worker.stdin.close()
-        worker.stdout.close()
-    return codes
+        worker.join()
+    return [worker.exitcode for worker in workers]

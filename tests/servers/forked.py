@@ -8,8 +8,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable
+from ctypes import c_int
 from multiprocessing.process import BaseProcess
-from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ PRELOAD = [
     "headrace.cli.server",
     "headrace.events.group",
     "headrace.features.worker",
+    "headrace.online.redis.store",
     "headrace.project",
     "headrace.server.run",
     "headrace.sql.database",
@@ -39,9 +40,9 @@ def forked(target: Callable[..., object], *arguments: Any) -> BaseProcess:
     return process
 
 
-def shared_number(value: int) -> Synchronized[int]:
-    """A number that a forked process shares with this one."""
-    return _context().Value("i", value)
+def shared_number(value: int) -> c_int:
+    """A number that forked processes share with this one. Nobody locks it: who is killed would never let go of it."""
+    return _context().RawValue("i", value)
 
 
 class ForkedServer:
