@@ -190,8 +190,8 @@ def _metrics(connection: sa.Connection, rows: Iterable[tuple[Any, ...]]) -> dict
     if _has_arrays(connection):
         return {row[0]: list(zip(*row[1:], strict=True)) for row in rows}
     found: defaultdict[str, list[MetricRow]] = defaultdict(list)
-    for run_id, key, value, *rest in rows:
-        found[run_id].append((key, math.nan if value is None else value, *rest))
+    for row in rows:
+        found[row[0]].append(row[1:] if row[2] is not None else (row[1], math.nan, *row[3:]))
     return found
 
 
