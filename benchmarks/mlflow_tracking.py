@@ -189,7 +189,8 @@ def mlflow_server(folder: Path, catalog: str, *, uvloop: bool):
         if not beside.exists():
             subprocess.run([str(PYTHON), "-m", "pip", "install", "-q", "--target", str(beside), "uvloop"], check=True)
         extra["PYTHONPATH"] = str(beside)
-    where = ("--backend-store-uri", catalog) if catalog else ()
+    # SQLAlchemy chooses another driver by itself from one version to the next
+    where = ("--backend-store-uri", catalog.replace("postgresql://", "postgresql+psycopg2://")) if catalog else ()
     with MlflowServer(folder, *where, environment=extra) as server:
         server.wait()
         yield server.url, server.process.pid

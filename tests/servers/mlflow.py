@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -57,7 +58,8 @@ class MlflowServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)  # it would take its time otherwise, and nobody wants what it has
+        with suppress(ProcessLookupError):  # one that didn't start has told why
+            os.killpg(self.process.pid, signal.SIGKILL)  # it would take its time otherwise, and nobody wants what it has
         self.process.wait()
         self._log.close()
 
