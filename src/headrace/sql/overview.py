@@ -247,16 +247,13 @@ def _heads(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Ru
     ]
 
 
-def _of_keys(table: sa.Table, make: Callable[[sa.Connection], sa.Select[Any]]) -> Query:
-    """A query for what some runs have of some keys."""
-    names = (("run_ids", table.c.run_id), ("keys", table.c.key))
-    return Query(
-        lambda connection: make(connection).where(*(is_one(connection, column, sa.bindparam(name)) for name, column in names))
-    )
-
-
 def _last(table: sa.Table, value: Callable[[sa.Connection], sa.ColumnElement[Any]]) -> Query:
-    return _of_keys(table, lambda connection: paired(connection, table, value(connection)))
+    """A query for what some runs have of some keys."""
+    return Query(lambda connection: paired(connection, table, value(connection), _is_asked(connection, table, "key")))
+
+
+def _is_asked(connection: sa.Connection, table: sa.Table, name: str) -> sa.ColumnElement[bool]:
+    return is_one(connection, table.c[name], sa.bindparam(f"{name}s"))
 
 
 _LAST = {
@@ -265,7 +262,11 @@ _LAST = {
     "tag": _last(run_tags, lambda _: run_tags.c.value),
 }
 _FIGURE_NAMES = ("low", "high", "step")
-_FIGURES = _of_keys(latest_metrics, lambda _: sa.select(*(latest_metrics.c[name] for name in ("run_id", "key", *_FIGURE_NAMES))))
+_FIGURES = Query(
+    lambda connection: sa.select(*(latest_metrics.c[name] for name in ("run_id", "key", *_FIGURE_NAMES))).where(
+        *(_is_asked(connection, latest_metrics, name) for name in ("run_id", "key"))
+    )
+)
 
 
 def _cells(connection: sa.Connection, ids: Sequence[str], columns: Sequence[Column]) -> dict[str, list[Any]]:
