@@ -30,7 +30,7 @@ def headrace(folder, *arguments):
 
 def test_a_stream_is_taken_in_from_the_command_line(tmp_path, kafka_url):
     topic = f"ratings-{new_id()}"
-    (tmp_path / "headrace.toml").write_text(f'events = "{kafka_url}?session.timeout.ms=1000&heartbeat.interval.ms=200"\n')
+    (tmp_path / "headrace.toml").write_text(f'events = "{kafka_url}?session.timeout.ms=6000&heartbeat.interval.ms=200"\n')
     with hr.connect(tmp_path) as store:
         store.apply([definitions(topic)])
     missing = headrace(tmp_path, "ingest", "ratings")

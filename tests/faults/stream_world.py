@@ -32,7 +32,7 @@ IDLE, APPLYING, LANDING = range(3)
 """What a worker is in the middle of."""
 
 KEYS = 40
-IMPATIENT = "session.timeout.ms=1000&heartbeat.interval.ms=200"
+IMPATIENT = "session.timeout.ms=2000&heartbeat.interval.ms=200"
 """So long after its death a member's partitions go to others."""
 START = datetime(2026, 3, 1, tzinfo=UTC)
 AT = START + timedelta(days=3)
