@@ -75,10 +75,15 @@ export function VersionPage() {
       </header>
       <div className="page-body model">
         {version.description !== '' && (
-          <section className="panel panel-body prose">
-            <Suspense>
-              <Markdown text={version.description} />
-            </Suspense>
+          <section className="panel">
+            <header>
+              <h2>Description</h2>
+            </header>
+            <div className="panel-body prose">
+              <Suspense fallback={<Skeleton />}>
+                <Markdown text={version.description} />
+              </Suspense>
+            </div>
           </section>
         )}
         <div className="overview-columns">

@@ -5,6 +5,7 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { lazy, memo, Suspense, useMemo, useRef, useState } from 'react';
 import { childrenQuery, fileTextQuery, filesQuery } from '@/api/queries';
 import { Input } from '@/shared/ui/controls';
+import { Skeleton } from '@/shared/ui/feedback';
 import { bytes, number, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Ago, Chip, Count, Facts, Lasted, State } from '@/shared/ui/marks';
@@ -36,10 +37,15 @@ export function Overview({ run }: { run: Run }) {
         </div>
       )}
       {note !== undefined && note !== '' && (
-        <section className="panel panel-body prose">
-          <Suspense>
-            <Markdown text={note} />
-          </Suspense>
+        <section className="panel">
+          <header>
+            <h2>Note</h2>
+          </header>
+          <div className="panel-body prose">
+            <Suspense fallback={<Skeleton />}>
+              <Markdown text={note} />
+            </Suspense>
+          </div>
         </section>
       )}
       <div className="overview-columns">
