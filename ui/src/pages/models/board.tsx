@@ -142,7 +142,7 @@ function GateLight({ model, version }: { model: string; version: number }) {
   const failed = gates.data?.conditions.filter((condition) => !condition.passed) ?? [];
   const said = gates.data === undefined ? 'The gates are being asked' : gates.data.passed ? 'Every gate would let it pass' : `A gate would refuse it: ${failed.map((condition) => condition.explanation).join('; ')}`;
   return (
-    <span ref={ref} className="gate-light" data-tone={gates.data === undefined ? undefined : gates.data.passed ? 'ok' : 'bad'} title={said} hidden={gates.isError}>
+    <span ref={ref} className="gate-hint" data-tone={gates.data === undefined ? undefined : gates.data.passed ? 'ok' : 'bad'} title={said} hidden={gates.isError}>
       <Icon name={gates.data?.passed === false ? 'alert' : 'shield'} size={13} />
       <span className="unseen">{said}</span>
     </span>
