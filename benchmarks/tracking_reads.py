@@ -53,7 +53,7 @@ def fill_ours(url: str, runs: int, points: int, long: int = 1) -> None:
     import numpy as np
 
     from headrace.sql.database import Database
-    from headrace.sql.metrics import add_series
+    from headrace.sql.points import add_series, join_many
     from headrace.sql.tables import tracking as t
     from headrace.tracking.history import Series
 
@@ -88,9 +88,9 @@ def fill_ours(url: str, runs: int, points: int, long: int = 1) -> None:
             for first in range(0, points, 10_000):
                 part = slice(first, first + 10_000)
                 columns = (START * 1000 + steps[part] * 1000, steps[part], values[part])
-                add_series(
-                    connection, f"{number:032x}", [Series.of("long", ("", "", ""), *(column.tobytes() for column in columns))]
-                )
+                series = Series.of("long", ("", "", ""), *(column.tobytes() for column in columns))
+                added = add_series(connection, f"{number:032x}", [series])
+                join_many(connection, f"{number:032x}", added.grown())
     database.close()
 
 
