@@ -170,9 +170,9 @@ latest_metrics = sa.Table(
     sa.Column("count", sa.BigInteger, nullable=False),
     sa.Column("low", sa.Double),
     sa.Column("high", sa.Double),
-    sa.Column("first_time", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("last_time", sa.BigInteger, nullable=False),
     sa.Column("mixed", sa.Boolean, nullable=False),
+    sa.Column("first_time", sa.BigInteger, nullable=False, server_default="0"),
     sa.Index("ix_latest_metrics_value", "key", "is_nan", "value", "run_id"),
     sqlite_with_rowid=False,
 )

@@ -10,11 +10,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Ask the chunks."""
+    """Ask the chunks, all of them once: to look for those of each metric reads megabytes on SQLite."""
     op.add_column("latest_metrics", sa.Column("first_time", sa.BigInteger(), nullable=False, server_default="0"))
     op.execute(
-        "UPDATE latest_metrics SET first_time = coalesce((SELECT min(first_time) FROM metric_chunks "
-        "WHERE metric_chunks.run_id = latest_metrics.run_id AND metric_chunks.key = latest_metrics.key), 0)"
+        "UPDATE latest_metrics SET first_time = firsts.first_time FROM "
+        "(SELECT run_id, key, min(first_time) AS first_time FROM metric_chunks GROUP BY run_id, key) AS firsts "
+        "WHERE firsts.run_id = latest_metrics.run_id AND firsts.key = latest_metrics.key"
     )
 
 
