@@ -40,7 +40,7 @@ def world(make):
     return make()
 
 
-@pytest.mark.parametrize(("online", "kills"), [("embedded", 9), ("redis", 6)])
+@pytest.mark.parametrize(("online", "kills"), [("embedded", 6), ("redis", 20)])
 def test_workers_are_killed_amid_their_work_and_each_event_counts_once(make, request, online, kills):
     url = f"{request.getfixturevalue('redis_url')}?prefix=kill-{new_id()}" if online == "redis" else ""
     world = make(online=url)
