@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
 from headrace.errors import MissingExtraError
 from headrace.patience import WouldWaitError
-from headrace.sql.prepared import BLIND, direct, pipelined
+from headrace.sql.prepared import TRIP, direct, pipelined
+
+if TYPE_CHECKING:
+    from headrace.sql.trips import Trip
 
 __all__ = ["PostgreSQL"]
 
 CONNECT_SECONDS = 10
 POOL, OVERFLOW = 10, 20
+IDLE = 10
+"""So many connections at most are kept out of the pool, whose check-out takes as long as a statement."""
 STAMP_SECONDS = 0.5
 """How long commits of other processes may go unnoticed by `stamp`: it is asked at every online read, and must cost nothing."""
 
+_BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _ADVICE = {
     "refused": "start the server, or point 'catalog' at where it listens",
     "could not translate": "check the host's name in 'catalog'",
@@ -73,7 +78,7 @@ class PostgreSQL:
         event.listen(self.engine, "connect", _configure)
         event.listen(self.engine, "checkout", _require_alive)
         self.writing = self.engine
-        self._blind = self.engine.execution_options(**{BLIND: True})
+        self._idle: list[sa.Connection] = []
         self._stamped = (0, -1.0)
         self._commits = 0
         self._stamp_lock = threading.Lock()
@@ -88,7 +93,7 @@ class PostgreSQL:
 
     def begin_read(self, connection: sa.Connection) -> None:
         """Begin a transaction that sees one state."""
-        direct(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        direct(connection, _BEGIN_READ)
 
     def begin_write(self, connection: sa.Connection, scope: str) -> None:
         """Begin a transaction, and wait until it is alone in writing within the scope."""
@@ -96,31 +101,50 @@ class PostgreSQL:
             direct(connection, "BEGIN")
             direct(connection, "SELECT pg_advisory_xact_lock(?)", (_key(scope),))
 
-    def blind(self, scope: str) -> AbstractContextManager[sa.Connection]:
+    @contextmanager
+    def blind(self, scope: str) -> Iterator[sa.Connection]:
         """A write transaction that is sent whole, and answered whole."""
-        return self._whole(functools.partial(self.begin_write, scope=scope))
-
-    def glance(self) -> AbstractContextManager[sa.Connection]:
-        """One that reads, in the same way."""
-        return self._whole(self.begin_read)
+        with self._trip() as (connection, trip):
+            direct(connection, "SELECT pg_advisory_xact_lock(?)", (_key(scope),))
+            yield connection
+            trip.make()
 
     @contextmanager
-    def _whole(self, begin: Callable[[sa.Connection], None]) -> Iterator[sa.Connection]:
-        failed: Exception | None = None
-        with self._blind.connect() as connection:  # whose pool undoes what isn't committed
+    def glance(self) -> Iterator[sa.Connection]:
+        """One that reads, in the same way."""
+        with self._trip() as (connection, trip):
+            yield connection
+            trip.make(_BEGIN_READ.encode(), b"COMMIT")
+
+    @contextmanager
+    def _trip(self) -> Iterator[tuple[sa.Connection, Trip]]:
+        """A connection for statements that are sent together."""
+        connection = self._kept() or self.engine.connect()
+        options = connection.get_execution_options()
+        if TRIP not in options:
+            from headrace.sql.trips import Trip
+
             driver: Any = connection.connection.dbapi_connection
-            try:
-                with driver.pipeline():
-                    try:
-                        begin(connection)
-                        yield connection
-                        direct(connection, "COMMIT")
-                    except self._error as error:  # the answer to an earlier statement; the later ones' are still to be read
-                        failed = error
-            except self._error as error:
-                failed = failed or error
-        if failed is not None:
-            raise failed
+            options = connection.execution_options(**{TRIP: Trip(driver)}).get_execution_options()
+        trip: Trip = options[TRIP]
+        try:
+            yield connection, trip
+        finally:
+            trip.forget()
+            if trip.sound and len(self._idle) < IDLE:
+                self._idle.append(connection)
+            else:
+                _end(connection)
+
+    def _kept(self) -> sa.Connection | None:
+        """One that is kept out of the pool, and whose server is there."""
+        with suppress(IndexError):  # another thread may take the last one
+            while True:
+                connection = self._idle.pop()
+                if _is_quiet(connection.connection.dbapi_connection):
+                    return connection
+                _end(connection)
+        return None
 
     @contextmanager
     def migrating(self, connection: sa.Connection) -> Iterator[None]:
@@ -168,10 +192,13 @@ class PostgreSQL:
 
     def close(self) -> None:
         """Close all connections."""
+        while self._idle:
+            _end(self._idle.pop())
         self.engine.dispose()
 
     def forget(self) -> None:
         """Leave a parent process its connections."""
+        self._idle = []
         self.engine.dispose(close=False)
         self._stamp_lock = threading.Lock()
 
@@ -185,12 +212,23 @@ def _configure(connection: Any, _record: object) -> None:
 
 
 def _require_alive(connection: Any, _record: object, _proxy: object) -> None:
-    """Let the pool replace its connections if this one's server has said something unasked: that it ends. To ask it for a sign of
-    life would be one more round trip for each transaction."""
+    """Let the pool replace its connections if this one's server isn't there."""
+    if not _is_quiet(connection):
+        raise sa.exc.InvalidatePoolError
+
+
+def _is_quiet(connection: Any) -> bool:
+    """Whether a connection's server has said nothing unasked: that it ends. To ask it for a sign of life would be one more round
+    trip for each transaction."""
     look = select.poll()
     look.register(connection.fileno(), select.POLLIN)
-    if look.poll(0):
-        raise sa.exc.InvalidatePoolError
+    return not look.poll(0)
+
+
+def _end(connection: sa.Connection) -> None:
+    """End a connection, which the pool isn't to have: the statements that its server keeps ready are nobody else's."""
+    connection.invalidate()
+    connection.close()
 
 
 def _key(name: str) -> int:

@@ -11,12 +11,12 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-__all__ = ["BLIND", "Insert", "Query", "RefusedError", "direct", "is_blind", "pipelined"]
+__all__ = ["TRIP", "Insert", "Query", "RefusedError", "direct", "is_blind", "pipelined"]
 
 AT_ONCE = 100
 """Rows in one statement."""
-BLIND = "headrace_blind"
-"""The option of such a connection."""
+TRIP = "headrace_trip"
+"""The option of a connection whose statements are sent together: they are told to this."""
 _MARK = re.compile(r"\?(\d+)")
 
 
@@ -27,12 +27,21 @@ class RefusedError(Exception):
 
 def direct(connection: sa.Connection, text: str, values: Sequence[Any] = ()) -> Any:
     """Run one statement, its values marked by `?`; returns the driver's cursor, whose rows are plain tuples."""
-    driver: Any = connection.connection.dbapi_connection
     if connection.dialect.name != "postgresql":
+        driver: Any = connection.connection.dbapi_connection
         return driver.execute(text, values)
+    return _execute(connection, _in_its_words(text), values)
+
+
+def _execute(connection: sa.Connection, text: bytes, values: Sequence[Any], *, binary: bool = False) -> Any:
+    """Run a statement on PostgreSQL, or let it be a part of what is sent together."""
+    trip = connection.get_execution_options().get(TRIP)
+    if trip is not None:
+        return trip.say(text, values)
     from psycopg import RawCursor
 
-    return RawCursor(driver).execute(_in_its_words(text), values)
+    driver: Any = connection.connection.dbapi_connection
+    return RawCursor(driver).execute(text, values, binary=binary)
 
 
 @contextmanager
@@ -49,7 +58,7 @@ def pipelined(connection: sa.Connection) -> Iterator[None]:
 
 def is_blind(connection: sa.Connection) -> bool:
     """Whether the connection's transaction is one that sees no answers before it is committed: `Database.blind`."""
-    return bool(connection.get_execution_options().get(BLIND))
+    return TRIP in connection.get_execution_options()
 
 
 class Insert:
@@ -72,14 +81,12 @@ class Insert:
 
     def run(self, connection: sa.Connection, rows: Sequence[Sequence[Any]]) -> list[Any]:
         """Run it for the rows, whose values are what the driver takes; returns PostgreSQL's cursors."""
-        driver: Any = connection.connection.dbapi_connection
         if connection.dialect.name != "postgresql":
+            driver: Any = connection.connection.dbapi_connection
             driver.executemany(self._head + self._row + self._tail, rows)
             return []
-        from psycopg import RawCursor
-
         parts = [rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE)]
-        return [RawCursor(driver).execute(self._text(len(some)), [value for row in some for value in row]) for some in parts]
+        return [_execute(connection, self._text(len(some)), [value for row in some for value in row]) for some in parts]
 
     def _text(self, count: int) -> bytes:
         """PostgreSQL's statement for so many rows."""
@@ -110,10 +117,11 @@ class Query:
         or 1."""
         text, order, fixed = self._text.of(connection)
         held = {**fixed, **values}
+        given = [held[name] for name in order]
+        if isinstance(text, bytes):  # PostgreSQL, whose numbers come as they are: from text took half the time of a page
+            return _execute(connection, text, given, binary=True)
         driver: Any = connection.connection.dbapi_connection
-        if order is None:  # PostgreSQL, whose numbers come as they are: to read them from text took half the time of a page
-            return driver.execute(text, held, binary=True)
-        return driver.execute(text, [held[name] for name in order])
+        return driver.execute(text, given)
 
     def rows(self, connection: sa.Connection, **values: Any) -> list[tuple[Any, ...]]:
         """All its rows."""
@@ -130,19 +138,21 @@ class Query:
 
 
 class _Text:
-    """A statement in the words of each kind of database, with the order of its values where they have no names, and those that
-    it has already."""
+    """A statement in the words of each kind of database, as bytes for PostgreSQL; with the order of its values, and those that it
+    has already."""
 
     def __init__(self, make: Callable[[sa.Connection], Any]) -> None:
         self._make = make
-        self._compiled: dict[str, tuple[str, list[str] | None, Mapping[str, Any]]] = {}
+        self._compiled: dict[str, tuple[str | bytes, list[str], Mapping[str, Any]]] = {}
 
-    def of(self, connection: sa.Connection) -> tuple[str, list[str] | None, Mapping[str, Any]]:
-        found = self._compiled.get(connection.dialect.name)
+    def of(self, connection: sa.Connection) -> tuple[str | bytes, list[str], Mapping[str, Any]]:
+        dialect = connection.dialect
+        found = self._compiled.get(dialect.name)
         if found is None:
-            made: Any = self._make(connection).compile(dialect=connection.dialect)
-            order = list(made.positiontup) if made.positional else None
-            found = self._compiled[connection.dialect.name] = str(made), order, made.params
+            raw, kind = dialect.name == "postgresql", cast("Any", type(dialect))
+            made: Any = self._make(connection).compile(dialect=kind(paramstyle="numeric_dollar") if raw else dialect)
+            text = str(made).encode() if raw else str(made)
+            found = self._compiled[dialect.name] = text, list(made.positiontup), made.params
         return found
 
 

@@ -1,0 +1,158 @@
+"""Statements that are sent to PostgreSQL together, and answered together: one round trip, and one transaction.
+
+The driver's own pipeline sends each statement as it comes, and so wakes the server for each. Here they are one message and one
+wait; and what is sent up to one Sync is a transaction without a word about it.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.adapt import PyFormat, Transformer
+
+__all__ = ["Answer", "Trip"]
+
+MOST_PREPARED = 500
+"""Statements of a connection that the server keeps ready: each costs it some kilobytes."""
+_BINARY = 1
+_FINE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
+
+
+class Answer:
+    """What one statement gave: its rows are there once the trip is over."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[Any, ...]] = []
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """All rows, plain tuples."""
+        return self._rows
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The first row; None if there is none."""
+        return self._rows[0] if self._rows else None
+
+    def take(self, rows: list[tuple[Any, ...]]) -> None:
+        """Keep what was answered."""
+        self._rows = rows
+
+
+class Trip:
+    """The next statements of a connection, which is used for nothing else.
+
+    Attributes:
+        sound: whether the connection can be used: all that was sent was answered.
+    """
+
+    def __init__(self, driver: psycopg.Connection[Any]) -> None:
+        self.sound = True
+        self._server = driver.pgconn
+        self._dumping, self._loading = Transformer(driver), Transformer(driver)
+        self._poll = select.poll()
+        self._prepared: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
+        self._said: list[tuple[bytes, tuple[int, ...], Sequence[Any], Sequence[Any], Answer]] = []
+        self._poll.register(self._server.socket, select.POLLIN)
+
+    def say(self, text: bytes, values: Sequence[Any] = ()) -> Answer:
+        """Add a statement, its values marked by `$1`, `$2`, … Raises psycopg.Error for a value that can't be sent."""
+        dumped = self._dumping.dump_sequence(values, [PyFormat.AUTO] * len(values)) if values else ()
+        types, formats = (self._dumping.types or (), self._dumping.formats or ()) if values else ((), ())
+        answer = Answer()
+        self._said.append((text, types, dumped, formats, answer))
+        return answer
+
+    def forget(self) -> None:
+        """Send nothing of what was said."""
+        self._said.clear()
+
+    def make(self, first: bytes = b"", last: bytes = b"") -> None:
+        """Send what was said, and wait until all of it is answered and committed.
+
+        Args:
+            first, last: statements around the others, that say what kind of transaction it is.
+
+        Raises:
+            psycopg.Error: one of them failed, and nothing was changed; or the connection was lost, and nobody knows.
+        """
+        said, self._said = self._said, []
+        self.sound = False
+        self._server.enter_pipeline_mode()
+        expected = self._send(said, first, last)
+        error = self._read(expected)
+        self._server.exit_pipeline_mode()
+        self.sound = True
+        if error is not None:
+            raise error
+
+    def _send(self, said: Sequence[Any], first: bytes, last: bytes) -> list[Any]:
+        """Returns what is answered, in order: a statement's Answer, or the key and the name of one that is made ready."""
+        server = self._server
+        expected: list[Any] = []
+        if len(self._prepared) > MOST_PREPARED:
+            self._prepared.clear()
+            server.send_query_params(b"DEALLOCATE ALL", None)
+            expected.append(Answer())
+        if first:
+            server.send_query_params(first, None)
+            expected.append(Answer())
+        new: dict[Any, bytes] = {}
+        for text, types, values, formats, answer in said:
+            key = text, types
+            name = self._prepared.get(key) or new.get(key)
+            if name is None:
+                name = new[key] = b"trip_%d" % (len(self._prepared) + len(new))
+                server.send_prepare(name, text, types)
+                expected.append((key, name))
+            server.send_query_prepared(name, values, formats, _BINARY)
+            expected.append(answer)
+        if last:
+            server.send_query_params(last, None)
+            expected.append(Answer())
+        server.pipeline_sync()
+        return expected
+
+    def _read(self, expected: Sequence[Any]) -> psycopg.Error | None:
+        """Take in all answers; returns the first error."""
+        server, place = self._server, 0
+        error: psycopg.Error | None = None
+        self._flush()
+        while True:
+            while server.is_busy():
+                self._poll.poll()
+                server.consume_input()
+            result = server.get_result()
+            if result is None:  # between the answers to two statements
+                continue
+            status = result.status
+            if status == pq.ExecStatus.PIPELINE_SYNC:
+                return error
+            if status in _FINE:
+                what = expected[place]
+                if isinstance(what, tuple):
+                    self._prepared[what[0]] = what[1]
+                elif result.ntuples:
+                    self._loading.set_pgresult(result)
+                    what.take(self._loading.load_rows(0, result.ntuples, tuple))
+            elif status != pq.ExecStatus.PIPELINE_ABORTED and error is None:
+                error = psycopg.errors.error_from_result(result)
+                if server.status == pq.ConnStatus.BAD:
+                    raise error
+            place += 1
+
+    def _flush(self) -> None:
+        """Send all of it, and read meanwhile: a server whose answers nobody reads stops reading."""
+        server = self._server
+        if not server.flush():
+            return
+        self._poll.modify(server.socket, select.POLLIN | select.POLLOUT)
+        while server.flush():
+            for _, event in self._poll.poll():
+                if event & select.POLLIN:
+                    server.consume_input()
+        self._poll.modify(server.socket, select.POLLIN)
