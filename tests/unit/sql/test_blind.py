@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from headrace.errors import AlreadyExistsError, ConflictError, InvalidInputError, NotFoundError, StorageError
+from headrace.sql import trips
 from headrace.sql.database import Database
 from headrace.sql.prepared import Insert, RefusedError, direct, is_blind
 from headrace.sql.tracking import tracking_stores
@@ -74,6 +75,22 @@ def test_all_of_it_is_undone_if_one_statement_fails(database, wrong, caplog):
     with database.blind() as connection:
         KEEP.run(connection, [("z",)])
     assert kept(database) == ["z"]
+
+
+def test_more_is_sent_and_answered_than_a_connection_holds(database):
+    with database.blind() as connection:
+        KEEP.run(connection, [(f"{place:05}{'x' * 2000}",) for place in range(2000)])
+        told = [direct(connection, "SELECT name || ? FROM kept", (mark * 2000,)) for mark in "abc"]
+    assert [sum(len(name) for (name,) in answer.fetchall()) for answer in told] == [2000 * 4005] * 3
+
+
+def test_statements_that_are_kept_ready_are_forgotten_when_they_are_many(database, monkeypatch):
+    monkeypatch.setattr(trips, "MOST_PREPARED", 5)
+    for place in range(30):
+        with database.blind() as connection:
+            told = direct(connection, f"SELECT {place} + ?::bigint", (place,))
+            again = direct(connection, f"SELECT {place % 3} + ?::bigint", (place,))
+        assert (told.fetchone(), again.fetchone()) == ((2 * place,), (place % 3 + place,))
 
 
 def test_a_connection_that_is_lost_is_told_and_nothing_is_done_twice(database):
