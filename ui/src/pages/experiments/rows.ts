@@ -1,6 +1,6 @@
 /** The runs of a table: pages of it, read as they come into sight. */
-import { useQueries, useQuery } from '@tanstack/react-query';
-import { useMemo, useState } from 'react';
+import { useQueries, useQuery, type UseQueryResult } from '@tanstack/react-query';
+import { startTransition, useMemo, useState } from 'react';
 import type { Schemas } from '@/api/client';
 import { tableQuery, type TableQuery } from '@/api/queries';
 import { BLOCK, PAGE, partOf } from './table-query';
@@ -27,6 +27,13 @@ export interface Rows {
 /** Rows from and to, columns from and to. */
 type Sight = readonly [number, number, number, number];
 
+type Answer = UseQueryResult<Schemas['RunsFound']>;
+
+/** What has come, by place. A map, for TanStack Query compares lists and objects that are combined value by value, which takes long. */
+function answered(asked: readonly Answer[]): ReadonlyMap<number, Schemas['RunsFound']> {
+  return new Map(asked.flatMap(({ data, isPlaceholderData }, place) => (data === undefined || isPlaceholderData ? [] : [[place, data] as const])));
+}
+
 export function useRows(query: TableQuery): Rows {
   const [[top, bottom, left, right], setSight] = useState<Sight>([0, 0, 0, 0]);
   const places = useMemo(() => {
@@ -38,12 +45,12 @@ export function useRows(query: TableQuery): Rows {
   const { data, isPending, isPlaceholderData, error, refetch } = useQuery(tableQuery(partOf(query, 0, 0)));
   const others = useQueries({
     queries: places.map(([page, block]) => tableQuery(partOf(query, page, block))),
-    combine: (found) => found.map((one) => (one.isPlaceholderData ? undefined : one.data)),
+    combine: answered,
   });
   return useMemo(() => {
     const held = new Map<number, Schemas['RunsFound'][]>([[0, data === undefined ? [] : [data]]]);
     places.forEach(([page], index) => {
-      const found = others[index];
+      const found = others.get(index);
       if (found !== undefined) held.set(page, [...(held.get(page) ?? []), found]);
     });
     const made = new Map<number, Row>();
@@ -65,7 +72,7 @@ export function useRows(query: TableQuery): Rows {
       },
       see: (from, to, start, end) => {
         const next: Sight = [Math.floor(from / PAGE), Math.floor(to / PAGE), Math.floor(start / BLOCK), Math.floor(end / BLOCK)];
-        setSight((now) => (now.every((place, index) => place === next[index]) ? now : next));
+        startTransition(() => setSight((now) => (now.every((place, index) => place === next[index]) ? now : next)));
       },
     };
   }, [data, isPending, isPlaceholderData, error, refetch, others, places]);

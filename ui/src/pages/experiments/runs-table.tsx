@@ -25,6 +25,11 @@ const FIXED: ColumnSpec[] = [
 ];
 const NAME_WIDTH = 250;
 const ROW = 32;
+/** So many columns come into sight together: one by one they take longer in all, very many at once make a frame late. */
+const SET = 3;
+/** Pixels: of a letter at most, nearly, and of a cell's padding. */
+const WIDEST_LETTER = 9;
+const CELL_PADDING = 20;
 
 export function specOf(column: string): ColumnSpec {
   const dot = column.indexOf('.');
@@ -56,28 +61,28 @@ interface TableProps {
 export function RunsTable({ rows, columns, sort, onSort, selection, looks, cursor, onCursor }: TableProps) {
   const host = useRef<HTMLDivElement>(null);
   const specs = useMemo(() => [...FIXED, ...columns.map(specOf)], [columns]);
-  const rowsInSight = useVirtualizer({ count: rows.total, getScrollElement: () => host.current, estimateSize: () => ROW, overscan: 12 });
-  const columnsInSight = useVirtualizer({
+  const rowsInSight = useVirtualizer({ count: rows.total, getScrollElement: () => host.current, estimateSize: () => ROW, overscan: 5 });
+  const sets = useMemo(() => setsOf(specs), [specs]);
+  const setsInSight = useVirtualizer({
     horizontal: true,
-    count: specs.length,
+    count: sets.length,
     getScrollElement: () => host.current,
-    estimateSize: (index) => specs[index]?.width ?? 100,
-    getItemKey: (index) => specs[index]?.id ?? index,
-    overscan: 3,
+    estimateSize: (index) => sets[index]?.width ?? 100,
+    getItemKey: (index) => sets[index]?.id ?? index,
+    overscan: 1,
   });
-  useEffect(() => columnsInSight.measure(), [columnsInSight, specs]);
+  useEffect(() => setsInSight.measure(), [setsInSight, sets]);
   const items = rowsInSight.getVirtualItems();
   const [first, last] = [items[0]?.index ?? 0, items.at(-1)?.index ?? 0];
-  const sideways = columnsInSight.getVirtualItems();
-  const [left, right] = [(sideways[0]?.index ?? 0) - FIXED.length, (sideways.at(-1)?.index ?? 0) - FIXED.length];
+  const sideways = setsInSight.getVirtualItems();
+  const [from, to] = [sideways[0]?.index ?? 0, sideways.at(-1)?.index ?? -1];
   const { see } = rows;
-  useEffect(() => see(first, last, Math.max(0, left), Math.max(0, right)), [see, first, last, left, right]);
+  useEffect(() => see(first, last, Math.max(0, from * SET - FIXED.length), Math.max(0, (to + 1) * SET - 1 - FIXED.length)), [see, first, last, from, to]);
   useEffect(() => {
     if (cursor >= 0) rowsInSight.scrollToIndex(cursor);
   }, [cursor, rowsInSight]);
-  const inSight = `${sideways[0]?.index ?? 0} ${sideways.at(-1)?.index ?? -1}`;
-  const across = useMemo(() => placed(specs, inSight), [specs, inSight]);
-  const width = NAME_WIDTH + columnsInSight.getTotalSize();
+  const across = useMemo(() => sets.slice(from, to + 1), [sets, from, to]);
+  const width = NAME_WIDTH + setsInSight.getTotalSize();
   const follow = useFollow();
   return (
     <div className="runs" ref={host} role="table" aria-label="Runs" aria-rowcount={rows.total + 1} data-stale={rows.stale || undefined} tabIndex={0} onClick={follow}>
@@ -86,9 +91,13 @@ export function RunsTable({ rows, columns, sort, onSort, selection, looks, curso
           <SelectAll selection={selection} />
           <SortButton spec={{ id: 'name', title: 'Run', order: 'run_name', width: NAME_WIDTH, number: false }} sort={sort} onSort={onSort} />
         </div>
-        {across.map(({ left, spec }) => (
-          <div key={spec.id} role="columnheader" className="runs-cell" data-number={spec.number || undefined} style={{ left: NAME_WIDTH + left, width: spec.width }}>
-            <SortButton spec={spec} sort={sort} onSort={onSort} />
+        {across.map((set) => (
+          <div key={set.id} className="runs-cells" style={{ left: set.left }}>
+            {set.specs.map((spec) => (
+              <div key={spec.id} role="columnheader" className="runs-cell" data-number={spec.number || undefined} style={{ width: spec.width }}>
+                <SortButton spec={spec} sort={sort} onSort={onSort} />
+              </div>
+            ))}
           </div>
         ))}
       </div>
@@ -143,7 +152,7 @@ interface RowProps {
   top: number;
   width: number;
   row: Row | undefined;
-  across: readonly Placed[];
+  across: readonly ColumnSet[];
   shown: boolean;
   look: Look | undefined;
   current: boolean;
@@ -164,11 +173,6 @@ const RunRow = memo(function RunRow({ index, top, width, row, across, shown, loo
       </div>
     );
   }
-  const { run } = row;
-  const toggle = (event: MouseEvent) => {
-    if (event.altKey) onSolo(run.id);
-    else onToggle(index, run.id, event.shiftKey);
-  };
   return (
     <div
       className="run-row"
@@ -177,22 +181,35 @@ const RunRow = memo(function RunRow({ index, top, width, row, across, shown, loo
       style={{ top, width }}
       data-hovered={(hovered && id !== '') || undefined}
       data-current={current || undefined}
-      onMouseEnter={() => hover(shown ? run.id : null)}
+      onMouseEnter={() => hover(shown ? id : null)}
       onMouseLeave={() => hover(null)}
       onClick={() => onCursor(index)}
     >
-      <div className="runs-name" role="cell" style={{ width: NAME_WIDTH }}>
-        <button type="button" className="eye" aria-pressed={shown} aria-label={`Show ${run.name} in the charts`} title="Shift for a range, Alt for this one alone" onClick={toggle}>
-          {look === undefined ? <i /> : <Swatch look={look} />}
-        </button>
-        <State state={run.state} bare />
-        <a href={`/runs/${run.id}`} data-run={run.id} className="cut run-link" title={run.name}>
-          {run.name}
-        </a>
-      </div>
-      {across.map(({ left, spec }) => (
-        <Cell key={spec.id} run={run} spec={spec} left={left} value={isFixed(spec) ? undefined : row.value(spec.id)} />
+      <NameCell index={index} run={row.run} shown={shown} look={look} onToggle={onToggle} onSolo={onSolo} />
+      {across.map((set) => (
+        <Cells key={set.id} row={row} set={set} />
       ))}
+    </div>
+  );
+});
+
+type NameProps = Pick<RowProps, 'index' | 'shown' | 'look' | 'onToggle' | 'onSolo'> & Pick<Row, 'run'>;
+
+/** Stays as it is while columns come and go beside it. */
+const NameCell = memo(function NameCell({ index, run, shown, look, onToggle, onSolo }: NameProps) {
+  const toggle = (event: MouseEvent) => {
+    if (event.altKey) onSolo(run.id);
+    else onToggle(index, run.id, event.shiftKey);
+  };
+  return (
+    <div className="runs-name" role="cell" style={{ width: NAME_WIDTH }}>
+      <button type="button" className="eye" aria-pressed={shown} aria-label={`Show ${run.name} in the charts`} title="Shift for a range, Alt for this one alone" onClick={toggle}>
+        {look === undefined ? <i /> : <Swatch look={look} />}
+      </button>
+      <State state={run.state} bare />
+      <a href={`/runs/${run.id}`} data-run={run.id} className="cut run-link" title={run.name}>
+        {run.name}
+      </a>
     </div>
   );
 });
@@ -201,38 +218,48 @@ export function Swatch({ look }: { look: Look }) {
   return <i className="swatch" style={look.dash.length === 0 ? { background: `var(${look.colour})` } : { background: `repeating-linear-gradient(90deg, var(${look.colour}) 0 3px, transparent 3px 5px)` }} />;
 }
 
-interface CellProps {
-  run: Row['run'];
-  spec: ColumnSpec;
-  left: number;
-  value: Value | undefined;
-}
-
-const Cell = memo(function Cell({ run, spec, left, value }: CellProps) {
+/** Those of a row in a set of columns: they stay as they are while other sets come and go. */
+const Cells = memo(function Cells({ row, set }: { row: Row; set: ColumnSet }) {
   return (
-    <div role="cell" className="runs-cell" data-number={spec.number || undefined} style={{ left: NAME_WIDTH + left, width: spec.width }}>
-      <CellText run={run} spec={spec} value={value} />
+    <div className="runs-cells" style={{ left: set.left }}>
+      {set.specs.map((spec) => (
+        <Cell key={spec.id} run={row.run} spec={spec} value={isFixed(spec) ? undefined : row.value(spec.id)} />
+      ))}
     </div>
   );
 });
 
-function CellText({ run, spec, value }: Omit<CellProps, 'left'>) {
-  if (spec.id === 'started') {
-    const at = Date.parse(run.start);
-    return (
-      <time dateTime={run.start} title={clock(at)}>
-        {age(at)}
-      </time>
-    );
-  }
-  if (spec.id === 'duration') return <Lasted run={run} />;
-  if (value === undefined) return null;
-  if (value === null) return <span className="quiet">–</span>;
-  if (spec.number) return <span title={String(value)}>{number(value)}</span>;
+interface CellProps {
+  run: Row['run'];
+  spec: ColumnSpec;
+  value: Value | undefined;
+}
+
+/** One element, and clipped only where its text may not fit: thousands of them pass by, and each clip is a layer to paint. */
+const Cell = memo(function Cell({ run, spec, value }: CellProps) {
+  const text = value === undefined ? '' : value === null ? '–' : spec.number ? number(value) : String(value);
+  const isLong = text.length * WIDEST_LETTER > spec.width - CELL_PADDING;
   return (
-    <span className="cut" title={String(value)}>
-      {value}
-    </span>
+    <div
+      role="cell"
+      className={isLong ? 'runs-cell cut' : 'runs-cell'}
+      data-number={spec.number || undefined}
+      data-none={value === null || undefined}
+      style={{ width: spec.width }}
+      title={value === undefined || value === null ? undefined : String(value)}
+    >
+      {isFixed(spec) ? <Fixed run={run} spec={spec} /> : text}
+    </div>
+  );
+});
+
+function Fixed({ run, spec }: Pick<CellProps, 'run' | 'spec'>) {
+  if (spec.id === 'duration') return <Lasted run={run} />;
+  const at = Date.parse(run.start);
+  return (
+    <time dateTime={run.start} title={clock(at)}>
+      {age(at)}
+    </time>
   );
 }
 
@@ -240,19 +267,21 @@ function isFixed(spec: ColumnSpec): boolean {
   return FIXED.includes(spec);
 }
 
-interface Placed {
+/** Columns beside one another, which come into sight together. */
+interface ColumnSet {
+  id: string;
   left: number;
-  spec: ColumnSpec;
+  width: number;
+  specs: readonly ColumnSpec[];
 }
 
-/** The columns from one to another, each with where it begins. The same array while they are the same, so that rows stay. */
-function placed(specs: readonly ColumnSpec[], range: string): Placed[] {
-  const [first = 0, last = -1] = range.split(' ').map(Number);
-  let left = specs.slice(0, first).reduce((sum, spec) => sum + spec.width, 0);
-  return specs.slice(first, last + 1).map((spec) => {
-    const place = { left, spec };
-    left += spec.width;
-    return place;
+function setsOf(specs: readonly ColumnSpec[]): ColumnSet[] {
+  let left = NAME_WIDTH;
+  return Array.from({ length: Math.ceil(specs.length / SET) }, (_, place) => {
+    const own = specs.slice(place * SET, (place + 1) * SET);
+    const width = own.reduce((sum, spec) => sum + spec.width, 0);
+    left += width;
+    return { id: own[0]?.id ?? '', left: left - width, width, specs: own };
   });
 }
 
