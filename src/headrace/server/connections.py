@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 __all__ = ["HttpConnection", "allow_many_connections"]
 
 MOST_FILES = 65_536
+_HEAD = b"HTTP/1.1 "
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -22,7 +24,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the class above
         """Begin to wait."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", _Joining(transport, self.loop)))
         self._expect()
 
     def data_received(self, data: bytes) -> None:
@@ -37,6 +39,45 @@ class HttpConnection(HttpToolsProtocol):
         if self._since is None:
             self._since = self.loop.time()
         self.timeout_keep_alive_task = self.loop.call_at(self._since + self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+
+class _Joining:
+    """A transport that sends the head of an answer together with its first piece, if that follows at once.
+
+    Uvicorn writes the two one after the other, and each write is a packet that wakes the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+        self._late: asyncio.Handle | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send, or keep for a moment what begins an answer."""
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+            self._transport.writelines((self._head, data))
+        elif data.startswith(_HEAD):
+            self._head = data
+            self._late = self._loop.call_soon(self._send_head)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Send what is kept, then close."""
+        if self._late is not None:
+            self._late.cancel()
+            self._send_head()
+        self._transport.close()
+
+    def _send_head(self) -> None:
+        self._late = None
+        self._transport.write(self._head)
 
 
 def allow_many_connections() -> None:
