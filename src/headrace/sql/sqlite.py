@@ -49,6 +49,8 @@ class SQLite:
         self.engine = _engine(url, 5)
         self.writing = _engine(url, 1)
         self._hurried = _engine(url, 1, hurried=True)
+        self._at_once: sa.Connection | None = None
+        self._left: list[sa.Connection | None] = []
         self._since_patient = 0
         self._watch: sqlite3.Connection | None = None
         self._watch_lock = threading.Lock()
@@ -67,11 +69,30 @@ class SQLite:
             raise WouldWaitError
         self._since_patient += 1
         try:
-            with self._hurried.connect() as connection, connection.begin():
-                _begin_at_once(connection)
+            connection = self._kept()
+            _begin_at_once(connection)
+            try:
                 yield connection
+                direct(connection, "COMMIT")
+            except BaseException:
+                self._drop()
+                raise
         finally:
             self._turn.__exit__()
+
+    def _kept(self) -> sa.Connection:
+        """The connection of writes that wait for nobody: to borrow one of a pool takes as long as SQLite takes for a point. Its
+        transactions are begun and committed by statements; SQLAlchemy takes them all for one."""
+        if self._at_once is None:
+            self._at_once = self._hurried.connect()
+            self._at_once.begin()
+        return self._at_once
+
+    def _drop(self) -> None:
+        """Undo what it is in the middle of."""
+        if self._at_once is not None:
+            connection, self._at_once = self._at_once, None
+            connection.close()
 
     def blind(self, scope: str) -> None:
         """None: SQLite is in this process, and there is nothing to wait for."""
@@ -129,6 +150,7 @@ class SQLite:
         """Close all connections."""
         self.engine.dispose()
         self.writing.dispose()
+        self._drop()
         self._hurried.dispose()
         with self._watch_lock:
             if self._watch is not None:
@@ -140,6 +162,8 @@ class SQLite:
         self.engine.dispose(close=False)
         self.writing.dispose(close=False)
         self._hurried.dispose(close=False)
+        self._left.append(self._at_once)  # never let go: it may be in the middle of a write
+        self._at_once = None
         self._watch = None
         self._watch_lock = threading.Lock()
         self._turn = _Turns()
