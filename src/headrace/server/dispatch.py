@@ -335,17 +335,19 @@ class Dispatcher:
         return BodyTooLargeError(f"the body is larger than {limit:,} bytes; send less at once, or raise --max-body-mb")
 
     async def _answer(self, endpoint: Endpoint, call: Call) -> Reply:
-        pace = self._paces[endpoint.path]
-        handler = endpoint.operation.handler
-        if endpoint.operation.quick is not None:
-            if pace.fast:
-                reply = pace.timed(endpoint.operation.quick, call)
-                if isinstance(reply, Coroutine):
-                    reply = await self._awaited(reply)
-                if reply is not None:
-                    return reply
-            else:
-                handler = functools.partial(pace.timed, cast("Handler", handler))
+        pace, operation = self._paces[endpoint.path], endpoint.operation
+        reply: Reply | Coroutine[Any, Any, Reply | None] | None = None
+        if operation.quick is not None and pace.fast:
+            reply = pace.timed(operation.quick, call)
+        if reply is None and operation.patient is not None and not pace.looks():
+            reply = operation.patient(call)
+        if isinstance(reply, Coroutine):
+            reply = await self._awaited(reply)
+        if reply is not None:
+            return reply
+        handler = operation.handler
+        if operation.quick is not None and not pace.fast:
+            handler = functools.partial(pace.timed, cast("Handler", handler))
         return await self._handled(endpoint, handler, call)
 
     async def _awaited(self, reply: Coroutine[Any, Any, Reply | None]) -> Reply | None:

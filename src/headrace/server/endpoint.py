@@ -31,6 +31,7 @@ class Operation:
         handler: its docstring is the description that /docs shows.
         query: query parameters, by name.
         quick: tried first, where most calls need no waiting.
+        patient: as `quick`, but waits for the store without a thread; tried where `quick` is none, gives none or is too slow.
         streams: whether the handler reads the body itself, from `call.pieces`, however large it is.
     """
 
@@ -39,6 +40,7 @@ class Operation:
     gives: tuple[Content, ...] = ()
     query: Mapping[str, Field] = field(default_factory=dict)
     quick: Quick | None = None
+    patient: Quick | None = None
     streams: bool = False
 
     @cached_property

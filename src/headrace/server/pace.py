@@ -18,6 +18,8 @@ LONG_SECONDS = 200e-6
 """A change of threads costs as much as the event loop may wait: less than that, waiting is cheaper."""
 EACH = 8
 """While calls are fast only some are watched: asking for a thread's time costs microseconds."""
+EACH_SLOW = 16
+"""While calls are slow one of so many is watched."""
 SHARE, MOST_SECONDS = 0.1, 1e-3
 """What one call counts for in the mean, and the longest wait that one call counts for: the machine may have been busy."""
 
@@ -36,6 +38,13 @@ class Pace:
         self.fast = True
         self._mean = 0.0
         self._calls = 0
+        self._slow = 0
+
+    def looks(self) -> bool:
+        """Whether it is time to look, by a call that waits in a thread, if calls have become fast again."""
+        if not self.fast:
+            self._slow += 1
+        return not self.fast and self._slow % EACH_SLOW == 0
 
     def timed(self, answer: Callable[[Call], T], call: Call) -> T:
         """Answer a call, and remember how long it waited."""

@@ -104,6 +104,7 @@ class Database:
 
     Attributes:
         after_fork: run in a child, for what its parent's threads were in the middle of.
+        at_close: run before the connections are closed.
 
     Raises:
         SettingsError: the URL names neither a SQLite file nor a PostgreSQL database.
@@ -116,6 +117,7 @@ class Database:
         self.engine, self.writing = self._dialect.engine, self._dialect.writing
         self._local = threading.local()
         self.after_fork: list[Callable[[], None]] = []
+        self.at_close: list[Callable[[], None]] = []
         _OPEN.add(self)
         try:
             self._migrate()
@@ -238,6 +240,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        for end in self.at_close:
+            end()
         self._dialect.close()
 
     def forget_connections(self) -> None:

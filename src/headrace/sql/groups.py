@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from headrace.patience import is_impatient
+from headrace.patience import is_impatient, left
 from headrace.sql.database import Database
 from headrace.sql.prepared import RefusedError
 
 __all__ = ["GroupCommit"]
 
 T = TypeVar("T")
+log = logging.getLogger("headrace.sql")
+
+
+def _nothing(_: object) -> None:
+    pass
 
 
 class _Write:
     """One thread's part of a group.
 
     Attributes:
+        then: told what it gave, once that is committed.
+        future: over when it is committed or has failed, if no thread waits for it.
         result: what it gave.
         error: what it raised, or what the commit did.
         done: whether it is committed, or has failed.
     """
 
-    def __init__(self, work: Callable[[sa.Connection], Any]) -> None:
+    def __init__(
+        self, work: Callable[[sa.Connection], Any], then: Callable[[Any], None], future: Future[None] | None = None
+    ) -> None:
         self.work = work
+        self.then = then
+        self.future = future
         self.result: Any = None
         self.error: BaseException | None = None
         self.done = False
         self.turn = threading.Lock()
         self.turn.acquire()
+
+    def tell(self) -> None:
+        """Let who waits for it go on."""
+        if self.future is None:
+            self.turn.release()
+        elif self.error is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(self.error)
 
 
 class GroupCommit:
@@ -42,33 +64,60 @@ class GroupCommit:
         self._database = database
         self._begin()
         database.after_fork.append(self._begin)
+        database.at_close.append(self._end)
 
     def _begin(self) -> None:
         """Nobody writes and nobody waits: so it is in a child, whose parent's threads it doesn't have."""
         self._lock = threading.Lock()
         self._waiting: list[_Write] = []
         self._busy = False
+        self._writer: ThreadPoolExecutor | None = None
 
-    def run(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run a write in a transaction, blind if it can be; it may be run again. Returns what it gives.
+    def _end(self) -> None:
+        if self._writer is not None:
+            self._writer.shutdown()
+
+    def run(self, work: Callable[[sa.Connection], T], then: Callable[[T], None] = _nothing) -> None:
+        """Run a write in a transaction, blind if it can be; it may be run again. Within a block of `leaving` it is left to a
+        thread of ours.
+
+        Args:
+            then: told what the write gives, once that is committed.
 
         Raises:
             StorageError: it couldn't be committed. And what the write raises.
         """
         if self._database.joined is not None or is_impatient():  # a part of this thread's own, or nobody's to wait for
             with self._database.write() as connection:
-                return work(connection)
-        mine = _Write(work)
+                result = work(connection)
+            then(result)
+            return
+        futures = left()
+        mine = _Write(work, then, None if futures is None else Future())
         with self._lock:
             self._waiting.append(mine)
             leads, self._busy = not self._busy, True
+        if futures is not None and mine.future is not None:
+            futures.append(mine.future)
+            if leads:
+                self._hand_over(mine)
+            return
         if not leads:
             mine.turn.acquire()
         if not mine.done:
             self._lead(mine)
         if mine.error is not None:
             raise mine.error
-        return cast("T", mine.result)
+        then(mine.result)
+
+    def _hand_over(self, following: _Write) -> None:
+        """Let the next group be led: by the thread of its first write, or by ours if that has none."""
+        if following.future is None:
+            following.turn.release()
+            return
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(1, "headrace-writer")
+        self._writer.submit(self._lead, following)
 
     def _lead(self, mine: _Write) -> None:
         with self._lock:
@@ -76,15 +125,26 @@ class GroupCommit:
         try:
             self._commit(group)
         finally:
-            with self._lock:
-                if self._waiting:
-                    self._waiting[0].turn.release()
-                else:
-                    self._busy = False
             for write in group:
                 write.done = True
-                if write is not mine:
-                    write.turn.release()
+                if write is not mine or mine.future is not None:
+                    write.tell()
+            with self._lock:
+                following = self._waiting[0] if self._waiting else None
+                self._busy = following is not None
+            if following is not None:
+                self._hand_over(following)
+            for write in group:
+                self._go_on(write)
+
+    def _go_on(self, write: _Write) -> None:
+        """Do what follows a write that no thread waits for."""
+        if write.future is None or write.error is not None:
+            return
+        try:
+            write.then(write.result)
+        except Exception:
+            log.exception("what follows a write that is kept has failed")
 
     def _commit(self, group: Sequence[_Write]) -> None:
         try:

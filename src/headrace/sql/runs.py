@@ -173,11 +173,14 @@ class SqlRunStore:
                 join_many(connection, run_id, item.grown())
             return []
 
-        grown = [key for added in self._group.run(write) for key in added.grown()]
-        if grown:
-            with self._database.write() as connection:
-                join_many(connection, run_id, grown)
-        TAKEN_IN.points += len(metrics) + sum(map(len, series))
+        def then(added: list[Added]) -> None:
+            grown = [key for item in added for key in item.grown()]
+            if grown:
+                with self._database.write() as connection:
+                    join_many(connection, run_id, grown)
+            TAKEN_IN.points += len(metrics) + sum(map(len, series))
+
+        self._group.run(write, then)
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Remove a tag. Raises NotFoundError for the run or the tag."""

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from headrace.errors import InvalidInputError
+from headrace.patience import leaving
 from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
 from waiting import PATIENCE, until
@@ -131,6 +132,36 @@ def test_within_a_threads_own_transaction_a_write_is_a_part_of_it(database):
         group.run(keep("a"))
         raise InvalidInputError("no")
     assert kept(database) == []
+
+
+def test_a_write_that_is_left_to_others_shares_their_commit_and_tells_when_it_is_kept(database):
+    group, followed = GroupCommit(database), []
+    with Held(group):
+        with leaving() as left:
+            group.run(keep("a"), followed.append)
+            group.run(keep("b", fail=True), followed.append)
+            group.run(keep("c"), followed.append)
+        assert kept(database) == []
+        assert not any(future.done() for future in left)
+    assert [str(future.exception(PATIENCE)) for future in left] == ["None", "b", "None"]
+    assert kept(database) == ["a", "c", "leader"]
+    group.run(keep("d"))
+    database.close()  # ends the thread that they were left to
+    assert followed == [None, None]
+
+
+def test_what_fails_after_a_write_that_was_left_to_others_is_in_the_log(database, caplog):
+    group = GroupCommit(database)
+
+    def follow(_):
+        raise InvalidInputError("of what follows")
+
+    with leaving() as left:
+        group.run(keep("a"), follow)
+    assert left[0].exception(PATIENCE) is None
+    database.close()
+    assert "of what follows" in caplog.text
+    assert kept(database) == ["a"]
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

@@ -8,19 +8,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
 import orjson
 
 from headrace.errors import InvalidInputError
-from headrace.patience import WouldWaitError, impatient
+from headrace.patience import WouldWaitError, impatient, leaving
 from headrace.server.endpoint import Handler, Operation, Quick
 from headrace.server.errors import BadRequestError
 from headrace.server.http import JSON, Call, Reply
@@ -65,18 +67,20 @@ _WHOLE = re.compile(r"-?\d+")
 
 
 def operation(
-    handler: Handler, takes: Record, gives: Record | None = None, *, query: bool = False, soon: bool = False
+    handler: Handler, takes: Record, gives: Record | None = None, *, query: bool = False, soon: bool = False, blind: bool = False
 ) -> Operation:
     """A route of MLflow, described by what it takes and gives.
 
     Args:
         soon: whether a catalog nearby answers it in less time than a change of threads takes.
+        blind: whether it writes to a run and answers nothing of the catalog: its thread needn't wait then.
     """
     answer = (Content(JSON, gives),)
     quick = _at_once(handler) if soon else None
     if query:
         return Operation(handler, gives=answer, query=takes.fields, quick=quick)
-    return Operation(handler, takes=(Content(JSON, takes),), gives=answer, quick=quick)
+    patient = _left_to_others(handler) if blind else None
+    return Operation(handler, takes=(Content(JSON, takes),), gives=answer, quick=quick, patient=patient)
 
 
 def _at_once(handler: Handler) -> Quick:
@@ -92,6 +96,26 @@ def _at_once(handler: Handler) -> Quick:
             return None
 
     return quick
+
+
+def _left_to_others(handler: Handler) -> Quick:
+    """The handler on the event loop, which doesn't wait for its write: a change of threads for each of many writers takes longer
+    than the writes of all of them."""
+
+    def patient(call: Call) -> Coroutine[Any, Any, Reply] | None:
+        if len(call.body) > MOST_AT_ONCE:
+            return None
+        with leaving() as left:
+            reply = handler(call)
+        return _once_kept(reply, left)
+
+    return patient
+
+
+async def _once_kept(reply: Reply, left: Sequence[Future[None]]) -> Reply:
+    for write in left:
+        await asyncio.wrap_future(write)
+    return reply
 
 
 def read(call: Call, record: Record) -> dict[str, Any]:
