@@ -41,6 +41,8 @@ class _Write:
         self.work = work
         self.then = then
         self.future = future
+        if future is not None:
+            future.set_running_or_notify_cancel()  # who waits for it may go away; the write doesn't
         self.result: Any = None
         self.error: BaseException | None = None
         self.done = False
