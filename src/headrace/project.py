@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,14 +48,53 @@ def connect(target: str | os.PathLike[str] | None = None, *, clock: Clock = syst
     return open_local(_settings(folder), clock)
 
 
-def start_run(**options: Any) -> ActiveRun:
-    """Start a run in the project here, or at the server that HEADRACE_SERVER names; use it with `with`. Takes what
-    `store.runs.start` takes: experiment, params, tags, …"""
+def start_run(
+    experiment: str | None = None,
+    name: str | None = None,
+    *,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    description: str | None = None,
+    nested: bool = False,
+    parent: str | None = None,
+    strict: bool = False,
+    capture: bool = True,
+    run_id: str | None = None,
+    offline: bool | None = None,
+) -> ActiveRun:
+    """Start a run in the project here, or at the server that HEADRACE_SERVER names; use it with `with`.
+
+    Code, environment and machine are captured behind it. Arguments and errors are those of `store.runs.start`.
+
+    Args:
+        experiment: its name; made if there is none. Default: that of the run around it, else Default.
+        name: what to call the run. Default: two words and a number.
+        params, tags: what it is started with, as text.
+        description: its note, Markdown.
+        nested: start it inside the run that is active here.
+        parent: id of the run to nest it in, which may run elsewhere.
+        strict: raise what can't be logged instead of warning.
+        capture: record code, packages and machine, what the machine does meanwhile, and what is printed.
+        run_id: write this run too, which another process started, or go on with it.
+        offline: keep everything in the spool until `headrace sync`. Default: HEADRACE_MODE is "offline".
+    """
     place = os.environ.get("HEADRACE_SERVER") or find_project(Path.cwd())
     store = _default.get(place)
     if store is None:
         store = _default[place] = connect(place)
-    return store.start_run(**options)
+    return store.start_run(
+        experiment,
+        name,
+        params=params,
+        tags=tags,
+        description=description,
+        nested=nested,
+        parent=parent,
+        strict=strict,
+        capture=capture,
+        run_id=run_id,
+        offline=offline,
+    )
 
 
 def track(function: Any = None, **options: Any) -> Any:

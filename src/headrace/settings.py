@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headrace.errors import SettingsError, nearest
 
-__all__ = ["FILE_NAME", "Settings", "find_project", "load_settings"]
+__all__ = ["FILE_NAME", "Settings", "find_project", "is_project", "load_settings"]
 
 FILE_NAME = "headrace.toml"
 STATE_FOLDER = ".headrace"
@@ -69,6 +69,12 @@ def find_project(start: Path) -> Path:
         if (folder / FILE_NAME).is_file() or (folder / STATE_FOLDER).is_dir():
             return folder
     return start
+
+
+def is_project(folder: Path) -> bool:
+    """Whether a folder holds a headrace.toml or a .headrace folder, or HEADRACE_CATALOG says where its catalog is, as in a
+    container that has its settings in the environment and no file."""
+    return "HEADRACE_CATALOG" in os.environ or (folder / FILE_NAME).is_file() or (folder / STATE_FOLDER).is_dir()
 
 
 def load_settings(project: Path) -> Settings:

@@ -462,9 +462,9 @@ class Store:
 
         return to_pandas(self._features.observations.quarantine(source))
 
-    def start_run(self, **options: Any) -> ActiveRun:
+    def start_run(self, experiment: str | None = None, name: str | None = None, **options: Any) -> ActiveRun:
         """Start a run of an experiment; use it with `with`. See `hr.start_run`."""
-        return self.runs.start(**options)
+        return self.runs.start(experiment, name, **options)
 
     def repair(self) -> dict[str, list[tuple[int, int]]]:
         """Keep what can be read of a damaged event log. Returns source name to the offsets lost, (first, last) pairs."""

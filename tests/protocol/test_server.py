@@ -125,6 +125,13 @@ def test_the_catalog_may_be_named_on_the_command_line_where_no_project_is(tmp_pa
     assert not (tmp_path / "empty" / ".headrace" / "catalog.db").exists()
 
 
+def test_an_empty_folder_becomes_a_project(tmp_path):
+    with HeadraceServer(tmp_path) as server:
+        assert httpx.get(f"{server.url}/health", timeout=60).text == "OK"
+    assert "was no project" in server.said
+    assert (tmp_path / ".headrace" / "catalog.db").is_file()
+
+
 def test_a_port_in_use_is_told_in_a_line(project):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = HeadraceServer(project, "--port", str(taken.getsockname()[1]))

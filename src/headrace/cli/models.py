@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from headrace.cli.output import Answer, Fields, Part, Table
 from headrace.cli.values import short_time, size
 from headrace.cli.verb import Session, Verb, verb
 from headrace.errors import InvalidInputError
+from headrace.settings import FILE_NAME
 from headrace.tracking.run import SYSTEM_METRICS
 
 if TYPE_CHECKING:
@@ -160,6 +162,7 @@ def copy(
 ) -> Answer:
     """Copy a version to another registry, in no stage, with its run, files, evaluations and lineage; again: what is missing."""
     with closing(Session(to)) as there:
+        _require_apart(session, there)
         made = session.store.copy_model(address, there.store, name, origin=session.server or str(session.folder))
     told = [f"{address} is {made.version.uri} in {to}", *(f"not copied: {each}" for each in made.left)]
     return Answer(made.to_dict(), ["\n".join(told)])
@@ -230,6 +233,17 @@ def _logged(session: Session, source: str) -> LoggedModel:
         msg = f"run {source} logged {len(models)} models: {ids}; name one by its id"
         raise InvalidInputError(msg)
     return models[0]
+
+
+def _require_apart(here: Session, there: Session) -> None:
+    """Refuse a copy to another folder whose catalog would be the one here, since the environment names one for both."""
+    named = "HEADRACE_CATALOG" in os.environ and here.server is None and there.server is None
+    if named and there.require().resolve() != here.folder.resolve():
+        msg = (
+            f"HEADRACE_CATALOG stands over {there.folder / FILE_NAME} too, so both would be the same catalog; write what it says "
+            "into the headrace.toml here and unset it, or name the other project's server: --to http://…"
+        )
+        raise InvalidInputError(msg)
 
 
 def _standing(version: ModelVersion) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from headrace.cli.output import Answer, note
 from headrace.cli.verb import Session, verb
+from headrace.settings import STATE_FOLDER, is_project
 
 __all__ = ["server"]
 
@@ -47,7 +48,8 @@ def server(
         bool, typer.Option("--access-log/--no-access-log", help="Write a line of JSON per request on standard error.")
     ] = True,
 ) -> Answer:
-    """Serve the project over HTTP, for `hr.connect("http://…")` and for clients of Feast's feature server.
+    """Serve the project over HTTP: to the web app, to `hr.connect("http://…")`, and to clients of MLflow and of Feast's
+    feature server. Where no project is, one is made.
 
     It stops at Ctrl-C or SIGTERM, once the requests under way are answered. Its own API is shown at /docs.
     """
@@ -57,7 +59,10 @@ def server(
 
     if catalog:
         os.environ["HEADRACE_CATALOG"] = catalog  # the workers inherit it
-    options = ServerOptions(session.require(), host, port, workers, tuple(allow_host or ()), max_body_mb, access_log)
+    folder = session.folder if session.server is None else session.require()
+    if not is_project(folder):
+        note(f"{folder} was no project; it is one from now on, with everything below {folder / STATE_FOLDER}")
+    options = ServerOptions(folder, host, port, workers, tuple(allow_host or ()), max_body_mb, access_log)
     with connect(options.project) as store:  # a project that can't be opened is told here, in one line
         if not is_loopback(host) and store.door is not None and not store.door.exist:
             note(f"warning: whoever reaches {host} may read and write this project, as it has no users; {_FIRST_USER}")

@@ -16,7 +16,7 @@ import typer
 from headrace.cli.failures import outcome
 from headrace.cli.output import Answer, print_answer
 from headrace.errors import InvalidInputError
-from headrace.settings import FILE_NAME, STATE_FOLDER, Settings, find_project, load_settings
+from headrace.settings import Settings, find_project, is_project, load_settings
 
 if TYPE_CHECKING:
     from headrace.store import Store
@@ -95,8 +95,7 @@ class Session:
             msg = f"this works on a project's own files, and {self.server} is a server; name the folder with --project DIR"
             raise InvalidInputError(msg)
         folder = self.folder
-        named = "HEADRACE_CATALOG" in os.environ  # a container has its settings there, and no file
-        if not named and not (folder / FILE_NAME).is_file() and not (folder / STATE_FOLDER).is_dir():
+        if not is_project(folder):
             msg = f"there is no project in {folder} or above; make one with 'headrace init', or name one with --project DIR"
             raise InvalidInputError(msg)
         return folder

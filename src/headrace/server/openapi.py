@@ -79,7 +79,11 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         paths.setdefault(item.path.replace("...}", "}"), {})[item.method.lower()] = _operation(item)
         for record in _records(item):
             schemas |= {inner.name: inner.schema() for inner in record.records()}
-    about = {"title": "Headrace", "version": version("headrace"), "description": "A feature store over HTTP."}
+    about = {
+        "title": "Headrace",
+        "version": version("headrace"),
+        "description": "A feature store, experiment tracking and a model registry over HTTP.",
+    }
     return {"openapi": "3.1.0", "info": about, "paths": paths, "components": {"schemas": schemas}}
 
 

@@ -15,7 +15,7 @@ from headrace.sql.metrics import insert_new, metric_of, upsert
 from headrace.sql.model_search import model_search
 from headrace.sql.runs import require_active_experiment, require_active_run, require_unchanged
 from headrace.sql.tables.tracking import logged_models, model_files, model_metrics, model_params, model_tags, run_outputs
-from headrace.tracking.run import ACTIVE, ArtifactEntry, LoggedModel
+from headrace.tracking.run import ACTIVE, PENDING, ArtifactEntry, LoggedModel
 from headrace.tracking.search import Comparison, ModelOrder
 
 __all__ = ["SqlLoggedModelStore"]
@@ -42,7 +42,8 @@ class SqlLoggedModelStore:
         self._database = database
 
     def create(self, model: LoggedModel) -> None:
-        """Keep a new one with its files, params and tags, as an output of its run if it has one."""
+        """Keep a new one with its files, params and tags; as an output of its run if it has one, unless its files are yet to
+        come: whoever brings them says so too."""
         children: dict[sa.Table, list[dict[str, Any]]] = {
             model_files: [{"path": file.path, "digest": file.digest, "size": file.size} for file in model.files],
             model_params: [{"key": key, "value": value} for key, value in model.params.items()],
@@ -56,7 +57,7 @@ class SqlLoggedModelStore:
             for table, rows in children.items():
                 if rows:
                     connection.execute(table.insert(), [{"model_id": model.id, **row} for row in rows])
-            if model.run_id:
+            if model.run_id and model.status != PENDING:
                 output = {"run_id": model.run_id, "model_id": model.id, "step": 0}
                 connection.execute(insert_new(connection, run_outputs), output)
 

@@ -241,8 +241,8 @@ class MetricHistory(Sequence[Metric]):
         return [Chunk(self.times[own], self.steps[own], self.values[own], origin) for own, origin in found]
 
     def sample(self, count: int, start: int | None = None, end: int | None = None) -> list[Metric]:
-        """Up to `count` points by (step, time, value), evenly spread over those from step `start` to step `end`, both included.
-        The first and the last are among them; of one alone, it is the last."""
+        """Up to `count` points by (step, time, value), evenly spread over those from step `start` to step `end`, both included:
+        the first of each of so many equal parts, as MLflow's store picks them, and the last in place of the last part's."""
         import numpy as np
 
         order = np.lexsort((self.values, self.times, self.steps))
@@ -251,8 +251,9 @@ class MetricHistory(Sequence[Metric]):
         last = len(steps) if end is None else int(np.searchsorted(steps, end, "right"))
         inside = order[first:last]
         if len(inside) > count:
-            spread = np.linspace(0, len(inside) - 1, count).round().astype(np.int64) if count > 1 else [-1]
-            inside = inside[spread]
+            part, longer = divmod(len(inside), count)  # the first parts are one longer, as SQL's NTILE cuts
+            starts = np.arange(count - 1)
+            inside = inside[np.append(starts * part + np.minimum(starts, longer), -1)]
         return [self[place] for place in inside.tolist()]
 
     def _points(self, places: slice) -> Iterator[Metric]:

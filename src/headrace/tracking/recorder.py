@@ -26,9 +26,11 @@ from headrace.tracking.rules import (
     random_name,
 )
 from headrace.tracking.run import (
+    ACTIVE,
     DELETED,
     NAME_TAG,
     PARENT_TAG,
+    PENDING,
     ArtifactEntry,
     DatasetInput,
     Experiment,
@@ -316,7 +318,7 @@ class Recorder:
             serializer="",
             created=now,
             updated=now,
-            status="PENDING",
+            status=PENDING,
             params=clean_params(params or {}),
             tags=clean_tags(tags or {}),
         )
@@ -331,8 +333,9 @@ class Recorder:
         self._stores.models.update(model_id, status=status, time=self.clock())
 
     def delete_model(self, model_id: str) -> None:
-        """Delete a model. Raises NotFoundError, also if it is deleted already."""
-        self._stores.models.update(model_id, stage=DELETED, time=self.clock())
+        """Delete a model; again changes nothing. Raises NotFoundError."""
+        if self._stores.models.get(model_id, deleted=True).lifecycle_stage == ACTIVE:
+            self._stores.models.update(model_id, stage=DELETED, time=self.clock())
 
     def tag_model(self, model_id: str, tags: Mapping[str, Any]) -> None:
         """Set tags of a model. Raises InvalidInputError, NotFoundError."""

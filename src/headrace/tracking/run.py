@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from headrace.clock import from_micros, isoformat, system_clock
 from headrace.display import facts_html, show_page, table_html
-from headrace.errors import InvalidInputError, StorageError
+from headrace.errors import InvalidInputError, MissingExtraError, NotFoundError, StorageError
 from headrace.flavors.signature import Signature
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
     import pyarrow as pa
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "LOST",
     "LOST_AFTER",
     "NO_PAGE",
+    "PENDING",
     "STATUSES",
     "ArtifactEntry",
     "DatasetInput",
@@ -48,6 +50,8 @@ STATUSES: tuple[Status, ...] = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "K
 View = Literal["active", "deleted", "all"]
 ACTIVE = "active"
 DELETED = "deleted"
+PENDING = "PENDING"
+"""The status of a logged model whose files are yet to come."""
 
 LOST = "LOST"
 LOST_AFTER = 60_000_000
@@ -319,7 +323,11 @@ class Purged:
 
 
 class RunList(Sequence[Run]):
-    """The runs that a search found, in its order."""
+    """The runs that a search found, in its order: a sequence of runs, and a frame of one row a run.
+
+    `found[0]` is a run, `found["metrics.auc"]` a column. What reads Arrow's stream interface takes it as it is:
+    `pyarrow.table(found)`, `polars.DataFrame(found)`, a query of DuckDB.
+    """
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self._runs = tuple(runs)
@@ -328,8 +336,15 @@ class RunList(Sequence[Run]):
     def __getitem__(self, index: int) -> Run: ...
     @overload
     def __getitem__(self, index: slice) -> RunList: ...
-    def __getitem__(self, index: int | slice) -> Run | RunList:
-        """One run, or a shorter list."""
+    @overload
+    def __getitem__(self, index: str) -> pd.Series[Any]: ...
+    def __getitem__(self, index: int | slice | str) -> Run | RunList | pd.Series[Any]:
+        """One run, a shorter list, or a column of the frame by its name. Raises NotFoundError for a column."""
+        if isinstance(index, str):
+            frame = self.to_pandas()
+            if index not in frame.columns:
+                raise NotFoundError.of("column", index, frame.columns)
+            return frame[index]
         return RunList(self._runs[index]) if isinstance(index, slice) else self._runs[index]
 
     def __len__(self) -> int:
@@ -350,6 +365,23 @@ class RunList(Sequence[Run]):
             rows.append((*facts, *(run.metrics.get(key) for key in metrics)))
         columns = ("run", "name", "experiment", "state", "started (UTC)", *metrics)
         return table_html(f"{len(self)} run{'' if len(self) == 1 else 's'}", columns, rows, len(self) - len(shown))
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the frame's columns."""
+        return list(self.to_arrow().column_names)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def to_polars(self) -> pl.DataFrame:
+        """The same as a polars frame. Raises MissingExtraError without polars."""
+        try:
+            import polars as pl
+        except ModuleNotFoundError as error:
+            missing = MissingExtraError.of("polars", "polars")
+            raise missing from error
+        return pl.DataFrame(self.to_arrow())
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a run: its facts, then `params.…`, `metrics.…` and `tags.…` columns, sorted by name."""

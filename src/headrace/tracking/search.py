@@ -143,7 +143,7 @@ LOGGED_MODELS = Grammar(
         "creation_timestamp": _NUMERIC,
         "last_updated_timestamp": _NUMERIC,
     },
-    operators={"metric": _NUMERIC, "param": _TEXT, "tag": _TEXT},
+    operators={"metric": _NUMERIC, "param": _TEXT + _LISTS, "tag": _TEXT + _LISTS},
     aliases={
         "creation_time": "creation_timestamp",
         "creation_timestamp_ms": "creation_timestamp",

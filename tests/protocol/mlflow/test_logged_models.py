@@ -38,6 +38,7 @@ def test_a_model_is_what_was_told(ask):
         "tags": tags,
     }
     assert model["data"] == {"params": params}
+    assert ask.state(run_id)["outputs"] == {}  # until it is told
     assert ask.post("runs/outputs", run_id=run_id, models=[{"model_id": info["model_id"], "step": 3}]).json() == {}
     assert ask.state(run_id)["outputs"] == {"model_outputs": [{"model_id": info["model_id"], "step": 3}]}
 
@@ -77,8 +78,9 @@ def test_a_model_is_finished_tagged_and_deleted(ask):
     failed(ask.client.post(f"{path}/params", json={"params": [{"key": "p", "value": "2"}]}), "INVALID_PARAMETER_VALUE")
     found = ask.client.get(path).json()["model"]
     assert (found["info"]["tags"], found["data"]) == ([{"key": "b", "value": "2"}], {"params": [{"key": "p", "value": "1"}]})
-    assert ask.client.delete(path).json() == {}
-    failed(ask.client.delete(path), "RESOURCE_DOES_NOT_EXIST", 404)
+    for _ in range(2):
+        assert ask.client.delete(path).json() == {}
+    failed(ask.client.delete(f"{path}0"), "RESOURCE_DOES_NOT_EXIST", 404)
     failed(ask.client.get(path), "RESOURCE_DOES_NOT_EXIST", 404)
     assert ask.client.get(path, params={"allow_deleted": "true"}).json()["model"]["info"]["model_id"] == model_id
 
@@ -116,6 +118,7 @@ def test_models_are_searched(ask, home):
     assert found() == "cba"
     assert found("name = 'a'") == found("attributes.name IN ('a', 'z')") == "a"
     assert found("params.depth = '6' AND tags.name != 'c'") == "a"
+    assert found("params.depth IN ('6', '8') AND tags.name NOT IN ('a')") == "c"
     assert found("metrics.auc > 0.4") == "ba"
     assert found("metrics.auc > 0.4", datasets=[{"dataset_name": "books"}]) == ""
     assert found("metrics.auc < 0.4", datasets=[{"dataset_name": "books", "dataset_digest": "d"}]) == "b"
@@ -127,6 +130,9 @@ def test_models_are_searched(ask, home):
     assert found(order=[{"field_name": "metrics.auc", "ascending": False, "dataset_name": "films"}]) == "bac"
     token = ask.post("logged-models/search", experiment_ids=[home], max_results=2).json()["next_page_token"]
     assert found(max_results=2, page_token=token) == "a"
+    for other in ({"filter": "name = 'a'"}, {"order_by": [{"field_name": "name"}]}, {"experiment_ids": ["0", home]}):
+        asked = {"experiment_ids": [home], "page_token": token, **other}
+        assert "another search" in failed(ask.post("logged-models/search", **asked), "INVALID_PARAMETER_VALUE")
     ask.client.delete(f"/api/2.0/mlflow/logged-models/{ids['a']}")
     assert found() == "cb"
 

@@ -353,6 +353,12 @@ def test_no_source_leads_elsewhere_whatever_tags_say(registry, ask, source, prom
     assert registry.state(name)[0] == {}
 
 
+@pytest.mark.parametrize("source", ["runs:/other/model", "models:/m-other", "models:/none@best", "s3://b/../x"])
+def test_a_source_that_nothing_vouches_for_is_a_bad_value(registry, source):
+    told = registry.call("POST", "model-versions/create", name=registry.model(), source=source)
+    assert (told[0], told[1]["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
 def test_gates_are_asked_and_the_trail_is_written(tmp_path):
     with hr.connect(tmp_path) as store, headrace_server(tmp_path) as url:
         ask = Asking(url)

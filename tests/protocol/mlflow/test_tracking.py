@@ -357,6 +357,7 @@ def test_a_history_is_read_whole_in_pages_and_thinned_out(ask):
     assert steps("metrics/get-history", run_id=run_id, max_results=6, page_token=page["next_page_token"]) == [4, 5, 6, 7, 8, 9]
     assert steps("metrics/get-history-bulk", run_id=[run_id, run_id], max_results=12) == [*range(10), 0, 1]
     assert steps("metrics/get-history-bulk-interval", run_ids=[run_id], max_results=4) == [0, 3, 6, 9]
+    assert steps("metrics/get-history-bulk-interval", run_ids=[run_id], max_results=7) == [0, 2, 4, 6, 7, 8, 9]
     assert steps("metrics/get-history-bulk-interval", run_ids=run_id, max_results=1) == [9]
     assert steps("metrics/get-history-bulk-interval", run_ids=run_id, start_step=2, end_step=4) == [2, 3, 4]
     assert steps("metrics/get-history", run_id=run_id, metric_key="other") == []

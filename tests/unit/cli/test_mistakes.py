@@ -87,6 +87,14 @@ def test_outside_of_a_project_nothing_is_made(cli, project):
     assert list(project.iterdir()) == []
 
 
+def test_a_copy_to_a_folder_whose_catalog_would_be_this_one_is_refused(cli, ready, tmp_path_factory, monkeypatch):
+    other = tmp_path_factory.mktemp("other")
+    (other / "headrace.toml").write_text('catalog = "sqlite:///its-own.db"\n')
+    monkeypatch.setenv("HEADRACE_CATALOG", f"sqlite:///{ready / '.headrace' / 'catalog.db'}")
+    assert "HEADRACE_CATALOG" in cli("models", "copy", "models:/m/1", "--to", str(other), code=2).err
+    assert [path.name for path in other.iterdir()] == ["headrace.toml"]
+
+
 def test_settings_that_cannot_be_used_are_a_mistake(cli, ready):
     (ready / "headrace.toml").write_text('lak = "x"\n')
     assert "did you mean 'lake'" in cli("features", "list", code=2).err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from headrace.integrations import boosting
 from headrace.project import sync_spool
 from headrace.tracking.client.output import OUTPUT_FILE, OutputCapture
 from headrace.tracking.client.run import current_run
+from headrace.tracking.service import Runs
 from servers.inside import served
 from waiting import until
 
@@ -62,6 +64,12 @@ def test_the_machine_is_watched(here, monkeypatch):
     found = here.runs.get(run.id).metrics
     assert found["system/process_memory_megabytes"] > 1
     assert 0 <= found["system/memory_percent"] <= 100
+
+
+def test_a_run_is_started_alike_everywhere():
+    """`hr.start_run`, which people type, says what `store.runs.start` takes."""
+    own = inspect.signature(Runs.start).parameters
+    assert list(inspect.signature(hr.start_run).parameters.values()) == list(own.values())[1:]
 
 
 def test_each_call_of_a_tracked_function_is_a_run(here):

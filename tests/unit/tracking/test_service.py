@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
 from headrace.errors import ConflictError, InvalidInputError, NotFoundError
@@ -27,6 +28,10 @@ def test_runs_are_found_and_become_a_frame(runs, pair):
     assert list(frame["metrics.auc"]) == [0.8, 0.7]
     assert str(frame["start"].dtype.tz) == "UTC"
     assert len(found[:1]) == 1
+    assert list(found["metrics.auc"]) == pa.table(found)["metrics.auc"].to_pylist() == found.to_polars()["metrics.auc"].to_list()
+    assert found.columns == list(frame.columns)
+    with pytest.raises(NotFoundError, match=r"did you mean 'metrics\.auc'"):
+        found["metrics.au"]
     assert "second" in repr(found)
     assert list(runs.search("status = 'FAILED'").to_pandas().columns[:3]) == ["run_id", "name", "experiment"]
 

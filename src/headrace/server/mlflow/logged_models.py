@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from headrace.errors import InvalidInputError
+from headrace.ids import content_hash
 from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply
 from headrace.server.mlflow.experiments import known_ids
@@ -135,7 +136,8 @@ def _search(call: Call) -> Reply:
     if not 0 < limit <= MOST_MODELS:
         msg = f"Invalid value {limit} for parameter 'max_results' supplied. It must be 1 to {MOST_MODELS}"
         raise InvalidInputError(msg)
-    offset = offset_of(asked["page_token"])
+    search = content_hash([asked[name] or "" for name in ("experiment_ids", "filter", "order_by", "datasets")])[:16]
+    offset = offset_of(asked["page_token"], search)
     found = call.store.runs.stores.models.search(
         parse_filter(asked["filter"] or "", LOGGED_MODELS),
         [_order_of(item, f"order_by[{place}]") for place, item in enumerate(asked["order_by"])],
@@ -144,7 +146,7 @@ def _search(call: Call) -> Reply:
         limit=limit + 1,
         offset=offset,
     )
-    return reply(filled({"models": [model_shape(model) for model in found[:limit]], **next_page(found, limit, offset)}))
+    return reply(filled({"models": [model_shape(model) for model in found[:limit]], **next_page(found, limit, offset, search)}))
 
 
 def _order_of(item: Any, path: str) -> ModelOrder:

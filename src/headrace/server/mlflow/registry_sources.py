@@ -22,6 +22,7 @@ __all__ = ["FilesOf", "resolve_source"]
 ELSEWHERE = frozenset({"s3", "gs", "az", "wasbs", "abfs", "dbfs", "hf"})
 """Stores that a client reaches by itself, with credentials of its own."""
 _PROXY = re.compile(r"/(?:ajax-)?api/2\.0/mlflow-artifacts/artifacts/(.+)")
+_NUMBERED = re.compile(r"models:/+[^/@]+/\d+")
 _MOST = 2048
 
 
@@ -72,7 +73,12 @@ def _split(source: str) -> SplitResult:
 
 def _model(store: Store, source: str, run_id: str, model_id: str) -> LoggedModel | ModelVersion:
     clean_path(source.removeprefix("models:").lstrip("/") or "/")
-    found = store.models.resolve(source)
+    try:
+        found = store.models.resolve(source)
+    except NotFoundError as error:
+        if model_id or _NUMBERED.fullmatch(source):
+            raise
+        _refuse(source, str(error))
     named = found.id if isinstance(found, LoggedModel) else found.model_id
     if isinstance(found, LoggedModel) and model_id and model_id != found.id:
         _refuse(source, f"it isn't the model {model_id!r} that model_id names")
@@ -88,6 +94,8 @@ def _run_files(store: Store, source: str, path: str, run_id: str, model_id: str)
     if run_id and owner != run_id:
         _refuse(source, f"it isn't below the run {run_id} that run_id names")
     home = store.artifacts.index.home("run", clean_path(owner or "/"))
+    if home is None and not run_id:
+        _refuse(source, "there is no such run")
     if home is None:
         msg = f"Run with id={owner} not found"
         raise NotFoundError(msg)

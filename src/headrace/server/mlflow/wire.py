@@ -201,8 +201,8 @@ def experiment_id(text: str) -> str:
     return text
 
 
-def offset_of(token: str | None) -> int:
-    """Where a page starts. Raises InvalidInputError."""
+def offset_of(token: str | None, search: str = "") -> int:
+    """Where a page starts; of the same `search`, if the token holds one. Raises InvalidInputError."""
     if not token:
         return 0
     try:
@@ -214,14 +214,18 @@ def offset_of(token: str | None) -> int:
     if type(offset) is not int or not 0 <= offset < 2**62:
         msg = "Invalid page token; pass the next_page_token of the page before as it came"
         raise InvalidInputError(msg)
+    if held.get("search", "") != search:
+        msg = "The page token is of another search; give the experiments, filter and order that it came of, or leave it out"
+        raise InvalidInputError(msg)
     return offset
 
 
-def next_page(found: Sequence[Any], limit: int, offset: int) -> dict[str, str]:
+def next_page(found: Sequence[Any], limit: int, offset: int, search: str = "") -> dict[str, str]:
     """The token of the page after one that was asked for with one item more than it shows; nothing if it is the last."""
     if len(found) <= limit:
         return {}
-    return {"next_page_token": base64.b64encode(orjson.dumps({"offset": offset + limit})).decode()}
+    held = {"offset": offset + limit, **({"search": search} if search else {})}
+    return {"next_page_token": base64.b64encode(orjson.dumps(held)).decode()}
 
 
 def number(value: float) -> float | str:
