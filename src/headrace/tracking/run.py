@@ -325,8 +325,8 @@ class Purged:
 class RunList(Sequence[Run]):
     """The runs that a search found, in its order: a sequence of runs, and a frame of one row a run.
 
-    `found[0]` is a run, `found["metrics.auc"]` a column. What reads Arrow's stream interface takes it as it is:
-    `pyarrow.table(found)`, `polars.DataFrame(found)`, a query of DuckDB.
+    `found[0]` is a run, `found["metrics.auc"]` a column. What reads Arrow's stream interface takes it as it is, for example
+    `pyarrow.table(found)` and `pandas.DataFrame.from_arrow(found)`.
     """
 
     def __init__(self, runs: Sequence[Run]) -> None:
