@@ -85,13 +85,12 @@ def too_wide(page: Page) -> list[str]:
     )
 
 
-def faults(page: Page, *, dark: bool = True) -> list[tuple[str, str]]:
+def faults(page: Page) -> list[tuple[str, str]]:
     """The barriers that axe finds in light, and of colours in dark: nothing else differs."""
     page.emulate_media(color_scheme="light")
     found = Axe().run(page).response["violations"]
-    if dark:
-        page.emulate_media(color_scheme="dark")
-        found += Axe().run(page, options=_ABOUT_COLOURS).response["violations"]
+    page.emulate_media(color_scheme="dark")
+    found += Axe().run(page, options=_ABOUT_COLOURS).response["violations"]
     return [(fault["id"], fault["nodes"][0]["html"]) for fault in found]
 
 

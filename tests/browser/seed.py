@@ -197,6 +197,7 @@ def _features(store: hr.Store) -> None:
         timestamp="bought_at",
         schema={"user_id": "int64", "price": "float64", "category": "string", "bought_at": "timestamp"},
         description="what was bought, when, and for how much",
+        expect=[hr.expect.not_null("user_id"), hr.expect.between("price", 0, 1000, on_fail="quarantine")],
         **about,
     )
     profiles = hr.TableSource(
@@ -211,6 +212,7 @@ def _features(store: hr.Store) -> None:
         source=purchases,
         freshness="1d",
         description="how much and how often a user buys",
+        expect=[hr.expect.between("price_avg", 0, 40), hr.expect.sql("purchases_7d < 100", name="no robots")],
         features={
             "purchases_7d": hr.count("7d"),
             "spent_30d": hr.sum("price", "30d"),
@@ -235,6 +237,7 @@ def _features(store: hr.Store) -> None:
     )
     ages = numbers.normal(38, 12, users).clip(18, 90).astype("int64")
     known = pd.DataFrame({"user_id": range(users), "age": ages, "country": numbers.choice(["DE", "FR", "PL"], users)})
+    bought.loc[:2, "price"] = -1.0  # is set aside
     store.write("purchases", bought)
     store.write("profiles", known.assign(changed_at=end - pd.Timedelta("90D")))
     store.materialize()

@@ -60,6 +60,7 @@ def test_from_an_open_server_to_one_that_knows_everybody(chromium, tab, guarded,
     webhooks(tab)
     retention(tab, guarded, tmp_path)
     somebody_else(chromium, guarded)
+    two_decide(chromium, tab, guarded, tmp_path)
 
 
 def first_admin(tab):
@@ -196,3 +197,46 @@ def somebody_else(chromium, url):
     page.get_by_role("link", name="Server").click()
     expect(page.get_by_role("heading", name="Stores")).to_be_visible()
     context.close()
+
+
+def two_decide(chromium, tab, url, folder):
+    """Who asks for a promotion doesn't decide; another approves, the trail tells of both, and of what was changed past it."""
+    import pandas as pd
+    from sklearn.linear_model import LinearRegression
+
+    rows = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
+    with hr.connect(folder) as store:
+        with store.start_run(experiment="decided", capture=False) as run:
+            logged = run.log_model(LinearRegression().fit(rows, rows["x"]), "decided", example=rows)
+        store.models.register(logged, "decided")
+    context = chromium.new_context(base_url=url)
+    page = context.new_page()
+    page.goto("/models/decided/1")
+    sign_in(page, "eve", "only to look at")
+    requests = page.get_by_role("region", name="Requests")
+    requests.get_by_role("button", name="Ask for a move").click()
+    page.get_by_label("Why", exact=True).fill("good enough")
+    page.get_by_role("dialog").get_by_role("button", name="Ask", exact=True).click()
+    expect(requests.get_by_text("somebody else decides")).to_be_visible()
+    expect(requests.get_by_role("button", name="Approve")).to_have_count(0)
+    tab.goto("/")
+    tab.get_by_role("region", name="Awaiting approval").get_by_role("link", name="decided v1 → Production").click()
+    asked = tab.get_by_role("article", name="Request of eve")
+    expect(asked).to_contain_text("good enough")
+    without_barriers(tab)
+    asked.get_by_label("What you say").fill("agreed")
+    asked.get_by_role("button", name="Approve").click()
+    expect(asked).to_contain_text("root approved: agreed")
+    expect(requests.get_by_role("article", name="Request of eve")).to_contain_text("root approved: agreed")
+    expect(page.get_by_text("@champion").first).to_be_visible()
+    context.close()
+    tab.get_by_role("link", name="Audit").click()
+    expect(tab.get_by_role("row", name=re.compile("eve .* request"))).to_contain_text("good enough")
+    expect(tab.get_by_role("row", name=re.compile("root .* promote"))).to_contain_text("v1: None → Production")
+    tab.get_by_role("button", name="Verify").click()
+    expect(tab.get_by_text(re.compile("entries whole$"))).to_be_visible()
+    with closing(sqlite3.connect(folder / ".headrace" / "catalog.db")) as database, database:
+        assert database.execute("UPDATE model_versions SET stage = 'Archived'").rowcount == 1
+    tab.get_by_role("button", name="Verify").click()
+    expect(tab.get_by_text("changed past the registry: decided")).to_be_visible()
+    without_barriers(tab)

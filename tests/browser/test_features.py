@@ -31,6 +31,33 @@ def test_what_would_change_is_told_of_a_column_and_in_the_map(page):
     assert "/lineage/source:ratings.seconds" in page.url or "ratings.seconds" in page.url
 
 
+def test_a_group_tells_what_is_expected_of_it_and_how_that_fares(page):
+    page.goto("/features/group/spending")
+    expected = page.get_by_role("region", name="Expectations")
+    expect(expected.get_by_role("row", name=re.compile("^between\\(price_avg, 0, 40\\)"))).to_contain_text("break it")
+    expect(expected.get_by_role("row", name=re.compile("^between\\(price, 0, 1000\\)"))).to_contain_text("3 set aside")
+    expect(expected.get_by_role("row", name=re.compile("^not_null\\(user_id\\)"))).to_contain_text("never broken")
+    expect(expected).to_contain_text("headrace features quarantine purchases")
+    expect(page.get_by_role("region", name="Ingested").get_by_role("row").last).to_contain_text("1,497")
+    page.goto("/features/group/profile")
+    expect(page.get_by_role("region", name="Expectations")).to_contain_text("None are declared")
+
+
+def test_a_long_chain_is_read_without_zooming_and_goes_down_where_it_is_narrow(page):
+    page.goto("/lineage/source:ratings.stars?impact=true")
+    card = page.get_by_role("group", name=re.compile("^Source")).locator(".lineage-card")
+    expect(card).to_be_in_viewport(ratio=0.99)
+    size = card.bounding_box()
+    assert size is not None
+    assert size["width"] >= 150
+    page.set_viewport_size({"width": 390, "height": 1200})
+    expect(page.locator(".lineage-card").nth(1)).to_be_in_viewport(ratio=0.99)
+    first, second = (page.locator(".lineage-card").nth(at).bounding_box() for at in (0, 1))
+    assert first is not None
+    assert second is not None
+    assert second["y"] >= first["y"] + first["height"]
+
+
 def test_a_view_tells_who_pins_it_and_whether_both_stores_say_the_same(page):
     page.goto("/features/view/taste")
     pins = page.get_by_role("region", name="Pinned by")

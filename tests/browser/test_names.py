@@ -36,8 +36,8 @@ def test_whatever_is_named_so_is_shown_as_text(chromium, odd, part):
         page.goto(pages[name])
         settled(page)
         wrongs += [(name, wide) for wide in too_wide(page)]
-        wrongs += [(name, fault) for fault in faults(page, dark=False)]
-        page.set_viewport_size({"width": 700, "height": 900})
+        wrongs += [(name, fault) for fault in faults(page)]
+        page.set_viewport_size({"width": 390, "height": 900})
         wrongs += [(name, "narrow", wide) for wide in too_wide(page)]
         page.set_viewport_size({"width": 1440, "height": 900})
         if page.evaluate("'broken' in window"):

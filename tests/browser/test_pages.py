@@ -24,7 +24,7 @@ def test_every_page_opens_without_a_fault(chromium, site, names):
         assert [text for text in told if "invalid literal" not in text] == [], name  # the seeded failure tells of itself
         assert [(name, wide) for wide in too_wide(page)] == []
         assert [(name, fault) for fault in faults(page)] == []
-        page.set_viewport_size({"width": 700, "height": 900})
+        page.set_viewport_size({"width": 390, "height": 900})
         assert [(name, "narrow", wide) for wide in too_wide(page)] == []
         page.set_viewport_size({"width": 1440, "height": 900})
     context.close()

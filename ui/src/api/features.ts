@@ -5,6 +5,7 @@ import type { Definition } from './queries';
 
 export type Fresh = Schemas['GroupFreshness'];
 export type Summary = Schemas['StatisticsSummary'];
+export type Check = Schemas['QualityCheck'];
 export type Column = Schemas['ColumnStatistics'];
 
 export const freshnessQuery = () =>
@@ -22,6 +23,10 @@ export const statisticsQuery = (name: string) =>
 
 export const materializationsQuery = (group: string) =>
   queryOptions({ queryKey: ['materializations', group], queryFn: ({ signal }) => get('/api/v1/materializations/{group}', { path: { group }, signal }) });
+
+/** Every expectation of the store and how it fares. */
+export const qualityQuery = () =>
+  queryOptions({ queryKey: ['quality'], queryFn: async ({ signal }) => (await get('/api/v1/quality', { signal })).checks, refetchInterval: 30_000 });
 
 export const definitionQuery = (kind: string, name: string) =>
   queryOptions({

@@ -37,7 +37,7 @@ const COLUMNS: DataColumn<Entry>[] = [
   },
   {
     id: 'subject',
-    title: 'Of',
+    title: 'Model',
     sort: (entry) => entry.subject,
     cell: (entry) => (
       <Link to="/models/$name" params={{ name: entry.subject }} className="link audit-subject">

@@ -100,7 +100,7 @@ function FactsPart({ runs, looks, search, change }: PartProps) {
   };
   useKeys({ n: () => go(1), p: () => go(-1), h: () => change({ equal: hideEqual ? true : undefined }), '/': () => field.current?.focus() });
   const count = all.filter((row) => row.differs).length;
-  const width = 260 + runs.length * 190;
+  const width = `calc(var(--key) + ${runs.length * 190}px)`;
   return (
     <>
       <div className="toolbar compare-bar">

@@ -14,8 +14,10 @@ import { duration, number, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Ago, Chip, Facts } from '@/shared/ui/marks';
 import { Freshness } from './catalog';
+import { Ingested } from './ingested';
 import { LookUp } from './look-up';
 import { Pins } from './pins';
+import { Expectations } from './quality';
 import { Sparkline } from './sparkline';
 import { featuresOf, formula, groupsOf, usesOf, type FeatureSpec, type GroupSpec } from './spec';
 
@@ -48,7 +50,9 @@ export function FeaturePage() {
         <div className="overview-columns">
           <div className="overview-column">
             {kind === 'group' ? <GroupFeatures name={name} definition={definition} /> : <ViewFeatures definition={definition} groups={groups} />}
+            {kind === 'group' && <Expectations group={name} source={text('source')} />}
             {kind === 'group' && <Materializations group={name} />}
+            {kind === 'group' && text('source') !== null && <Ingested source={text('source') ?? ''} />}
             {kind === 'view' && <Pins name={name} versions={definition.versions.map((one) => one.version)} />}
           </div>
           <div className="overview-column">
@@ -142,12 +146,24 @@ function Feature({ feature, column, means }: { feature: FeatureSpec; column: Col
           <span className="quiet">not looked at yet</span>
         ) : (
           <>
-            <span>
-              <i>mean</i> {number(column.mean)}
-            </span>
-            <span>
-              <i>range</i> {number(column.min)} – {number(column.max)}
-            </span>
+            {isText(column) ? (
+              <span className="cut" title={topOf(column)}>
+                <i>top</i> {topOf(column)}
+              </span>
+            ) : (
+              <span>
+                <i>mean</i> {number(column.mean)}
+              </span>
+            )}
+            {isText(column) ? (
+              <span>
+                <i>distinct</i> {column.distinct === null ? '–' : whole(column.distinct)}
+              </span>
+            ) : (
+              <span>
+                <i>range</i> {number(column.min)} – {number(column.max)}
+              </span>
+            )}
             <span data-bad={nulls !== null && nulls > 0.5 ? true : undefined}>
               <i>null</i> {nulls === null ? '–' : `${Number((nulls * 100).toPrecision(2))}%`}
             </span>
@@ -160,13 +176,22 @@ function Feature({ feature, column, means }: { feature: FeatureSpec; column: Col
   );
 }
 
-/** Bars between edges as they are: the outer bins of long tails are wide and low. */
+/** Its figures are those of lengths. */
+function isText(column: Column): boolean {
+  return column.dtype === 'string' || column.dtype === 'bytes';
+}
+
+function topOf(column: Column): string {
+  return column.top.map(([value, count]) => `${String(value)}: ${whole(Number(count))}`).join(', ');
+}
+
+/** Bars between edges as they are: the outer bins of long tails are wide and low. Of texts, a bar for each of the most frequent. */
 function Histogram({ column }: { column: Column | undefined }) {
   if (column === undefined) return <div className="histogram" />;
-  const top = column.top.map((pair) => [String(pair[0]), Number(pair[1])] as const);
-  const counts = column.histogram.length > 1 ? column.histogram : top.map(([, count]) => count);
+  const binned = column.histogram.length > 1 && !isText(column);
+  const counts = binned ? column.histogram : column.top.map(([, count]) => Number(count));
   const high = Math.max(1, ...counts);
-  const said = column.histogram.length > 1 ? `${number(column.edges[0] ?? null)} to ${number(column.edges.at(-1) ?? null)}` : top.map(([value, count]) => `${value}: ${whole(count)}`).join(', ');
+  const said = binned ? `${number(column.edges[0] ?? null)} to ${number(column.edges.at(-1) ?? null)}` : topOf(column);
   return (
     <div className="histogram" role="img" aria-label={`Distribution: ${said}`} title={said}>
       {counts.slice(0, 30).map((count, index) => (
@@ -238,7 +263,7 @@ function Materializations({ group }: { group: string }) {
   return (
     <section className="panel">
       <header>
-        <h2>Brought up to date</h2>
+        <h2>Materialized</h2>
       </header>
       <DataTable
         label="Materializations"

@@ -3,8 +3,11 @@ import { Empty, Snippet } from '@/shared/ui/feedback';
 
 export function Start() {
   const run = `import headrace as hr
-with hr.connect("${location.origin}").start_run(experiment="first", params={"depth": 6}) as run:
-    run.log_metrics({"loss": 0.25}, step=1)`;
+
+store = hr.connect("${location.origin}")
+with store.start_run(experiment="first", params={"depth": 6}) as run:
+    for step in range(100):
+        run.log_metrics({"loss": 1 / (step + 1)}, step=step)`;
   return (
     <Empty icon="flask" title="Log the first run">
       <p>It appears here while it goes on.</p>

@@ -130,9 +130,9 @@ function BoardRow({ model, onMove, onBack }: { model: Model; onMove: (model: Mod
   );
 }
 
-/** Whether a version may be the next champion: those in Staging, and the newest that nobody has moved yet. */
-function isCandidate(model: Model, version: Version): boolean {
-  return version.stage === 'Staging' || (version.stage === 'None' && !model.versions.some((other) => other.stage === 'None' && other.version > version.version));
+/** Whether a version may be the next champion without a detour. */
+function isCandidate(version: Version): boolean {
+  return version.stage === 'Staging' || version.stage === 'None';
 }
 
 /** What the gates would say of a version now; asked once it is in sight. */
@@ -189,7 +189,7 @@ function VersionCard({ model, version, onMove }: { model: Model; version: Versio
           </span>
         ))}
         <span className="grow" />
-        {model.gates.length > 0 && isCandidate(model, version) && <GateLight model={model.name} version={version.version} />}
+        {model.gates.length > 0 && isCandidate(version) && <GateLight model={model.name} version={version.version} />}
         <Menu
           trigger={
             <button type="button" className="icon-button" aria-label={`Move version ${version.version} of ${model.name}`}>

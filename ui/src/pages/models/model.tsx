@@ -12,6 +12,7 @@ import { bytes, number, plural } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Ago, Chip } from '@/shared/ui/marks';
 import { figuresOf, keyMetric } from './figures';
+import { did } from './moves';
 import { GateTable, RollbackDialog } from './promote';
 import { Reigns } from './reigns';
 import { Told } from './told';
@@ -54,7 +55,7 @@ export function ModelPage() {
         <div className="overview-columns">
           <section className="panel">
             <header>
-              <h2>Who did what</h2>
+              <h2>History</h2>
             </header>
             {history.isPending && <Skeleton />}
             {history.isError && <Failure error={history.error} retry={() => void history.refetch()} />}
@@ -67,7 +68,7 @@ export function ModelPage() {
           <div className="overview-column">
             <section className="panel">
               <header>
-                <h2>Gates in front of Production</h2>
+                <h2>Gates before Production</h2>
               </header>
               <ul className="lines">
                 {model.gates.length === 0 && <li className="quiet">None: every version may be promoted. Set them with store.models.set_gates(…).</li>}
@@ -75,7 +76,7 @@ export function ModelPage() {
                   <li key={`${gate.metric} ${gate.rule}`}>
                     <Icon name="shield" size={15} />
                     <span>
-                      <b>{gate.metric}</b> {gate.rule}
+                      <b>{gate.metric}</b> {gate.rule.startsWith(`${gate.metric} `) ? gate.rule.slice(gate.metric.length + 1) : gate.rule}
                     </span>
                   </li>
                 ))}
@@ -166,7 +167,7 @@ function Entry({ entry, model, onBack }: { entry: Schemas['AuditEntry']; model: 
     <li data-bad={bad || undefined}>
       <div className="row">
         <b>
-          {entry.action}
+          {did(entry.action)}
           {entry.version !== null && ` v${entry.version}`}
         </b>
         {entry.report?.forced === true && <Chip tone="bad">against a gate</Chip>}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Version } from '@/api/models';
-import { movedMeanwhile, whyNot } from './moves';
+import { did, movedMeanwhile, whyNot } from './moves';
 
 const version = (stage: Version['stage'], reigned = false) => ({ stage, reigned }) as Version;
 
@@ -24,4 +24,8 @@ describe('two people at once', () => {
     expect(movedMeanwhile({ champion: 1 }, { version: 2, stage: 'None' }, now(2, 'Production'))).toContain('to Production meanwhile');
     expect(movedMeanwhile({ champion: 1 }, { version: 2, stage: 'None' }, { champion: 1, versions: [] })).toContain('deleted');
   });
+});
+
+it('tells what was done, and what it doesn’t know by its name', () => {
+  expect(['rollback', 'constructor', 'of a newer server'].map(did)).toEqual(['rolled back to', 'constructor', 'of a newer server']);
 });

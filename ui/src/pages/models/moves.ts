@@ -12,6 +12,33 @@ export function moveName(from: Stage, to: Stage): string | null {
   return MOVES[from]?.[to] ?? null;
 }
 
+const DONE: Readonly<Record<string, string>> = {
+  register: 'registered',
+  stage: 'staged',
+  promote: 'promoted',
+  rollback: 'rolled back to',
+  refuse: 'refused',
+  demote: 'demoted',
+  withdraw: 'withdrew',
+  archive: 'archived',
+  retire: 'retired',
+  restore: 'restored',
+  gates: 'set the gates',
+  alias: 'moved an alias',
+  describe: 'described',
+  owner: 'set the owner',
+  card: 'wrote the card',
+  request: 'asked for a move of',
+  approve: 'approved',
+  reject: 'rejected',
+  comment: 'commented on',
+};
+
+/** What was done, in words that a version may follow; an action that isn't known is told by its name. */
+export function did(action: string): string {
+  return (Object.hasOwn(DONE, action) ? DONE[action] : undefined) ?? action;
+}
+
 /** Why a version can't be moved to a stage; null if it can. */
 export function whyNot(version: Version, to: Stage): string | null {
   if (version.stage === to) return `It is in ${to} already.`;

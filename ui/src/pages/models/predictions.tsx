@@ -23,11 +23,11 @@ const COLUMNS: DataColumn<Prediction>[] = [
       </Link>
     ),
   },
-  { id: 'keys', title: 'Of', grow: true, cell: (item) => <span className="prediction-keys">{Object.entries(item.keys).map(([key, value]) => `${key} ${told(value)}`).join(', ') || `row ${item.row}`}</span> },
-  { id: 'prediction', title: 'Said', number: true, cell: (item) => <b>{told(item.prediction)}</b> },
-  { id: 'outcome', title: 'Came', number: true, cell: (item) => <span className={item.outcome === null ? 'quiet' : undefined}>{told(item.outcome)}</span> },
-  { id: 'role', title: 'As', cell: (item) => <Chip tone={item.role === 'main' ? 'ok' : 'quiet'}>{item.role}</Chip> },
-  { id: 'latency', title: 'Took', number: true, cell: (item) => `${number(item.latency_ms, 3)} ms` },
+  { id: 'keys', title: 'Entity', grow: true, cell: (item) => <span className="prediction-keys">{Object.entries(item.keys).map(([key, value]) => `${key} ${told(value)}`).join(', ') || `row ${item.row}`}</span> },
+  { id: 'prediction', title: 'Prediction', number: true, cell: (item) => <b>{told(item.prediction)}</b> },
+  { id: 'outcome', title: 'Outcome', number: true, cell: (item) => <span className={item.outcome === null ? 'quiet' : undefined}>{told(item.outcome)}</span> },
+  { id: 'role', title: 'Role', cell: (item) => <Chip tone={item.role === 'main' ? 'ok' : 'quiet'}>{item.role}</Chip> },
+  { id: 'latency', title: 'Latency', number: true, cell: (item) => `${number(item.latency_ms, 3)} ms` },
 ];
 
 export function Predictions({ name, version }: { name: string; version: number }) {
@@ -47,10 +47,10 @@ export function Predictions({ name, version }: { name: string; version: number }
         <>
           <dl className="figures panel-body">
             <Figure name="outcome known" value={`${whole(quality.known)} of ${whole(quality.rows)}`} />
-            {quality.right !== null && <Figure name="came true" value={`${number(quality.right * 100, 3)}%`} />}
+            {quality.right !== null && <Figure name="correct" value={`${number(quality.right * 100, 3)}%`} />}
             {quality.error !== null && <Figure name="mean error" value={number(quality.error)} />}
-            <Figure name="half took at most" value={`${number(quality.median, 3)} ms`} />
-            <Figure name="95% took at most" value={`${number(quality.slowest, 3)} ms`} />
+            <Figure name="median latency" value={`${number(quality.median, 3)} ms`} />
+            <Figure name="95th percentile" value={`${number(quality.slowest, 3)} ms`} />
           </dl>
           <DataTable label="Newest predictions" columns={COLUMNS} rows={rows.slice(0, MOST)} id={(item) => `${item.request} ${item.row} ${item.role} ${item.uri}`} empty="" />
         </>

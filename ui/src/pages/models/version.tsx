@@ -12,7 +12,7 @@ import { Ago, Facts } from '@/shared/ui/marks';
 import { Menu } from '@/shared/ui/overlays';
 import { Card } from './card';
 import { StageChip } from './model';
-import { moveName, whyNot } from './moves';
+import { did, moveName, whyNot } from './moves';
 import { isSystem } from './figures';
 import { Predictions } from './predictions';
 import { GateTable, MoveDialog, RollbackDialog } from './promote';
@@ -93,9 +93,9 @@ export function VersionPage() {
             <Predictions name={model.name} version={version.version} />
             <section className="panel">
               <header>
-                <h2>Measured</h2>
+                <h2>Metrics</h2>
               </header>
-              {version.evaluations.length === 0 && Object.keys(version.metrics).length === 0 && <p className="panel-body quiet">Nothing was measured yet.</p>}
+              {version.evaluations.length === 0 && Object.keys(version.metrics).length === 0 && <p className="panel-body quiet">Neither its run nor an evaluation measured anything yet.</p>}
               {version.evaluations.map((item) => (
                 <div key={`${item.fingerprint} ${item.time}`} className="panel-body measured">
                   <div className="quiet">
@@ -113,7 +113,7 @@ export function VersionPage() {
             </section>
             <section className="panel model-lineage">
               <header>
-                <h2>Where it comes from</h2>
+                <h2>Lineage</h2>
               </header>
               <Boundary>
                 <Suspense fallback={<Skeleton />}>
@@ -145,15 +145,15 @@ export function VersionPage() {
             </section>
             <section className="panel">
               <header>
-                <h2>Use it</h2>
+                <h2>Load and serve</h2>
               </header>
               <div className="panel-body snippets">
                 <Snippet text={`store.models.load("${uri}").predict(df)`} />
                 <Snippet text={`headrace serve models:/${model.name}${version.aliases.includes('champion') ? '@champion' : `/${version.version}`}`} />
               </div>
             </section>
-            <Signature title="Takes" columns={version.inputs} />
-            <Signature title="Gives" columns={version.outputs} />
+            <Signature title="Inputs" columns={version.inputs} />
+            <Signature title="Outputs" columns={version.outputs} />
             <section className="panel">
               <header>
                 <h2>Files</h2>
@@ -174,7 +174,7 @@ export function VersionPage() {
             {version.requirements.length > 0 && (
               <section className="panel">
                 <header>
-                  <h2>Needs</h2>
+                  <h2>Requirements</h2>
                 </header>
                 <pre className="panel-body requirements">{version.requirements.join('\n')}</pre>
               </section>
@@ -220,7 +220,7 @@ function Decisions({ name, version }: { name: string; version: number }) {
         {decisions.map((item) => (
           <details key={item.seq} open={item.seq === decisions[0]?.seq}>
             <summary>
-              <b>{item.action}</b> <span className="quiet">by {item.user} · </span>
+              <b>{did(item.action)}</b> <span className="quiet">by {item.user} · </span>
               <Ago time={item.time} />
               {item.reason !== '' && <span className="quiet"> · {item.reason}</span>}
             </summary>

@@ -110,7 +110,8 @@ function Summary({ run }: { run: Run }) {
                 <th className="num">Last</th>
                 <th className="num">Min</th>
                 <th className="num">Max</th>
-                <th className="num">Step</th>
+                <th className="num">Best step</th>
+                <th className="num">Last step</th>
                 <th className="num">Points</th>
               </tr>
             </thead>
@@ -136,14 +137,20 @@ function Spacer({ height }: { height: number }) {
 const SummaryRow = memo(function SummaryRow({ at, entry, measure }: { at: number; entry: [string, Run['metrics'][string]] | undefined; measure: (node: Element | null) => void }) {
   if (entry === undefined) return null;
   const [key, metric] = entry;
+  const best = metric.goal === 'min' ? metric.low_step : metric.high_step;
   return (
     <tr ref={measure} data-index={at} aria-rowindex={at + 2}>
       <td className="summary-key">{key}</td>
       <td className="num" title={String(metric.value)}>
         <b>{number(metric.value)}</b>
       </td>
-      <td className="num">{number(metric.low)}</td>
-      <td className="num">{number(metric.high)}</td>
+      <td className="num" data-best={metric.goal === 'min' || undefined}>
+        {number(metric.low)}
+      </td>
+      <td className="num" data-best={metric.goal === 'max' || undefined}>
+        {number(metric.high)}
+      </td>
+      <td className="num quiet">{best === null ? '–' : whole(best)}</td>
       <td className="num quiet">{whole(metric.step)}</td>
       <td className="num quiet">{whole(metric.count)}</td>
     </tr>

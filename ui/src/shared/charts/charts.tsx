@@ -43,6 +43,7 @@ interface ChartsProps {
 }
 
 const NARROWEST = 290;
+const WIDEST = 760;
 const GAP = 12;
 const EDGE = 16;
 const BODY = 188;
@@ -81,7 +82,7 @@ export function Charts({ keys, runs, looks, grouping, settings, find }: ChartsPr
       return next;
     });
   const none = runs.length === 0 ? 'Show a run by the eye at its row.' : rows.length > 0 ? '' : find === '' ? 'These runs have no metrics yet.' : 'No metric of that name.';
-  const cardWidth = Math.min(760, Math.floor((inner - (columns - 1) * GAP) / columns));
+  const cardWidth = Math.min(WIDEST, Math.floor((inner - (columns - 1) * GAP) / columns));
   return (
     <div className="charts" ref={host} tabIndex={none === '' ? 0 : undefined} role="group" aria-label="Charts of metrics">
       {none !== '' ? (
@@ -94,7 +95,7 @@ export function Charts({ keys, runs, looks, grouping, settings, find }: ChartsPr
             return (
               <div key={item.key} className="charts-line" style={{ transform: `translateY(${item.start}px)`, left: EDGE, right: EDGE }}>
                 {row.kind === 'charts' ? (
-                  <div className="charts-grid" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))`, columnGap: GAP }}>
+                  <div className="charts-grid" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, ${WIDEST}px))`, columnGap: GAP }}>
                     {row.keys.map((key) => (
                       <ChartCard key={key} onBare={onBare} metric={key} runs={runs} looks={looks} grouping={grouping} settings={settings} zoom={zoomed?.axis === axis ? zoomed.extent : null} onZoom={onZoom} width={cardWidth - INSIDE} />
                     ))}

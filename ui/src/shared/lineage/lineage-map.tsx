@@ -8,6 +8,7 @@ import { Background, Controls, Handle, Position, ReactFlow, type Edge, type Node
 import { memo, useMemo, useState } from 'react';
 import type { Schemas } from '@/api/client';
 import { impactQuery, lineageQuery } from '@/api/queries';
+import { useSize } from '@/shared/chart/size';
 import { useTheme } from '@/shared/chart/theme';
 import { Button, Segmented } from '@/shared/ui/controls';
 import { Failure, Skeleton } from '@/shared/ui/feedback';
@@ -17,18 +18,22 @@ import { Ago } from '@/shared/ui/marks';
 import { toast } from '@/shared/ui/toasts';
 import { collapse, type More } from './collapse';
 import { KINDS, wholeOf } from './names';
+import { placed, type Box } from './place';
 
 type Graph = Schemas['LineageGraph'];
 
 const WIDTH = 196;
 const HEIGHT = 50;
 const REST_HEIGHT = 32;
+/** In so few pixels there is no room for cards side by side: the map goes down instead. */
+const NARROW = 620;
 
 interface Card extends Record<string, unknown> {
   urn: string;
   kind: string;
   label: string;
   root: boolean;
+  down: boolean;
   onExpand: ((urn: string) => void) | null;
 }
 
@@ -40,28 +45,28 @@ export function LineageMap({ urn, impact = false, onFocus, onImpact }: { urn: st
   const client = useQueryClient();
   const navigate = useNavigate();
   const [more, setMore] = useState<{ of: string; graphs: Graph[] }>({ of: urn, graphs: [] });
-  const [opened, setOpened] = useState<ReadonlySet<string>>(new Set());
   const [columns, setColumns] = useState(false);
   const [as, setAs] = useState<'map' | 'table'>('map');
-  const theme = useTheme();
   const graph = useMemo(() => (query.data === undefined ? null : merge([query.data, ...(more.of === urn && !impact ? more.graphs : [])], columns)), [query.data, more, urn, columns, impact]);
-  const laid = useMemo(() => {
-    const onExpand = (of: string) =>
-      void client
-        .query(lineageQuery(of, 2, 2))
-        .then((found) => setMore((now) => ({ of: urn, graphs: [...(now.of === urn ? now.graphs : []), found] })))
-        .catch((error: unknown) => toast(error instanceof Error ? error.message : String(error), { bad: true }));
-    const onOpen = (id: string) => setOpened((now) => new Set([...now, id]));
-    return graph === null ? null : layOut(collapse(graph, opened), impact ? null : onExpand, onOpen);
-  }, [graph, client, urn, impact, opened]);
+  const onExpand = useMemo(
+    () =>
+      impact
+        ? null
+        : (of: string) =>
+            void client
+              .query(lineageQuery(of, 2, 2))
+              .then((found) => setMore((now) => ({ of: urn, graphs: [...(now.of === urn ? now.graphs : []), found] })))
+              .catch((error: unknown) => toast(error instanceof Error ? error.message : String(error), { bad: true })),
+    [client, urn, impact],
+  );
   if (query.isError) return <Failure error={query.error} retry={() => void query.refetch()} />;
-  if (graph === null || laid === null) return <Skeleton lines={6} />;
+  if (graph === null) return <Skeleton lines={6} />;
   const focus = (of: string) => (onFocus === undefined ? void navigate({ to: '/lineage/$', params: { _splat: of } }) : onFocus(of));
   return (
     <div className="lineage">
       <div className="lineage-head">
         <span className="quiet grow">
-          {plural(graph.nodes.length, 'thing')}, {plural(graph.edges.length, 'line')}
+          {plural(graph.nodes.length, 'node')}, {plural(graph.edges.length, 'edge')}
         </span>
         {onImpact !== undefined && (
           <Button icon="bolt" aria-pressed={impact} className="lineage-impact" onClick={() => onImpact(!impact)}>
@@ -88,28 +93,42 @@ export function LineageMap({ urn, impact = false, onFocus, onImpact }: { urn: st
         />
       </div>
       {as === 'map' ? (
-        <div className="lineage-map">
-          <ReactFlow
-            key={`${graph.root} ${columns} ${impact}`}
-            nodes={laid.nodes}
-            edges={laid.edges}
-            nodeTypes={TYPES}
-            colorMode={theme}
-            fitView
-            fitViewOptions={{ maxZoom: 1, padding: 0.15 }}
-            minZoom={0.1}
-            nodesDraggable={false}
-            nodesConnectable={false}
-            proOptions={{ hideAttribution: true }}
-            onNodeClick={(_, node) => (node.type === 'card' ? focus(node.id) : undefined)}
-            onlyRenderVisibleElements={graph.nodes.length > 200}
-          >
-            <Background gap={22} size={1} color="var(--line)" />
-            <Controls showInteractive={false} />
-          </ReactFlow>
-        </div>
+        <Picture graph={graph} detail={`${columns} ${impact}`} onExpand={onExpand} onFocus={focus} />
       ) : (
         <LineageTable graph={graph} onFocus={focus} />
+      )}
+    </div>
+  );
+}
+
+function Picture({ graph, detail, onExpand, onFocus }: { graph: Graph; detail: string; onExpand: Card['onExpand']; onFocus: (urn: string) => void }) {
+  const [opened, setOpened] = useState<ReadonlySet<string>>(new Set());
+  const [place, width, height] = useSize<HTMLDivElement>();
+  const down = width < NARROW;
+  const theme = useTheme();
+  const laid = useMemo(() => layOut(collapse(graph, opened), down, onExpand, (id) => setOpened((now) => new Set([...now, id]))), [graph, opened, down, onExpand]);
+  const view = placed(laid.all, laid.root, { width, height });
+  return (
+    <div className="lineage-map" ref={place}>
+      {width > 0 && height > 0 && (
+        <ReactFlow
+          key={`${graph.root} ${detail} ${down}`}
+          nodes={laid.nodes}
+          edges={laid.edges}
+          nodeTypes={TYPES}
+          colorMode={theme}
+          defaultViewport={view}
+          fitViewOptions={{ maxZoom: 1, padding: 0.1 }}
+          minZoom={0.1}
+          nodesDraggable={false}
+          nodesConnectable={false}
+          proOptions={{ hideAttribution: true }}
+          onNodeClick={(_, node) => (node.type === 'card' ? onFocus(node.id) : undefined)}
+          onlyRenderVisibleElements={graph.nodes.length > 200}
+        >
+          <Background gap={22} size={1} color="var(--line)" />
+          <Controls showInteractive={false} />
+        </ReactFlow>
       )}
     </div>
   );
@@ -119,7 +138,7 @@ const CardNode = memo(function CardNode({ data }: NodeProps<Node<Card>>) {
   const [icon, kind] = KINDS[data.kind] ?? ['file', data.kind];
   return (
     <div className="lineage-card" data-kind={data.kind} data-root={data.root || undefined} title={data.urn}>
-      <Handle type="target" position={Position.Left} isConnectable={false} />
+      <Handle type="target" position={data.down ? Position.Top : Position.Left} isConnectable={false} />
       <Icon name={icon} size={15} />
       <div className="grow">
         <div className="cut lineage-label">{data.label}</div>
@@ -138,13 +157,14 @@ const CardNode = memo(function CardNode({ data }: NodeProps<Node<Card>>) {
           <Icon name="plus" size={11} />
         </button>
       )}
-      <Handle type="source" position={Position.Right} isConnectable={false} />
+      <Handle type="source" position={data.down ? Position.Bottom : Position.Right} isConnectable={false} />
     </div>
   );
 });
 
 interface Rest extends Record<string, unknown> {
   text: string;
+  down: boolean;
   onOpen: () => void;
 }
 
@@ -152,9 +172,9 @@ interface Rest extends Record<string, unknown> {
 const MoreNode = memo(function MoreNode({ data }: NodeProps<Node<Rest>>) {
   return (
     <button type="button" className="lineage-rest" onClick={data.onOpen}>
-      <Handle type="target" position={Position.Left} isConnectable={false} />
+      <Handle type="target" position={data.down ? Position.Top : Position.Left} isConnectable={false} />
       {data.text}
-      <Handle type="source" position={Position.Right} isConnectable={false} />
+      <Handle type="source" position={data.down ? Position.Bottom : Position.Right} isConnectable={false} />
     </button>
   );
 });
@@ -229,23 +249,38 @@ export function merge(graphs: readonly Graph[], columns: boolean): Graph {
   return { root, nodes: [...nodes.values()].filter((node) => keep(node.urn)), edges: [...found.values()].filter((edge) => edge.source !== edge.target) };
 }
 
-function layOut({ graph, more }: { graph: Graph; more: readonly More[] }, onExpand: Card['onExpand'], onOpen: (id: string) => void): { nodes: Node<Card | Rest>[]; edges: Edge[] } {
+interface Laid {
+  nodes: Node<Card | Rest>[];
+  edges: Edge[];
+  all: Box;
+  root: Box;
+}
+
+/** From left to right, or down where it is narrow. */
+function layOut({ graph, more }: { graph: Graph; more: readonly More[] }, down: boolean, onExpand: Card['onExpand'], onOpen: (id: string) => void): Laid {
   const rests = new Map(more.map((one) => [one.id, one]));
-  const plan = new dagre.graphlib.Graph().setDefaultEdgeLabel(() => ({})).setGraph({ rankdir: 'LR', nodesep: 14, ranksep: 44 });
+  const plan = new dagre.graphlib.Graph().setDefaultEdgeLabel(() => ({})).setGraph({ rankdir: down ? 'TB' : 'LR', nodesep: 14, ranksep: down ? 34 : 54 });
   for (const node of graph.nodes) plan.setNode(node.urn, { width: WIDTH, height: rests.has(node.urn) ? REST_HEIGHT : HEIGHT });
   for (const edge of graph.edges) plan.setEdge(edge.source, edge.target);
   dagre.layout(plan);
+  const { width, height } = plan.graph() as { width: number; height: number };
+  const boxOf = (urn: string): Box => {
+    const own = rests.has(urn) ? REST_HEIGHT : HEIGHT;
+    const { x, y } = (plan.node(urn) as { x: number; y: number } | undefined) ?? { x: 0, y: 0 };
+    return { x: x - WIDTH / 2, y: y - own / 2, width: WIDTH, height: own };
+  };
   return {
+    all: { x: 0, y: 0, width: Math.max(1, width), height: Math.max(1, height) },
+    root: boxOf(graph.root),
     nodes: graph.nodes.map((node) => {
-      const { x, y } = plan.node(node.urn) as { x: number; y: number };
+      const { x, y } = boxOf(node.urn);
       const rest = rests.get(node.urn);
-      const position = { x: x - WIDTH / 2, y: y - (rest === undefined ? HEIGHT : REST_HEIGHT) / 2 };
       if (rest !== undefined) {
         const [, one = rest.kind, many] = KINDS[rest.kind] ?? [];
-        return { id: rest.id, type: 'more', position, data: { text: plural(rest.count, `more ${one.toLowerCase()}`, `more ${(many ?? one).toLowerCase()}`), onOpen: () => onOpen(rest.id) }, focusable: false };
+        return { id: rest.id, type: 'more', position: { x, y }, data: { text: plural(rest.count, `more ${one.toLowerCase()}`, `more ${(many ?? one).toLowerCase()}`), down, onOpen: () => onOpen(rest.id) }, focusable: false };
       }
-      const data = { ...node, root: node.urn === graph.root, onExpand };
-      return { id: node.urn, type: 'card', position, data, ariaLabel: `${KINDS[node.kind]?.[1] ?? node.kind} ${node.label}` };
+      const data = { ...node, root: node.urn === graph.root, down, onExpand };
+      return { id: node.urn, type: 'card', position: { x, y }, data, ariaLabel: `${KINDS[node.kind]?.[1] ?? node.kind} ${node.label}` };
     }),
     edges: graph.edges.map((edge) => ({ id: `${edge.source} ${edge.target}`, source: edge.source, target: edge.target, label: edge.kind === 'contains' ? '' : edge.kind })),
   };
