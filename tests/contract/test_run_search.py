@@ -9,6 +9,7 @@ from headrace.ids import new_id
 from headrace.sql.database import Database
 from headrace.sql.overview import SqlOverview
 from headrace.sql.tracking import tracking_stores
+from headrace.tracking.overview import parse_column
 from headrace.tracking.run import Metric, Run
 from headrace.tracking.search import parse_filter, parse_order
 
@@ -94,4 +95,52 @@ def test_the_newest_of_very_many_runs_speak_for_all_until_all_are_counted(catalo
     soon = overview.keys(["0"], exact=False)  # what was counted before has the rare ones too
     assert (soon.exact, soon.params) == (False, counted.params)
     assert overview.keys(["0"]).params == {**counted.params, "other": 1}
+    database.close()
+
+
+def test_what_runs_have_comes_as_it_was_logged(catalog_url):
+    """All that a run has comes packed as one: whatever is in it."""
+    database = Database(catalog_url)
+    stores, overview = tracking_stores(database).runs, SqlOverview(database)
+    texts = {
+        "plain": "x",
+        "empty": "",
+        'k"e\\y': 'a"b\\c',
+        "lines": "a\nb\tc",
+        "ключ": "значение 🚀",
+        "list": '["a", null]',
+        "{}": "{},\x01",
+    }
+    numbers = {"third": 1 / 3, "tiny": 5e-324, "huge": 1.7976931348623157e308, "whole": 3.0, "minus": -1.5, "sum": 0.1 + 0.2}
+    numbers |= {"nan": math.nan, "up": math.inf, "down": -math.inf, 'k"e\\y,': 1.0}
+    points = [Metric(key, value, 2**53 + place, place - 3) for place, (key, value) in enumerate(numbers.items())]
+    points += [Metric("measured", 0.5, 1, 2**62, "m-1", 'books"', "d\\"), Metric("measured nan", math.nan, 1, 0, "m-1")]
+    ids = [new_id() for _ in range(3)]
+    for place, run_id in enumerate(ids):  # the last has nothing
+        about = {"experiment_id": "0", "experiment": "Default", "status": "RUNNING", "start": place}
+        stores.create(Run(id=run_id, name=f"r{place}", **about, **({} if place == 2 else {"params": texts, "tags": texts})))
+        if place != 2:
+            stores.log(run_id, points)
+
+    page = overview.page((), parse_order("start_time"), experiments=["0"], view="active", limit=10, offset=0)
+    assert page.ids == ids
+    by_key = {repr(point) for point in points}
+    for run in [*page.runs(ids[:2]), *stores.get(ids[:2])]:
+        assert run.params == texts
+        assert {key: value for key, value in run.tags.items() if key in texts} == texts
+        assert {repr(point) for point in run.latest.values()} == by_key
+    assert page.runs(ids[2:])[0].latest == page.runs(ids[2:])[0].params == {}
+
+    names = [f"params.{key}" for key in texts] + [f"metrics.{key}" for key in numbers] + ["metrics.measured nan", "params.none"]
+    table = overview.table(
+        (),
+        parse_order("start_time"),
+        [parse_column(name) for name in names],
+        experiments=["0"],
+        view="active",
+        limit=10,
+        offset=0,
+    )
+    expected = [*texts.values(), *numbers.values(), math.nan, None]
+    assert [repr(table.columns[name]) for name in names] == [repr([value, value, None]) for value in expected]
     database.close()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from headrace.sql.database import Database
+from headrace.sql.packing import is_one, listed, one_of
 from headrace.sql.points import TAKEN_IN
 from headrace.sql.prepared import Query
 from headrace.sql.rows import tuples
-from headrace.sql.run_pages import is_one, listed, load_page, one_of, paired, pairs, value_of
+from headrace.sql.run_cells import NUMBERS, Cells, texts_of
+from headrace.sql.run_pages import load_page
 from headrace.sql.run_plan import count_runs, search_ids
 from headrace.sql.run_search import STATE, indexed
 from headrace.sql.tables.tracking import experiment_tags, experiments, latest_metrics, metric_chunks, params, run_tags, runs
@@ -247,24 +249,11 @@ def _heads(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Ru
     ]
 
 
-def _last(table: sa.Table, value: Callable[[sa.Connection], sa.ColumnElement[Any]]) -> Query:
-    """A query for what some runs have of some keys."""
-    return Query(lambda connection: paired(connection, table, value(connection), _is_asked(connection, table, "key")))
-
-
-def _is_asked(connection: sa.Connection, table: sa.Table, name: str) -> sa.ColumnElement[bool]:
-    return is_one(connection, table.c[name], sa.bindparam(f"{name}s"))
-
-
-_LAST = {
-    "metric": _last(latest_metrics, value_of),
-    "param": _last(params, lambda _: params.c.value),
-    "tag": _last(run_tags, lambda _: run_tags.c.value),
-}
+_LAST: dict[str, Cells[Any]] = {"metric": NUMBERS, "param": texts_of(params, keyed=True), "tag": texts_of(run_tags, keyed=True)}
 _FIGURE_NAMES = ("low", "high", "step")
 _FIGURES = Query(
     lambda connection: sa.select(*(latest_metrics.c[name] for name in ("run_id", "key", *_FIGURE_NAMES))).where(
-        *(_is_asked(connection, latest_metrics, name) for name in ("run_id", "key"))
+        *(is_one(connection, latest_metrics.c[name], sa.bindparam(f"{name}s")) for name in ("run_id", "key"))
     )
 )
 
@@ -272,23 +261,20 @@ _FIGURES = Query(
 def _cells(connection: sa.Connection, ids: Sequence[str], columns: Sequence[Column]) -> dict[str, list[Any]]:
     """Column name to its values, one a run. Of runs with many keys only those that are asked for are read."""
     found: dict[str, list[Any]] = {column.name: [None] * len(ids) for column in columns}
-
-    def rows(query: Query, keys: Iterable[str]) -> Iterable[tuple[Any, ...]]:
-        return query.rows(connection, run_ids=listed(connection, ids), keys=listed(connection, list(keys)))
-
+    asked = {"run_ids": listed(connection, sorted(ids))}
     for entity, query in _LAST.items():
         last = {column.name: column.key for column in columns if column.entity == entity and column.figure == "last"}
         if last:
-            held = pairs(connection, rows(query, set(last.values())), numbers=entity == "metric")
+            held = query.rows(connection, **asked, keys=listed(connection, list(set(last.values()))))
             of_runs = [held.get(run_id, {}) for run_id in ids]
             for name, key in last.items():
-                found[name][:] = [of_run.get(key) for of_run in of_runs]
+                found[name] = [of_run.get(key) for of_run in of_runs]
     figures: dict[str, list[tuple[list[Any], int]]] = {}
     for column in columns:
         if column.figure != "last":
             figures.setdefault(column.key, []).append((found[column.name], _FIGURE_NAMES.index(column.figure)))
     places = {run_id: place for place, run_id in enumerate(ids)}
-    for run_id, key, *extent in rows(_FIGURES, figures) if figures else ():
+    for run_id, key, *extent in _FIGURES.rows(connection, **asked, keys=listed(connection, list(figures))) if figures else ():
         for cells, place in figures[key]:
             cells[places[run_id]] = extent[place]
     return found

@@ -14,8 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from headrace.sql.packing import one_of
 from headrace.sql.rows import tuples
-from headrace.sql.run_pages import one_of
 from headrace.sql.run_search import candidates, condition, indexed, scope, search_statement
 from headrace.sql.tables.tracking import INDEXED_TEXT, latest_metrics, params, run_tags, runs
 from headrace.tracking.run import View

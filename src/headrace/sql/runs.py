@@ -14,10 +14,11 @@ from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
 from headrace.sql.metrics import insert_new, upsert
+from headrace.sql.packing import is_one, listed
 from headrace.sql.points import TAKEN_IN, Added, add_points, add_series, join_many
 from headrace.sql.prepared import Insert, Query, direct, is_blind, pipelined
 from headrace.sql.purge import purge
-from headrace.sql.run_pages import INPUT_FIELDS, is_one, listed, load_page, load_runs
+from headrace.sql.run_pages import INPUT_FIELDS, load_page, load_runs
 from headrace.sql.run_plan import search_ids
 from headrace.sql.tables.tracking import (
     is_id,

@@ -16,6 +16,7 @@ from sqlalchemy import event
 
 from headrace.errors import StorageError
 from headrace.patience import WouldWaitError
+from headrace.sql.packing import Doubles
 from headrace.sql.prepared import direct
 
 __all__ = ["BUSY_SECONDS", "SQLite"]
@@ -230,6 +231,7 @@ def _make_folder(folder: Path) -> None:
 
 def _configure(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun by SQLite.begin
+    connection.create_aggregate(Doubles.NAME, 1, Doubles)
     try:
         with closing(connection.cursor()) as cursor:
             _enter_wal(cursor)

@@ -7,12 +7,34 @@ from dataclasses import dataclass
 
 from headrace.tracking.run import DatasetInput, Metric, ModelOutput, Run, Status
 
-__all__ = ["Head", "MetricRow", "RunPage"]
+__all__ = ["Head", "LatestPoints", "RunPage"]
 
 Head = tuple[str, str, str, Status, int, int | None, int | None, str, str, str]
 """(name, experiment's id, its name, status, start, end, seen, user, artifact uri, lifecycle stage)."""
-MetricRow = tuple[str, float, int, int, str, str, str]
-"""The fields of a Metric, in order."""
+Origin = tuple[str, str, str]
+"""(model id, dataset's name, its digest)."""
+_NO_ORIGIN = ("", "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class LatestPoints:
+    """The latest points of a run's metrics, as columns.
+
+    Attributes:
+        keys, values, times, steps: of each metric. Times are microseconds since 1970.
+        origins: by key, what was measured on what; most have none and are left out.
+    """
+
+    keys: Sequence[str]
+    values: Sequence[float]
+    times: Sequence[int]
+    steps: Sequence[int]
+    origins: Mapping[str, Origin]
+
+    def metrics(self) -> dict[str, Metric]:
+        """The points themselves, by key."""
+        rows = zip(self.keys, self.values, self.times, self.steps, strict=True)
+        return {row[0]: Metric(*row, *self.origins.get(row[0], _NO_ORIGIN)) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +51,7 @@ class RunPage:
     heads: Mapping[str, Head]
     params: Mapping[str, Mapping[str, str]]
     tags: Mapping[str, Mapping[str, str]]
-    metrics: Mapping[str, Sequence[MetricRow]]
+    metrics: Mapping[str, LatestPoints]
     inputs: Mapping[str, Sequence[DatasetInput]]
     model_inputs: Mapping[str, Sequence[str]]
     outputs: Mapping[str, Sequence[ModelOutput]]
@@ -39,6 +61,7 @@ class RunPage:
         return [self._run(run_id) for run_id in (self.ids if ids is None else ids)]
 
     def _run(self, run_id: str) -> Run:
+        points = self.metrics.get(run_id)
         name, experiment_id, experiment, status, start, end, seen, user, artifact_uri, stage = self.heads[run_id]
         return Run(
             id=run_id,
@@ -54,7 +77,7 @@ class RunPage:
             lifecycle_stage=stage,
             params=self.params.get(run_id, {}),
             tags=self.tags.get(run_id, {}),
-            latest={row[0]: Metric(*row) for row in self.metrics.get(run_id, ())},
+            latest={} if points is None else points.metrics(),
             inputs=tuple(self.inputs.get(run_id, ())),
             model_inputs=tuple(self.model_inputs.get(run_id, ())),
             outputs=tuple(self.outputs.get(run_id, ())),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from headrace.server.mlflow.wire import filled, millis, number, rendered
 from headrace.tracking.history import MetricHistory
-from headrace.tracking.page import MetricRow, RunPage
+from headrace.tracking.page import LatestPoints, RunPage
 from headrace.tracking.run import DatasetInput, Experiment, LoggedModel, Metric, ModelOutput, Run
 
 __all__ = [
@@ -51,7 +52,7 @@ def page_shapes(page: RunPage, count: int) -> list[dict[str, Any]]:
     found = []
     for run_id in page.ids[:count]:
         told = {
-            "metrics": _row_shapes(page.metrics.get(run_id, ())),
+            "metrics": _point_shapes(page.metrics.get(run_id)),
             "params": rendered(page.params.get(run_id, {})),
             "tags": rendered(page.tags.get(run_id, {})),
         }
@@ -133,9 +134,14 @@ def _whole_run(
     models: Sequence[str],
     outputs: Sequence[ModelOutput],
 ) -> dict[str, Any]:
-    made = [{"model_id": item.model_id, "step": item.step} for item in outputs]
-    given = {"dataset_inputs": [_input_shape(item) for item in inputs], "model_inputs": [{"model_id": name} for name in models]}
-    return {"info": info, "data": filled(told), "inputs": filled(given), "outputs": filled({"model_outputs": made})}
+    read, made = {}, {}
+    if inputs:
+        read["dataset_inputs"] = [_input_shape(item) for item in inputs]
+    if models:
+        read["model_inputs"] = [{"model_id": name} for name in models]
+    if outputs:
+        made["model_outputs"] = [{"model_id": item.model_id, "step": item.step} for item in outputs]
+    return {"info": info, "data": {name: items for name, items in told.items() if items}, "inputs": read, "outputs": made}
 
 
 def _info(
@@ -149,27 +155,29 @@ def _info(
     artifacts: str,
     stage: str,
 ) -> dict[str, Any]:
-    return filled(
-        {
-            "run_uuid": run_id,
-            "experiment_id": experiment,
-            "run_name": name,
-            "user_id": user,
-            "status": status,
-            "start_time": millis(start),
-            "end_time": None if end is None else millis(end),
-            "artifact_uri": artifacts,
-            "lifecycle_stage": stage,
-            "run_id": run_id,
-        }
-    )
+    shape = {
+        "run_uuid": run_id,
+        "experiment_id": experiment,
+        "run_name": name,
+        "user_id": user,
+        "status": status,
+        "start_time": millis(start),
+        "artifact_uri": artifacts,
+        "lifecycle_stage": stage,
+        "run_id": run_id,
+    }
+    if end is not None:
+        shape["end_time"] = millis(end)
+    return shape
 
 
-def _row_shapes(rows: Sequence[MetricRow]) -> list[dict[str, Any]]:
-    """Each as `metric_shape`. Of thousands of points nearly all are a finite number with no origin."""
+def _point_shapes(points: LatestPoints | None) -> list[dict[str, Any]]:
+    """Each as `metric_shape`. Nearly all points of a page are finite numbers without an origin."""
+    if points is None:
+        return []
+    if points.origins or not isfinite(sum(points.values)):
+        return [metric_shape(point) for point in points.metrics().values()]
     return [
         {"key": key, "value": value, "timestamp": time // 1000, "step": step}
-        if value - value == 0 and not model and not dataset and not digest
-        else metric_shape(Metric(key, value, time, step, model, dataset, digest))
-        for key, value, time, step, model, dataset, digest in rows
+        for key, value, time, step in zip(points.keys, points.values, points.times, points.steps, strict=True)
     ]
