@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -50,8 +50,8 @@ class SQLite:
         self.engine = _engine(url, 5)
         self.writing = _engine(url, 1)
         self._hurried = _engine(url, 1, hurried=True)
-        self._at_once: sa.Connection | None = None
-        self._left: list[sa.Connection | None] = []
+        self._quick, self._glances = _Kept(self._hurried), _Kept(self.engine)
+        self._glancing = threading.Lock()
         self._since_patient = 0
         self._watch: sqlite3.Connection | None = None
         self._watch_lock = threading.Lock()
@@ -70,36 +70,25 @@ class SQLite:
             raise WouldWaitError
         self._since_patient += 1
         try:
-            connection = self._kept()
-            _begin_at_once(connection)
-            try:
+            with self._quick.transaction(_begin_at_once) as connection:
                 yield connection
-                direct(connection, "COMMIT")
-            except BaseException:
-                self._drop()
-                raise
         finally:
             self._turn.__exit__()
-
-    def _kept(self) -> sa.Connection:
-        """The connection of writes that wait for nobody: to borrow one of a pool takes as long as SQLite takes for a point. Its
-        transactions are begun and committed by statements; SQLAlchemy takes them all for one."""
-        if self._at_once is None:
-            self._at_once = self._hurried.connect()
-            self._at_once.begin()
-        return self._at_once
-
-    def _drop(self) -> None:
-        """Undo what it is in the middle of."""
-        if self._at_once is not None:
-            connection, self._at_once = self._at_once, None
-            connection.close()
 
     def blind(self, scope: str) -> None:
         """None: SQLite is in this process, and there is nothing to wait for."""
 
-    def glance(self) -> None:
-        """None, as above."""
+    def glance(self) -> AbstractContextManager[sa.Connection] | None:
+        """One on a connection that is kept for it; None while another thread has that."""
+        return self._glance() if self._glancing.acquire(blocking=False) else None
+
+    @contextmanager
+    def _glance(self) -> Iterator[sa.Connection]:
+        try:
+            with self._glances.transaction(self.begin_read) as connection:
+                yield connection
+        finally:
+            self._glancing.release()
 
     def begin_read(self, connection: sa.Connection) -> None:
         """Begin a transaction that sees one state."""
@@ -151,7 +140,8 @@ class SQLite:
         """Close all connections."""
         self.engine.dispose()
         self.writing.dispose()
-        self._drop()
+        for kept in (self._quick, self._glances):
+            kept.drop()
         self._hurried.dispose()
         with self._watch_lock:
             if self._watch is not None:
@@ -163,11 +153,47 @@ class SQLite:
         self.engine.dispose(close=False)
         self.writing.dispose(close=False)
         self._hurried.dispose(close=False)
-        self._left.append(self._at_once)  # never let go: it may be in the middle of a write
-        self._at_once = None
+        for kept in (self._quick, self._glances):
+            kept.forget()
+        self._glancing = threading.Lock()
         self._watch = None
         self._watch_lock = threading.Lock()
         self._turn = _Turns()
+
+
+class _Kept:
+    """A connection that is kept for transactions one after the other: to borrow one of a pool for each takes as long as SQLite
+    takes for a point. They are begun and committed by statements; SQLAlchemy takes them all for one."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._connection: sa.Connection | None = None
+        self._forgotten: list[sa.Connection | None] = []
+
+    @contextmanager
+    def transaction(self, begin: Callable[[sa.Connection], None]) -> Iterator[sa.Connection]:
+        """A transaction, committed at the end, undone on an exception."""
+        try:
+            if self._connection is None:
+                self._connection = self._engine.connect()
+                self._connection.begin()
+            begin(self._connection)
+            yield self._connection
+            direct(self._connection, "COMMIT")
+        except BaseException:
+            self.drop()
+            raise
+
+    def drop(self) -> None:
+        """Close it, and undo what it is in the middle of."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.close()
+
+    def forget(self) -> None:
+        """Leave a parent process what it may be in the middle of: it is never used again, and never closed."""
+        self._forgotten.append(self._connection)
+        self._connection = None
 
 
 class _Turns:
