@@ -108,7 +108,10 @@ def test_a_run_comes_back_as_it_was_created(stores):
 
 def test_the_name_and_its_tag_follow_each_other(stores):
     run_id = make_run(stores)
-    stores.runs.update(run_id, name="second")
+    info = stores.runs.update(run_id, name="second", status="FINISHED", end=7)
+    held = stores.runs.get([run_id])[0]
+    assert (info.name, info.status, info.end) == ("second", "FINISHED", 7)
+    assert {name: getattr(held, name) for name in info.__slots__} == {name: getattr(info, name) for name in info.__slots__}
     assert stores.runs.get([run_id])[0].tags["mlflow.runName"] == "second"
     stores.runs.log(run_id, tags={"mlflow.runName": "third"})
     assert stores.runs.get([run_id])[0].name == "third"

@@ -21,6 +21,7 @@ from headrace.tracking.run import (
     ModelOutput,
     Purged,
     Run,
+    RunInfo,
     Status,
     View,
 )
@@ -155,9 +156,11 @@ class RemoteRunStore(Remote):
         found: list[str] = self._ask("starting_with", list[str], prefix=prefix, limit=limit)
         return found
 
-    def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> None:
-        """Change what isn't None."""
-        self._tell("update", run_id=run_id, status=status, end=end, name=name)
+    def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> RunInfo:
+        """Change what isn't None; returns what the run is now."""
+        arguments = {"run_id": run_id, "status": status, "end": end, "name": name}
+        changed: RunInfo = shaped(self._transport.call("tracking/runs/update", arguments, changes=True), RunInfo)
+        return changed
 
     def set_stage(self, run_id: str, stage: str, time: int) -> None:
         """Delete or restore; again is a no-op. Raises NotFoundError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -42,6 +42,7 @@ from headrace.tracking.run import (
     ModelOutput,
     Purged,
     Run,
+    RunInfo,
     Status,
     View,
 )
@@ -119,10 +120,10 @@ class SqlRunStore:
         with self._database.read() as connection:
             return list(connection.execute(query).scalars())
 
-    def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> None:
-        """Change what isn't None; the name and its tag stay the same."""
+    def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> RunInfo:
+        """Change what isn't None, the name in its tag too; returns what the run is now."""
 
-        def write(connection: sa.Connection) -> None:
+        def write(connection: sa.Connection) -> Callable[[], list[tuple[Any, ...]]]:
             require_active_run(connection, run_id)
             with pipelined(connection):
                 if status is not None or end is not None:
@@ -131,8 +132,12 @@ class SqlRunStore:
                     direct(connection, _RENAME, (name, run_id))
                     _write_pairs(connection, _SET_TAGS, run_id, {NAME_TAG: name})
                 note(connection, "changed" if end is None else "ended", run_id)
+                return _INFO.ask(connection, run_id=run_id)
 
-        self._group.run(write)
+        told: list[tuple[Any, ...]] = []
+        self._group.run(write, lambda rows: told.extend(rows()))
+        (row,) = told
+        return RunInfo(**{**dict(zip(_INFO_FIELDS, row, strict=True)), "experiment_id": str(row[2])})
 
     def set_stage(self, run_id: str, stage: str, time: int) -> None:
         """Delete or restore at a time, microseconds since 1970; again is a no-op. Raises NotFoundError."""
@@ -388,6 +393,18 @@ def _add_params(connection: sa.Connection, run_id: str, new: Mapping[str, str]) 
     _write_pairs(connection, _KEEP_PARAMS, run_id, new)
 
 
+_INFO_FIELDS = {
+    "id": runs.c.run_id,
+    "name": runs.c.name,
+    "experiment_id": runs.c.experiment_id,
+    "status": runs.c.status,
+    "start": runs.c.start_time,
+    "end": runs.c.end_time,
+    "user": runs.c.user_id,
+    "artifact_uri": runs.c.artifact_uri,
+    "lifecycle_stage": runs.c.lifecycle_stage,
+}
+_INFO = Query(lambda _: sa.select(*_INFO_FIELDS.values()).where(runs.c.run_id == sa.bindparam("run_id")))
 _ADD_RUN = Insert(
     "runs",
     ["run_id", "experiment_id", "name", "user_id", "status", "start_time", "end_time", "artifact_uri", "lifecycle_stage"],

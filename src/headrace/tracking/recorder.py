@@ -38,6 +38,7 @@ from headrace.tracking.run import (
     Metric,
     ModelOutput,
     Run,
+    RunInfo,
     Status,
 )
 from headrace.tracking.store import TrackingStores
@@ -195,9 +196,9 @@ class Recorder:
             check_key("metric", key)
         self._stores.runs.log(run_id, metrics, clean_params(params or {}), clean_tags(tags or {}), series)
 
-    def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> None:
-        """Change what isn't None. Raises NotFoundError, ConflictError for a deleted run."""
-        self._stores.runs.update(run_id, status=status, end=end, name=name)
+    def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> RunInfo:
+        """Change what isn't None; returns what the run is now. Raises NotFoundError, ConflictError for a deleted run."""
+        return self._stores.runs.update(run_id, status=status, end=end, name=name)
 
     def append_to_tag(self, run_id: str, key: str, item: Mapping[str, Any]) -> None:
         """Append to the JSON list that a tag holds; it may grow beyond what a tag is cut to."""

@@ -37,6 +37,7 @@ __all__ = [
     "ModelOutput",
     "Purged",
     "Run",
+    "RunInfo",
     "RunList",
     "Status",
     "View",
@@ -173,6 +174,21 @@ class ArtifactEntry:
     path: str
     digest: str
     size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """What a run is, without what it logged; as in `Run`."""
+
+    id: str
+    name: str
+    experiment_id: str
+    status: Status
+    start: int
+    end: int | None
+    user: str
+    artifact_uri: str
+    lifecycle_stage: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

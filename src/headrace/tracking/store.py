@@ -19,6 +19,7 @@ from headrace.tracking.run import (
     ModelOutput,
     Purged,
     Run,
+    RunInfo,
     Status,
     View,
 )
@@ -91,8 +92,9 @@ class RunStore(Protocol):
         """Ids that start with the prefix, sorted."""
         ...
 
-    def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> None:
-        """Change what isn't None; the name and its tag stay the same. Raises NotFoundError, ConflictError for a deleted run."""
+    def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> RunInfo:
+        """Change what isn't None, the name in its tag too; returns what the run is now. Raises NotFoundError, ConflictError for a
+        deleted run."""
         ...
 
     def set_stage(self, run_id: str, stage: str, time: int) -> None:

@@ -95,8 +95,8 @@ def _update(call: Call) -> Reply:
     asked = read(call, _CHANGE)
     status = cast("Status | None", choice("status", asked["status"], STATUSES))
     end = None if asked["end_time"] is None else micros("end_time", asked["end_time"])
-    call.store.runs.recorder.update(asked["run_id"], status=status, end=end, name=asked["run_name"] or None)
-    return reply({"run_info": info_shape(run_of(call, asked["run_id"]))})
+    info = call.store.runs.recorder.update(asked["run_id"], status=status, end=end, name=asked["run_name"] or None)
+    return reply({"run_info": info_shape(info)})
 
 
 def _delete(call: Call) -> Reply:

@@ -9,7 +9,7 @@ from typing import Any
 from headrace.server.mlflow.wire import filled, millis, number, rendered
 from headrace.tracking.history import MetricHistory
 from headrace.tracking.page import LatestPoints, RunPage
-from headrace.tracking.run import DatasetInput, Experiment, LoggedModel, Metric, ModelOutput, Run
+from headrace.tracking.run import DatasetInput, Experiment, LoggedModel, Metric, ModelOutput, Run, RunInfo
 
 __all__ = [
     "CONTEXT_TAG",
@@ -63,7 +63,7 @@ def page_shapes(page: RunPage, count: int) -> list[dict[str, Any]]:
     return found
 
 
-def info_shape(run: Run) -> dict[str, Any]:
+def info_shape(run: Run | RunInfo) -> dict[str, Any]:
     """A RunInfo."""
     times = (run.start, run.end)
     return _info(run.id, run.experiment_id, run.name, run.user, run.status, *times, run.artifact_uri, run.lifecycle_stage)
