@@ -54,6 +54,10 @@ _QUOTED = re.compile(
 _BARE = re.compile(
     r"(?m)^(?P<lead>[+\- ]?\s*(?:export\s+)?)(?P<name>[\w.\-]{1,100})(?P<between>=|:\s+)(?P<value>[^\s'\"(){}\[\],]{6,})\s*$"
 )
+_INLINE = re.compile(
+    r"(?P<lead>[^\s,(][ \t])(?P<name>[a-zA-Z][\w.\-]{1,99})(?P<between>=)(?P<value>[^\s'\"(){}\[\],;]{6,})(?=[\s'\";]|$)"
+)
+"""`… host=db password=…`, as databases' drivers say where they connect to. What follows a comma or a bracket is code."""
 _PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 
 _SECRET_SUFFIXES = (".pem", ".key", ".p12", ".pfx", ".jks", ".keystore", ".kdbx", ".ppk", ".asc", ".gpg", ".tfvars", ".tfstate")
@@ -114,7 +118,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 def _redact_piece(text: str) -> str:
     text = _KNOWN.sub(REDACTED, redact_url(text))
-    return _BARE.sub(_bare, _QUOTED.sub(_quoted, text))
+    return _INLINE.sub(_bare, _BARE.sub(_bare, _QUOTED.sub(_quoted, text)))
 
 
 def redact_arguments(arguments: Sequence[str]) -> list[str]:
@@ -139,7 +143,7 @@ def _quoted(match: re.Match[str]) -> str:
 
 
 def _bare(match: re.Match[str]) -> str:
-    """`TOKEN=abc` of a settings file; in lower case only if the value has a digit, else it is a line of code."""
+    """`TOKEN=abc` of a settings file or a message; in lower case only if the value has a digit, else it is a line of code."""
     lead, name, between, value = match.groups()
     secret = is_secret_name(name) and (name.isupper() or any(char.isdigit() for char in value))
     return f"{lead}{name}{between}{REDACTED}" if secret else match.group(0)

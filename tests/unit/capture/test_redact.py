@@ -67,6 +67,8 @@ def test_urls_lose_their_login_and_keep_the_rest():
         "{'api_key': 'abcdef123'}",
         "DB_PASSWORD=hunterhunter",
         "password: hunter22",
+        "OperationalError: can't connect: host=db user=ann password=hunter22 dbname=x",
+        "connect('host=db password=hunter22')",
         "AKIA" + "A" * 16,
         "Authorization: Bearer abcdef123456",
         "eyJ" + "a" * 20 + "." + "b" * 20 + ".c",
@@ -81,5 +83,8 @@ def test_secrets_in_text_are_replaced_and_lines_stay(secret):
 
 
 def test_code_about_tokens_stays_code():
-    code = "+tokens = tokenizer\n+def f(token: Optional, password=None):\n+    return self.password\n"
+    code = (
+        "+tokens = tokenizer\n+def f(token: Optional, password=None):\n+    return self.password\n"
+        "+    g(user, password=password1, token=tokens[0])\n+    token = next_token1\n+    if a: token = tokenizer2.next\n"
+    )
     assert redact_text(code) == code
