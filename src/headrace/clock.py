@@ -15,6 +15,9 @@ Clock = Callable[[], int]
 """Returns now, in microseconds since 1970 UTC. Services take one as an argument, so tests can hold time still."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = 1_000_000
+_FIRST, _LAST = -62_135_596_800 * _SECOND, 253_402_300_800 * _SECOND - 1
+"""The ends of what a datetime can say: the years 1 to 9999."""
 
 
 def system_clock() -> int:
@@ -23,8 +26,8 @@ def system_clock() -> int:
 
 
 def from_micros(micros: int) -> datetime:
-    """The aware UTC datetime of `micros` since 1970."""
-    return _EPOCH + timedelta(microseconds=micros)
+    """The aware UTC datetime of `micros` since 1970; before the year 1 and after 9999, which none can say, the nearest."""
+    return _EPOCH + timedelta(microseconds=min(max(micros, _FIRST), _LAST))
 
 
 def isoformat(micros: int) -> str:

@@ -98,6 +98,18 @@ def test_pages_follow_each_other_while_runs_start(url, ranker, project):
     httpx.post(f"{url}/api/v1/runs/update", json={"runs": [late.id], "stage": "deleted"})
 
 
+def test_a_run_from_a_clock_that_is_ahead_is_there_and_pages_stay_whole(url, ranker, project):
+    with hr.connect(project) as store:
+        ahead = store.runs.recorder.start_in(ranker, "ahead", tags={}, start=store.runs.recorder.clock() + 600_000_000).id
+    names, cursor = [], None
+    while cursor or not names:
+        page = search(url, experiments=[ranker], limit=5, cursor=cursor)
+        names, cursor = names + [run["name"] for run in page["runs"]], page["next"]
+    assert names == ["ahead", "child", *(f"run-{number:02}" for number in range(11, 0, -1))]
+    assert page["total"] == 13
+    httpx.post(f"{url}/api/v1/runs/update", json={"runs": [ahead], "stage": "deleted"})
+
+
 def test_who_does_not_ask_how_many_match_is_not_told(url, ranker):
     first = search(url, experiments=[ranker], limit=5, count=False)
     second = search(url, experiments=[ranker], limit=5, count=False, cursor=first["next"])

@@ -20,7 +20,7 @@ from headrace.ids import content_hash
 from headrace.importers.destination import Destination
 from headrace.importers.naming import derived_id, fit_key, fit_path, is_run_id
 from headrace.importers.report import ImportReport
-from headrace.importers.source import Folder, RunSource, SourceFile, SourceRun
+from headrace.importers.source import LAST_MOMENT, Folder, RunSource, SourceFile, SourceRun
 from headrace.progress import Progress
 from headrace.tracking.run import ACTIVE, ALIAS_TAG, DELETED, NAME_TAG, PARENT_TAG, ArtifactEntry, Experiment, Metric, Run
 
@@ -263,6 +263,9 @@ class RunImport:
         if points:
             self._to.tracking.runs.log(held.id, points)
             self._report.count("metric points", "new", len(points))
+        if far := sum(abs(point.time) == LAST_MOMENT for point in points):
+            reason = "beyond what a clock tells, and not in milliseconds as it should be; kept as the last moment there is"
+            self._report.leave("metric time", held.id, reason, far)
 
     def _missing_points(self, item: SourceRun, held: Run, measured: Sequence[Metric]) -> Iterator[Metric]:
         metrics = self._to.tracking.metrics

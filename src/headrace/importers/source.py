@@ -10,7 +10,20 @@ from typing import Any, Protocol
 from headrace.flavors.signature import Signature
 from headrace.tracking.run import Experiment, LoggedModel, Metric, Run
 
-__all__ = ["Folder", "ModelFacts", "ModelSource", "RunSource", "SourceFile", "SourceModel", "SourceRun", "SourceVersion"]
+__all__ = [
+    "LAST_MOMENT",
+    "Folder",
+    "ModelFacts",
+    "ModelSource",
+    "RunSource",
+    "SourceFile",
+    "SourceModel",
+    "SourceRun",
+    "SourceVersion",
+]
+
+LAST_MOMENT = 2**63 - 1
+"""Microseconds: what a source says of a later moment, or an earlier one below zero, is kept as this one."""
 
 
 @dataclass(frozen=True, slots=True)

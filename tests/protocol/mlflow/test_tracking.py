@@ -342,6 +342,21 @@ def test_inputs_are_kept_with_their_context(ask):
         failed(ask.post("experiments/search-datasets", experiment_ids=wrong), "INVALID_PARAMETER_VALUE")
 
 
+@pytest.mark.parametrize("moment", [1_700_000_000_000_000, 9_000_000_000_000_000, -9_000_000_000_000_000])
+def test_a_time_of_a_clock_that_counts_otherwise_is_kept_and_hides_no_other_run(ask, moment):
+    """Such as microseconds where milliseconds are due: years that no date can say."""
+    started = {"experiment_id": "0", "start_time": moment, "run_name": f"at {moment}"}
+    run_id = ask.post("runs/create", **started).json()["run"]["info"]["run_id"]
+    assert ask.post("runs/update", run_id=run_id, status="FINISHED", end_time=moment).status_code == 200
+    assert ask.post("runs/log-metric", run_id=run_id, **metric("far", timestamp=abs(moment))).status_code == 200
+    assert ask.state(run_id)["info"]["start_time"] == moment
+    native = ask.client.build_request("GET", f"/api/v1/runs/{run_id}").url
+    for path in ("", "/points?key=far", "/points?key=far&format=arrow"):
+        assert ask.client.get(f"{native}{path}").status_code == 200
+    found = ask.client.post("/api/v1/runs/search", json={"filter": f"run_name = 'at {moment}'", "columns": ["metrics.far"]})
+    assert [run["id"] for run in found.json()["runs"]] == [run_id]
+
+
 def test_a_history_is_read_whole_in_pages_and_thinned_out(ask):
     run_id = ask.run()
     ask.post(

@@ -178,6 +178,24 @@ def test_what_is_new_in_the_source_is_added(store, mlflow_history, tmp_path):
     assert carry(store, source.url).changed == 0
 
 
+def test_times_that_arent_milliseconds_are_kept_as_the_last_moment_and_told(store, mlflow_history, tmp_path):
+    source = mlflow_history.copy(tmp_path)
+    run_id = mlflow_history.made["trained"][1]
+    nanoseconds = "1700000000000000000"
+    change(
+        source.path,
+        *(
+            f"UPDATE {table} SET timestamp = {nanoseconds} WHERE run_uuid = '{run_id}' AND key = 'auc'"
+            for table in ("metrics", "latest_metrics")
+        ),
+        f"UPDATE runs SET start_time = {nanoseconds} WHERE run_uuid = '{run_id}'",
+    )
+    report = carry(store, source.url)
+    assert [(left.name, left.count) for left in report.left if left.kind == "metric time"] == [(run_id, 1)]
+    assert store.runs.get(run_id).latest["auc"].time == store.runs.get(run_id).start == 2**63 - 1
+    assert carry(store, source.url).changed == 0
+
+
 def test_stages_that_were_moved_here_stay_where_they_are(store, mlflow_history, tmp_path):
     source = mlflow_history.copy(tmp_path)
     carry(store, source.url)

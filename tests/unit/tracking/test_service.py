@@ -36,6 +36,18 @@ def test_runs_are_found_and_become_a_frame(runs, pair):
     assert list(runs.search("status = 'FAILED'").to_pandas().columns[:3]) == ["run_id", "name", "experiment"]
 
 
+@pytest.mark.parametrize("moment", [2**62, -(2**62)])
+def test_a_moment_that_no_date_can_say_is_shown_as_the_nearest(runs, moment):
+    run = runs.recorder.start_in("0", "far", tags={}, start=moment)
+    runs.recorder.update(run.id, status="FINISHED", end=moment)
+    found = runs.search("run_name = 'far'")
+    assert found[0].start == moment
+    year = 9999 if moment > 0 else 1
+    assert {found.to_pandas()["start"][0].year, found.to_arrow()["start"].to_pylist()[0].year} == {year}
+    assert f"{year:04}-" in repr(found)
+    assert f"{year:04}-" in found[0]._repr_html_()
+
+
 def test_a_search_that_cant_be_done_says_why(runs, pair):
     with pytest.raises(NotFoundError, match="did you mean 'ranker'"):
         runs.search(experiment="rankr")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 
+from headrace.importers.source import LAST_MOMENT
 from headrace.tracking.run import ACTIVE, DELETED, Metric
 
 __all__ = ["STATUSES", "finite_or_infinite", "metric", "micros", "stage_of"]
@@ -14,8 +15,8 @@ STATUSES = {0: "UNSPECIFIED", 1: "PENDING", 2: "READY", 3: "UPLOAD_FAILED"}
 
 
 def micros(millis: int | None) -> int | None:
-    """Milliseconds as microseconds."""
-    return None if millis is None else int(millis) * 1000
+    """Milliseconds as microseconds; a moment beyond what 64 bits hold, such as nanoseconds by mistake, as the last one."""
+    return None if millis is None else min(max(int(millis) * 1000, -LAST_MOMENT), LAST_MOMENT)
 
 
 def stage_of(text: str | None) -> str:

@@ -22,6 +22,7 @@ from headrace.tracking.search import Comparison, Entity, parse_filter, parse_ord
 
 if TYPE_CHECKING:
     from headrace.store import Store
+    from headrace.tracking.run import View
 
 __all__ = ["COMPLETE", "SEARCH"]
 
@@ -113,21 +114,24 @@ def _search(call: Call) -> Reply:
     if asked["offset"] < 0 or (asked["offset"] and asked["cursor"]):
         msg = f"offset must be 0 or more, and 0 with a cursor, not {asked['offset']}"
         raise InvalidInputError(msg)
-    begun = (asked["offset"], call.store.runs.recorder.clock(), None)
-    offset, before, total = _cursor(asked["cursor"]) if asked["cursor"] else begun
+    offset, before, total = _cursor(asked["cursor"]) if asked["cursor"] else (asked["offset"], None, None)
+    begun = call.store.runs.recorder.clock()
     filters = [*parse_filter(asked["filter"]), *_archived(asked["archived"])]
+    experiments, view = _experiments(asked["experiments"]), checked_view(asked["view"])
     found = call.store.overview.table(
         filters,
         parse_order([str(item) for item in asked["order_by"] or ()]),
         [parse_column(str(name)) for name in dict.fromkeys(asked["columns"] or ())],
-        experiments=_experiments(asked["experiments"]),
-        view=checked_view(asked["view"]),
+        experiments=experiments,
+        view=view,
         limit=asked["limit"] + 1,
         offset=offset,
         before=before,
         count=asked["count"] and total is None,
     )
     more, total = len(found.runs) > asked["limit"], found.total if total is None else total
+    if more and before is None:
+        before = _ahead(call.store, experiments, view) or begun
     columns = {
         name: json_column(values[: asked["limit"]], "float64" if name.startswith("metrics.") else "string")
         for name, values in found.columns.items()
@@ -136,7 +140,7 @@ def _search(call: Call) -> Reply:
         "total": None if total < 0 else total,
         "runs": [told_head(run) for run in found.runs[: asked["limit"]]],
         "columns": columns,
-        "next": _token(offset + asked["limit"], before, total) if more else None,
+        "next": None if before is None or not more else _token(offset + asked["limit"], before, total),
     }
     return Reply(dumps(answer), media_type=JSON)
 
@@ -175,6 +179,12 @@ class _Known:
         return self._store.overview.values(entity, key, prefix, MOST_VALUES)
 
 
+def _ahead(store: Store, experiments: list[str] | None, view: View) -> int | None:
+    """When the newest run starts, if that is to come: the clock of the machine that it runs on is ahead of the one here."""
+    newest = store.overview.table([], (), (), experiments=experiments, view=view, limit=1, offset=0, count=False).runs
+    return next((run.start for run in newest if run.start > store.runs.recorder.clock()), None)
+
+
 def _archived(asked: str) -> list[Comparison]:
     if asked not in ("show", "hide", "only"):
         msg = f"archived must be show, hide or only, not {asked!r}"
@@ -199,7 +209,7 @@ def _cursor(token: str) -> tuple[int, int, int]:
     if (
         not isinstance(found, list)
         or [type(item) for item in found] != [int] * 3
-        or not all(-1 <= item < 1 << 62 for item in found)
+        or not all(-1 <= item < 1 << 63 for item in found)
         or found[0] < 0
     ):
         msg = "the cursor isn't one; give `next` of the page before as it is"
