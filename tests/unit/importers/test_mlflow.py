@@ -287,8 +287,14 @@ def test_a_run_that_was_deleted_here_stays_deleted(store, mlflow_history, tmp_pa
 def test_files_that_are_gone_are_reported_and_come_later(store, mlflow_history, tmp_path):
     source = mlflow_history.copy(tmp_path)
     run_id = mlflow_history.made["trained"][0]
-    change(source.path, f"UPDATE runs SET artifact_uri = 'mlflow-artifacts:/7/{run_id}/artifacts' WHERE run_uuid = '{run_id}'")
+    change(
+        source.path,
+        f"UPDATE runs SET artifact_uri = 'mlflow-artifacts:/7/{run_id}/artifacts' WHERE run_uuid = '{run_id}'",
+        f"UPDATE logged_models SET artifact_location = '{tmp_path}/gone' WHERE source_run_id = '{run_id}'",
+        f"DELETE FROM model_versions WHERE run_id = '{run_id}'",
+    )
     report = carry(store, source.url)
+    assert report.counts["logged models"] == {"new": 1, "updated": 0, "same": 0}  # of two
     assert [(item.kind, item.name) for item in report.left if item.kind == "artifacts"] == [("artifacts", run_id)]
     assert "--artifacts" in report.left[0].reason
     root = tmp_path / "root"
