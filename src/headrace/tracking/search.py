@@ -29,6 +29,7 @@ __all__ = [
     "ModelOrder",
     "Order",
     "Value",
+    "check_few",
     "expected",
     "parse_filter",
     "parse_order",
@@ -44,6 +45,9 @@ _LISTS = ("IN", "NOT IN")
 _EQUAL_SIGNS = {"==": "=", "<>": "!="}
 _LONGEST_TEXT = 100_000
 """A filter of a megabyte is a mistake, or an attack on the parser."""
+_MOST_COMPARISONS = 500
+_MOST_KEYS = 20
+"""To order by. Each is a join: SQLite's planner takes 64 at most, and some versions of it crash from 32 on."""
 
 _PREFIXES: dict[Entity, tuple[str, ...]] = {
     "metric": ("metric", "metrics"),
@@ -214,7 +218,11 @@ def parse_filter(text: str, grammar: Grammar = RUNS) -> tuple[Comparison, ...]:
     Raises:
         QueryError: a fault in the text; the message shows the text with a mark under the token.
     """
-    return _Parser(text, grammar).filter()
+    found = _Parser(text, grammar).filter()
+    if len(found) > _MOST_COMPARISONS:
+        msg = f"a filter has at most {_MOST_COMPARISONS} comparisons, not {len(found):,}; ask in several searches"
+        raise InvalidInputError(msg)
+    return found
 
 
 def parse_order(clauses: str | Sequence[str], grammar: Grammar = RUNS) -> tuple[Order, ...]:
@@ -222,9 +230,11 @@ def parse_order(clauses: str | Sequence[str], grammar: Grammar = RUNS) -> tuple[
 
     Raises:
         QueryError: a fault in a clause.
-        InvalidInputError: a key that comes twice.
+        InvalidInputError: a key that comes twice, or very many keys.
     """
-    orders = tuple(_Parser(clause, grammar).order() for clause in ([clauses] if isinstance(clauses, str) else clauses))
+    listed = [clauses] if isinstance(clauses, str) else clauses
+    check_few(listed)
+    orders = tuple(_Parser(clause, grammar).order() for clause in listed)
     seen: set[tuple[Entity, str]] = set()
     for order in orders:
         if (order.entity, order.key) in seen:
@@ -232,6 +242,13 @@ def parse_order(clauses: str | Sequence[str], grammar: Grammar = RUNS) -> tuple[
             raise InvalidInputError(msg)
         seen.add((order.entity, order.key))
     return orders
+
+
+def check_few(keys: Sequence[object]) -> None:
+    """Refuse an order of more keys than a database joins. Raises InvalidInputError."""
+    if len(keys) > _MOST_KEYS:
+        msg = f"runs and models are ordered by at most {_MOST_KEYS} keys, not {len(keys):,}; leave out the last ones"
+        raise InvalidInputError(msg)
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,12 @@ def test_no_path_leads_out_of_its_place(ask, root, bad):
     assert names(ask, root) == []
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_a_fragment_that_names_no_run_is_no_path(ask, method):
+    status, text = raw(ask, method, f"{FILES}artifacts/%23x")
+    assert (status, "Invalid path" in text) == (400, True)
+
+
 def test_files_of_a_run_are_not_reached_through_another_experiment(ask, root):
     put(ask, f"{root}/secret")
     made = ask.post("experiments/create", name=f"other-{uuid.uuid4().hex}").json()["experiment_id"]

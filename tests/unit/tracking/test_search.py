@@ -83,6 +83,12 @@ def test_a_fault_is_marked_under_its_token():
     assert line[mark.index("^")] == "2"
 
 
+def test_a_filter_holds_as_much_as_a_database_reads():
+    assert len(parse_filter(" and ".join(["metrics.a > 1"] * 500))) == 500
+    with pytest.raises(InvalidInputError, match="at most 500 comparisons, not 501"):
+        parse_filter(" and ".join(["metrics.a > 1"] * 501))
+
+
 def test_orders_are_read_with_their_direction():
     assert parse_order(["metrics.`a b` DESC", "status"]) == (
         Order("metric", "a b", ascending=False),
@@ -93,7 +99,16 @@ def test_orders_are_read_with_their_direction():
 
 
 @pytest.mark.parametrize(
-    "clauses", ["metrics.a sideways", "metrics.a desc asc", "x", "", "dataset.name", ["metrics.a", "metrics.a desc"]]
+    "clauses",
+    [
+        "metrics.a sideways",
+        "metrics.a desc asc",
+        "x",
+        "",
+        "dataset.name",
+        ["metrics.a", "metrics.a desc"],
+        [f"metrics.m{number}" for number in range(21)],
+    ],
 )
 def test_an_order_with_a_fault_is_refused(clauses):
     with pytest.raises(InvalidInputError):

@@ -48,6 +48,13 @@ def test_a_moment_that_no_date_can_say_is_shown_as_the_nearest(runs, moment):
     assert f"{year:04}-" in found[0]._repr_html_()
 
 
+def test_a_search_may_ask_for_all_that_the_grammar_takes(runs, pair):
+    """Beyond it SQLite's planner refuses, or crashes."""
+    order = [f"{('metrics', 'params', 'tags')[number % 3]}.k{number}" for number in range(20)]
+    text = " and ".join(["metrics.auc > 0", "params.lr = '0.1'", "tags.none IS NULL", "start_time > 5"] * 125)
+    assert len(runs.search(text, order_by=order)) == 2
+
+
 def test_a_search_that_cant_be_done_says_why(runs, pair):
     with pytest.raises(NotFoundError, match="did you mean 'ranker'"):
         runs.search(experiment="rankr")

@@ -56,6 +56,9 @@ def find(index: FileIndex, path: str) -> tuple[Home, str]:
             home = index.home(kind, segments[place - 1])
             if home is not None and home.uri == SCHEME + "/".join(segments[: place + 1]):
                 return home, "/".join(segments[place + 1 :])
+    if "#" in path:  # a client that forgot to quote: of a file's name only where a run has it
+        msg = f"Invalid path: {path[:80]!r}"
+        raise InvalidInputError(msg)
     msg = f"no run and no logged model has files at {path[:200]!r}; paths look like 0/RUN_ID/artifacts/plots/roc.png"
     raise NotFoundError(msg)
 

@@ -27,7 +27,7 @@ from headrace.server.mlflow.wire import (
     texts,
 )
 from headrace.server.schema import Content, Field, Record
-from headrace.tracking.search import LOGGED_MODELS, ModelOrder, Order, parse_filter, parse_order
+from headrace.tracking.search import LOGGED_MODELS, ModelOrder, Order, check_few, parse_filter, parse_order
 
 __all__ = ["CREATE", "DELETE", "DELETE_TAG", "FINISH", "GET", "PARAMS", "SEARCH", "STATUSES", "TAGS"]
 
@@ -136,6 +136,7 @@ def _search(call: Call) -> Reply:
     if not 0 < limit <= MOST_MODELS:
         msg = f"Invalid value {limit} for parameter 'max_results' supplied. It must be 1 to {MOST_MODELS}"
         raise InvalidInputError(msg)
+    check_few(asked["order_by"])
     search = content_hash([asked[name] or "" for name in ("experiment_ids", "filter", "order_by", "datasets")])[:16]
     offset = offset_of(asked["page_token"], search)
     found = call.store.runs.stores.models.search(
