@@ -40,7 +40,7 @@ def make_run(stores, **changes):
 
 
 def names(stores, filters="", order=(), **options):
-    return [run.name for run in stores.runs.search(parse_filter(filters), parse_order(tuple(order)), **options)]
+    return [run.name for run in stores.runs.search(parse_filter(filters), parse_order(tuple(order)), **options).runs()]
 
 
 def test_the_default_experiment_is_there_from_the_start(stores):
@@ -110,9 +110,8 @@ def test_the_name_and_its_tag_follow_each_other(stores):
     run_id = make_run(stores)
     info = stores.runs.update(run_id, name="second", status="FINISHED", end=7)
     held = stores.runs.get([run_id])[0]
-    assert (info.name, info.status, info.end) == ("second", "FINISHED", 7)
+    assert (info.name, info.status, info.end, held.tags["mlflow.runName"]) == ("second", "FINISHED", 7, "second")
     assert {name: getattr(held, name) for name in info.__slots__} == {name: getattr(info, name) for name in info.__slots__}
-    assert stores.runs.get([run_id])[0].tags["mlflow.runName"] == "second"
     stores.runs.log(run_id, tags={"mlflow.runName": "third"})
     assert stores.runs.get([run_id])[0].name == "third"
 
@@ -494,10 +493,8 @@ def test_a_purged_experiment_leaves_its_name(stores):
     home = stores.experiments.create("home", {}, 1)
     run_id = make_run(stores, experiment_id=home.id, experiment=home.name)
     stores.experiments.set_stage(home.id, "deleted", 10)
-    assert stores.runs.purge(10) == Purged(0, 0, 0)
-    assert stores.runs.purge(11, dry_run=True) == Purged(1, 1, 0)
-    assert stores.runs.purge(11) == Purged(1, 1, 0)
+    purged = [stores.runs.purge(10), stores.runs.purge(11, dry_run=True), stores.runs.purge(11)]
+    assert purged == [Purged(0, 0, 0), Purged(1, 1, 0), Purged(1, 1, 0)]
     with pytest.raises(NotFoundError):
         stores.runs.get([run_id])
-    again = stores.experiments.create("home", {}, 12)
-    assert again.id != home.id
+    assert stores.experiments.create("home", {}, 12).id != home.id

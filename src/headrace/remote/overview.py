@@ -8,7 +8,6 @@ from headrace.remote.tracking import Remote
 from headrace.tracking.changes import Change, Cursor
 from headrace.tracking.curves import Piece, Size
 from headrace.tracking.overview import Column, ExperimentFigures, Extremes, Keys, RunHead, RunTable
-from headrace.tracking.page import RunPage
 from headrace.tracking.run import View
 from headrace.tracking.search import Comparison, Order
 
@@ -47,22 +46,6 @@ class RemoteOverview(Remote):
         ids = None if experiments is None else list(experiments)
         asked = {"filters": list(filters), "order": list(order), "columns": list(columns), "experiments": ids, "view": view}
         found: RunTable = self._ask("table", RunTable, **asked, limit=limit, offset=offset, before=before, count=count)
-        return found
-
-    def page(
-        self,
-        filters: Sequence[Comparison],
-        order: Sequence[Order],
-        *,
-        experiments: Sequence[str] | None,
-        view: View,
-        limit: int,
-        offset: int,
-    ) -> RunPage:
-        """A page of the runs that match, whole."""
-        ids = None if experiments is None else list(experiments)
-        asked = {"filters": list(filters), "order": list(order), "experiments": ids, "view": view}
-        found: RunPage = self._ask("page", RunPage, **asked, limit=limit, offset=offset)
         return found
 
     def values(self, entity: str, key: str, prefix: str, limit: int) -> list[str]:

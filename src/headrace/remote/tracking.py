@@ -10,6 +10,7 @@ from headrace.lineage.store import Edge
 from headrace.remote.transport import Transport
 from headrace.shapes import plain, shaped
 from headrace.tracking.history import MetricHistory, Series, decode
+from headrace.tracking.page import RunPage
 from headrace.tracking.run import (
     ArtifactEntry,
     DatasetInput,
@@ -218,11 +219,11 @@ class RemoteRunStore(Remote):
         view: View = "active",
         limit: int = 100,
         offset: int = 0,
-    ) -> list[Run]:
+    ) -> RunPage:
         """The runs that match every comparison, ordered; then newest first, then by id."""
         ids = None if experiments is None else list(experiments)
         asked = {"filters": list(filters), "order": list(order), "experiments": ids}
-        found: list[Run] = self._ask("search", list[Run], **asked, view=view, limit=limit, offset=offset)
+        found: RunPage = self._ask("search", RunPage, **asked, view=view, limit=limit, offset=offset)
         return found
 
 

@@ -16,13 +16,11 @@ from headrace.sql.points import TAKEN_IN
 from headrace.sql.prepared import Query
 from headrace.sql.rows import tuples
 from headrace.sql.run_cells import NUMBERS, Cells, texts_of
-from headrace.sql.run_pages import load_page
 from headrace.sql.run_plan import count_runs, search_ids
 from headrace.sql.run_search import STATE, indexed
 from headrace.sql.tables.tracking import experiment_tags, experiments, latest_metrics, metric_chunks, params, run_tags, runs
 from headrace.tracking.history import decode_all
 from headrace.tracking.overview import Column, ExperimentFigures, Extremes, Keys, RunHead, RunTable
-from headrace.tracking.page import RunPage
 from headrace.tracking.run import ACTIVE, DELETED, PARENT_TAG, Experiment, View
 from headrace.tracking.search import Comparison, Order
 
@@ -146,20 +144,6 @@ class SqlOverview:
             heads = {head.id: head for head in _heads(connection, one_of(connection, runs.c.run_id, ids))}
             found = _cells(connection, ids, columns)
         return RunTable(total, tuple(heads[run_id] for run_id in ids), found)
-
-    def page(
-        self,
-        filters: Sequence[Comparison],
-        order: Sequence[Order],
-        *,
-        experiments: Sequence[str] | None,
-        view: View,
-        limit: int,
-        offset: int,
-    ) -> RunPage:
-        """A page of the runs that match, whole."""
-        with self._database.read() as connection:
-            return load_page(connection, search_ids(connection, filters, order, experiments, view, limit=limit, offset=offset))
 
     def values(self, entity: str, key: str, prefix: str, limit: int) -> list[str]:
         """Values of a param, a tag or an attribute of runs that start with a prefix, sorted."""

@@ -31,6 +31,7 @@ from headrace.sql.tables.tracking import (
     runs,
 )
 from headrace.tracking.history import Series
+from headrace.tracking.page import RunPage
 from headrace.tracking.run import (
     ACTIVE,
     DELETED,
@@ -260,12 +261,11 @@ class SqlRunStore:
         view: View = "active",
         limit: int = 100,
         offset: int = 0,
-    ) -> list[Run]:
+    ) -> RunPage:
         """The runs that match every comparison, ordered; then newest first, then by id."""
         with self._database.read() as connection:
             ids = search_ids(connection, filters, order, experiments, view, limit=limit, offset=offset)
-            found = load_page(connection, ids)
-        return found.runs()
+            return load_page(connection, ids)
 
 
 class SqlArtifactIndex:

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from headrace.errors import InvalidInputError
-from headrace.tracking.page import RunPage
 from headrace.tracking.run import Experiment, Status, View, state_of
 from headrace.tracking.search import Comparison, Order
 
@@ -192,19 +191,6 @@ class Overview(Protocol):
             before: leave out runs that started after this, microseconds since 1970: pages stay whole while runs come.
             count: tell how many match in all.
         """
-        ...
-
-    def page(
-        self,
-        filters: Sequence[Comparison],
-        order: Sequence[Order],
-        *,
-        experiments: Sequence[str] | None,
-        view: View,
-        limit: int,
-        offset: int,
-    ) -> RunPage:
-        """A page of the runs that match, whole. Arguments as of `table`."""
         ...
 
     def values(self, entity: str, key: str, prefix: str, limit: int) -> list[str]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal
 
-from headrace.clock import from_micros, isoformat, system_clock
-from headrace.display import facts_html, show_page, table_html
-from headrace.errors import InvalidInputError, MissingExtraError, NotFoundError, StorageError
+from headrace.clock import isoformat, system_clock
+from headrace.display import facts_html, show_page
+from headrace.errors import InvalidInputError, StorageError
 from headrace.flavors.signature import Signature
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import polars as pl
     import pyarrow as pa
 
 __all__ = [
@@ -38,7 +36,6 @@ __all__ = [
     "Purged",
     "Run",
     "RunInfo",
-    "RunList",
     "Status",
     "View",
     "page_of",
@@ -338,103 +335,6 @@ class Purged:
     kept: int
 
 
-class RunList(Sequence[Run]):
-    """The runs that a search found, in its order: a sequence of runs, and a frame of one row a run.
-
-    `found[0]` is a run, `found["metrics.auc"]` a column. What reads Arrow's stream interface takes it as it is, for example
-    `pyarrow.table(found)` and `pandas.DataFrame.from_arrow(found)`.
-    """
-
-    def __init__(self, runs: Sequence[Run]) -> None:
-        self._runs = tuple(runs)
-
-    @overload
-    def __getitem__(self, index: int) -> Run: ...
-    @overload
-    def __getitem__(self, index: slice) -> RunList: ...
-    @overload
-    def __getitem__(self, index: str) -> pd.Series[Any]: ...
-    def __getitem__(self, index: int | slice | str) -> Run | RunList | pd.Series[Any]:
-        """One run, a shorter list, or a column of the frame by its name. Raises NotFoundError for a column."""
-        if isinstance(index, str):
-            frame = self.to_pandas()
-            if index not in frame.columns:
-                raise NotFoundError.of("column", index, frame.columns)
-            return frame[index]
-        return RunList(self._runs[index]) if isinstance(index, slice) else self._runs[index]
-
-    def __len__(self) -> int:
-        return len(self._runs)
-
-    def __repr__(self) -> str:
-        lines = [f"{run.id}  {run.state():<9} {isoformat(run.start)}  {run.name}" for run in self._runs[:20]]
-        more = f"\n… {len(self) - 20} more" if len(self) > 20 else ""
-        return f"{len(self)} runs\n" + "\n".join(lines) + more
-
-    def _repr_html_(self) -> str:
-        shown = self._runs[:_SHOWN_RUNS]
-        keys = dict.fromkeys(key for run in shown for key in run.latest if not key.startswith(SYSTEM_METRICS))
-        metrics = list(keys)[:_SHOWN_METRICS]
-        rows = []
-        for run in shown:
-            facts = (run.id[:12], run.name, run.experiment, run.state(), isoformat(run.start)[:19])
-            rows.append((*facts, *(run.metrics.get(key) for key in metrics)))
-        columns = ("run", "name", "experiment", "state", "started (UTC)", *metrics)
-        return table_html(f"{len(self)} run{'' if len(self) == 1 else 's'}", columns, rows, len(self) - len(shown))
-
-    @property
-    def columns(self) -> list[str]:
-        """The names of the frame's columns."""
-        return list(self.to_arrow().column_names)
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self.to_arrow().__arrow_c_stream__(requested_schema)
-
-    def to_polars(self) -> pl.DataFrame:
-        """The same as a polars frame. Raises MissingExtraError without polars."""
-        try:
-            import polars as pl
-        except ModuleNotFoundError as error:
-            missing = MissingExtraError.of("polars", "polars")
-            raise missing from error
-        return pl.DataFrame(self.to_arrow())
-
-    def to_pandas(self) -> pd.DataFrame:
-        """One row a run: its facts, then `params.…`, `metrics.…` and `tags.…` columns, sorted by name."""
-        import pandas as pd
-
-        facts = ["run_id", "name", "experiment", "status", "start", "end", "user"]
-        rows = [_row(run) for run in self._runs]
-        extra = sorted({key for row in rows for key in row} - set(facts))
-        return pd.DataFrame(rows, columns=[*facts, *extra])
-
-    def to_arrow(self) -> pa.Table:
-        """The same as an Arrow table: times in UTC, metrics as float64, all else as text."""
-        import pyarrow as pa
-
-        facts = ("run_id", "name", "experiment", "status", "start", "end", "user")
-        rows = [_row(run) for run in self._runs]
-        names = [*facts, *sorted({key for row in rows for key in row} - set(facts))]
-        kinds = {"start": pa.timestamp("us", "UTC"), "end": pa.timestamp("us", "UTC")}
-        return pa.table(
-            {
-                name: pa.array(
-                    [row.get(name) for row in rows],
-                    kinds.get(name, pa.float64() if name.startswith("metrics.") else pa.string()),
-                )
-                for name in names
-            }
-        )
-
-    def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write them to a file, .csv or .parquet, one row a run; returns where.
-
-        Raises:
-            InvalidInputError: the file's name ends otherwise.
-        """
-        return write_table(self.to_arrow(), path)
-
-
 def page_of(server: str, run_id: str) -> str:
     """Where the web app of a server shows a run."""
     return f"{server}/runs/{run_id}"
@@ -461,18 +361,3 @@ def write_table(table: pa.Table, path: str | os.PathLike[str]) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return where
-
-
-def _row(run: Run) -> dict[str, Any]:
-    return {
-        "run_id": run.id,
-        "name": run.name,
-        "experiment": run.experiment,
-        "status": run.state(),
-        "start": from_micros(run.start),
-        "end": None if run.end is None else from_micros(run.end),
-        "user": run.user,
-        **{f"params.{key}": value for key, value in run.params.items()},
-        **{f"metrics.{key}": value for key, value in run.metrics.items()},
-        **{f"tags.{key}": value for key, value in run.tags.items()},
-    }

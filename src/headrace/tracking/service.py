@@ -22,6 +22,7 @@ from headrace.tracking.client.delivery import Delivery
 from headrace.tracking.client.origin import ENVIRONMENT_FILE, PACKAGES_FILE
 from headrace.tracking.client.run import ActiveRun, start_run
 from headrace.tracking.compare import Comparison, best_step, compare_runs, environment_facts, value_at
+from headrace.tracking.found import RunList
 from headrace.tracking.history import MetricHistory
 from headrace.tracking.journal import Journal, Sink
 from headrace.tracking.overview import goal_of
@@ -36,7 +37,6 @@ from headrace.tracking.run import (
     MetricSummary,
     Purged,
     Run,
-    RunList,
     View,
     page_of,
 )
@@ -225,7 +225,7 @@ class Runs:
         ids = None if names is None else [self.experiment(name).id for name in names]
         order = parse_order(order_by if isinstance(order_by, str) else tuple(order_by))
         found = self._stores.runs.search(parse_filter(filter), order, experiments=ids, view=view, limit=limit, offset=offset)
-        return RunList([self._with_page(run) for run in found])
+        return RunList(found, server=self._server)
 
     def get(self, run_id: str) -> Run:
         """One run, deleted or not. Raises NotFoundError, or InvalidInputError if several start so."""

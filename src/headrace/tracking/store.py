@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from headrace.tracking.history import MetricHistory, Series
+from headrace.tracking.page import RunPage
 from headrace.tracking.run import (
     ArtifactEntry,
     DatasetInput,
@@ -156,7 +157,7 @@ class RunStore(Protocol):
         view: View = "active",
         limit: int = 100,
         offset: int = 0,
-    ) -> list[Run]:
+    ) -> RunPage:
         """The runs that match every comparison, ordered; then newest first, then by id. No `experiments`: all active ones."""
         ...
 

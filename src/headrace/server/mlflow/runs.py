@@ -121,7 +121,7 @@ def _search(call: Call) -> Reply:
     offset = offset_of(asked["page_token"])
     ids = [experiment_id(item) for item in texts("experiment_ids", asked["experiment_ids"])]
     search = functools.partial(
-        call.store.overview.page,
+        call.store.runs.stores.runs.search,
         parse_filter(asked["filter"] or ""),
         parse_order(texts("order_by", asked["order_by"])),
         view=view_of("run_view_type", asked["run_view_type"]),
