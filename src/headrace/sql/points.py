@@ -6,8 +6,11 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,12 +18,13 @@ import sqlalchemy as sa
 from headrace.errors import InvalidInputError
 from headrace.patience import WouldWaitError, is_impatient
 from headrace.sql.changes import note
-from headrace.sql.prepared import Insert, direct
+from headrace.sql.database import Database
+from headrace.sql.prepared import Insert, RefusedError, direct, is_blind, pipelined
 from headrace.tracking.curves import LARGE, summed_up
 from headrace.tracking.history import Chunk, MetricHistory, Origin, Series, decode_all, encode, pack
 from headrace.tracking.run import Metric
 
-__all__ = ["TAKEN_IN", "Added", "add_points", "add_series", "join_many"]
+__all__ = ["TAKEN_IN", "Added", "add_points", "add_series", "join_apart", "join_many"]
 
 FANOUT = 64
 """So many chunks of a level are joined to one of the next: a history of n points is read from about 64 log(n) chunks."""
@@ -101,7 +105,20 @@ def add_series(connection: sa.Connection, run_id: str, series: Sequence[Series])
 def join_many(connection: sa.Connection, run_id: str, keys: Sequence[str]) -> None:
     """Join the chunks of metrics, of every level that has many."""
     for key in keys:
-        _join_small(connection, run_id, key)
+        levels = _joined_levels(key, _ask_small(connection, run_id, key).fetchall())
+        with pipelined(connection):
+            _put_joined(connection, run_id, key, levels)
+
+
+def join_apart(database: Database, run_id: str, keys: Sequence[str]) -> None:
+    """The same in a transaction of its own. They are read before it, and PostgreSQL is asked twice in all; if somebody else has
+    joined them meanwhile, nothing is done."""
+    with database.glance() as connection:
+        asked = {key: _ask_small(connection, run_id, key) for key in keys}
+    levels = {key: _joined_levels(key, cursor.fetchall()) for key, cursor in asked.items()}
+    with suppress(RefusedError), database.blind() as connection:
+        for key, found in levels.items():
+            _put_joined(connection, run_id, key, found)
 
 
 def _add(connection: sa.Connection, run_id: str, additions: Sequence[_Addition], on_models: Sequence[Metric]) -> Added:
@@ -179,10 +196,15 @@ _ADD_SUMS, _PUT_SUMS = (_numbered("metric_sums", _SUMS, number) for number in (_
 _ON_MODELS = Insert("model_metrics", _MODEL, tail="ON CONFLICT DO NOTHING")
 
 _NAMED = "FROM metric_chunks WHERE run_id = ? AND key = ?"
-_LEVELS = f"SELECT level, count(*) {_NAMED} GROUP BY level ORDER BY level"
-_OF_LEVEL = f"SELECT model_id, dataset_name, dataset_digest, number, low, high, data {_NAMED} AND level = ? ORDER BY number"
-_DROP_LEVEL = f"DELETE {_NAMED} AND level = ?"
-_DROP_SUMS = f"DELETE FROM metric_sums WHERE run_id = ? AND key = ? AND number IN (SELECT number {_NAMED} AND level = ?)"
+_SMALL = (
+    f"SELECT level, model_id, dataset_name, dataset_digest, number, low, high, data {_NAMED} AND level IN "
+    f"(SELECT level {_NAMED} GROUP BY level HAVING count(*) >= ?) ORDER BY level, number"
+)
+_OF_LEVEL = f"{_NAMED} AND level = ? AND number <= ?"
+_INSIST_ON_LEVEL = f"SELECT 1 / CASE WHEN count(*) = ? THEN 1 ELSE 0 END {_OF_LEVEL}"
+"""Fails on PostgreSQL, which divides by nothing, unless there are so many."""
+_DROP_LEVEL = f"DELETE {_OF_LEVEL}"
+_DROP_SUMS = f"DELETE FROM metric_sums WHERE run_id = ? AND key = ? AND number IN (SELECT number {_OF_LEVEL})"
 
 
 @cache
@@ -197,22 +219,42 @@ def _passes(key: str, before: int, after: int) -> bool:
     return (after + turn) // FANOUT > (before + turn) // FANOUT
 
 
-def _join_small(connection: sa.Connection, run_id: str, key: str) -> None:
-    named = (run_id, key)
-    for level, count in direct(connection, _LEVELS, named).fetchall():
-        if count < FANOUT:
-            continue
+_Level = tuple[int, int, int, list[tuple[Any, ...]]]
+"""Chunks that are joined: their level, how many, the last one's number; and those that they make, from their numbers on."""
+
+
+def _ask_small(connection: sa.Connection, run_id: str, key: str) -> Any:
+    """Ask for the chunks of every level that has many; returns the cursor."""
+    return direct(connection, _SMALL, (run_id, key, run_id, key, FANOUT))
+
+
+def _joined_levels(key: str, rows: Sequence[tuple[Any, ...]]) -> list[_Level]:
+    """What the chunks of every level that has many are joined to."""
+    found: list[_Level] = []
+    for level, group in groupby(rows, key=itemgetter(0)):
         if level and is_impatient():  # more than a few thousand points
             raise WouldWaitError
         by_origin: dict[Origin, list[tuple[Any, ...]]] = {}
-        for model_id, dataset_name, dataset_digest, *rest in direct(connection, _OF_LEVEL, (*named, level)).fetchall():
+        for _, model_id, dataset_name, dataset_digest, *rest in group:
             by_origin.setdefault((model_id, dataset_name, dataset_digest), []).append(tuple(rest))
+        last = max(part[-1][0] for part in by_origin.values())
+        joined = [_joined(key, origin, part) for origin, part in by_origin.items()]
+        found.append((level, sum(map(len, by_origin.values())), last, joined))
+    return found
+
+
+def _put_joined(connection: sa.Connection, run_id: str, key: str, levels: Sequence[_Level]) -> None:
+    """Replace chunks by what they are joined to."""
+    for level, count, last, made in levels:
+        named = (run_id, key, level, last)
+        if is_blind(connection):
+            direct(connection, _INSIST_ON_LEVEL, (count, *named))
         if level >= _level(LARGE):
-            direct(connection, _DROP_SUMS, (*named, *named, level))
-        direct(connection, _DROP_LEVEL, (*named, level))
-        joined = [(*named, *_joined(key, origin, group)) for origin, group in by_origin.items()]
-        _PUT_CHUNKS.run(connection, joined)
-        _sum_up(connection, _PUT_SUMS, joined)
+            direct(connection, _DROP_SUMS, (run_id, key, *named))
+        direct(connection, _DROP_LEVEL, named)
+        rows = [(run_id, key, *row) for row in made]
+        _PUT_CHUNKS.run(connection, rows)
+        _sum_up(connection, _PUT_SUMS, rows)
 
 
 def _joined(key: str, origin: Origin, rows: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:

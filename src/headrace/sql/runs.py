@@ -15,7 +15,7 @@ from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
 from headrace.sql.metrics import insert_new, upsert
 from headrace.sql.packing import is_one, listed
-from headrace.sql.points import TAKEN_IN, Added, add_points, add_series, join_many
+from headrace.sql.points import TAKEN_IN, Added, add_points, add_series, join_apart, join_many
 from headrace.sql.prepared import Insert, Query, direct, is_blind, pipelined
 from headrace.sql.purge import purge
 from headrace.sql.run_pages import INPUT_FIELDS, load_page, load_runs
@@ -183,8 +183,7 @@ class SqlRunStore:
         def then(added: list[Added]) -> None:
             grown = [key for item in added for key in item.grown()]
             if grown:
-                with self._database.write() as connection:
-                    join_many(connection, run_id, grown)
+                join_apart(self._database, run_id, grown)
             TAKEN_IN.points += len(metrics) + sum(map(len, series))
 
         self._group.run(write, then)

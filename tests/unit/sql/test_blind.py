@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from headrace.errors import AlreadyExistsError, ConflictError, InvalidInputError, NotFoundError, StorageError
-from headrace.sql import trips
+from headrace.sql import points, trips
 from headrace.sql.database import Database
 from headrace.sql.prepared import Insert, RefusedError, direct, is_blind
 from headrace.sql.tracking import tracking_stores
@@ -172,3 +172,24 @@ def test_chunks_of_many_writers_of_one_run_are_numbered_and_joined(stores):
     assert [point.value for point in stores.metrics.history("busy", "loss")] == list(range(320))
     assert stores.metrics.summaries("busy")["loss"].count == 320
     assert stores.runs.get(["busy"])[0].metrics["loss"] == 319
+
+
+def test_chunks_that_another_one_joins_meanwhile_are_joined_once(stores, database, monkeypatch):
+    new_run(stores, "raced")
+    monkeypatch.setattr(points, "FANOUT", 1000)
+    for step in range(70):
+        stores.runs.log("raced", [Metric("loss", step, step, step)])
+    monkeypatch.undo()
+    joined = points._joined_levels
+
+    def after_another(key, rows):
+        monkeypatch.undo()
+        points.join_apart(database, "raced", [key])
+        return joined(key, rows)
+
+    monkeypatch.setattr(points, "_joined_levels", after_another)
+    points.join_apart(database, "raced", ["loss"])
+    with database.read() as connection:
+        chunks = connection.exec_driver_sql("SELECT level, number, count FROM metric_chunks WHERE run_id = 'raced'").fetchall()
+    assert [tuple(row) for row in chunks] == [(1, 70, 70)]
+    assert [point.step for point in stores.metrics.history("raced", "loss")] == list(range(70))
