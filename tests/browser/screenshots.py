@@ -1,16 +1,18 @@
-"""Pictures of every page, dark and light, wide and narrow, and of what a new project shows.
+"""Pictures of every page, dark and light, as wide as a large screen and as narrow as a phone, and of what a new project shows.
 
 `python tests/browser/screenshots.py [FOLDER [PAGE …]]`. They are build products, written to .screenshots/ or the folder that
-is named.
+is named. `python tests/browser/screenshots.py --docs` makes those of the README anew, in docs/images.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import httpx
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parents[2]
@@ -21,8 +23,14 @@ from browser.pages import PAGES, addresses, settled  # noqa: E402
 from browser.seed import seed  # noqa: E402
 from servers.headrace import headrace_server  # noqa: E402
 
-SIZES = {"wide": (1440, 900), "narrow": (700, 900)}
+SIZES = {"large": (1920, 1080), "wide": (1440, 900), "narrow": (390, 844)}
 EMPTY = ("home", "experiments", "models", "features", "lineage start", "audit")
+README = {
+    "web-experiments": ("seeded", "/experiments/{ranker}?q=metrics.auc > 0.8", (1440, 900)),
+    "web-models": ("demo", "/models/video-ranker/2", (1440, 760)),
+    "web-lineage": ("demo", "/lineage/view:ranking", (2040, 700)),
+}
+"""The pictures of the README: of the project that `headrace demo` makes, or a seeded one."""
 
 
 def shoot(browser: Browser, site: str, pages: Mapping[str, str], folder: Path, prefix: str = "") -> None:
@@ -44,8 +52,40 @@ def shoot(browser: Browser, site: str, pages: Mapping[str, str], folder: Path, p
         context.close()
 
 
+def shoot_for_readme(browser: Browser, place: Path) -> None:
+    """Make the pictures of the README anew."""
+    from PIL import Image
+
+    seeded, demo = place / "seeded", place / "demo"
+    seeded.mkdir()
+    (seeded / "headrace.toml").touch()
+    seed(seeded, runs=60, steps=200)
+    subprocess.run([sys.executable, "-m", "headrace", "demo", str(demo)], check=True, stdout=subprocess.DEVNULL)
+    with headrace_server(seeded, "--no-access-log") as ours, headrace_server(demo, "--no-access-log") as example:
+        sites = {"seeded": ours, "demo": example}
+        ids = {one["name"]: one["id"] for one in httpx.get(f"{ours}/api/v1/experiments").json()["experiments"]}
+        for name, (project, path, (width, height)) in README.items():
+            context = browser.new_context(base_url=sites[project], viewport={"width": width, "height": height})
+            page = context.new_page()
+            page.goto(path.format(ranker=ids["video-ranker"]))
+            settled(page)
+            page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(500)  # what fades in has come
+            file = ROOT / "docs" / "images" / f"{name}.png"
+            page.screenshot(path=file)
+            Image.open(file).quantize(256).save(file, optimize=True)
+            sys.stdout.write(f"{file.relative_to(ROOT)}\n")
+            context.close()
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Write the pictures, of all pages or of those named after the folder."""
+    """Write the pictures, of all pages or of those named after the folder; or those of the README."""
+    if arguments == ["--docs"]:
+        with sync_playwright() as playwright, tempfile.TemporaryDirectory() as place:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            shoot_for_readme(browser, Path(place))
+            browser.close()
+        return
     folder = Path(arguments[0]) if arguments else ROOT / ".screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as place:

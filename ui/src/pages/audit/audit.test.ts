@@ -13,6 +13,7 @@ describe('a change', () => {
   });
   it('leaves out what stayed', () => {
     expect(linesOf({ description: 'a' }, { description: 'a' })).toEqual([]);
+    expect(linesOf({ gates: [] }, { gates: [{ metric: 'auc', at_least: 0.7, at_most: null, by_requester: false }] })).toEqual(['gates: none → metric auc, at_least 0.7']);
     expect(linesOf({}, { tags: { team: 'x' } })).toEqual(['tags: none → {"team":"x"}']);
   });
 });

@@ -67,10 +67,22 @@ function Change({ before, after }: { before: Record<string, unknown>; after: Rec
   );
 }
 
+/** A value in a line; of a list of things, what each says of itself: gates, as `metric auc, at_least 0.7`. */
+function shown(value: unknown): string {
+  if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) return 'none';
+  if (typeof value === 'string') return value;
+  if (!Array.isArray(value) || !value.every((item) => typeof item === 'object' && item !== null)) return JSON.stringify(value);
+  const told = (item: object) =>
+    Object.entries(item)
+      .filter(([, part]) => part !== null && part !== false && part !== '')
+      .map(([key, part]) => `${key} ${typeof part === 'string' ? part : JSON.stringify(part)}`)
+      .join(', ');
+  return value.map((item) => told(item as object)).join('; ');
+}
+
 /** What changed, a line each: `v2: Staging → Production`, `@champion: 1 → 2`. */
 export function linesOf(before: Record<string, unknown>, after: Record<string, unknown>): string[] {
   const part = (value: unknown) => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {});
-  const shown = (value: unknown) => (value === undefined || value === null ? 'none' : typeof value === 'string' ? value : JSON.stringify(value));
   const lines: string[] = [];
   for (const kind of new Set([...Object.keys(before), ...Object.keys(after)])) {
     if (kind !== 'stages' && kind !== 'aliases') {
@@ -167,8 +179,11 @@ export function AuditPage() {
         {query.isPending && <Skeleton lines={6} />}
         {query.isError && query.data === undefined && <Failure error={query.error} retry={() => void query.refetch()} />}
         {query.data !== undefined && all.length === 0 && !filtered && (
-          <Empty icon="shield" title="Nothing was done yet">
-            What is done to registered models is kept here: who, when, why, and with which figures. Entries are only ever added, each with the hash of the one before.
+          <Empty icon="shield" title="No entries yet">
+            <p>What is done to registered models is kept here: who, when, why, and with which figures. Entries are only ever added, each with the hash of the one before.</p>
+            <Link to="/models" className="button">
+              Models
+            </Link>
           </Empty>
         )}
         {query.data !== undefined && (all.length > 0 || filtered) && (

@@ -31,7 +31,7 @@ export function ComparePage() {
   const looks = useMemo(() => looksOf(runs.map((run) => run.id)), [runs]);
   if (search.runs.length < 2) {
     return (
-      <Empty icon="compare" title="Choose two or more runs">
+      <Empty whole icon="compare" title="Choose two or more runs">
         <p>Show runs of an experiment by the eye at their rows, and press Compare.</p>
         <Link to="/experiments" className="button">
           Experiments

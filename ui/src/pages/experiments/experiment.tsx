@@ -11,7 +11,7 @@ import { completerOf } from '@/shared/query/complete';
 import { QueryBar, type QueryBarHandle } from '@/shared/query/query-bar';
 import { told, type Told } from '@/shared/search';
 import { Button, Segmented } from '@/shared/ui/controls';
-import { Boundary, Empty, Failure, Skeleton } from '@/shared/ui/feedback';
+import { Boundary, Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
 import { plural, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Actions } from './actions';
@@ -142,13 +142,37 @@ function RunsPart({ rows, problem, filtered, columns, search, change, selection,
   if (rows.pending) return <Skeleton lines={8} />;
   if (rows.error !== null && problem === '' && rows.total === 0) return <Failure error={rows.error} retry={rows.retry} />;
   if (rows.total === 0 && problem === '') {
+    if (!filtered && search.deleted !== true) return <NoRuns />;
     return (
-      <Empty icon="search" title={search.deleted === true ? 'No deleted runs' : filtered ? 'No run matches' : 'No runs yet'}>
+      <Empty icon="search" title={search.deleted === true ? 'No deleted runs' : 'No run matches'}>
         {filtered && <Button onClick={() => change({ q: undefined })}>Clear the filter</Button>}
       </Empty>
     );
   }
   return <RunsTable rows={rows} columns={columns} sort={search.sort} onSort={(sort) => change({ sort })} selection={selection} looks={looks} cursor={cursor} onCursor={onCursor} />;
+}
+
+/** What to do next, or that there is no such experiment. */
+function NoRuns() {
+  const { experiments } = useParams({ from: '/experiments/$experiments' });
+  const all = useQuery(experimentsQuery());
+  if (all.data === undefined) return <Skeleton lines={4} />;
+  const found = all.data.experiments.filter((one) => experiments.split(',').includes(one.id));
+  if (found[0] === undefined) {
+    return (
+      <Empty icon="search" title="There is no experiment of this number">
+        <Link to="/experiments" className="button">
+          Experiments
+        </Link>
+      </Empty>
+    );
+  }
+  return (
+    <Empty icon="flask" title="No runs yet">
+      <p>The first appears here while it goes on.</p>
+      <Snippet text={`import headrace as hr\n\nstore = hr.connect("${location.origin}")\nwith store.start_run(experiment=${JSON.stringify(found[0].name)}) as run:\n    run.log_metrics({"loss": 0.25}, step=1)`} label="Copy the code" />
+    </Empty>
+  );
 }
 
 function GroupLegend({ grouping }: { grouping: Grouping }) {

@@ -8,9 +8,9 @@ import { Ago, Chip } from '@/shared/ui/marks';
 import { checksOf, fares } from './checks';
 
 const DOES: Record<Check['outcome'], string> = {
-  rejected: 'the write or push is refused',
+  rejected: 'the write is refused',
   quarantined: 'the row is set aside',
-  feature: 'you see it here',
+  feature: 'it is shown here',
 };
 
 const COLUMNS: DataColumn<Check>[] = [

@@ -18,6 +18,11 @@ export function isSystem(key: string): boolean {
   return key.startsWith('system/');
 }
 
+/** The rule of a gate without the name of its metric, which stands before it. */
+export function ruleOf({ metric, rule }: { metric: string; rule: string }): string {
+  return rule.startsWith(`${metric} `) ? rule.slice(metric.length + 1) : rule;
+}
+
 export function keyMetric(model: Model, version: Version): KeyMetric | null {
   const figures = figuresOf(version);
   const wanted = [...model.gates.map((gate) => gate.metric), ...Object.keys(version.evaluations.at(-1)?.figures ?? {}), ...Object.keys(figures).sort()];

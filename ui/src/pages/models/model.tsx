@@ -11,7 +11,7 @@ import { Failure, Skeleton } from '@/shared/ui/feedback';
 import { bytes, number, plural } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Ago, Chip } from '@/shared/ui/marks';
-import { figuresOf, keyMetric } from './figures';
+import { figuresOf, keyMetric, ruleOf } from './figures';
 import { did } from './moves';
 import { GateTable, RollbackDialog } from './promote';
 import { Reigns } from './reigns';
@@ -76,7 +76,7 @@ export function ModelPage() {
                   <li key={`${gate.metric} ${gate.rule}`}>
                     <Icon name="shield" size={15} />
                     <span>
-                      <b>{gate.metric}</b> {gate.rule.startsWith(`${gate.metric} `) ? gate.rule.slice(gate.metric.length + 1) : gate.rule}
+                      <b>{gate.metric}</b> {ruleOf(gate)}
                     </span>
                   </li>
                 ))}

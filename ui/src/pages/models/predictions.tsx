@@ -42,7 +42,7 @@ export function Predictions({ name, version }: { name: string; version: number }
       </header>
       {query.isPending && <Skeleton lines={2} />}
       {query.isError && query.data === undefined && <Failure error={query.error} retry={() => void query.refetch()} />}
-      {query.data?.length === 0 && <p className="panel-body quiet">It has served nothing yet. What a server of models answers is kept and shown here, with what came of it.</p>}
+      {query.data?.length === 0 && <p className="panel-body quiet">It has served nothing yet. Its answers are kept and shown here, with the outcomes, once a server of models gives them.</p>}
       {rows.length > 0 && (
         <>
           <dl className="figures panel-body">

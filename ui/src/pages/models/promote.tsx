@@ -9,7 +9,9 @@ import { number } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Dialog } from '@/shared/ui/overlays';
 import { toast } from '@/shared/ui/toasts';
+import { ruleOf } from './figures';
 import { moveName, movedMeanwhile } from './moves';
+
 
 export function MoveDialog({ model, version, to, onClose }: { model: Model; version: Version; to: Stage; onClose: () => void }) {
   const gated = to === 'Production' && version.stage !== 'Archived';
@@ -122,7 +124,7 @@ export function GateTable({ report }: { report: Report }) {
                     <Icon name={item.passed ? 'check' : 'close'} size={12} />
                     <span className="unseen">{item.passed ? 'passed' : 'failed'}</span>
                   </span>
-                  <b>{item.metric}</b> <span className="quiet">{item.rule}</span>
+                  <b>{item.metric}</b> <span className="quiet">{ruleOf(item)}</span>
                   {!item.passed && <p className="gate-why">{item.explanation}</p>}
                 </td>
                 <td className="num">
