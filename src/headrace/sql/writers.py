@@ -10,13 +10,20 @@ import sqlalchemy as sa
 from headrace.errors import NotFoundError
 from headrace.sql.database import Database
 from headrace.sql.metrics import upsert
-from headrace.sql.points import TAKEN_IN, add_series, join_many
-from headrace.sql.prepared import pipelined
+from headrace.sql.points import TAKEN_IN, add_series, join_apart, join_many
+from headrace.sql.prepared import Insert, RefusedError, direct, pipelined
 from headrace.sql.runs import require_active_run
 from headrace.sql.tables.tracking import run_writers, runs
 from headrace.tracking.history import Series
 
 __all__ = ["SqlWriterStore"]
+
+_INSIST_ON_NEXT = (
+    "SELECT 1 / CASE WHEN coalesce((SELECT seq FROM run_writers WHERE run_id = ? AND writer = ?), 0) < ? THEN 1 ELSE 0 END"
+)
+"""Fails on PostgreSQL, which divides by nothing, if a writer has come so far already."""
+_HEARD = "UPDATE runs SET seen = ? WHERE run_id = ?"
+_REACH = Insert("run_writers", ("run_id", "writer", "seq"), tail="ON CONFLICT (run_id, writer) DO UPDATE SET seq = excluded.seq")
 
 
 class SqlWriterStore:
@@ -53,3 +60,23 @@ class SqlWriterStore:
                 added = add_series(connection, run_id, series)
             join_many(connection, run_id, added.grown())
         TAKEN_IN.points += sum(map(len, series))
+
+    def take_next(self, run_id: str, writer: str, seqs: range, series: Sequence[Series], time: int) -> bool:
+        """Add the points of a writer's entries of these numbers and advance to the last, in one round trip; False, and nothing is
+        changed, if SQLite is asked, if one of them came before, or if there is no such active run."""
+        if self._database.nearby or self._database.joined is not None:
+            return False
+        try:
+            with self._database.blind() as connection:
+                direct(connection, _INSIST_ON_NEXT, (run_id, writer, seqs[0]))
+                require_active_run(connection, run_id)
+                added = add_series(connection, run_id, series)
+                direct(connection, _HEARD, (time, run_id))
+                _REACH.run(connection, [(run_id, writer, seqs[-1])])
+        except RefusedError:
+            return False
+        grown = added.grown()
+        if grown:
+            join_apart(self._database, run_id, grown)
+        TAKEN_IN.points += sum(map(len, series))
+        return True

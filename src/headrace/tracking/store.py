@@ -255,6 +255,11 @@ class WriterStore(Protocol):
         """Add points to the histories of a run. Raises NotFoundError, ConflictError for a deleted run."""
         ...
 
+    def take_next(self, run_id: str, writer: str, seqs: range, series: Sequence[Series], time: int) -> bool:
+        """Add the points of a writer's entries of these numbers and advance to the last, where that takes one round trip; False,
+        and nothing is changed, if it doesn't, if one of them came before, or if there is no such active run."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class TrackingStores:

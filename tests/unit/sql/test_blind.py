@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from array import array
 
 import psycopg
 import pytest
@@ -12,6 +13,7 @@ from headrace.sql import points, trips
 from headrace.sql.database import Database
 from headrace.sql.prepared import Insert, RefusedError, direct, is_blind
 from headrace.sql.tracking import tracking_stores
+from headrace.tracking.history import Series
 from headrace.tracking.run import DELETED, Metric, Run
 
 PATIENCE = 60
@@ -193,3 +195,24 @@ def test_chunks_that_another_one_joins_meanwhile_are_joined_once(stores, databas
         chunks = connection.exec_driver_sql("SELECT level, number, count FROM metric_chunks WHERE run_id = 'raced'").fetchall()
     assert [tuple(row) for row in chunks] == [(1, 70, 70)]
     assert [point.step for point in stores.metrics.history("raced", "loss")] == list(range(70))
+
+
+def test_the_next_points_of_a_writer_are_kept_once_or_left_to_be_asked_about(stores):
+    new_run(stores, "heard")
+    new_run(stores, "gone")
+    stores.runs.set_stage("gone", DELETED, 1)
+
+    def take(run_id, first, last, writer="w"):
+        whole, values = array("q", range(first, last + 1)).tobytes(), array("d", range(first, last + 1)).tobytes()
+        series = [Series.of("loss", ("", "", ""), whole, whole, values)]
+        return stores.writers.take_next(run_id, writer, range(first, last + 1), series, last)
+
+    took = [take("heard", 1, 3), take("heard", 1, 3), take("heard", 3, 5), take("heard", 4, 5), take("heard", 9, 9, "other")]
+    assert took == [True, False, False, True, True]
+    assert [take("gone", 1, 1), take("missing", 1, 1)] == [False, False]
+    assert (stores.writers.reached("heard", "w"), stores.writers.reached("gone", "w")) == (5, 0)
+    assert [point.step for point in stores.metrics.history("heard", "loss")] == [1, 2, 3, 4, 5, 9]
+    assert stores.runs.get(["heard"])[0].seen == 9
+    with stores.writers.together():
+        assert not take("heard", 6, 7)
+    assert stores.writers.reached("heard", "w") == 5
