@@ -81,7 +81,7 @@ def compare(
         typer.Option("--best-of", metavar="METRIC", help="Also what all were where this was best; auc:max says which way."),
     ] = "",
 ) -> Answer:
-    """Runs side by side: metrics, parameters, data, code and packages; without --all, only what differs."""
+    """Runs side by side: metrics, parameters, data, code and packages; without --all, metrics and what else differs."""
     found = session.store.runs.compare(*runs, best_of=best_of)
     rows = [row for row in found.rows if everything or row.differs or row.section in ("run", "metrics")]
     table = Table(("", "", *[run.name for run in found.runs]), [(row.section, row.key, *row.values) for row in rows])

@@ -31,6 +31,7 @@ from headrace.tracking.run import (
     ACTIVE,
     DELETED,
     NOTE_TAG,
+    SYSTEM_METRICS,
     ArtifactEntry,
     Experiment,
     LoggedModel,
@@ -312,7 +313,8 @@ class Runs:
         return found
 
     def _values_at(self, run: Run, best_of: str, step: int) -> dict[str, str]:
-        values = {key: value_at(self.stores.metrics.history(run.id, key), step) for key in sorted(run.latest)}
+        keys = [key for key in sorted(run.latest) if not key.startswith(SYSTEM_METRICS)]  # whose steps are their own
+        values = {key: value_at(self.stores.metrics.history(run.id, key), step) for key in keys}
         return {f"{key} (at best {best_of})": f"{value:.6g}" for key, value in values.items() if value is not None}
 
     def set_tag(self, run_id: str, key: str, value: Any) -> None:

@@ -152,6 +152,8 @@ def test_models_are_searched(ask, home):
         {"order_by": [{"field_name": "metrics.a", "dataset_digest": "x"}]},
         {"order_by": [{"field_name": "name", "ascending": "yes"}]},
         {"datasets": [{}]},
+        {"datasets": [{"dataset_name": "films"}] * 101},
+        {"order_by": [{"field_name": f"metrics.m{number}"} for number in range(21)]},
         {"max_results": 1001},
         {"max_results": -1},
         {"page_token": "zzz"},

@@ -7,6 +7,7 @@ import pytest
 
 from headrace.errors import ConflictError, InvalidInputError, NotFoundError
 from headrace.tracking.client.guard import TrackingWarning
+from headrace.tracking.run import Metric
 
 
 @pytest.fixture
@@ -98,6 +99,14 @@ def test_a_comparison_shows_what_differs(runs, pair):
     assert list(comparison.to_pandas().columns) == ["section", "key", *pair]
     with pytest.raises(InvalidInputError, match="two or more"):
         runs.compare(pair[0])
+
+
+def test_what_the_machine_did_has_steps_of_its_own_and_is_not_told_at_the_best_one(runs, pair):
+    for run_id in pair:
+        runs.recorder.log(run_id, metrics=[Metric("system/cpu_percent", 50.0, 1)])
+    told = runs.compare(*pair, best_of="auc").section("metrics")
+    assert told["auc (at best auc)"] == ("0.9", "0.8")
+    assert not [key for key in told if key.startswith("system/") and "at best" in key]
 
 
 def test_a_deleted_run_is_hidden_and_restored(runs, pair):

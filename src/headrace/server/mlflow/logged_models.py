@@ -35,6 +35,7 @@ STATUSES = ("LOGGED_MODEL_PENDING", "LOGGED_MODEL_READY", "LOGGED_MODEL_UPLOAD_F
 PREFIX = "LOGGED_MODEL_"
 MOST_MODELS = 1000
 USUAL_MODELS = 100
+MOST_DATASETS = 100
 _TAGS_FIELD = Field("`key` and `value` of each.", ("array",))
 _NEW = Record(
     "MlflowCreateLoggedModel",
@@ -137,6 +138,9 @@ def _search(call: Call) -> Reply:
         msg = f"Invalid value {limit} for parameter 'max_results' supplied. It must be 1 to {MOST_MODELS}"
         raise InvalidInputError(msg)
     check_few(asked["order_by"])
+    if len(asked["datasets"]) > MOST_DATASETS:
+        msg = f"datasets holds at most {MOST_DATASETS}, not {len(asked['datasets']):,}; ask for some after the others"
+        raise InvalidInputError(msg)
     search = content_hash([asked[name] or "" for name in ("experiment_ids", "filter", "order_by", "datasets")])[:16]
     offset = offset_of(asked["page_token"], search)
     found = call.store.runs.stores.models.search(
