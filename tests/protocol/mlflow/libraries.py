@@ -114,11 +114,22 @@ def torch():
     return told
 
 
+def former_lightning():
+    """Under the name by which `mlflow.autolog()` knows it."""
+    import pytorch_lightning
+
+    return fitted("pytorch_lightning", pytorch_lightning)
+
+
 def lightning():
     import lightning as pl
-    import torch as pytorch
 
     mlflow.pytorch.autolog()  # `mlflow.autolog()` looks for it under its former name
+    return fitted("lightning", pl)
+
+
+def fitted(name, pl):
+    import torch as pytorch
 
     class Net(pl.LightningModule):
         def __init__(self):
@@ -134,9 +145,22 @@ def lightning():
             return pytorch.optim.SGD(self.parameters(), 0.01)
 
     data = pytorch.utils.data.TensorDataset(pytorch.tensor(X.to_numpy().astype("float32")), pytorch.tensor(BINARY.to_numpy()))
-    with mlflow.start_run(run_name="lightning") as run:
+    with mlflow.start_run(run_name=name) as run:
         quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False, "accelerator": "cpu"}
         pl.Trainer(max_epochs=3, enable_checkpointing=False, **quiet).fit(Net(), pytorch.utils.data.DataLoader(data, 50))
+    told = facts(run)
+    told.pop("model")
+    return told
+
+
+def keras():
+    import keras as library
+
+    layers = [library.layers.Input((4,)), library.layers.Dense(1, activation="sigmoid")]
+    model = library.Sequential(layers)
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    with mlflow.start_run(run_name="keras") as run:
+        model.fit(X.to_numpy().astype("float32"), BINARY.to_numpy().astype("float32"), epochs=3, verbose=0)
     told = facts(run)
     told.pop("model")
     return told
@@ -208,8 +232,11 @@ LIBRARIES = {
     "lightgbm": (lightgbm, ("lightgbm",)),
     "xgboost": (xgboost, ("xgboost",)),
     "xgboost as sklearn": (xgboost_as_sklearn, ("xgboost",)),
+    # Before what uses torch otherwise: MLflow's client, then, doesn't take notice of it any more.
+    "former lightning": (former_lightning, ("torch", "pytorch_lightning")),
     "torch": (torch, ("torch",)),
     "lightning": (lightning, ("torch", "lightning")),
+    "keras": (keras, ("keras",)),
     "python function": (python_function, ()),
     "evaluation": (evaluation, ()),
     "fluent": (fluent, ()),

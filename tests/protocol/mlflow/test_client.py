@@ -225,6 +225,9 @@ def test_boosted_trees_functions_and_evaluations_log_themselves(url):
         assert any(path.startswith("feature_importance") for path in found["files"])
         if "sklearn" not in name:
             assert (found["same"], found["as a function"]) == (True, 150)
+    for name, key in (("torch", "loss"), ("lightning", "train_loss"), ("former lightning", "train_loss"), ("keras", "accuracy")):
+        found = told[name]  # None where it isn't installed, as in CI: these weigh gigabytes
+        assert found is None or (found["points"][key], found["models"]) == (5 if name == "torch" else 3, ["READY"])
     assert told["python function"] == {"status": "FINISHED", "values": [[2, 4, 6], [2, 4, 6]]}
     evaluation = told["evaluation"]
     assert {"accuracy_score", "roc_auc", "log_loss"} <= set(evaluation["metrics"])
