@@ -22,6 +22,7 @@ from headrace.importers.naming import derived_id, fit_key, fit_path, is_run_id
 from headrace.importers.report import ImportReport
 from headrace.importers.source import LAST_MOMENT, Folder, RunSource, SourceFile, SourceRun
 from headrace.progress import Progress
+from headrace.tracking.rules import clean_name
 from headrace.tracking.run import ACTIVE, ALIAS_TAG, DELETED, NAME_TAG, PARENT_TAG, ArtifactEntry, Experiment, Metric, Run
 
 __all__ = ["ID_TAG", "SOURCE_TAG", "STATE_TAG", "RunImport", "put_files"]
@@ -133,7 +134,8 @@ class RunImport:
                 self._to.tracking.experiments.set_stage(home.id, DELETED, experiment.updated)
 
     def _one(self, item: SourceRun, home: Experiment, measured: Sequence[Metric]) -> None:
-        run = item.run
+        run = replace(item.run, name=clean_name(item.run.name))
+        item = replace(item, run=run)
         held, run_id = self._place(item)
         self.ids[run.id] = run_id
         folder, files = self._files(run)

@@ -16,7 +16,7 @@ from headrace.errors import ConflictError, HeadraceError, InvalidInputError, Not
 from headrace.shapes import shaped
 from headrace.tracking.history import Series
 from headrace.tracking.recorder import DEFAULT_EXPERIMENT, Recorder
-from headrace.tracking.rules import check_key, clean_params, clean_tags
+from headrace.tracking.rules import check_key, clean_name, clean_params, clean_tags
 from headrace.tracking.run import PARENT_TAG, STATUSES, ArtifactEntry, DatasetInput, Experiment, LoggedModel, Run
 from headrace.tracking.store import TrackingStores, WriterStore
 
@@ -125,8 +125,8 @@ class Journal:
     def _start(self, run: Run) -> None:
         home = self._home(run)
         place = f"{home.artifact_location}/{run.id}/artifacts"
-        params, tags = clean_params(run.params), clean_tags(run.tags)
-        self._stores.runs.create(replace(run, experiment_id=home.id, artifact_uri=place, params=params, tags=tags))
+        name, params, tags = clean_name(run.name), clean_params(run.params), clean_tags(run.tags)
+        self._stores.runs.create(replace(run, name=name, experiment_id=home.id, artifact_uri=place, params=params, tags=tags))
 
     def _home(self, run: Run) -> Experiment:
         """The experiment of a run that starts; one that names none is where its parent is, if that is here."""

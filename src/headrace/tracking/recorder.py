@@ -21,6 +21,7 @@ from headrace.tracking.rules import (
     check_key,
     check_location,
     check_model_name,
+    clean_name,
     clean_params,
     clean_tags,
     random_name,
@@ -116,7 +117,7 @@ class Recorder:
             NotFoundError, ConflictError: no such experiment, or a deleted one.
         """
         labels = clean_tags(tags)
-        tagged = labels.get(NAME_TAG)
+        tagged, name = labels.get(NAME_TAG), clean_name(name or "")
         if name and tagged and name != tagged:
             both = f"run_name='{name}', {NAME_TAG}='{tagged}'"
             msg = f"Both 'run_name' argument and '{NAME_TAG}' tag are specified, but with different values ({both})."
@@ -128,7 +129,7 @@ class Recorder:
         self, home: Experiment, name: str | None, params: dict[str, str], tags: dict[str, str], user: str, start: int
     ) -> Run:
         run_id = new_id()
-        name = name or tags.get(NAME_TAG) or random_name()
+        name = clean_name(name or tags.get(NAME_TAG) or random_name())
         run = Run(
             id=run_id,
             name=name,
@@ -146,7 +147,8 @@ class Recorder:
 
     def create(self, run: Run) -> None:
         """Keep a run that was made elsewhere. Raises InvalidInputError for its keys."""
-        self._stores.runs.create(replace(run, params=clean_params(run.params), tags=clean_tags(run.tags)))
+        kept = replace(run, name=clean_name(run.name), params=clean_params(run.params), tags=clean_tags(run.tags))
+        self._stores.runs.create(kept)
 
     def create_experiment(self, name: str, tags: Mapping[str, Any] | None = None, location: str = "") -> Experiment:
         """Keep a new experiment.
@@ -198,7 +200,7 @@ class Recorder:
 
     def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> RunInfo:
         """Change what isn't None; returns what the run is now. Raises NotFoundError, ConflictError for a deleted run."""
-        return self._stores.runs.update(run_id, status=status, end=end, name=name)
+        return self._stores.runs.update(run_id, status=status, end=end, name=name and clean_name(name))
 
     def append_to_tag(self, run_id: str, key: str, item: Mapping[str, Any]) -> None:
         """Append to the JSON list that a tag holds; it may grow beyond what a tag is cut to."""

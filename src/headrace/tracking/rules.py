@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from headrace.errors import InvalidInputError
+from headrace.tracking.run import NAME_TAG
 
 __all__ = [
     "LONGEST_KEY",
@@ -23,6 +24,7 @@ __all__ = [
     "check_location",
     "check_model_name",
     "check_pairs",
+    "clean_name",
     "clean_params",
     "clean_tags",
     "random_name",
@@ -32,6 +34,7 @@ LONGEST_KEY = 250
 LONGEST_PARAM = 6000
 LONGEST_TAG = 8000
 _LONGEST_PATH = 1000
+_LONGEST_NAME = 500
 _LONGEST_EXPERIMENT = 500
 _LONGEST_EXPERIMENT_TAG = 20_000
 _LONGEST_LOCATION = 2048
@@ -116,8 +119,16 @@ def clean_params(params: Mapping[str, Any]) -> dict[str, str]:
 
 
 def clean_tags(tags: Mapping[str, Any]) -> dict[str, str]:
-    """Tags as text, those longer than 8,000 characters cut. Raises InvalidInputError for a key."""
-    return {check_key("tag", key): str(value)[:LONGEST_TAG] for key, value in check_pairs("tag", tags).items()}
+    """Tags as text, those longer than 8,000 characters cut, a run's name to 500. Raises InvalidInputError for a key."""
+    found = {check_key("tag", key): str(value)[:LONGEST_TAG] for key, value in check_pairs("tag", tags).items()}
+    if NAME_TAG in found:
+        found[NAME_TAG] = clean_name(found[NAME_TAG])
+    return found
+
+
+def clean_name(name: str) -> str:
+    """A run's name, cut to 500 characters: what an index of a database holds of it."""
+    return name[:_LONGEST_NAME]
 
 
 def check_experiment_name(name: Any) -> str:

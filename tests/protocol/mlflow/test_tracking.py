@@ -181,6 +181,17 @@ def test_a_param_is_written_once(ask):
     assert "metrics" not in ask.state(run_id)["data"]
 
 
+def test_a_name_is_cut_to_what_an_index_holds(ask):
+    long = "ab" * 3000
+    for started in ({"run_name": long}, {"tags": [{"key": "mlflow.runName", "value": long}]}):
+        made = ask.post("runs/create", experiment_id="0", **started).json()["run"]
+        assert (made["info"]["run_name"], {item["key"]: item["value"] for item in made["data"]["tags"]}["mlflow.runName"]) == (
+            long[:500],
+        ) * 2
+    ask.post("runs/update", run_id=made["info"]["run_id"], run_name=f"x{long}")
+    assert ask.state(made["info"]["run_id"])["info"]["run_name"] == f"x{long}"[:500]
+
+
 def test_the_name_and_its_tag_follow_each_other(ask):
     run_id = ask.run(run_name="a")
     ask.post("runs/set-tag", run_id=run_id, key="mlflow.runName", value="b")

@@ -188,10 +188,11 @@ def test_times_that_arent_milliseconds_are_kept_as_the_last_moment_and_told(stor
             f"UPDATE {table} SET timestamp = {nanoseconds} WHERE run_uuid = '{run_id}' AND key = 'auc'"
             for table in ("metrics", "latest_metrics")
         ),
-        f"UPDATE runs SET start_time = {nanoseconds} WHERE run_uuid = '{run_id}'",
+        f"UPDATE runs SET start_time = {nanoseconds}, name = '{'n' * 900}' WHERE run_uuid = '{run_id}'",
     )
     report = carry(store, source.url)
     assert [(left.name, left.count) for left in report.left if left.kind == "metric time"] == [(run_id, 1)]
+    assert store.runs.get(run_id).name == "n" * 500
     assert store.runs.get(run_id).latest["auc"].time == store.runs.get(run_id).start == 2**63 - 1
     assert carry(store, source.url).changed == 0
 

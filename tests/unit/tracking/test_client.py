@@ -129,6 +129,12 @@ def test_a_key_that_cant_be_used_warns(runs, key):
     assert (found.params, found.metrics) == ({}, {})
 
 
+def test_a_long_name_is_cut(runs):
+    with runs.start(name="y" * 900, capture=False) as run:
+        assert run.name == "y" * 500
+    assert (runs.get(run.id).name, runs.get(run.id).tags["mlflow.runName"]) == (run.name, run.name)
+
+
 def test_long_values_are_cut_as_mlflow_cuts_them(runs):
     with runs.start(capture=False, params={"p": "x" * 7000}) as run:
         run.set_tag("t", "y" * 9000)

@@ -36,6 +36,7 @@ from headrace.tracking.rules import (
     check_experiment_name,
     check_key,
     check_pairs,
+    clean_name,
     clean_params,
     clean_tags,
     random_name,
@@ -104,7 +105,7 @@ def start_run(
     labels = clean_tags({**labels, **({PARENT_TAG: parent} if parent else {})})
     run = Run(
         id=new_id(),
-        name=name or labels.get(NAME_TAG) or random_name(),
+        name=clean_name(name or labels.get(NAME_TAG) or random_name()),
         experiment_id="",  # whoever takes the run in knows it
         experiment=check_experiment_name(experiment) if experiment else "",
         status="RUNNING",
