@@ -250,9 +250,8 @@ def _cells(connection: sa.Connection, ids: Sequence[str], columns: Sequence[Colu
         last = {column.name: column.key for column in columns if column.entity == entity and column.figure == "last"}
         if last:
             held = query.rows(connection, **asked, keys=listed(connection, list(set(last.values()))))
-            of_runs = [held.get(run_id, {}) for run_id in ids]
-            for name, key in last.items():
-                found[name] = [of_run.get(key) for of_run in of_runs]
+            rows = [map(held.get(run_id, {}).get, last.values()) for run_id in ids]
+            found |= {name: list(values) for name, values in zip(last, zip(*rows, strict=True), strict=False)}  # no ids, no rows
     figures: dict[str, list[tuple[list[Any], int]]] = {}
     for column in columns:
         if column.figure != "last":

@@ -27,6 +27,8 @@ FEW = 1000
 """So many rows are looked at one by one without a thought."""
 WORTH = 3
 """So many rows for each run of the page too: a walk would look at as many."""
+GATHERED = 4
+"""So many rows of an index cost PostgreSQL what it costs to ask one run."""
 ORDERED: dict[str, tuple[sa.Table, sa.ColumnElement[Any]]] = {
     "metric": (latest_metrics, latest_metrics.c.value),
     "param": (params, indexed(params)),
@@ -58,10 +60,10 @@ class _Asked:
         """Where it looks."""
         return scope(self.experiments, self.view, self.before)
 
-    def statement(self, driver: Comparison | None) -> sa.Select[str]:
-        """All of it, by way of one filter if that is given."""
+    def statement(self, drivers: Sequence[Comparison] = ()) -> sa.Select[str]:
+        """All of it, by way of some of its filters if they are given."""
         return search_statement(
-            self.filters, self.order, self.experiments, self.view, self.dialect, driver=driver, before=self.before
+            self.filters, self.order, self.experiments, self.view, self.dialect, drivers=drivers, before=self.before
         )
 
 
@@ -90,31 +92,43 @@ def count_runs(
 ) -> int:
     """How many runs match."""
     asked = _Asked(filters, (), experiments, view, before, connection.dialect.name)
-    matching = asked.statement(_driver(connection, asked, FEW)).order_by(None).subquery()
+    matching = asked.statement(_drivers(connection, asked, FEW)).order_by(None).subquery()
     return connection.execute(sa.select(sa.func.count()).select_from(matching)).scalar_one()
 
 
 def _found(connection: sa.Connection, asked: _Asked, limit: int, offset: int = 0) -> list[str]:
-    driver = _driver(connection, asked, max(FEW, WORTH * (limit + offset)))
-    if driver is None and (walk := _walk(asked, limit + offset)) is not None:
+    drivers = _drivers(connection, asked, max(FEW, WORTH * (limit + offset)))
+    if not drivers and (walk := _walk(asked, limit + offset)) is not None:
         found = _walked(connection, asked, walk, limit + offset)
         if found is not None:
             return found[offset:]
-    return list(connection.execute(asked.statement(driver).limit(limit).offset(offset)).scalars())
+    return list(connection.execute(asked.statement(drivers).limit(limit).offset(offset)).scalars())
 
 
-def _driver(connection: sa.Connection, asked: _Asked, few: int) -> Comparison | None:
-    """The filter that the fewest runs match, if they are few."""
+def _drivers(connection: sa.Connection, asked: _Asked, few: int) -> list[Comparison]:
+    """The filter that the fewest runs match, if they are few; after it those whose runs cost less to gather than to ask."""
     found = [(item, rows) for item in asked.filters if (rows := candidates(item, asked.dialect)) is not None]
     if not found:
-        return None
-    counted = [
-        sa.select(sa.func.count()).select_from(_begun(*pair, asked.dialect, few + 1).subquery()).scalar_subquery()
-        for pair in found
-    ]
-    numbers = connection.execute(sa.select(*counted)).one()
-    fewest, number = min(zip([item for item, _ in found], numbers, strict=True), key=lambda pair: pair[1])
-    return fewest if number <= few else None
+        return []
+    numbers = _counted(connection, found, asked.dialect, few + 1)
+    fewest = min(numbers)
+    if fewest > few:
+        return []
+    driver, _ = found.pop(list(numbers).index(fewest))
+    if asked.dialect == "sqlite" or not found:  # which asks a run for next to nothing
+        return [driver]
+    most = GATHERED * fewest
+    counted = zip(found, _counted(connection, found, asked.dialect, most + 1), strict=True)
+    return [driver, *(item for (item, _), number in counted if number <= most)]
+
+
+def _counted(
+    connection: sa.Connection, found: Sequence[tuple[Comparison, sa.Select[str]]], dialect: str, most: int
+) -> Sequence[int]:
+    """How many runs match each filter, as far as that."""
+    begun = (_begun(item, rows, dialect, most).subquery() for item, rows in found)
+    counts = (sa.select(sa.func.count()).select_from(rows).scalar_subquery() for rows in begun)
+    return connection.execute(sa.select(*counts)).one()
 
 
 def _begun(item: Comparison, rows: sa.Select[str], dialect: str, most: int) -> sa.Select[str]:
@@ -169,11 +183,11 @@ def _settled(connection: sa.Connection, asked: _Asked, found: Sequence[tuple[Any
     first, last = asked.first, found[-1][1]
     if first.entity not in ORDERED:
         reached = runs.c.start_time <= last if first.ascending else runs.c.start_time >= last
-        return list(connection.execute(asked.statement(None).where(reached).limit(wanted)).scalars())
+        return list(connection.execute(asked.statement().where(reached).limit(wanted)).scalars())
     if isinstance(last, str) and len(last) >= INDEXED_TEXT:  # the place isn't all of the value
-        return list(connection.execute(asked.statement(None).limit(wanted)).scalars())
+        return list(connection.execute(asked.statement().limit(wanted)).scalars())
     before = [run_id for run_id, place in found if place != last]
-    rest = asked.statement(None).where(one_of(connection, runs.c.run_id, before))
+    rest = asked.statement().where(one_of(connection, runs.c.run_id, before))
     settled = list(connection.execute(rest).scalars()) if before else []
     tied = replace(asked, filters=(*asked.filters, Comparison(first.entity, first.key, "=", last)), order=asked.order[1:])
     return settled + _found(connection, tied, wanted - len(settled))

@@ -48,20 +48,22 @@ def search_statement(
     view: View,
     dialect: str,
     *,
-    driver: Comparison | None = None,
+    drivers: Sequence[Comparison] = (),
     before: int | None = None,
 ) -> sa.Select[str]:
     """The ids of the runs that match, in order. The caller adds limit and offset.
 
     Args:
-        driver: the filter that few runs match: they are found first, and the other filters are asked for each.
+        drivers: filters that few runs match, those with `candidates`. The runs of the first are found first; those of each other
+            are gathered at once, and the rest of the filters is asked for each run.
         before: leave out runs that started after this, microseconds since 1970.
     """
-    found = None if driver is None else candidates(driver, dialect)
-    others = [item for item in filters if found is None or item is not driver]
+    found = [rows for item in drivers if (rows := candidates(item, dialect)) is not None]
+    others = [item for item in filters if item not in drivers]
     where = [*scope(experiment_ids, view, before), *(condition(item, dialect) for item in others)]
-    if found is not None:  # what no index can be used for leaves the driver as the only way in
-        where = [runs.c.run_id.in_(found), sa.case((sa.and_(*where), 1)) == 1]
+    if found:  # what no index can be used for leaves the first as the only way in
+        gathered = (runs.c.run_id.in_(rows) for rows in found[1:])
+        where = [runs.c.run_id.in_(found[0]), sa.case((sa.and_(*gathered, *where), 1)) == 1]
     keys: list[sa.ColumnElement[Any]] = []
     source: sa.FromClause = runs
     for index, item in enumerate(order):
