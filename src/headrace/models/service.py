@@ -69,7 +69,7 @@ class Models(ModelReads):
         return self._store.add_model(draft, entry)
 
     def rename(self, name: str, new: str) -> RegisteredModel:
-        """Give a model another name; its versions and its history go with it.
+        """Give a model another name; its versions and its history go with it. Its own again changes nothing.
 
         Raises:
             NotFoundError: there is no such model.
@@ -77,7 +77,9 @@ class Models(ModelReads):
         """
         self._author.require("models:write")
         check_name(new)
-        self.model(name)
+        held = self.model(name)
+        if new == name:
+            return held
         self._store.rename(name, new, self._author.entry("rename", before={"name": name}, after={"name": new}))
         return self.model(new)
 

@@ -93,6 +93,7 @@ def test_a_model_is_made_described_tagged_renamed_and_deleted(registry):
     registry.good("DELETE", "registered-models/delete-tag", name=name, key="team")
     registry.good("DELETE", "registered-models/delete-tag", name=name, key="none")
     registry.version(name)
+    registry.good("POST", "registered-models/rename", name=name, new_name=name)
     told = registry.good("POST", "registered-models/rename", name=name, new_name=f"{name}-new")["registered_model"]
     assert (told["name"], told["description"], told["tags"]) == (f"{name}-new", "second", [{"key": "k", "value": "v"}])
     assert [v["version"] for v in told["latest_versions"]] == ["1"]
