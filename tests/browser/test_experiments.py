@@ -19,6 +19,23 @@ def test_the_newest_ten_runs_are_shown_and_the_address_keeps_what_is_chosen(page
     expect(page.get_by_text("9 shown")).to_be_visible()
 
 
+def test_what_the_page_shows_first_is_asked_for_once_and_before_the_app_is_here(page):
+    asked, held, begun = [], [], []
+    page.on("request", lambda request: asked.append((request.method, request.url.split("/", 3)[3], request.post_data)))
+    page.route(
+        re.compile(r"/assets/index-.*\.js$"), lambda route: route.continue_() if begun else held.append(route)
+    )  # the app's first file
+    with page.expect_request(re.compile("/api/v1/experiments$")):
+        page.goto("/experiments/1?sort=metrics.auc%20desc", wait_until="commit")
+    begun += [path for _, path, _ in asked if path.startswith("api/")]
+    assert begun == ["api/v1/accounts/me", "api/v1/runs/search", "api/v1/experiments/1/keys?exact=false", "api/v1/experiments"]
+    for route in held:
+        route.continue_()
+    expect(page.locator(".run-link").first).to_be_visible()
+    ours = [one for one in asked if one[1].startswith("api/")]
+    assert len(set(ours)) == len(ours)
+
+
 def test_a_query_filters_and_a_fault_is_told_where_it_is(page):
     page.expected_errors = ["422"]
     page.goto("/experiments/1")

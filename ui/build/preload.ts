@@ -1,15 +1,17 @@
-/** Tells the browser at once what the page at its address is made of, rather than once the app runs and asks for it. */
-import type { OutputBundle, OutputChunk } from 'rolldown';
+/** Has the browser ask at once for what the page at its address is made of and shows, rather than once the app runs and asks for it. */
+import { join } from 'node:path';
+import { rolldown, type OutputBundle, type OutputChunk } from 'rolldown';
 import type { Plugin } from 'vite';
 
-/** The beginning of an address to the module of its page; the longest that fits counts. */
-export type Pages = Readonly<Record<string, string>>;
+/** Where index.html has it: before the styles, for a script that follows them waits until they are here. */
+const PLACE = '<!-- begin -->';
 
-/** A module's file, with all that it imports and their styles. */
-function filesOf(bundle: OutputBundle, source: string): string[] {
+/** The beginning of an address to the modules of its page, in the order of need; the longest that fits counts. */
+export type Pages = Readonly<Record<string, readonly string[]>>;
+
+/** The files of modules, with all that they import and their styles. */
+function filesOf(bundle: OutputBundle, sources: readonly string[]): string[] {
   const chunks = new Map(Object.values(bundle).flatMap((item) => (item.type === 'chunk' ? [[item.fileName, item] as const] : [])));
-  const first = [...chunks.values()].find((chunk) => chunk.facadeModuleId?.endsWith(`/${source}`) === true);
-  if (first === undefined) throw new Error(`no chunk is made of ${source}`);
   const found = new Set<string>();
   const walk = (chunk: OutputChunk) => {
     if (found.has(chunk.fileName)) return;
@@ -21,30 +23,44 @@ function filesOf(bundle: OutputBundle, source: string): string[] {
       if (next !== undefined) walk(next);
     }
   };
-  walk(first);
+  for (const source of sources) {
+    const first = [...chunks.values()].find((chunk) => chunk.moduleIds.some((id) => id.endsWith(`/${source}`)));
+    if (first === undefined) throw new Error(`no chunk holds ${source}`);
+    walk(first);
+  }
   return [...found];
 }
 
-export function preload(pages: Pages, nonce: string): Plugin {
+/** A module and what it imports as text, to stand in the page itself. */
+async function textOf(source: string, root: string): Promise<string> {
+  const build = await rolldown({ input: join(root, source), resolve: { alias: { '@': join(root, 'src') } } });
+  const { output } = await build.generate({ format: 'iife', minify: true });
+  await build.close();
+  return output[0].code.trim();
+}
+
+export function preload(pages: Pages, first: string, nonce: string): Plugin {
+  let root = '';
   return {
     name: 'headrace-preload',
-    apply: 'build',
+    configResolved(config) {
+      root = config.root;
+    },
     transformIndexHtml: {
       order: 'post',
-      handler: (html, { bundle }) => {
-        if (bundle === undefined) return html;
+      handler: async (html, { bundle }) => {
+        if (bundle === undefined) return html.replace(PLACE, '');
         const own = new Set([...html.matchAll(/(?:href|src)="\/([^"]+)"/g)].map((found) => found[1]));
-        const of = Object.fromEntries(Object.entries(pages).map(([start, source]) => [start, filesOf(bundle, source).filter((file) => !own.has(file))]));
-        const font = Object.keys(bundle).find((file) => /inter-latin-wght-normal.*\.woff2$/.test(file));
-        const code = `const pages=${JSON.stringify(of)},at=location.pathname;
+        const of = Object.fromEntries(Object.entries(pages).map(([start, sources]) => [start, filesOf(bundle, sources).filter((file) => !own.has(file))]));
+        const code = `{const pages=${JSON.stringify(of)},at=location.pathname;
 let own='';for(const start in pages)if((start==='/'?at==='/':at.startsWith(start))&&start.length>own.length)own=start;
-for(const file of pages[own]??[]){const link=document.createElement('link');if(file.endsWith('.css')){link.rel='preload';link.as='style'}else link.rel='modulepreload';link.href='/'+file;document.head.append(link)}`;
+for(const file of pages[own]??[]){const link=document.createElement('link');if(file.endsWith('.css')){link.rel='preload';link.as='style'}else link.rel='modulepreload';link.href='/'+file;document.head.append(link)}}`;
+        const script = `<script nonce="${nonce}">${await textOf(first, root)}\n${code}</script>`;
+        if (!html.includes(PLACE) || script.slice(8, -9).includes('</script')) throw new Error(`index.html has no ${PLACE}, or what goes there ends too early`);
+        const font = Object.keys(bundle).find((file) => /inter-latin-wght-normal.*\.woff2$/.test(file));
         return {
-          html,
-          tags: [
-            ...(font === undefined ? [] : [{ tag: 'link', attrs: { rel: 'preload', href: `/${font}`, as: 'font', type: 'font/woff2', crossorigin: true }, injectTo: 'head' as const }]),
-            { tag: 'script', attrs: { nonce }, children: `{${code}}`, injectTo: 'head' as const },
-          ],
+          html: html.replace(PLACE, () => script),
+          tags: font === undefined ? [] : [{ tag: 'link', attrs: { rel: 'preload', href: `/${font}`, as: 'font', type: 'font/woff2', crossorigin: true }, injectTo: 'head' }],
         };
       },
     },

@@ -1,5 +1,6 @@
 /** The one way to the server: typed by its OpenAPI document, errors as Problem. */
 import { release } from './release';
+import { address, ask, taken } from './request';
 import type { components, paths } from './schema';
 
 export type Schemas = components['schemas'];
@@ -120,30 +121,10 @@ export function wholeLines(bytes: Uint8Array, { start, size, isTail = false }: {
   return { text: new TextDecoder().decode(bytes.subarray(from, to)), start: start + from, end: start + to, size };
 }
 
-/** A path with its parts and its query filled in, encoded. */
-export function address(path: string, options: { path?: unknown; query?: unknown } = {}): string {
-  const parts = (options.path ?? {}) as Record<string, string>;
-  const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
-    (parts[name] ?? '').split('/').map(encodeURIComponent).join(name === 'path' || name === 'urn' ? '/' : '%2F'),
-  );
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries((options.query ?? {}) as Record<string, string | number | boolean | null | undefined>)) {
-    if (value !== undefined && value !== null) query.set(name, String(value));
-  }
-  const text = query.toString();
-  return text === '' ? filled : `${filled}?${text}`;
-}
-
 async function send(method: string, url: string, body?: string, signal?: AbortSignal, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
   let answer: Response;
   try {
-    answer = await fetch(url, {
-      method,
-      signal: signal ?? null,
-      credentials: 'same-origin',
-      headers: { ...headers, 'x-requested-with': 'headrace', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-      ...(body === undefined ? {} : { body }),
-    });
+    answer = await (taken(method, url, body) ?? ask(method, url, body, signal, headers));
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new Problem(0, 'The server can’t be reached', 'It may be restarting, or the network is down. This page keeps what it has.');

@@ -1,10 +1,10 @@
 /** What pages ask for, each with the key under which it is kept. A live event makes stale what it names. */
 import { keepPreviousData, queryOptions, type Query, type QueryClient } from '@tanstack/react-query';
-import { address, get, getText, patch, post, type Schemas } from './client';
+import { get, getText, patch, post, type Schemas } from './client';
 import { readCurves, type Points } from './curves';
 import type { LiveEvent, NewPoints } from './live';
-
-export type TableQuery = Omit<Schemas['RunSearch'], 'archived' | 'count' | 'cursor'>;
+import { address } from './request';
+import { searchOf, type TableQuery } from './search';
 
 /** So often is asked whether what runs is still heard of: that it is lost, no event tells. */
 const HEARD_OF = 30_000;
@@ -26,8 +26,7 @@ export const keysQuery = (experiments: string) =>
     refetchInterval: ({ state }) => (state.data?.exact === false ? COUNTED_AFTER : false),
   });
 
-/** Runs that match, counted; put away or not. */
-export const searchRuns = (query: TableQuery, signal: AbortSignal) => post('/api/v1/runs/search', { archived: 'show', count: true, ...query }, { signal });
+export const searchRuns = (query: TableQuery, signal: AbortSignal) => post('/api/v1/runs/search', searchOf(query), { signal });
 
 /** What may follow at a place in a query; places count characters, not halves of some. */
 export const completeQuery = (text: string, position: number, experiments: string[], signal: AbortSignal) =>

@@ -4,8 +4,8 @@ import { createRootRouteWithContext, createRoute, createRouter, lazyRouteCompone
 import { experimentsQuery, filesQuery, keysQuery, runQuery, runsQuery, tableQuery } from '@/api/queries';
 import { readAuditSearch } from '@/pages/audit/search';
 import { readCompareSearch } from '@/pages/compare/search';
-import { readExperimentSearch, type ExperimentSearch } from '@/pages/experiments/search';
-import { partOf, tableOf } from '@/pages/experiments/table-query';
+import { readExperimentSearch } from '@/pages/experiments/search';
+import { asked, partOf, tableOf, type TableSearch } from '@/pages/experiments/table-query';
 import { readFeaturesSearch } from '@/pages/features/search';
 import { readLineageSearch } from '@/pages/lineage/search';
 import { readRunSearch } from '@/pages/run/search';
@@ -37,11 +37,11 @@ const experiment = createRoute({
   getParentRoute: () => root,
   path: '/experiments/$experiments',
   validateSearch: readExperimentSearch,
-  loaderDeps: ({ search: { q, sort, cols, deleted } }) => ({ q, sort, cols, deleted }),
-  loader: ({ context, params, deps }) => {
-    begin(context.client, keysQuery(params.experiments));
+  loaderDeps: ({ search: { q, sort, cols, by, deleted } }) => told<TableSearch>({ q, sort, cols, by, deleted }),
+  loader: ({ context, params: { experiments }, deps }) => {
+    begin(context.client, tableQuery(partOf(tableOf(experiments, deps, asked(deps, undefined)), 0, 0)));
+    begin(context.client, keysQuery(experiments));
     begin(context.client, experimentsQuery());
-    begin(context.client, tableQuery(partOf(tableOf(params.experiments, told<ExperimentSearch>(deps), deps.cols ?? []), 0, 0)));
   },
   component: lazyRouteComponent(() => import('@/pages/experiments/experiment'), 'ExperimentPage'),
 });

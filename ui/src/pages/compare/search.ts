@@ -1,5 +1,5 @@
 /** What the address of a comparison says. */
-import { readChartSearch, type ChartSearch } from '@/shared/charts/chart-options';
+import { readChartSearch, type ChartSearch } from '@/shared/charts/chart-search';
 import { told, type Told } from '@/shared/search';
 
 export const FIGURES = ['last', 'low', 'high', 'best'] as const;

@@ -3,7 +3,7 @@ import './experiments.css';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { lazy, Suspense, useCallback, useDeferredValue, useMemo, useRef, useState } from 'react';
-import { Problem, type Schemas } from '@/api/client';
+import { Problem } from '@/api/client';
 import { experimentsQuery, keysQuery, tableQuery } from '@/api/queries';
 import { looks as looksOf } from '@/shared/chart/palette';
 import { useKeys } from '@/shared/keys';
@@ -16,16 +16,18 @@ import { plural, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Actions } from './actions';
 import { ChartOptions, settingsOf } from '@/shared/charts/chart-options';
-import { Charts, type RunLabel } from '@/shared/charts/charts';
+import type { RunLabel } from '@/shared/charts/charts';
 import { ColumnChooser, GroupChooser } from './choosers';
 import type { Grouping } from '@/shared/charts/lines';
-import { useRows, type Rows } from './rows';
+import { useRows, type Row, type Rows } from './rows';
 import { RunsTable } from './runs-table';
 import type { ExperimentSearch, Mode } from './search';
 import { useSelection, type Selection } from './selection';
-import { tableOf } from './table-query';
+import { asked as askedOf, columnsOf, tableOf } from './table-query';
 import { Views } from './views';
 
+/** Apart, for runs are shown before charts of them are drawn. */
+const Charts = lazy(() => import('@/shared/charts/charts').then((module) => ({ default: module.Charts })));
 const Plots = lazy(() => import('./plots').then((module) => ({ default: module.Plots })));
 
 const MODES: { value: Mode; label: string; icon: 'columns' | 'table' | 'chart' | 'scatter' | 'parallel' | 'bolt'; keys: string }[] = [
@@ -45,15 +47,15 @@ export function ExperimentPage() {
   const navigate = useNavigate({ from: '/experiments/$experiments' });
   const change = useCallback<Change>((part) => void navigate({ search: (now) => told<ExperimentSearch>({ ...now, ...part }), replace: 'show' in part && Object.keys(part).length === 1 }), [navigate]);
   const keys = useQuery(keysQuery(experiments));
-  const columns = useMemo(() => search.cols ?? firstColumns(keys.data), [search.cols, keys.data]);
-  const groupBy = useMemo(() => search.by ?? [], [search.by]);
-  const asked = useMemo(() => [...new Set([...columns, ...groupBy])], [columns, groupBy]);
-  const table = tableOf(experiments, search, asked);
-  const rows = useRows(table);
+  const { cols, by } = search;
+  const columns = useMemo(() => columnsOf(told({ cols }), keys.data), [cols, keys.data]);
+  const groupBy = useMemo(() => by ?? [], [by]);
+  const asked = useMemo(() => askedOf(told({ cols, by }), keys.data), [cols, by, keys.data]);
+  const rows = useRows(tableOf(experiments, search, asked), tableOf(experiments, search, askedOf(told({ cols, by }), undefined)));
   const setShow = useCallback((show: string[] | undefined) => change({ show }), [change]);
   const selection = useSelection(rows, search.show, setShow);
   const looks = useMemo(() => looksOf(selection.ids), [selection.ids]);
-  const shown = useShown(selection, groupBy);
+  const shown = useShown(selection, rows, groupBy);
   const grouping = useMemo(() => groupingOf(shown, groupBy, search.band ?? 'std'), [shown, groupBy, search.band]);
   const [cursor, setCursor] = useState(-1);
   const [find, setFind] = useState('');
@@ -90,7 +92,11 @@ export function ExperimentPage() {
           <section className="experiment-charts" aria-label="Charts">
             <ChartOptions settings={settings} metrics={Object.keys(keys.data?.metrics ?? {})} find={find} onFind={setFind} change={(part) => change(part.x === 'step' ? { ...part, x: undefined } : part)} />
             {grouping !== null && <GroupLegend grouping={grouping} />}
-            <Charts keys={keys.data?.metrics ?? {}} runs={shown} looks={looks} grouping={grouping} settings={settings} find={wanted} />
+            <Boundary>
+              <Suspense fallback={<Skeleton lines={5} />}>
+                <Charts keys={keys.data?.metrics ?? {}} runs={shown} looks={looks} grouping={grouping} settings={settings} find={wanted} />
+              </Suspense>
+            </Boundary>
           </section>
         )}
         {(mode === 'scatter' || mode === 'parallel' || mode === 'importance') && (
@@ -193,13 +199,17 @@ function GroupLegend({ grouping }: { grouping: Grouping }) {
 type Labelled = RunLabel & { groups: string[] };
 
 /** The heads of the runs that are shown, wherever in the table they are, with the values that they are grouped by. */
-function useShown(selection: Selection, groupBy: readonly string[]): Labelled[] {
-  const ids = selection.ids;
+function useShown(selection: Selection, rows: Rows, groupBy: readonly string[]): Labelled[] {
+  const { ids, chosen } = selection;
+  const first = chosen ? [] : ids.flatMap((_, index) => labelled(rows.row(index), groupBy) ?? []);
+  const isHere = !chosen && first.length === ids.length;
+  const text = JSON.stringify(first);
+  const here = useMemo(() => JSON.parse(text) as Labelled[], [text]); // the same list while it says the same: charts stay
   const found = useQuery({
     ...tableQuery({ filter: `run_id IN (${ids.map((id) => `'${id}'`).join(', ')})`, columns: [...groupBy], view: 'all', limit: Math.max(1, ids.length), offset: 0 }),
-    enabled: ids.length > 0,
+    enabled: ids.length > 0 && !isHere,
   });
-  return useMemo(() => {
+  const read = useMemo(() => {
     const places = new Map(found.data?.runs.map((run, place) => [run.id, place]));
     return ids.flatMap((id) => {
       const place = places.get(id);
@@ -208,23 +218,20 @@ function useShown(selection: Selection, groupBy: readonly string[]): Labelled[] 
       return [{ id, name: run.name, groups: groupBy.map((column) => String(found.data?.columns[column]?.[place] ?? 'none')) }];
     });
   }, [found.data, ids, groupBy]);
+  return isHere ? here : read;
+}
+
+/** A run of the table as charts tell of it; undefined while what it is grouped by isn't read. */
+function labelled(row: Row | undefined, groupBy: readonly string[]): Labelled | undefined {
+  const values = row === undefined ? [] : groupBy.map((column) => row.value(column));
+  if (row === undefined || values.includes(undefined)) return undefined;
+  return { id: row.run.id, name: row.run.name, groups: values.map((value) => String(value ?? 'none')) };
 }
 
 function groupingOf(shown: readonly Labelled[], groupBy: readonly string[], band: Grouping['band']): Grouping | null {
   if (groupBy.length === 0) return null;
   const titles = groupBy.map((column) => column.slice(column.indexOf('.') + 1));
   return { band, of: new Map(shown.map((run) => [run.id, run.groups.map((value, index) => `${titles[index] ?? ''} ${value}`).join(', ')])) };
-}
-
-/** The first columns: what most runs have, figures before settings; what the system logs is left out. */
-function firstColumns(keys: Schemas['RunKeys'] | undefined): string[] {
-  const most = (counts: Record<string, number> | undefined, prefix: string, size: number) =>
-    Object.entries(counts ?? {})
-      .filter(([key]) => !key.startsWith('system/'))
-      .sort(([, a], [, b]) => b - a)
-      .slice(0, size)
-      .map(([key]) => `${prefix}.${key}`);
-  return [...most(keys?.metrics, 'metrics', 4), ...most(keys?.params, 'params', 5)];
 }
 
 function useCompare(): (ids: readonly string[]) => void {

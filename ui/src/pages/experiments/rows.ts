@@ -1,8 +1,9 @@
 /** The runs of a table: pages of it, read as they come into sight. */
-import { useQueries, useQuery, type UseQueryResult } from '@tanstack/react-query';
+import { useQueries, useQuery, useQueryClient, type UseQueryResult } from '@tanstack/react-query';
 import { startTransition, useMemo, useState } from 'react';
 import type { Schemas } from '@/api/client';
-import { tableQuery, type TableQuery } from '@/api/queries';
+import { tableQuery } from '@/api/queries';
+import type { TableQuery } from '@/api/search';
 import { BLOCK, PAGE, partOf } from './table-query';
 
 export type Value = string | number | null;
@@ -34,7 +35,9 @@ function answered(asked: readonly Answer[]): ReadonlyMap<number, Schemas['RunsFo
   return new Map(asked.flatMap(({ data, isPlaceholderData }, place) => (data === undefined || isPlaceholderData ? [] : [[place, data] as const])));
 }
 
-export function useRows(query: TableQuery): Rows {
+/** `begun` is what was asked before the columns were known: its rows are shown until those with values are here. */
+export function useRows(query: TableQuery, begun: TableQuery): Rows {
+  const client = useQueryClient();
   const [[top, bottom, left, right], setSight] = useState<Sight>([0, 0, 0, 0]);
   const places = useMemo(() => {
     const last = Math.max(0, Math.ceil((query.columns ?? []).length / BLOCK) - 1);
@@ -42,7 +45,9 @@ export function useRows(query: TableQuery): Rows {
     const blocks = [...new Set([Math.min(left, last), Math.min(right, last)])];
     return pages.flatMap((page) => blocks.map((block) => [page, block] as const)).filter(([page, block]) => page !== 0 || block !== 0);
   }, [query.columns, top, bottom, left, right]);
-  const { data, isPending, isPlaceholderData, error, refetch } = useQuery(tableQuery(partOf(query, 0, 0)));
+  const bare = client.getQueryData(tableQuery(partOf(begun, 0, 0)).queryKey);
+  const { data, isPending, isPlaceholderData, error, refetch } = useQuery({ ...tableQuery(partOf(query, 0, 0)), placeholderData: (before) => before ?? bare });
+  const isStale = isPlaceholderData && data !== bare;
   const others = useQueries({
     queries: places.map(([page, block]) => tableQuery(partOf(query, page, block))),
     combine: answered,
@@ -57,7 +62,7 @@ export function useRows(query: TableQuery): Rows {
     return {
       total: data?.total ?? 0,
       pending: isPending,
-      stale: isPlaceholderData,
+      stale: isStale,
       error,
       retry: () => void refetch(),
       row: (index) => {
@@ -75,5 +80,5 @@ export function useRows(query: TableQuery): Rows {
         startTransition(() => setSight((now) => (now.every((place, index) => place === next[index]) ? now : next)));
       },
     };
-  }, [data, isPending, isPlaceholderData, error, refetch, others, places]);
+  }, [data, isPending, isStale, error, refetch, others, places]);
 }

@@ -47,6 +47,11 @@ export function specOf(column: string): ColumnSpec {
   };
 }
 
+/** About what of the table is seen, before it is laid out: so the first picture has its rows. */
+function inSight() {
+  return { width: innerWidth / 2, height: innerHeight - 200 };
+}
+
 interface TableProps {
   rows: Rows;
   columns: readonly string[];
@@ -61,7 +66,7 @@ interface TableProps {
 export function RunsTable({ rows, columns, sort, onSort, selection, looks, cursor, onCursor }: TableProps) {
   const host = useRef<HTMLDivElement>(null);
   const specs = useMemo(() => [...FIXED, ...columns.map(specOf)], [columns]);
-  const rowsInSight = useVirtualizer({ count: rows.total, getScrollElement: () => host.current, estimateSize: () => ROW, overscan: 5 });
+  const rowsInSight = useVirtualizer({ count: rows.total, getScrollElement: () => host.current, estimateSize: () => ROW, overscan: 5, initialRect: inSight() });
   const sets = useMemo(() => setsOf(specs), [specs]);
   const setsInSight = useVirtualizer({
     horizontal: true,
@@ -70,6 +75,7 @@ export function RunsTable({ rows, columns, sort, onSort, selection, looks, curso
     estimateSize: (index) => sets[index]?.width ?? 100,
     getItemKey: (index) => sets[index]?.id ?? index,
     overscan: 1,
+    initialRect: inSight(),
   });
   useEffect(() => setsInSight.measure(), [setsInSight, sets]);
   const items = rowsInSight.getVirtualItems();

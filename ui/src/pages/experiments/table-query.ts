@@ -1,12 +1,62 @@
 /** What is asked of the table of an experiment: pages of its rows, and of very many columns those in sight. */
-import type { TableQuery } from '@/api/queries';
-import type { ExperimentSearch } from './search';
+import type { Schemas } from '@/api/client';
+import type { TableQuery } from '@/api/search';
+import { told } from '@/shared/search';
 
 export const PAGE = 200;
 /** Columns that are read together. */
 export const BLOCK = 24;
 
-export function tableOf(experiments: string, search: ExperimentSearch, columns: readonly string[]): TableQuery {
+/** What an address says of the table; what isn't there is as at first. */
+export interface TableSearch {
+  q?: string;
+  sort?: string;
+  cols?: string[];
+  /** Params or tags whose values make groups. */
+  by?: string[];
+  deleted?: boolean;
+}
+
+export function readTableSearch(raw: Record<string, unknown>): TableSearch {
+  return told<TableSearch>({
+    q: text(raw['q']),
+    sort: text(raw['sort']),
+    cols: texts(raw['cols']),
+    by: texts(raw['by']),
+    deleted: raw['deleted'] === true ? true : undefined,
+  });
+}
+
+export function texts(value: unknown): string[] | undefined {
+  return Array.isArray(value) && value.length > 0 ? value.filter((item): item is string => typeof item === 'string') : undefined;
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined;
+}
+
+/** The columns that are shown: those that were chosen, else the first. */
+export function columnsOf(search: TableSearch, keys: Schemas['RunKeys'] | undefined): string[] {
+  return search.cols ?? firstColumns(keys);
+}
+
+/** The columns that are read: of what is shown, and of what runs are grouped by. */
+export function asked(search: TableSearch, keys: Schemas['RunKeys'] | undefined): string[] {
+  return [...new Set([...columnsOf(search, keys), ...(search.by ?? [])])];
+}
+
+/** The first columns: what most runs have, figures before settings; what the system logs is left out. */
+function firstColumns(keys: Schemas['RunKeys'] | undefined): string[] {
+  const most = (counts: Record<string, number> | undefined, prefix: string, size: number) =>
+    Object.entries(counts ?? {})
+      .filter(([key]) => !key.startsWith('system/'))
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, size)
+      .map(([key]) => `${prefix}.${key}`);
+  return [...most(keys?.metrics, 'metrics', 4), ...most(keys?.params, 'params', 5)];
+}
+
+export function tableOf(experiments: string, search: TableSearch, columns: readonly string[]): TableQuery {
   return {
     experiments: experiments.split(','),
     filter: search.q ?? '',

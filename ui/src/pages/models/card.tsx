@@ -1,7 +1,8 @@
 /** The model card: what people wrote, completed with what is known; written here. */
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { lazy, Suspense, useState } from 'react';
-import { address, getText } from '@/api/client';
+import { getText } from '@/api/client';
+import { address } from '@/api/request';
 import { writeCard, type Version } from '@/api/models';
 import { Button } from '@/shared/ui/controls';
 import { Failure, Skeleton } from '@/shared/ui/feedback';

@@ -2,7 +2,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
-import { address } from '@/api/client';
+import { address } from '@/api/request';
 import { filesQuery, fileTextQuery, pageQuery } from '@/api/queries';
 import { Button } from '@/shared/ui/controls';
 import { Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';

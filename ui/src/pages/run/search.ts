@@ -1,5 +1,5 @@
 /** What the address of a run says. */
-import { readChartSearch, type ChartSearch } from '@/shared/charts/chart-options';
+import { readChartSearch, type ChartSearch } from '@/shared/charts/chart-search';
 import { told } from '@/shared/search';
 
 export const TABS = ['overview', 'charts', 'system', 'logs', 'artifacts', 'code', 'lineage'] as const;

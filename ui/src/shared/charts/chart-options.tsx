@@ -5,29 +5,7 @@ import { Tip } from '@/shared/ui/overlays';
 import { Picker } from '@/shared/ui/picker';
 import { useMemo } from 'react';
 import type { ChartSettings } from './charts';
-
-/** What an address says of charts; what isn't there is as at first. */
-export interface ChartSearch {
-  /** `step`, `time`, `relative`, or the key of a metric. */
-  x?: string;
-  smooth?: number;
-  xlog?: boolean;
-  ylog?: boolean;
-  /** Without outliers. */
-  usual?: boolean;
-}
-
-export function readChartSearch(raw: Record<string, unknown>): Told<ChartSearch> {
-  const smooth = Number(raw['smooth']);
-  const on = (name: string) => (raw[name] === true ? true : undefined);
-  return {
-    x: typeof raw['x'] === 'string' && raw['x'] !== '' ? raw['x'] : typeof raw['x'] === 'number' ? String(raw['x']) : undefined,
-    smooth: smooth > 0 && smooth < 1 ? smooth : undefined,
-    xlog: on('xlog'),
-    ylog: on('ylog'),
-    usual: on('usual'),
-  };
-}
+import type { ChartSearch } from './chart-search';
 
 export function settingsOf(search: ChartSearch, axis = 'step'): ChartSettings {
   return { axis: search.x ?? axis, smoothing: search.smooth ?? 0, xLog: search.xlog === true, yLog: search.ylog === true, usual: search.usual === true };
