@@ -39,6 +39,11 @@ def test_a_group_tells_what_is_expected_of_it_and_how_that_fares(page):
     expect(expected.get_by_role("row", name=re.compile("^not_null\\(user_id\\)"))).to_contain_text("never broken")
     expect(expected).to_contain_text("headrace features quarantine purchases")
     expect(page.get_by_role("region", name="Ingested").get_by_role("row").last).to_contain_text("1,497")
+    look = page.get_by_role("region", name="Look up")
+    expect(look).to_contain_text("through the view buying")
+    look.get_by_label("user_id").fill("2")
+    look.get_by_label("user_id").press("Enter")
+    expect(look.get_by_role("status")).to_contain_text("all 6 features are equal in both stores")
     page.goto("/features/group/profile")
     expect(page.get_by_role("region", name="Expectations")).to_contain_text("None are declared")
 

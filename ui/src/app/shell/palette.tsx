@@ -34,12 +34,12 @@ export function Palette({ onClose }: { onClose: () => void }) {
               <Command.Empty>Nothing of that name.</Command.Empty>
               <Command.Group heading="Pages">
                 <Item icon="home" text="Home" onSelect={go(() => navigate({ to: '/' }))} />
+                <Item icon="flask" text="Experiments" onSelect={go(() => navigate({ to: '/experiments' }))} />
                 <Item icon="box" text="Models" onSelect={go(() => navigate({ to: '/models' }))} />
                 <Item icon="layers" text="Features" onSelect={go(() => navigate({ to: '/features' }))} />
                 <Item icon="graph" text="Lineage" onSelect={go(() => navigate({ to: '/lineage' }))} />
                 <Item icon="shield" text="Audit" onSelect={go(() => navigate({ to: '/audit' }))} />
                 <Item icon="gear" text="Settings" onSelect={go(() => navigate({ to: '/settings' }))} />
-                <Item icon="flask" text="Experiments" onSelect={go(() => navigate({ to: '/experiments' }))} />
               </Command.Group>
               <Command.Group heading="Experiments">
                 {experiments.data?.experiments.map((item) => (

@@ -58,6 +58,7 @@ export function FeaturePage() {
           <div className="overview-column">
             {kind === 'group' && <FreshPanel id={definition.basis} />}
             {kind === 'group' && <GroupImpact key={definition.basis} whole={urnOf(definition)} />}
+            {kind === 'group' && readers[0] !== undefined && <LookUp key={readers[0].id} through view={readers[0]} groups={groups} entities={catalog.data?.entity ?? []} bases={catalog.data?.group ?? []} />}
             {kind === 'view' && <LookUp key={definition.id} view={definition} groups={groups} entities={catalog.data?.entity ?? []} bases={catalog.data?.group ?? []} />}
             <section className="panel">
               <header>

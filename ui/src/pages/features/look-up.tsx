@@ -19,7 +19,8 @@ const VERDICTS: Record<Verdict, readonly [Tone, string, string]> = {
   unknown: ['warn', 'online alone', 'The online store has a value that history knows nothing of'],
 };
 
-export function LookUp({ view, groups, entities, bases }: { view: Definition; groups: ReadonlyMap<string, GroupSpec>; entities: readonly Definition[]; bases: readonly Definition[] }) {
+/** `through` where the view isn’t what the page is about. */
+export function LookUp({ view, groups, entities, bases, through = false }: { through?: boolean; view: Definition; groups: ReadonlyMap<string, GroupSpec>; entities: readonly Definition[]; bases: readonly Definition[] }) {
   const keys = keysOf(view, groups, entities);
   const inputs = inputsOf(view, groups, keys);
   const fields: (readonly [string, string])[] = [...keys, ...inputs.map((name) => [name, ''] as const)];
@@ -43,7 +44,8 @@ export function LookUp({ view, groups, entities, bases }: { view: Definition; gr
   return (
     <section className="panel" aria-label="Look up">
       <header>
-        <h2>Look up</h2>
+        <h2 className="grow">Look up</h2>
+        {through && <span className="quiet">through the view {view.name}</span>}
       </header>
       <form
         className="panel-body look-up"
@@ -116,7 +118,7 @@ function Answer({ online, both, waits }: { online: Schemas['OnlineFeatures']; bo
           </span>
         )}
       </p>
-      <div className="table-scroll">
+      <div className="table-scroll" tabIndex={0} role="group" aria-label="What both stores say">
         <table className="grid-table answer-table" aria-label="Online against offline">
           <thead>
             <tr>

@@ -8,14 +8,24 @@ import { Ago, Chip } from '@/shared/ui/marks';
 import { checksOf, fares } from './checks';
 
 const DOES: Record<Check['outcome'], string> = {
-  rejected: 'the write is refused',
-  quarantined: 'the row is set aside',
-  feature: 'it is shown here',
+  rejected: 'else the write is refused',
+  quarantined: 'others are set aside',
+  feature: 'samples of what is online',
 };
 
 const COLUMNS: DataColumn<Check>[] = [
-  { id: 'expectation', title: 'Expected', grow: true, sort: (check) => check.expectation, cell: (check) => <span className="expectation">{check.expectation}</span> },
-  { id: 'subject', title: 'Of', sort: (check) => check.subject, cell: (check) => <span className="cut expectation-of" title={check.subject}>{check.outcome === 'feature' ? 'its values' : `rows of ${check.subject.slice('source:'.length)}`}</span> },
+  { id: 'expectation', title: 'Expected', sort: (check) => check.expectation, cell: (check) => <span className="expectation">{check.expectation}</span> },
+  {
+    id: 'subject',
+    title: 'Of',
+    sort: (check) => check.subject,
+    cell: (check) => (
+      <span className="expectation-of">
+        {check.outcome === 'feature' ? 'its values' : `rows of ${check.subject.slice('source:'.length)}`}
+        <span className="quiet lines-more">{DOES[check.outcome]}</span>
+      </span>
+    ),
+  },
   {
     id: 'fares',
     title: 'Now',
@@ -26,7 +36,6 @@ const COLUMNS: DataColumn<Check>[] = [
     },
   },
   { id: 'example', title: 'Broken by', cell: (check) => (check.example === null || check.example === '' ? <span className="quiet">–</span> : <code className="cut expectation-of" title={check.example}>{check.example}</code>) },
-  { id: 'does', title: 'Then', cell: (check) => <span className="quiet nobreak">{DOES[check.outcome]}</span> },
   { id: 'at', title: 'When', number: true, sort: (check) => check.at ?? '', cell: (check) => <Ago time={check.at} /> },
 ];
 
