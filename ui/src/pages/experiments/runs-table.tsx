@@ -1,7 +1,7 @@
 /** The table of runs: rows and columns exist only while in sight. */
 import { useNavigate } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { memo, useCallback, useEffect, useMemo, useRef, type MouseEvent } from 'react';
+import { memo, useCallback, useDeferredValue, useEffect, useMemo, useRef, type MouseEvent } from 'react';
 import { hover, useIsHovered } from '@/shared/chart/hover';
 import type { Look } from '@/shared/chart/palette';
 import { age, clock, number } from '@/shared/ui/format';
@@ -25,8 +25,6 @@ const FIXED: ColumnSpec[] = [
 ];
 const NAME_WIDTH = 250;
 const ROW = 32;
-/** So many columns come into sight together: one by one they take longer in all, very many at once make a frame late. */
-const SET = 3;
 /** Pixels: of a letter at most, nearly, and of a cell's padding. */
 const WIDEST_LETTER = 9;
 const CELL_PADDING = 20;
@@ -67,28 +65,29 @@ export function RunsTable({ rows, columns, sort, onSort, selection, looks, curso
   const host = useRef<HTMLDivElement>(null);
   const specs = useMemo(() => [...FIXED, ...columns.map(specOf)], [columns]);
   const rowsInSight = useVirtualizer({ count: rows.total, getScrollElement: () => host.current, estimateSize: () => ROW, overscan: 5, initialRect: inSight() });
-  const sets = useMemo(() => setsOf(specs), [specs]);
-  const setsInSight = useVirtualizer({
+  const placed = useMemo(() => place(specs), [specs]);
+  const columnsInSight = useVirtualizer({
     horizontal: true,
-    count: sets.length,
+    count: placed.length,
     getScrollElement: () => host.current,
-    estimateSize: (index) => sets[index]?.width ?? 100,
-    getItemKey: (index) => sets[index]?.id ?? index,
-    overscan: 1,
+    estimateSize: (index) => placed[index]?.spec.width ?? 100,
+    getItemKey: (index) => placed[index]?.spec.id ?? index,
+    overscan: 3,
     initialRect: inSight(),
   });
-  useEffect(() => setsInSight.measure(), [setsInSight, sets]);
+  useEffect(() => columnsInSight.measure(), [columnsInSight, placed]);
   const items = rowsInSight.getVirtualItems();
   const [first, last] = [items[0]?.index ?? 0, items.at(-1)?.index ?? 0];
-  const sideways = setsInSight.getVirtualItems();
+  const sideways = columnsInSight.getVirtualItems();
   const [from, to] = [sideways[0]?.index ?? 0, sideways.at(-1)?.index ?? -1];
   const { see } = rows;
-  useEffect(() => see(first, last, Math.max(0, from * SET - FIXED.length), Math.max(0, (to + 1) * SET - 1 - FIXED.length)), [see, first, last, from, to]);
+  useEffect(() => see(first, last, Math.max(0, from - FIXED.length), Math.max(0, to - FIXED.length)), [see, first, last, from, to]);
   useEffect(() => {
     if (cursor >= 0) rowsInSight.scrollToIndex(cursor);
   }, [cursor, rowsInSight]);
-  const across = useMemo(() => sets.slice(from, to + 1), [sets, from, to]);
-  const width = NAME_WIDTH + setsInSight.getTotalSize();
+  const across = useMemo(() => placed.slice(from, to + 1), [placed, from, to]);
+  const inRows = useDeferredValue(across); // rows follow between frames
+  const width = NAME_WIDTH + columnsInSight.getTotalSize();
   const follow = useFollow();
   return (
     <div className="runs" ref={host} role="table" aria-label="Runs" aria-rowcount={rows.total + 1} data-stale={rows.stale || undefined} tabIndex={0} onClick={follow}>
@@ -97,13 +96,9 @@ export function RunsTable({ rows, columns, sort, onSort, selection, looks, curso
           <SelectAll selection={selection} />
           <SortButton spec={{ id: 'name', title: 'Run', order: 'run_name', width: NAME_WIDTH, number: false }} sort={sort} onSort={onSort} />
         </div>
-        {across.map((set) => (
-          <div key={set.id} className="runs-cells" style={{ left: set.left }}>
-            {set.specs.map((spec) => (
-              <div key={spec.id} role="columnheader" className="runs-cell" data-number={spec.number || undefined} style={{ width: spec.width }}>
-                <SortButton spec={spec} sort={sort} onSort={onSort} />
-              </div>
-            ))}
+        {across.map(({ spec, left }) => (
+          <div key={spec.id} role="columnheader" className="runs-cell" data-number={spec.number || undefined} style={{ left, width: spec.width }}>
+            <SortButton spec={spec} sort={sort} onSort={onSort} />
           </div>
         ))}
       </div>
@@ -118,7 +113,7 @@ export function RunsTable({ rows, columns, sort, onSort, selection, looks, curso
               top={item.start}
               width={width}
               row={row}
-              across={across}
+              across={inRows}
               shown={id !== undefined && selection.has(id)}
               look={id === undefined ? undefined : looks.get(id)}
               current={item.index === cursor}
@@ -158,7 +153,7 @@ interface RowProps {
   top: number;
   width: number;
   row: Row | undefined;
-  across: readonly ColumnSet[];
+  across: readonly Placed[];
   shown: boolean;
   look: Look | undefined;
   current: boolean;
@@ -192,8 +187,8 @@ const RunRow = memo(function RunRow({ index, top, width, row, across, shown, loo
       onClick={() => onCursor(index)}
     >
       <NameCell index={index} run={row.run} shown={shown} look={look} onToggle={onToggle} onSolo={onSolo} />
-      {across.map((set) => (
-        <Cells key={set.id} row={row} set={set} />
+      {across.map(({ spec, left }) => (
+        <Cell key={spec.id} run={row.run} spec={spec} left={left} value={isFixed(spec) ? undefined : row.value(spec.id)} />
       ))}
     </div>
   );
@@ -224,25 +219,15 @@ export function Swatch({ look }: { look: Look }) {
   return <i className="swatch" style={look.dash.length === 0 ? { background: `var(${look.colour})` } : { background: `repeating-linear-gradient(90deg, var(${look.colour}) 0 3px, transparent 3px 5px)` }} />;
 }
 
-/** Those of a row in a set of columns: they stay as they are while other sets come and go. */
-const Cells = memo(function Cells({ row, set }: { row: Row; set: ColumnSet }) {
-  return (
-    <div className="runs-cells" style={{ left: set.left }}>
-      {set.specs.map((spec) => (
-        <Cell key={spec.id} run={row.run} spec={spec} value={isFixed(spec) ? undefined : row.value(spec.id)} />
-      ))}
-    </div>
-  );
-});
-
 interface CellProps {
   run: Row['run'];
   spec: ColumnSpec;
+  left: number;
   value: Value | undefined;
 }
 
-/** One element, and clipped only where its text may not fit: thousands of them pass by, and each clip is a layer to paint. */
-const Cell = memo(function Cell({ run, spec, value }: CellProps) {
+/** Stays as it is while others come and go. One element, and clipped only where its text may not fit: thousands of them pass by, and each clip is a layer to paint. */
+const Cell = memo(function Cell({ run, spec, left, value }: CellProps) {
   const text = value === undefined ? '' : value === null ? '–' : spec.number ? number(value) : String(value);
   const isLong = text.length * WIDEST_LETTER > spec.width - CELL_PADDING;
   return (
@@ -251,7 +236,7 @@ const Cell = memo(function Cell({ run, spec, value }: CellProps) {
       className={isLong ? 'runs-cell cut' : 'runs-cell'}
       data-number={spec.number || undefined}
       data-none={value === null || undefined}
-      style={{ width: spec.width }}
+      style={{ left, width: spec.width }}
       title={value === undefined || value === null ? undefined : String(value)}
     >
       {isFixed(spec) ? <Fixed run={run} spec={spec} /> : text}
@@ -273,21 +258,17 @@ function isFixed(spec: ColumnSpec): boolean {
   return FIXED.includes(spec);
 }
 
-/** Columns beside one another, which come into sight together. */
-interface ColumnSet {
-  id: string;
+/** A column, and how far from the left it begins, in pixels. */
+interface Placed {
+  spec: ColumnSpec;
   left: number;
-  width: number;
-  specs: readonly ColumnSpec[];
 }
 
-function setsOf(specs: readonly ColumnSpec[]): ColumnSet[] {
-  let left = NAME_WIDTH;
-  return Array.from({ length: Math.ceil(specs.length / SET) }, (_, place) => {
-    const own = specs.slice(place * SET, (place + 1) * SET);
-    const width = own.reduce((sum, spec) => sum + spec.width, 0);
-    left += width;
-    return { id: own[0]?.id ?? '', left: left - width, width, specs: own };
+function place(specs: readonly ColumnSpec[]): Placed[] {
+  let end = NAME_WIDTH;
+  return specs.map((spec) => {
+    end += spec.width;
+    return { spec, left: end - spec.width };
   });
 }
 
