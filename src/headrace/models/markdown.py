@@ -79,8 +79,8 @@ def model_card(
     parts = [f"# {_cell(version.name)} version {version.version}", "", text.strip() or "*Nobody has described this version yet.*"]
     for title, values in (
         ("Facts", facts),
-        ("Takes", takes),
-        ("Gives", gives),
+        ("Inputs", takes),
+        ("Outputs", gives),
         ("Evaluations", measured),
         ("Evaluations by slice", slices),
         ("Metrics of its run", {key: number(value) for key, value in version.metrics.items() if not key.startswith(SYSTEM)}),

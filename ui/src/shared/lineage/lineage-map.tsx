@@ -77,7 +77,7 @@ export function LineageMap({ urn, impact = false, onFocus, onImpact }: { urn: st
           label="Detail"
           value={columns ? 'columns' : 'whole'}
           choices={[
-            { value: 'whole', label: 'Whole things' },
+            { value: 'whole', label: 'Nodes' },
             { value: 'columns', label: 'Columns and features' },
           ]}
           onChange={(value) => setColumns(value === 'columns')}
