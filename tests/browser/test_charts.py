@@ -147,3 +147,55 @@ def test_runs_are_chosen_shown_and_compared_by_the_keyboard_alone(page):
     page.keyboard.press("Escape")
     page.go_back()
     expect(page.get_by_role("img", name=re.compile("^train.loss: 5 curves"))).to_be_visible()
+
+
+def test_a_selection_and_a_chart_are_used_as_people_do(page, site, tmp_path):
+    with hr.connect(site) as store:
+        kept = store.runs.recorder.experiment("used")
+        for place in range(5):
+            run = store.runs.recorder.start(kept.name, f"used-{place}")
+            points = [Metric("auc", place / 10 + step / 1000, run.start + step * 1_000_000, step) for step in range(50)]
+            store.runs.recorder.log(run.id, metrics=points)
+            store.runs.recorder.finish(run.id, "FINISHED")
+    page.goto(f"/experiments/{kept.id}")
+    eyes = page.get_by_role("button", name=re.compile("^Show used-. in the charts"))
+    expect(eyes).to_have_count(5)
+
+    eyes.nth(1).click(modifiers=["Alt"])  # alone
+    expect(page.get_by_text("1 shown", exact=True)).to_be_visible()
+    eyes.nth(3).click(modifiers=["Shift"])  # and those up to it
+    expect(page.get_by_text("3 shown", exact=True)).to_be_visible()
+    chart = page.get_by_role("img", name=re.compile("^auc: 3 curves"))
+    expect(chart).to_be_visible()
+
+    box = chart.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.5)
+    told = page.locator(".curve-tip-row")
+    expect(told).to_have_count(3)
+    assert [re.search(r"used-\d", text)[0] for text in told.all_inner_texts()] == [
+        "used-3",
+        "used-2",
+        "used-1",
+    ]  # the highest first
+
+    figure = page.get_by_role("figure").filter(has=chart)
+    for kind, begins in (("PNG", b"\x89PNG"), ("CSV", b"")):
+        figure.get_by_role("button", name="Save auc").click()
+        with page.expect_download() as saved:
+            page.get_by_role("menuitem", name=kind).click()
+        file = tmp_path / saved.value.suggested_filename
+        saved.value.save_as(file)
+        assert file.read_bytes().startswith(begins)
+    lines = file.read_text().splitlines()
+    assert len(lines) == 1 + 3 * 50, lines[:3]
+
+    figure.get_by_role("button", name="Enlarge").click()
+    figures = page.get_by_role("group", name="Figures of auc").get_by_role("row")
+    expect(figures).to_have_count(4)
+    expect(page.get_by_role("dialog").get_by_role("img", name=re.compile("^auc: 3 curves"))).to_be_visible()
+    page.keyboard.press("Escape")
+
+    page.get_by_role("button", name="Delete").click()
+    expect(eyes).to_have_count(2)
+    page.get_by_role("button", name="Undo").click()
+    expect(eyes).to_have_count(5)

@@ -158,7 +158,7 @@ interface RowProps {
   look: Look | undefined;
   current: boolean;
   onToggle: (index: number, id: string, range: boolean) => void;
-  onSolo: (id: string) => void;
+  onSolo: (index: number, id: string) => void;
   onCursor: (index: number) => void;
 }
 
@@ -199,7 +199,7 @@ type NameProps = Pick<RowProps, 'index' | 'shown' | 'look' | 'onToggle' | 'onSol
 /** Stays as it is while columns come and go beside it. */
 const NameCell = memo(function NameCell({ index, run, shown, look, onToggle, onSolo }: NameProps) {
   const toggle = (event: MouseEvent) => {
-    if (event.altKey) onSolo(run.id);
+    if (event.altKey) onSolo(index, run.id);
     else onToggle(index, run.id, event.shiftKey);
   };
   return (

@@ -10,7 +10,7 @@ export interface Selection {
   chosen: boolean;
   has: (id: string) => boolean;
   toggle: (index: number, id: string, range: boolean) => void;
-  solo: (id: string) => void;
+  solo: (index: number, id: string) => void;
   none: () => void;
   reset: () => void;
 }
@@ -45,7 +45,10 @@ export function useSelection(rows: Rows, show: readonly string[] | undefined, se
         anchor.current = index;
         set([...next]);
       },
-      solo: (id) => set(held.size === 1 && held.has(id) ? undefined : [id]),
+      solo: (index, id) => {
+        anchor.current = index;
+        set(held.size === 1 && held.has(id) ? undefined : [id]);
+      },
       none: () => set([]),
       reset: () => set(undefined),
     };
