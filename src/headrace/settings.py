@@ -9,13 +9,12 @@ from pathlib import Path
 
 from headrace.errors import SettingsError, nearest
 
-__all__ = ["FILE_NAME", "Settings", "find_project", "is_project", "load_settings"]
+__all__ = ["FILE_NAME", "SPOOL_FOLDER", "STATE_FOLDER", "Settings", "find_project", "is_project", "load_settings"]
 
 FILE_NAME = "headrace.toml"
 STATE_FOLDER = ".headrace"
 SPOOL_FOLDER = "spool"
-"""Below the state: what runs have logged, until it is where it belongs."""
-
+"""Inside STATE_FOLDER: what runs have logged and the catalog or the server hasn't taken in yet."""
 
 LISTS = {
     "artifact_buckets": 'URLs of buckets, for example ["s3://team-bucket/runs"]',

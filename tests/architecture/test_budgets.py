@@ -85,6 +85,16 @@ def test_public_names_are_listed_and_sorted():
     assert {name: names for name, names in found.items() if names is None or names != sorted(names, key=by_kind)} == {}
 
 
+def test_what_another_module_imports_is_public():
+    modules = {
+        ".".join(path.relative_to(ROOT / "src").with_suffix("").parts): path for path in SOURCES if path.name != "__init__.py"
+    }
+    public = {name: exported(tree(path)) or [] for name, path in modules.items()}
+    imports = [node for path in SOURCES for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom)]
+    taken = {(node.module, alias.name) for node in imports if node.module in public for alias in node.names}
+    assert sorted(f"{module}.{name}" for module, name in taken if name not in public[module]) == []
+
+
 def by_kind(name: str) -> tuple[int, str]:
     return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
 

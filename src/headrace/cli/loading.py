@@ -19,7 +19,7 @@ from headrace.settings import FILE_NAME
 
 Definition = Entity | EventSource | TableSource | FeatureGroup | FeatureView
 
-__all__ = ["load_definitions"]
+__all__ = ["Definition", "load_definitions"]
 
 KINDS = (Entity, EventSource, TableSource, FeatureGroup, FeatureView)
 

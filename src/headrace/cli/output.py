@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from headrace.cli.values import cell, printable
 from headrace.definitions.plain import plain
 
-__all__ = ["WHOLE", "Answer", "Fields", "Table", "json_text", "note", "print_answer"]
+__all__ = ["WHOLE", "Answer", "Fields", "Part", "Table", "json_text", "note", "print_answer"]
 
 
 WHOLE = 12

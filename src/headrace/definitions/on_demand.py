@@ -12,7 +12,7 @@ from typing import Any
 
 from headrace.errors import DefinitionError, IntegrityError, nearest
 
-__all__ = ["OnDemandFeature", "load_function", "on_demand"]
+__all__ = ["Function", "OnDemandFeature", "load_function", "on_demand"]
 
 Function = Callable[..., Any]
 

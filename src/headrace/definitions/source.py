@@ -9,7 +9,7 @@ from typing import Any
 from headrace.definitions.expectation import Expectation, expectations, expectations_from_spec
 from headrace.definitions.window import DAY, Duration, format_duration, parse_duration
 
-__all__ = ["EventSource", "Source", "TableSource"]
+__all__ = ["EventSource", "Source", "TableSource", "source_from_spec"]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from headrace.events.payload import FORMATS, ROW_BITS, TIME_UNITS
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
 
-__all__ = ["OPTIONS", "Broker", "KafkaUrl", "guarded", "parse_url"]
+__all__ = ["OPTIONS", "PATIENCE", "Broker", "KafkaUrl", "guarded", "parse_url"]
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "format": FORMATS,

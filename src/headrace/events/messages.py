@@ -16,7 +16,7 @@ from headrace.events.payload import CONTENT_TYPES, Codec, Decoded, Shape, codec_
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ARRIVAL_BITS", "Reader", "arrivals"]
+__all__ = ["ARRIVAL_BITS", "CONTENT_TYPE", "Reader", "arrivals", "refusal", "topic_of"]
 
 ARRIVAL_BITS = 20
 """The order of arrival of rows in several partitions: milliseconds of the message, then so many low bits of the offset."""

@@ -33,6 +33,7 @@ __all__ = [
     "Shape",
     "codec_of",
     "decode",
+    "read_schema",
 ]
 
 CONTENT_TYPES: Mapping[str, str] = {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Restore", "queries_of", "to_pandas", "to_pandas_column"]
+__all__ = ["Restore", "queries_of", "to_model_frame", "to_pandas", "to_pandas_column"]
 
 Restore = Callable[["pa.Table"], Any]
 """Takes a table of new columns, one row per row of the frame; returns the frame, of its own kind, with them appended."""

@@ -25,7 +25,7 @@ from headrace.lake.table import AVAILABLE_TIME, BATCH, EVENT_TIME, OFFSET, LakeT
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Ingest", "Pushed", "Written", "typed_rows"]
+__all__ = ["Ingest", "Lock", "Pushed", "Written", "typed_rows"]
 
 FLUSH_ROWS = 50_000
 """Pushed rows wait in the log, durable, until so many are there or somebody reads the lake: one large commit, not many."""

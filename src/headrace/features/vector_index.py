@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["METRICS", "Found", "VectorIndex"]
+__all__ = ["METRICS", "NEVER", "Found", "Search", "VectorIndex"]
 
 METRICS: tuple[str, ...] = ("cosine", "l2", "dot")
 """cosine: one minus the cosine; l2: the length of the difference; dot: the product, negated, so that less is nearer."""

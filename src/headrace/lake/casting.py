@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from headrace.definitions.schema import arrow_type, is_float, is_integer, vector_size
 from headrace.lake.columns import Column
 
-__all__ = ["CastError", "cast"]
+__all__ = ["CastError", "cast", "first_row"]
 
 _EARLIEST, _LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 to 9999
 _EXACT = 2**53

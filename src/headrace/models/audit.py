@@ -12,7 +12,7 @@ from headrace.errors import IntegrityError
 from headrace.ids import content_hash
 from headrace.models.lifecycle import Lifecycle
 
-__all__ = ["AuditEntry", "Author", "difference", "seal", "verify", "verify_state"]
+__all__ = ["CLOSING", "AuditEntry", "Author", "difference", "seal", "verify", "verify_state"]
 
 
 CLOSING = ("renamed away", "delete")

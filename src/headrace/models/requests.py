@@ -11,7 +11,7 @@ from headrace.errors import ConflictError
 from headrace.models.audit import AuditEntry
 from headrace.models.lifecycle import Stage
 
-__all__ = ["Remark", "RequestStore", "Status", "TransitionRequest", "approvers", "remarked"]
+__all__ = ["Kind", "Remark", "RequestStore", "Status", "TransitionRequest", "approvers", "remarked"]
 
 Kind = Literal["comment", "approve", "reject", "withdraw"]
 Status = Literal["open", "done", "rejected", "withdrawn"]

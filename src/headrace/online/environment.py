@@ -15,7 +15,7 @@ import lmdb
 
 from headrace.errors import IntegrityError, StorageError
 
-__all__ = ["Environment"]
+__all__ = ["FIRST_MAP_SIZE", "Environment"]
 
 T = TypeVar("T")
 

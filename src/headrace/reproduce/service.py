@@ -25,7 +25,7 @@ from headrace.store import Store
 from headrace.tracking.client.origin import REPRODUCES, REPRODUCES_TAG
 from headrace.tracking.run import Run
 
-__all__ = ["Reproduction", "reproduce"]
+__all__ = ["TOLERANCE", "Reproduction", "reproduce"]
 
 TOLERANCE = 1e-6
 _VARIABLES = (

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-__all__ = ["Answer", "is_allowed", "send"]
+__all__ = ["SECONDS", "Answer", "is_allowed", "send"]
 
 SECONDS = 10.0
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")

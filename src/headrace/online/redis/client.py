@@ -28,7 +28,7 @@ from headrace.online.redis.errors import BusyError, explained
 from headrace.online.redis.layout import Layout
 from headrace.online.redis.scripts import SCRIPTS, Script
 
-__all__ = ["Command", "RedisClient", "command", "evaluate", "open_redis"]
+__all__ = ["PAUSES", "Command", "RedisClient", "command", "evaluate", "open_redis"]
 
 Result = TypeVar("Result")
 Command = tuple[bytes, bytes]

@@ -16,7 +16,7 @@ from headrace.tracking.store import ArtifactIndex, ExperimentStore, LoggedModelS
 if TYPE_CHECKING:
     from headrace.store import Store
 
-__all__ = ["TRACKING", "contract"]
+__all__ = ["PREFIX", "READ", "TRACKING", "contract"]
 
 PREFIX = "/api/v1/store/tracking"
 READ, WRITE, PURGE = "runs:read", "runs:write", "runs:purge"

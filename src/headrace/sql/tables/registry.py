@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from headrace.sql.tables import metadata
 
-__all__ = ["aliases", "audit", "edges", "evaluations", "models", "requests", "versions"]
+__all__ = ["Json", "aliases", "audit", "edges", "evaluations", "models", "requests", "versions"]
 
 _URN = sa.String().with_variant(sa.String(collation="C"), "postgresql")  # byte order, so that prefix ranges use the index
 

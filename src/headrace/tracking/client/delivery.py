@@ -23,7 +23,7 @@ from headrace.tracking.client.spool import Batch, Spool, held_spools
 from headrace.tracking.client.writer import RunWriter
 from headrace.tracking.journal import Receipt, Sink
 
-__all__ = ["Delivery"]
+__all__ = ["END_SECONDS", "HURRIED_SECONDS", "READ_SECONDS", "START_SECONDS", "Delivery"]
 
 SPILL_SECONDS = 0.1
 SEND_SECONDS = 0.2

@@ -23,7 +23,7 @@ from headrace.tracking.client.spool import Batch, Spool
 from headrace.tracking.journal import Receipt
 from headrace.tracking.run import ArtifactEntry
 
-__all__ = ["NOWHERE", "POINT", "Carrier", "Origin", "RunWriter"]
+__all__ = ["MOST_POINTS", "NOWHERE", "POINT", "Carrier", "Origin", "RunWriter"]
 
 MOST_POINTS = 500_000
 """Points that wait in memory, should the disk itself hang."""
