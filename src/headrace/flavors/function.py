@@ -59,11 +59,11 @@ class FunctionFlavor:
         """The function."""
         return model
 
-    def runs_code(self, details: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the contract's argument
+    def runs_code(self, details: Mapping[str, Any]) -> bool:
         """Not the files' author's: the function is one of this machine, and its author decorated it for this."""
         return False
 
-    def by_position(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+    def by_position(self, model: Any) -> bool:
         """Never: what a function does with its rows is its own affair."""
         return False
 
@@ -76,7 +76,7 @@ class FunctionFlavor:
         (folder / "function.py.txt").write_text(source, encoding="utf-8")
         return SavedModel(self.name, self.serializer, (), {"path": model.path, "source_hash": _hash(source)})
 
-    def load(self, folder: Path, details: Mapping[str, Any]) -> Any:  # noqa: ARG002 - the contract's argument
+    def load(self, folder: Path, details: Mapping[str, Any]) -> Any:
         """Import the function; one that changed since it was logged is refused."""
         path = str(details.get("path", ""))
         module, _, name = path.partition(":")

@@ -32,7 +32,7 @@ class MLflowFlavor:
     name = "mlflow"
     serializer = "mlflow"
 
-    def accepts(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+    def accepts(self, model: Any) -> bool:
         """Never."""
         return False
 
@@ -44,11 +44,11 @@ class MLflowFlavor:
         """Unless the file is of a format that is read here."""
         return _ours(details) is None
 
-    def by_position(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+    def by_position(self, model: Any) -> bool:
         """Never: MLflow's models look at the types of a frame's columns."""
         return False
 
-    def save(self, model: Any, folder: Path) -> NoReturn:  # noqa: ARG002 - the contract's arguments
+    def save(self, model: Any, folder: Path) -> NoReturn:
         """Raises InvalidInputError."""
         msg = "models aren't saved in MLflow's layout here; leave serializer= out, or use MLflow's own client on this server"
         raise InvalidInputError(msg)

@@ -89,7 +89,7 @@ class ONNXFlavor:
         """The graph, ready to run."""
         return model if isinstance(model, ONNXModel) else ONNXModel(model.SerializeToString())
 
-    def runs_code(self, details: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the contract's argument
+    def runs_code(self, details: Mapping[str, Any]) -> bool:
         """Never."""
         return False
 

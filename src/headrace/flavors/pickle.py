@@ -24,7 +24,7 @@ class PickleFlavor:
     name = "pickle"
     serializer = "pickle"
 
-    def accepts(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+    def accepts(self, model: Any) -> bool:
         """Never: pickle needs an explicit word."""
         return False
 
@@ -32,11 +32,11 @@ class PickleFlavor:
         """The object itself."""
         return model
 
-    def runs_code(self, details: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the contract's argument
+    def runs_code(self, details: Mapping[str, Any]) -> bool:
         """Always."""
         return True
 
-    def by_position(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+    def by_position(self, model: Any) -> bool:
         """Never: what an object does with its rows is its own affair."""
         return False
 
@@ -53,7 +53,7 @@ class PickleFlavor:
         kind = f"{type(model).__module__}.{type(model).__qualname__}"
         return SavedModel(self.name, self.serializer, _requirements(model), {"file": _FILE, "class": kind, "unsafe": True})
 
-    def load(self, folder: Path, details: Mapping[str, Any]) -> Any:  # noqa: ARG002 - the contract's argument
+    def load(self, folder: Path, details: Mapping[str, Any]) -> Any:
         """Read model.pkl. Runs code of whoever wrote it: the caller has asked whether that is wanted."""
         try:
             return pickle.loads((folder / _FILE).read_bytes())  # noqa: S301 - asked for by allow_pickle=True

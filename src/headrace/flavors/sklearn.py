@@ -44,7 +44,7 @@ class SklearnFlavor:
         """The estimator itself."""
         return model
 
-    def runs_code(self, details: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the contract's argument
+    def runs_code(self, details: Mapping[str, Any]) -> bool:
         """Never: its types are checked before anything is built."""
         return False
 

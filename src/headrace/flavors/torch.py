@@ -54,11 +54,11 @@ class TorchFlavor:
         """The module, ready to predict."""
         return model if isinstance(model, TorchModel) else TorchModel(model)
 
-    def runs_code(self, details: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the contract's argument
+    def runs_code(self, details: Mapping[str, Any]) -> bool:
         """Not the files' author's: the class is one of this machine."""
         return False
 
-    def by_position(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+    def by_position(self, model: Any) -> bool:
         """Always."""
         return True
 

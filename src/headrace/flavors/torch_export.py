@@ -57,11 +57,11 @@ class TorchExportFlavor:
         """The program, ready to predict."""
         return model if isinstance(model, ExportedModel) else ExportedModel(model)
 
-    def runs_code(self, details: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the contract's argument
+    def runs_code(self, details: Mapping[str, Any]) -> bool:
         """A forged file does."""
         return True
 
-    def by_position(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+    def by_position(self, model: Any) -> bool:
         """Always."""
         return True
 

@@ -48,11 +48,11 @@ class XGBoostFlavor:
         """The estimator itself; a booster with a `predict` that takes rows."""
         return BoosterModel(model) if isinstance(model, package("xgboost", "xgboost", "xgboost").Booster) else model
 
-    def runs_code(self, details: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the contract's argument
+    def runs_code(self, details: Mapping[str, Any]) -> bool:
         """Never."""
         return False
 
-    def by_position(self, model: Any) -> bool:  # noqa: ARG002 - the contract's argument
+    def by_position(self, model: Any) -> bool:
         """Never: boosters compare the names of a frame's columns with their own."""
         return False
 

@@ -116,8 +116,8 @@ def _append(connection: sa.Connection, act: Act) -> None:
 
 
 def _user(row: sa.Row[Any]) -> User:
-    return User(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    return User(**row._asdict())
 
 
 def _token(row: sa.Row[Any]) -> Token:
-    return Token(**{**row._mapping, "scopes": tuple(row.scopes)})  # noqa: SLF001 - SQLAlchemy's public name
+    return Token(**{**row._asdict(), "scopes": tuple(row.scopes)})

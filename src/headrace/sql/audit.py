@@ -73,4 +73,4 @@ def append(connection: sa.Connection, subject: str, entry: AuditEntry) -> AuditE
 
 
 def _entry(row: sa.Row[tuple[object, ...]]) -> AuditEntry:
-    return AuditEntry(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    return AuditEntry(**row._asdict())

@@ -267,7 +267,7 @@ def _version_row(version: ModelVersion) -> dict[str, Any]:
 
 
 def _evaluation(row: Row) -> Evaluation:
-    return Evaluation(**{name: value for name, value in row._mapping.items() if name != "id"})  # noqa: SLF001 - SQLAlchemy's public name
+    return Evaluation(**{name: value for name, value in row._asdict().items() if name != "id"})
 
 
 def _model_row(model: RegisteredModel) -> dict[str, Any]:

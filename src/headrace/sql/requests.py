@@ -81,4 +81,4 @@ def settle(connection: sa.Connection, name: str, version: int, stage: str, time:
 
 def _request(row: sa.Row[Any]) -> TransitionRequest:
     remarks = tuple(Remark(**remark) for remark in row.remarks)
-    return TransitionRequest(**{**row._mapping, "remarks": remarks})  # noqa: SLF001 - SQLAlchemy's public name
+    return TransitionRequest(**{**row._asdict(), "remarks": remarks})

@@ -108,7 +108,7 @@ def _told(webhook: Webhook, entry: Entry) -> Iterable[tuple[str, Mapping[str, An
 
 def _webhooks(connection: sa.Connection) -> list[Webhook]:
     rows = connection.execute(sa.select(t.webhooks).order_by(t.webhooks.c.created, t.webhooks.c.id))
-    return [Webhook(**{**row._mapping, "events": tuple(row.events)}) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
+    return [Webhook(**{**row._asdict(), "events": tuple(row.events)}) for row in rows]
 
 
 def _row(delivery: Delivery) -> dict[str, Any]:
@@ -116,4 +116,4 @@ def _row(delivery: Delivery) -> dict[str, Any]:
 
 
 def _delivery(row: sa.Row[Any]) -> Delivery:
-    return Delivery(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    return Delivery(**row._asdict())
