@@ -19,28 +19,11 @@ DAY = 24 * HOUR
 _UNITS = {"us": 1, "ms": 1_000, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 _PART = re.compile(r"(\d+)(us|ms|s|m|h|d|w)")
 
-HOPS: tuple[int, ...] = tuple(
-    sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-    for text in [
-        "1s",
-        "5s",
-        "10s",
-        "30s",
-        "1m",
-        "5m",
-        "10m",
-        "15m",
-        "30m",
-        "1h",
-        "2h",
-        "3h",
-        "6h",
-        "12h",
-        "1d",
-        "2d",
-        "5d",
-        "10d",
-    ]
+HOPS: tuple[int, ...] = (
+    *(number * SECOND for number in (1, 5, 10, 30)),
+    *(number * MINUTE for number in (1, 5, 10, 15, 30)),
+    *(number * HOUR for number in (1, 2, 3, 6, 12)),
+    *(number * DAY for number in (1, 2, 5, 10)),
 )
 """The hops that a default is chosen from, in microseconds, ascending."""
 

@@ -267,8 +267,6 @@ class MetricHistory(Sequence[Metric]):
 
         if (self.times[1:] > self.times[:-1]).all():  # nearly always: they are, and none is a repeat
             return
-        if (np.diff(self.times) > 0).all():  # as nearly every run logs
-            return
         order = np.lexsort((self.values, self.steps, self.times))  # stable, and NaN sorts last
         times, steps, values = self.times[order], self.steps[order], self.values[order]
         same = (times[1:] == times[:-1]) & (steps[1:] == steps[:-1])

@@ -229,17 +229,6 @@ class Recorder:
         self._stores.artifacts.add(run_id, [entry])
         return entry
 
-    def put_path(self, run_id: str, source: Path, below: str = "") -> list[ArtifactEntry]:
-        """Keep a file, or a folder with every file below it, by its name in the folder `below` of the run.
-
-        Raises:
-            InvalidInputError: there is no such file or folder, or its path would lead through a file of the run.
-        """
-        paths = self.files_of(source, below)
-        entries = [ArtifactEntry(path, self._artifacts.put_file(file), file.stat().st_size) for path, file in paths.items()]
-        self._stores.artifacts.add(run_id, entries)
-        return entries
-
     @staticmethod
     def files_of(source: Path, below: str = "") -> dict[str, Path]:
         """A file, or every file below a folder, by its path in a run. Raises InvalidInputError: there is nothing, or a path

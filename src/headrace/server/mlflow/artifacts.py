@@ -25,8 +25,6 @@ OCTETS = "application/octet-stream"
 SIGNED_SECONDS = 900
 LONGEST_SIGNED = 604_800
 LARGEST_FROM_THE_APP = 10_000_000
-NO_PARTS = "Multipart upload is not supported for the current artifact repository"
-"""How the client knows, by the first words of the message, to send the file whole."""
 PARTS = "/api/2.0/mlflow-artifacts/mpu/parts"
 
 _FILE = Field("A path among the files, for example `plots/roc.png`.")
