@@ -74,11 +74,14 @@ class Collect(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ArtifactServices:
-    """The part of a Store that keeps files: whole, in parts, and no longer than they are needed.
+    """The part of a Store that keeps the files of runs and models.
 
     Attributes:
-        index: which of them stands at which path of a run or a logged model.
-        buckets: files that clients put into buckets themselves.
+        files: stores and reads whole files by hash.
+        index: which file is at which path of a run or a logged model.
+        uploads: large files that are uploaded in parts.
+        collect: removes files that nothing uses.
+        buckets: files that clients have put into buckets themselves.
     """
 
     files: ArtifactStreams
@@ -93,15 +96,16 @@ class Services:
     """What a Store is made of; the composition root fills it in.
 
     Attributes:
-        features: makes the feature services. It brings pyarrow and an engine, so a store asks only when it needs them.
-        predictions: makes what keeps predictions: it needs the lake and no more, so it is there though the online store is down.
-        destination: where importers write; None for a store that isn't on this machine.
-        overview: reads over many runs.
-        curves: metrics as charts show them.
-        changes: what changes while somebody watches.
+        features: the services of features, made at first use, because they load pyarrow and an engine.
+        predictions: the predictions that were kept, opened at first use. They need only the lake, so they can be read while the
+            online store is down.
+        destination: where importers write; None for a remote store.
+        overview: tables of experiments and runs.
+        curves: metrics as charts draw them.
+        changes: what changed in runs and models, for pages that are open.
         accounts: users and tokens.
-        webhooks: who is told of changes in the registry.
-        door: who a request is from; None where the catalog is elsewhere.
+        webhooks: what is sent when the registry changes.
+        door: finds the account of a request; None for a remote store.
     """
 
     settings: Settings

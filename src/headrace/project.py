@@ -1,4 +1,4 @@
-"""The projects that a process opens: `connect`, and the default one that `start_run` and `track` log to."""
+"""Opens projects: `connect`, and the default project of the process, which `start_run` and `track` log to."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def start_run(
     Args:
         experiment: its name; made if there is none. Default: that of the run around it, else Default.
         name: what to call the run. Default: two words and a number.
-        params, tags: what it is started with, as text.
-        description: its note, Markdown.
+        params, tags: its first params and tags; values become text.
+        description: a note in Markdown.
         nested: start it inside the run that is active here.
-        parent: id of the run to nest it in, which may run elsewhere.
-        strict: raise what can't be logged instead of warning.
-        capture: record code, packages and machine, what the machine does meanwhile, and what is printed.
-        run_id: write this run too, which another process started, or go on with it.
-        offline: keep everything in the spool until `headrace sync`. Default: HEADRACE_MODE is "offline".
+        parent: the id of the run to nest it in, which may be running in another process.
+        strict: raise an error where something can't be logged, instead of a warning.
+        capture: record code, packages and machine, system metrics, and what is printed.
+        run_id: join or continue the run with this id, instead of starting a new one.
+        offline: keep everything on disk until `headrace sync`. Default: True if HEADRACE_MODE is "offline".
     """
     place = os.environ.get("HEADRACE_SERVER") or find_project(Path.cwd())
     store = _default.get(place)
@@ -98,8 +98,8 @@ def start_run(
 
 
 def track(function: Any = None, **options: Any) -> Any:
-    """A decorator: each call of the function is a run. Its plain arguments become params, the numbers of a mapping that it
-    returns metrics.
+    """A decorator that makes each call of the function a run. The function's plain arguments become params; if it returns a
+    mapping, the numbers in it become metrics.
 
     Args:
         options: what `start_run` takes, for example `@hr.track(experiment="ranker")`.
@@ -112,8 +112,8 @@ def track(function: Any = None, **options: Any) -> Any:
 
 
 def sync_spool(folder: Path, target: str | None = None) -> Iterator[tuple[Path, Callable[[], Synced]]]:
-    """What writers of runs left in a project's folder: where each is, and what sends it to where it was logged for, or to
-    `target`. What is called raises StorageError if nobody takes it; it stays then."""
+    """What runs have left in a project's spool: for each writer its folder, and a function that sends what is there to where it
+    was logged for, or to `target`. The function raises StorageError if that can't be reached; nothing is lost then."""
     from headrace.tracking.client.spool import held_spools, server_of
 
     stores: dict[str, Store] = {}

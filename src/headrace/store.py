@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     from headrace.features.parity import Parity
     from headrace.features.quality import Check
     from headrace.features.records import MaterializationRecord
-    from headrace.features.services import (
-        OnlineReads,
-    )
+    from headrace.features.services import OnlineReads
     from headrace.features.topics import Topics
     from headrace.features.training import TrainingSet, TrainingSets
     from headrace.features.verify import ViewVerification
@@ -57,12 +55,18 @@ class Store:
     """A project: its features, runs, models and their lineage. Made by `hr.connect`.
 
     Attributes:
+        settings: where the project keeps things.
         catalog: the definitions and their versions.
         runs: experiment tracking: `search`, `get`, `metric_history`, `compare`, …
         models: the model registry: `register`, `promote`, `rollback`, `load`, …
-        artifacts: the bytes of what runs and models name, by their hash; a server asks it.
         lineage: what was made from what: `upstream`, `downstream`.
-        account: whom a server asks this store for; None where nobody is asked who they are.
+
+    A server uses these too:
+        artifacts: the files of runs and models, by the hash of their bytes.
+        overview: tables of experiments and runs.
+        curves: metrics as charts draw them.
+        changes: what changed in runs and models, for pages that are open.
+        account: the account that this store acts for; None where nobody has to sign in.
     """
 
     def __init__(self, services: Services) -> None:
@@ -76,31 +80,31 @@ class Store:
         self.overview = services.overview
         self.curves = services.curves
         self.changes = services.changes
-        self._opened = services.features
-        self._kept = services.predictions
+        self._lazy_features = services.features
+        self._lazy_predictions = services.predictions
         self.account: Account | None = None
 
     @property
     def accounts(self) -> Accounts:
-        """Users and tokens of the project's server: `add_user`, `create_token`, `revoke`, `history`, …"""
+        """The users and tokens of the project's server: `add_user`, `create_token`, `revoke`, `history`, …"""
         return self._services.accounts
 
     @property
     def webhooks(self) -> Webhooks:
-        """Who is told of changes in the registry: `create`, `test`, `deliveries`, `replay`, …"""
+        """The webhooks that are sent when the registry changes: `create`, `test`, `deliveries`, `replay`, …"""
         return self._services.webhooks
 
     @property
     def door(self) -> Door | None:
-        """Who a request is from; None for a store behind another server, which asks for itself. A server asks it."""
+        """Finds the account of a request, for a server. None for a remote store: the server behind it does that itself."""
         return self._services.door
 
     def by(self, account: Account | None, origin: str = "") -> Store:
-        """The same store in the name of an account: what it may not do is refused, and the trail names it. For a server.
+        """The same store acting for an account, for a server. What the account may not do is refused; the audit trail names it.
 
         Args:
-            account: who asks; None where nobody is asked who they are.
-            origin: the address from which they do; the trail names it too.
+            account: who sent the request; None where nobody has to sign in.
+            origin: the address that the request came from, for the audit trail.
         """
         other = copy.copy(self)
         other.account = account
@@ -113,17 +117,17 @@ class Store:
 
     @property
     def topics(self) -> Topics:
-        """Streams that others write to: workers that take them in, topics, dead letters, lag."""
-        return self._features.topics
+        """The topics that real-time rows come through: their workers, dead letters and lag."""
+        return self.services.topics
 
     @property
     def training_sets(self) -> TrainingSets:
-        """The kept training sets: `get`, `all`."""
-        return self._features.training_sets
+        """The training sets that were made: `get`, `all`."""
+        return self.services.training_sets
 
     @property
     def destination(self) -> Destination:
-        """Where importers write. Raises InvalidInputError for a server's store: they write to the catalog itself."""
+        """Where importers write. Raises InvalidInputError for a remote store: they write to the catalog itself."""
         if self._services.destination is None:
             msg = f"imports write to the catalog itself; run it in the project's folder, not through {self.settings.catalog}"
             raise InvalidInputError(msg)
@@ -131,13 +135,13 @@ class Store:
 
     @property
     def lookup(self) -> OnlineReads:
-        """What answers online reads; a server asks it."""
-        return self._features.lookup
+        """Reads online features: `online_features` and servers use it."""
+        return self.services.lookup
 
     @property
     def opened_lookup(self) -> OnlineReads | None:
-        """The same if it's there, for those who can't wait until the online store and an engine are opened."""
-        return None if self._opened.made is None else self._opened.made.lookup
+        """`lookup` if it has been used before, else None: for callers that can't wait while the online store is opened."""
+        return None if self._lazy_features.made is None else self._lazy_features.made.lookup
 
     @property
     def is_remote(self) -> bool:
@@ -146,8 +150,8 @@ class Store:
 
     @property
     def predictions(self) -> Predictions:
-        """What services predicted: `read`, `labels`, `quality`, `find`."""
-        return self._kept()
+        """The predictions that services made: `read`, `labels`, `quality`, `find`."""
+        return self._lazy_predictions()
 
     def score(
         self,
@@ -159,65 +163,60 @@ class Store:
         timestamp: str = "",
         allow_pickle: bool = False,
     ) -> Scored:
-        """Score a file with a model; the rows come back with `prediction` beside. Goes on where it was cut off.
+        """Score a file with a model: its rows are written to another file with a column `prediction`. Resumes if it was cut off.
 
         Args:
             uri: the model, `models:/video-ranker@champion`.
-            source: Parquet, or CSV if it is named .csv: the model's columns, or the join keys of its view: then history gives
-                the features.
-            target: where the rows go; CSV if it is named .csv.
+            source: Parquet, or CSV if its name ends so. It holds the model's columns; or the join keys of the model's view, whose
+                features are then read from history.
+            target: the file to write: Parquet, or CSV if its name ends so.
             method: `predict` or `predict_proba`.
-            timestamp: the column with each row's moment. Default: the moment when the work began.
-            allow_pickle: load the model although that runs its author's code, in a process of its own.
+            timestamp: the column with each row's moment, for features from history. Default: the moment when the work began.
+            allow_pickle: load the model even if loading it runs its author's code; that happens in a process of its own.
         """
         from headrace.serving.batch import BatchScorer
 
-        scorer = BatchScorer(self.models, self.catalog, lambda: self._features.history)
+        scorer = BatchScorer(self.models, self.catalog, lambda: self.services.history)
         options: dict[str, Any] = {"method": method, "timestamp": timestamp, "allow_pickle": allow_pickle}
         with bar() as progress:
             return scorer.run(uri, Path(source), Path(target), progress=progress, **options)
 
     def copy_model(self, uri: str, to: Store, name: str = "", *, origin: str = "") -> Copied:
-        """Copy a version to another registry, in no stage, with its run, files, evaluations and lineage; again: what is missing.
+        """Copy a model version, with its run, files, evaluations and lineage, to another registry, where it starts in no stage.
+
+        Called again, it copies what is missing.
 
         Args:
             uri: the version here, `models:/video-ranker@champion`.
             to: the other project: `hr.connect("http://production:5000")`.
-            name: what to call the model there. Default: as here.
-            origin: what to call this project there. Default: its catalog's address, or its folder.
+            name: the model's name there. Default: its name here.
+            origin: this project's name in the other's records. Default: the server's address, or the folder.
 
         Raises:
-            InvalidInputError: no logged model with a run stands for it.
-            ConflictError: the view that it reads is another one there.
-            IntegrityError: a file is gone, or isn't what was logged.
+            InvalidInputError: the version wasn't made from a model that a run logged.
+            ConflictError: the view that it reads has another definition there.
+            IntegrityError: a file is missing, or its bytes aren't those that were logged.
         """
-        from headrace.models.transfer import copy_version
+        from headrace.models.transfer import copy_version, side_of
+
+        def side(store: Store) -> Side:
+            def record(name: str, version: int) -> Any:
+                return store.training_sets.kept.get(name, version)  # which opens the feature store, so only if it's asked
+
+            return side_of(store.models, store.runs, store.catalog, record)
 
         origin = origin or (self.settings.catalog if self.is_remote else str(self.settings.project))
         with bar() as progress:
-            return copy_version(self._side, to._side, uri, name, origin=origin, progress=progress)
-
-    @property
-    def _side(self) -> Side:
-        from headrace.models.transfer import Side
-
-        def definition(kind: str, name: str, version: int) -> DefinitionVersion | None:
-            found = self.catalog.store.versions(kind, name)  # type: ignore[arg-type]  # of a spec, so it is a kind
-            return next((each for each in found if each.version == version), None)
-
-        def training_set(urn: str) -> Mapping[str, Any] | None:
-            name, _, version = urn.removeprefix("training_set:").rpartition(":")
-            if not urn.startswith("training_set:") or not version.isdecimal():
-                return None
-            kept = self.training_sets.kept.get(name, int(version))
-            return None if kept is None else asdict(kept)
-
-        return Side(self.models, self.runs, definition, training_set)
+            return copy_version(side(self), side(to), uri, name, origin=origin, progress=progress)
 
     def record_outcomes(self, frame: Any) -> int:
-        """Keep what came of predictions: columns `request`, `outcome`, perhaps `row` and `timestamp`. Returns how many rows.
+        """Keep what turned out to be true of predictions. Returns how many rows were kept.
 
-        They give labels, `store.predictions.labels(model)`, and quality, `store.predictions.quality(model, ["auc"])`.
+        From them come labels, `store.predictions.labels(model)`, and quality, `store.predictions.quality(model, ["auc"])`.
+
+        Args:
+            frame: columns `request` (the id of the request) and `outcome`; optional are `row` (the row in the request) and
+                `timestamp`.
         """
         return self.predictions.record_outcomes(frame)
 
@@ -230,10 +229,10 @@ class Store:
         return self.catalog.plan(definitions)
 
     def apply(self, definitions: Sequence[Any], *, prune: bool = False) -> Plan:
-        """Make definitions current, all or none; what they refer to comes along.
+        """Make definitions current, all of them or none. Definitions that they refer to are included.
 
         Args:
-            prune: also remove what the catalog has and the definitions don't.
+            prune: also remove from the catalog what isn't among the definitions.
 
         Raises:
             DefinitionError: with every fault; nothing was changed.
@@ -244,11 +243,11 @@ class Store:
 
     def write(self, source: str, frame: Any, batch_id: str | None = None) -> Written:
         """Append rows to a source in batch: pandas, polars, Arrow, or the path of Parquet files. A `batch_id` is written once."""
-        return self._features.ingest.write(source, frame, batch_id)
+        return self.services.ingest.write(source, frame, batch_id)
 
     def push(self, source: str, rows: Any) -> Pushed:
         """Hand over rows now: when it returns they are durable and online features reflect them."""
-        return self._features.ingest.push(source, rows)
+        return self.services.ingest.push(source, rows)
 
     def stream_writer(self, source: str, query: str) -> Callable[[Any, int], None]:
         """What a Spark Structured Streaming query hands its micro-batches to: `frame.writeStream.foreachBatch(writer)`.
@@ -256,40 +255,42 @@ class Store:
         Each batch reaches the lake and the online store once, however often Spark repeats it.
 
         Args:
-            source: a source, with the stream's columns.
-            query: names the query for good: give one with another checkpoint another name.
+            source: the source that the rows belong to; it has the stream's columns.
+            query: a name for the streaming query that never changes; a query with another checkpoint needs another name.
         """
-        return self._features.streams.writer(source, query)
+        return self.services.streams.writer(source, query)
 
     def materialize(self, groups: Sequence[str] | None = None, *, rebuild: bool = False) -> list[Materialized]:
-        """Bring online values up to date with the lake: only what arrived since the last time; resumes where it was stopped.
+        """Bring online values up to date with the lake: reads what arrived since the last time, and resumes if it was cut off.
 
         Args:
             groups: names of groups. Default: all.
             rebuild: the same as `backfill`.
         """
         with bar() as progress:
-            return self._features.materializer.run(groups, rebuild=rebuild, progress=progress)
+            return self.services.materializer.run(groups, rebuild=rebuild, progress=progress)
 
     def backfill(self, groups: Sequence[str] | None = None) -> list[Materialized]:
-        """Build online values anew from all of the lake, beside the present ones, which are served and fed by the stream until
-        the new ones take their place in one step; goes on with a build that was cut off.
+        """Build online values anew from all of the lake, and resume a build that was cut off.
+
+        Until the new values are complete, the present ones are served and updated by the stream; then they are replaced in one
+        step.
 
         Args:
             groups: names of groups, `"user_taste"` or `"user_taste:2"`. Default: all.
 
         Raises:
-            ConflictError: a group was retired meanwhile.
+            ConflictError: a group was retired while it was being built.
         """
         return self.materialize(groups, rebuild=True)
 
     def retire(self, group: str) -> None:
-        """Forget the online values of a superseded group version, `"user_taste:1"`, once nothing reads it any more.
+        """Delete the online values of a superseded group version, `"user_taste:1"`, that nothing reads any more.
 
         Raises:
             ConflictError: it is current, or a model in Staging or Production reads it.
         """
-        self._features.materializer.retire(group)
+        self.services.materializer.retire(group)
 
     def historical_features(self, view: str, frame: Any, timestamp: str = "timestamp", as_known: bool = False) -> Any:
         """The frame with the view's features appended, each as of its row's own time. Rows, order and index stay.
@@ -301,7 +302,7 @@ class Store:
             as_known: answer what serving would have said then: only rows that had reached us count.
         """
         with bar() as progress:
-            return self._features.history.read(view, frame, timestamp, as_known=as_known, progress=progress)
+            return self.services.history.read(view, frame, timestamp, as_known=as_known, progress=progress)
 
     def training_set(
         self,
@@ -331,22 +332,22 @@ class Store:
             entities: join keys and request inputs; scalars are repeated to the length of the lists.
             at: the moment to answer for, a datetime. Default: now.
             sample: the share of keys whose answers are kept for `verify`, 0 to 1. Default: the setting `sample`.
-            max_staleness: seconds that the states behind the answer may be old: then ones that were read lately, in this process
-                or in the server, may answer. Default: none.
+            max_staleness: accept values that this process, or the server, read at most so many seconds ago. Default: always read
+                the online store.
         """
-        return self._features.lookup.read(view, entities, at, sample, max_staleness)
+        return self.services.lookup.read(view, entities, at, sample, max_staleness)
 
     def parity(self, view: str, entities: Mapping[str, Any], at: Any = None) -> Parity:
-        """The online values of some entities beside what history says as of the same moment, compared to the bit.
+        """Compare the online values of some entities, bit by bit, with the historical ones as of the same moment.
 
-        What differs is usually a row that waits to be materialized. `verify` compares what was served in the past.
+        A difference usually means that rows wait to be materialized. `verify` compares what was served in the past.
 
         Args:
             view, entities, at: as for `online_features`; at most 1,000 entities.
         """
         from headrace.features.parity import parity_of
 
-        return parity_of(self._features.lookup, self._features.history, view, entities, at)
+        return parity_of(self.services.lookup, self.services.history, view, entities, at)
 
     def nearest(
         self,
@@ -370,112 +371,116 @@ class Store:
             metric: `"cosine"`, `"l2"` or `"dot"`.
             entities: the view's other join keys and inputs, one value each.
         """
-        return self._features.nearest.find(view, vector, k, by=by, where=where, metric=metric, entities=entities)
+        return self.services.nearest.find(view, vector, k, by=by, where=where, metric=metric, entities=entities)
 
     def verify(
         self, view: str, since: str | None = None, limit: int | None = None, *, as_known: bool = False
     ) -> ViewVerification:
-        """Compute the sample of what was served again from history, and compare each value to the bit.
+        """Compute a sample of the served values again from history, and compare them bit by bit.
 
         Args:
             view: a feature view, `"ranking"` or pinned `"ranking:3"`; each version has its own sample.
-            since: how far to look back, `"7d"`. Default: all.
-            limit: at most so many rows, the newest.
-            as_known: compare with all that had reached us at each moment, not with what each value reflected. What differs
-                then is the time between arrival and visibility.
+            since: how far to look back, `"7d"`. Default: over the whole sample.
+            limit: compare at most this many rows, the newest.
+            as_known: compare with all rows that had arrived by each moment, not only with those that the served value reflected.
+                This also shows the delay between a row's arrival and its visibility.
         """
         with bar() as progress:
-            return self._features.verifier.run(view, since, limit, as_known=as_known, progress=progress)
+            return self.services.verifier.run(view, since, limit, as_known=as_known, progress=progress)
 
     def impact(self, urn: str) -> Impact:
-        """What would change if this did: of `source:ratings.stars` or `feature:user_taste:2.likes_30d`, what takes its values.
+        """What depends on a column or a feature, and would change with it.
 
-        Raises NotFoundError: nothing of that name is in the lineage.
+        Args:
+            urn: its name in the lineage: `source:ratings.stars` or `feature:user_taste:2.likes_30d`.
+
+        Raises:
+            NotFoundError: nothing of that name is in the lineage.
         """
         from headrace.features.impact import impact_of
 
         return impact_of(self.lineage, self.catalog, urn)
 
     def freshness(self) -> dict[str, Freshness]:
-        """Each group's newest event, its age, and what waits to be brought online."""
-        return self._features.freshness.read()
+        """For each group, its newest online event, that event's age, and how many rows wait to be materialized."""
+        return self.services.freshness.read()
 
     def tables(self, names: Sequence[str] | None = None) -> list[TableState]:
-        """The lake's tables as they are now: rows, files, versions, lanes. Those named, or all."""
-        return self._features.upkeep.tables(names)
+        """The state of the lake's tables, those named or all: rows, files, versions, and the offsets they have reached."""
+        return self.services.upkeep.tables(names)
 
     def optimize(self, names: Sequence[str] | None = None) -> list[Optimized]:
-        """Merge the small files of the lake's tables, those named or all. No version changes what it holds."""
+        """Merge small files of the lake's tables, those named or all. The rows of every version stay the same."""
         with bar() as progress:
-            return self._features.upkeep.optimize(names, progress=progress)
+            return self.services.upkeep.optimize(names, progress=progress)
 
     def vacuum(self, names: Sequence[str] | None = None, *, older_than: Duration = "7d", dry_run: bool = False) -> list[Vacuumed]:
-        """Remove files of the lake's tables, those named or all, that no kept version names.
+        """Remove files of the lake's tables, those named or all, that no kept version uses.
 
         Args:
             names: sources, or other tables of the lake.
             older_than: versions that were current within this time stay readable; those that training sets pin always do.
-            dry_run: only tell what would go.
+            dry_run: remove nothing, only tell what would be removed.
         """
         with bar() as progress:
-            return self._features.upkeep.vacuum(names, older_than=older_than, dry_run=dry_run, progress=progress)
+            return self.services.upkeep.vacuum(names, older_than=older_than, dry_run=dry_run, progress=progress)
 
     def collect_artifacts(self, *, older_than: Duration = "7d", dry_run: bool = False) -> Collected:
-        """Remove files of the artifact store that no run, logged model or model version names, deleted ones included.
+        """Remove files of the artifact store that no run, logged model or model version uses, not even a deleted one.
 
-        It may run while others log: what is being uploaded, or was just now, stays.
+        It is safe while others log: recent files stay.
 
         Args:
-            older_than: files that were handed in within this time stay; at least an hour.
-            dry_run: only tell what would go.
+            older_than: files that were uploaded within this time stay; at least an hour.
+            dry_run: remove nothing, only tell what would be removed.
         """
         return self.artifacts.collect(parse_duration(older_than), dry_run=dry_run)
 
     def materializations(self, group: str, limit: int | None = None) -> list[MaterializationRecord]:
-        """When a group was brought up to date, newest first: rows, seconds, by whom."""
-        return self._features.observations.materializations(group, limit)
+        """The materializations of a group, newest first: when, how many rows and seconds, by whom."""
+        return self.services.observations.materializations(group, limit)
 
     def statistics(self, name: str) -> StatisticsHistory:
-        """What the data of a source, or the values of a group, look like: `.latest`, `.history`, `.to_pandas()`."""
-        return self._features.observations.statistics(name)
+        """Statistics of a source's rows, or of a group's values, over time: `.latest`, `.history`, `.to_pandas()`."""
+        return self.services.observations.statistics(name)
 
     def profile(self, group: str) -> Statistics:
-        """Read a sample of a group's online values now: keep its statistics, check what the group expects of them."""
-        return self._features.observations.profile(group)
+        """Take a sample of a group's online values now, check the group's expectations on it and keep its statistics."""
+        return self.services.observations.profile(group)
 
     def drift(self, view: str, *, training_set: str) -> DriftReport:
-        """How far the online values lie from a training set, feature by feature: PSI and Jensen-Shannon distance.
+        """How far the online values have drifted from a training set, feature by feature: PSI and Jensen-Shannon distance.
 
         Args:
             view: a feature view, `"ranking"` or pinned `"ranking:3"`.
             training_set: `"ranking-2026-11"` or one version of it, `"ranking-2026-11:1"`.
         """
-        return self._features.observations.drift(view, training_set)
+        return self.services.observations.drift(view, training_set)
 
     def quality(self) -> list[Check]:
-        """Every expectation and how it fares: rows that were refused or set aside, values online that break one."""
-        return self._features.observations.quality()
+        """Every expectation with its results: how many rows were refused or quarantined, and which online values break it."""
+        return self.services.observations.quality()
 
     def quarantine(self, source: str) -> pd.DataFrame:
-        """The rows of a source that were set aside, with the reasons, how they came and when, oldest first."""
+        """The quarantined rows of a source, oldest first, each with the reasons, and how and when it came."""
         from headrace.features.frames import to_pandas
 
-        return to_pandas(self._features.observations.quarantine(source))
+        return to_pandas(self.services.observations.quarantine(source))
 
     def start_run(self, experiment: str | None = None, name: str | None = None, **options: Any) -> ActiveRun:
-        """Start a run of an experiment; use it with `with`. See `hr.start_run`."""
+        """Start a run of an experiment; use it with `with`. Takes the arguments of `hr.start_run`."""
         return self.runs.start(experiment, name, **options)
 
     def repair(self) -> dict[str, list[tuple[int, int]]]:
-        """Keep what can be read of a damaged event log. Returns source name to the offsets lost, (first, last) pairs."""
-        return self._features.ingest.repair()
+        """Repair a damaged event log, keeping what can be read. Returns each source's lost offsets, as (first, last) pairs."""
+        return self.services.ingest.repair()
 
     def close(self) -> None:
-        """Give up files and connections; at the end of a `with` block this happens by itself."""
-        if self._kept.made is not None:
-            self._kept.made.close()
-        if self._opened.made is not None:
-            self._opened.made.close()
+        """Close files and connections; the end of a `with` block does so too."""
+        if self._lazy_predictions.made is not None:
+            self._lazy_predictions.made.close()
+        if self._lazy_features.made is not None:
+            self._lazy_features.made.close()
         self._services.close()
 
     def __enter__(self) -> Self:
@@ -485,14 +490,10 @@ class Store:
         self.close()
 
     def accept(self, revision: int, added: Sequence[DefinitionVersion], removed: Sequence[Key]) -> None:
-        """Make versions of definitions current that a remote store planned, after checking them. Raises as `Catalog.accept`."""
+        """Check and apply what a remote store has planned, for a server. Raises as `Catalog.accept`."""
         self._services.record_definitions(self.catalog.accept(revision, added, removed))
 
     @property
     def services(self) -> FeatureServices:
-        """Who does the verbs of features, for those who pass a store on, such as a server."""
-        return self._features
-
-    @property
-    def _features(self) -> FeatureServices:
-        return self._opened()
+        """The services behind the verbs of features, for a server."""
+        return self._lazy_features()

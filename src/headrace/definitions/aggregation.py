@@ -156,7 +156,19 @@ def count(
     default: Any = None,
     description: str = "",
 ) -> Aggregation:
-    """The number of events in the window: int64, 0 if there is none."""
+    """The number of events in the window: int64, 0 if there is none.
+
+    All aggregations take these arguments; those below also take `column`, a column of the source or a SQL expression over its
+    columns.
+
+    Args:
+        window: how far back it looks, `"10m"` or a timedelta. Default: since the beginning.
+        where: a SQL condition over the source's columns; only events for which it is true count.
+        hop: the step in which the window's tail moves; it must divide the window. Default: the smallest of HOPS that cuts the
+            window into at most 100 tiles.
+        default: the value in place of null, in training and in serving.
+        description: for people and for search.
+    """
     return _aggregation("count", None, window, where, hop, default, description)
 
 

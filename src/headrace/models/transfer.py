@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from headrace.artifacts.store import ArtifactStore
+from headrace.catalog.service import Catalog
 from headrace.clock import isoformat
 from headrace.definitions.version import DefinitionVersion, parse_reference
 from headrace.errors import ConflictError, InvalidInputError, NotFoundError
@@ -25,7 +26,7 @@ from headrace.progress import Progress, silent
 from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Run
 from headrace.tracking.service import Runs
 
-__all__ = ["SOURCE_TAG", "Copied", "Side", "copy_version"]
+__all__ = ["SOURCE_TAG", "Copied", "Side", "copy_version", "side_of"]
 
 SOURCE_TAG = "headrace.copied.from"
 """Names, on a copy, the version that it was copied from."""
@@ -61,6 +62,23 @@ class Copied:
     def to_dict(self) -> dict[str, Any]:
         """The copy as plain JSON values."""
         return {**self.version.to_dict(), "left": list(self.left)}
+
+
+def side_of(models: Models, runs: Runs, catalog: Catalog, record_of: Callable[[str, int], Any]) -> Side:
+    """The side that is a project. `record_of` gives the record of a training set by name and version, None if there is none."""
+
+    def definition(kind: str, name: str, version: int) -> DefinitionVersion | None:
+        found = catalog.store.versions(kind, name)  # type: ignore[arg-type]  # named by a definition, so it is a kind
+        return next((each for each in found if each.version == version), None)
+
+    def training_set(urn: str) -> Mapping[str, Any] | None:
+        name, _, version = urn.removeprefix("training_set:").rpartition(":")
+        if not urn.startswith("training_set:") or not version.isdecimal():
+            return None
+        record = record_of(name, int(version))
+        return None if record is None else asdict(record)
+
+    return Side(models, runs, definition, training_set)
 
 
 def copy_version(source: Side, to: Side, uri: str, name: str = "", *, origin: str = "", progress: Progress = silent) -> Copied:

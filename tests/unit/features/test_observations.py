@@ -181,7 +181,7 @@ def test_freshness_tells_what_is_in_the_lake_and_since_when(store):
 def test_statistics_that_cannot_be_kept_fail_no_write(tmp_path, monkeypatch):
     with hr.connect(tmp_path) as store:
         store.apply([view])
-        observer = store._features.ingest._observer
+        observer = store.services.ingest._observer
         monkeypatch.setattr(observer._store, "add_statistics", lambda _: (_ for _ in ()).throw(hr.StorageError("disk full")))
         assert store.write("events", rows(5)).rows == 5
         assert [done.rows for done in store.materialize()] == [5]

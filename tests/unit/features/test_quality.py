@@ -113,7 +113,7 @@ def test_a_batch_that_was_written_before_sets_nothing_aside_again(store):
 def test_the_quarantine_of_a_write_that_was_cut_off_counts_when_it_is_repeated(here, monkeypatch):
     """Killed between the two appends, a batch is in the quarantine and not in the lake: it counts once it is in both."""
     here.apply([view(source(ASIDE))])
-    ingest = here._features.ingest
+    ingest = here.services.ingest
     with monkeypatch.context() as patch:
         patch.setattr(ingest._log, "reserve", lambda *_: (_ for _ in ()).throw(hr.StorageError("power cut")))
         for batch_id in ("one", None):
@@ -130,7 +130,7 @@ def test_the_quarantine_of_a_write_that_was_cut_off_counts_when_it_is_repeated(h
 
 def test_a_push_that_was_cut_off_and_repeated_has_each_event_once(here, monkeypatch):
     here.apply([view(source(ASIDE, id="id"))])
-    ingest = here._features.ingest
+    ingest = here.services.ingest
     with monkeypatch.context() as patch:
         patch.setattr(ingest._log, "append", lambda *_: (_ for _ in ()).throw(hr.StorageError("power cut")))
         with pytest.raises(hr.StorageError, match="power cut"):
@@ -234,7 +234,7 @@ def test_a_feature_that_breaks_what_its_group_expects_is_an_alert(store):
 
 def test_a_catalog_that_cannot_count_refuses_and_admits_all_the_same(here, monkeypatch):
     here.apply([view(source(ASIDE, E.not_null("id")))])
-    quality = here._features.ingest._quality
+    quality = here.services.ingest._quality
     monkeypatch.setattr(quality._store, "count_broken", lambda _: (_ for _ in ()).throw(hr.StorageError("disk full")))
     assert here.push("events", rows(1, 9)).quarantined == 1
     with pytest.raises(hr.InvalidInputError, match="not_null"):
@@ -254,7 +254,7 @@ def test_what_was_set_aside_can_be_mended_and_written_again(store, tmp_path):
 
 def test_a_batch_of_a_streaming_query_is_never_refused_and_sets_bad_rows_aside_once(here):
     here.apply([view(source(E.between("x", 0, 5), E.not_null("k", on_fail="quarantine")))])
-    take = here._features.streams.take
+    take = here.services.streams.take
     first = rows(1, 9, 2, 3)
     first["k"] = pd.array([1, 1, None, 1], dtype="Int64")
     for _ in range(2):

@@ -42,7 +42,7 @@ def project(tmp_path, kafka_url):
 
 def with_topic(store, definitions, partitions=1):
     store.apply([definitions])
-    store._features.ingest._log.stream.create_topic("events", partitions)
+    store.services.ingest._log.stream.create_topic("events", partitions)
     return store
 
 

@@ -164,7 +164,7 @@ def test_the_sample_is_the_same_keys_whoever_serves_them(tmp_path, monkeypatch):
             for part in (range(250), range(250, 500)):
                 store.online_features("view", {"user_id": list(part), "video_id": "v1", "boost": 1})
             kept.append(
-                {row["key_user_id"] for row in store._features.verifier._served.read(store.catalog.view("view")).to_pylist()}
+                {row["key_user_id"] for row in store.services.verifier._served.read(store.catalog.view("view")).to_pylist()}
             )
     assert kept[0] == kept[1]
     assert 60 < len(kept[0]) < 140
@@ -248,7 +248,7 @@ def test_as_known_leaves_out_answers_about_another_moment(store, now):
 
 def test_values_that_whoever_asks_computes_are_missing_and_the_others_are_equal(store, now):
     serve(store, now, steps=3)
-    store._features.lookup.inputs("view", {"user_id": [1, 2], "video_id": "v1"}, sample=1.0)
+    store.services.lookup.inputs("view", {"user_id": [1, 2], "video_id": "v1"}, sample=1.0)
     found = store.verify("view")
     assert found.ok
     assert (found.features["boosted"].equal, found.features["boosted"].missing) == (12, 2)
