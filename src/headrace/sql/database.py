@@ -79,6 +79,10 @@ class Dialect(Protocol):
         """Whether the error is about a value that this kind of database can't hold."""
         ...
 
+    def learn(self, error: BaseException | None) -> None:
+        """Told of each error of the driver, after which some connections may be of no use."""
+        ...
+
     def lock(self, name: str) -> AbstractContextManager[object] | None:
         """A lock by name across all machines that use the catalog; None if it is one machine's own."""
         ...
@@ -195,6 +199,7 @@ class Database:
                 with blind as connection:
                     yield connection
             except self._dialect.refusals as error:
+                self._dialect.learn(error)
                 raise RefusedError from error
         self._dialect.committed()
 
@@ -265,8 +270,13 @@ class Database:
             raise self._explained(error) from error
         except self._dialect.engine.dialect.loaded_dbapi.Error as error:  # while a connection is made, SQLAlchemy doesn't wrap it
             raise self._explained(error) from error
+        except sa.exc.TimeoutError as error:
+            pool = f"all connections of this process to the catalog {self._dialect.shown} have been in use for too long"
+            msg = f"{pool}: look for what holds locks there, then try again"
+            raise StorageError(msg) from error
 
     def _explained(self, error: BaseException | None) -> StorageError | InvalidInputError:
+        self._dialect.learn(error)
         text = " ".join(str(error).split())
         if self._dialect.is_bad_input(error):
             return InvalidInputError(f"the catalog {self._dialect.shown} can't keep a value ({text}); nothing was changed")

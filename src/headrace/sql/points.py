@@ -3,6 +3,7 @@ latest point of each key with what sums up its history."""
 
 from __future__ import annotations
 
+import logging
 import math
 import zlib
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from headrace.errors import InvalidInputError
+from headrace.errors import InvalidInputError, StorageError
 from headrace.patience import WouldWaitError, is_impatient
 from headrace.sql.changes import note
 from headrace.sql.database import Database
@@ -26,6 +27,7 @@ from headrace.tracking.run import Metric
 
 __all__ = ["TAKEN_IN", "Added", "add_points", "add_series", "join_apart", "join_many"]
 
+log = logging.getLogger("headrace.sql")
 FANOUT = 64
 """So many chunks of a level are joined to one of the next: a history of n points is read from about 64 log(n) chunks."""
 KEYS = 500
@@ -112,13 +114,17 @@ def join_many(connection: sa.Connection, run_id: str, keys: Sequence[str]) -> No
 
 def join_apart(database: Database, run_id: str, keys: Sequence[str]) -> None:
     """The same in a transaction of its own. They are read before it, and PostgreSQL is asked twice in all; if somebody else has
-    joined them meanwhile, nothing is done."""
-    with database.glance() as connection:
-        asked = {key: _ask_small(connection, run_id, key) for key in keys}
-    levels = {key: _joined_levels(key, cursor.fetchall()) for key, cursor in asked.items()}
-    with suppress(RefusedError), database.blind() as connection:
-        for key, found in levels.items():
-            _put_joined(connection, run_id, key, found)
+    joined them meanwhile, nothing is done. Nor is it if the catalog can't be used: the points are kept, and aren't to be sent
+    again."""
+    try:
+        with database.glance() as connection:
+            asked = {key: _ask_small(connection, run_id, key) for key in keys}
+        levels = {key: _joined_levels(key, cursor.fetchall()) for key, cursor in asked.items()}
+        with suppress(RefusedError), database.blind() as connection:
+            for key, found in levels.items():
+                _put_joined(connection, run_id, key, found)
+    except StorageError as error:
+        log.warning("chunks of run %s are left as they are, for now: %s", run_id, error)
 
 
 def _add(connection: sa.Connection, run_id: str, additions: Sequence[_Addition], on_models: Sequence[Metric]) -> Added:

@@ -26,6 +26,9 @@ CONNECT_SECONDS = 10
 POOL, OVERFLOW = 10, 20
 IDLE = 10
 """So many connections at most are kept out of the pool, whose check-out takes as long as a statement."""
+_LOST = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "tcp_user_timeout": "60000"}
+"""How soon a server that vanished without a word is given up, a minute: by default the system waits for up to two hours, and all
+writers of a process with it."""
 STAMP_SECONDS = 0.5
 """How long commits of other processes may go unnoticed by `stamp`: it is asked at every online read, and must cost nothing."""
 
@@ -35,10 +38,18 @@ _ADVICE = {
     "could not translate": "check the host's name in 'catalog'",
     "resolve": "check the host's name in 'catalog'",
     "password": "check the user and the password in 'catalog', or set PGPASSWORD",
+    "prepared statement": "a pooler between took it away, or gave it to another; try again, or connect to the server itself",
+    "cached plan": "its tables were changed meanwhile; try again",
     "does not exist": "create the role or the database: CREATE DATABASE headrace",
     "permission": "grant the role the right to create and change tables there",
     "too many": "too many connections: raise max_connections, or run fewer workers",
+    "starting up": "the server is starting; try again in a moment",
+    "not yet accepting": "the server is starting; try again in a moment",
+    "recovery mode": "the server is starting again after a crash; try again in a moment",
+    "user request": "somebody canceled it at the server; try again",
     "timeout": "the server didn't answer in time: check the network and its load",
+    "timed out": "the server didn't answer in time: check the network and its load",
+    "is lost": "the server closed the connection: it was restarted or stopped; try again",
     "terminat": "the server closed the connection: it was restarted or stopped; try again",
     "closed": "the server closed the connection: it was restarted or stopped; try again",
     "disk full": "the server's disk is full; free some space there",
@@ -64,9 +75,15 @@ class PostgreSQL:
             raise MissingExtraError.of(package, "postgres") from error
         self._error = psycopg.Error
         self._bad_input = (psycopg.DataError, psycopg.errors.UntranslatableCharacter)
-        self.refusals: tuple[type[Exception], ...] = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.DeadlockDetected)
+        self._stale = (
+            psycopg.errors.FeatureNotSupported,  # a cached plan must not change result type
+            psycopg.errors.InvalidSqlStatementName,
+            psycopg.errors.DuplicatePreparedStatement,
+        )
+        raced = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+        self.refusals: tuple[type[Exception], ...] = (psycopg.DataError, psycopg.IntegrityError, *raced, *self._stale)
         self.shown = url.set(query={}).render_as_string(hide_password=True).replace("+psycopg", "")
-        options = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "headrace", **url.query}
+        options = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "headrace", **_LOST, **url.query}
         # Transactions are begun by this class: the driver would wait for an answer to its own BEGIN.
         self.engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg", query=options),
@@ -172,6 +189,13 @@ class PostgreSQL:
         """Whether the value is one that PostgreSQL can't hold, such as a text with a NUL character."""
         return isinstance(error, self._bad_input) or "NUL" in str(error)
 
+    def learn(self, error: BaseException | None) -> None:
+        """Drop the connections that wait if what a server kept ready for one isn't what it was: it would fail each time. The
+        tables were changed, or somebody between has taken it away."""
+        if isinstance(error, self._stale):
+            self._drop_idle()
+            self.engine.dispose()
+
     @contextmanager
     def _held(self, name: str) -> Iterator[None]:
         with self.engine.connect() as connection:
@@ -192,9 +216,13 @@ class PostgreSQL:
 
     def close(self) -> None:
         """Close all connections."""
-        while self._idle:
-            _end(self._idle.pop())
+        self._drop_idle()
         self.engine.dispose()
+
+    def _drop_idle(self) -> None:
+        with suppress(IndexError):  # another thread may take the last one
+            while True:
+                _end(self._idle.pop())
 
     def forget(self) -> None:
         """Leave a parent process its connections."""

@@ -24,6 +24,8 @@ __all__ = ["BUSY_SECONDS", "SQLite"]
 BUSY_SECONDS = 60
 WAL_PAGES = 8000
 """The log is brought into the file once it has so many pages, 32 MB: one that many commits changed is brought there once."""
+MOST_WAL_BYTES = 128 << 20
+"""A log that grew because somebody read for long is cut to this once it was brought into the file."""
 MOST_AT_ONCE = 1000
 """After so many writes that waited for nobody, a patient one looks whether the log is to be brought into the file."""
 MAPPED_BYTES = 4 << 30
@@ -129,6 +131,9 @@ class SQLite:
     def is_bad_input(self, error: BaseException | None) -> bool:
         """Whether it is a whole number beyond 64 bits, which is all that SQLite can't hold."""
         return isinstance(error, OverflowError)
+
+    def learn(self, error: BaseException | None) -> None:
+        """Nothing: no error outlives its transaction."""
 
     def lock(self, name: str) -> None:
         """None: the catalog is one machine's own."""
@@ -263,6 +268,7 @@ def _configure(connection: Any, _record: object) -> None:
             _enter_wal(cursor)
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
+            cursor.execute(f"PRAGMA journal_size_limit={MOST_WAL_BYTES}")
             cursor.execute("PRAGMA foreign_keys=ON")
             cursor.execute(f"PRAGMA mmap_size={MAPPED_BYTES}")
     except BaseException:  # the pool hasn't taken it yet, so nobody else would close it

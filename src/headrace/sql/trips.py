@@ -47,7 +47,7 @@ class Trip:
     """The next statements of a connection, which is used for nothing else.
 
     Attributes:
-        sound: whether the connection can be used: all that was sent was answered.
+        sound: whether the connection can be used: all that was sent was answered, and no transaction is open.
     """
 
     def __init__(self, driver: psycopg.Connection[Any]) -> None:
@@ -86,7 +86,7 @@ class Trip:
         expected = self._send(said, first, last)
         error = self._read(expected)
         self._server.exit_pipeline_mode()
-        self.sound = True
+        self.sound = self._server.transaction_status == pq.TransactionStatus.IDLE  # else `last` wasn't reached
         if error is not None:
             raise error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from array import array
 
@@ -11,6 +12,7 @@ import pytest
 from headrace.errors import AlreadyExistsError, ConflictError, InvalidInputError, NotFoundError, StorageError
 from headrace.sql import points, trips
 from headrace.sql.database import Database
+from headrace.sql.groups import GroupCommit
 from headrace.sql.prepared import Insert, RefusedError, direct, is_blind
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.history import Series
@@ -105,6 +107,62 @@ def test_a_connection_that_is_lost_is_told_and_nothing_is_done_twice(database):
     assert kept(database) == ["b"]
 
 
+def test_a_reading_that_fails_leaves_no_transaction_behind(database):
+    for _ in range(3):
+        with pytest.raises(InvalidInputError), database.glance() as connection:
+            direct(connection, "SELECT 1 / count(*) FROM kept WHERE name = ?", ("nobody",))
+        with database.glance() as connection:
+            told = direct(connection, "SELECT count(*) FROM kept")
+        assert told.fetchone() == (0,)
+
+
+def change_a_table(database):
+    with database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE kept ADD COLUMN more INTEGER")
+
+
+def forget_what_is_ready(database):
+    kept_out = [item.connection.dbapi_connection for item in database._dialect._idle]
+    assert kept_out
+    for driver in kept_out:
+        driver.execute("DISCARD ALL")
+
+
+@pytest.mark.parametrize("happen", [change_a_table, forget_what_is_ready])
+def test_statements_that_the_server_no_longer_has_ready_are_made_ready_again(database, happen):
+    """Written at once, since nothing was changed; read the next time."""
+    query, group = "SELECT * FROM kept", GroupCommit(database)
+
+    def read(way):
+        with way() as connection:
+            direct(connection, query)
+
+    acts = [
+        lambda: group.run(lambda connection: direct(connection, query)),
+        lambda: read(database.glance),
+        lambda: read(database.read),
+    ]
+    for act in acts * 7:  # the driver makes ready what comes often
+        act()
+    try:
+        happen(database)
+        for act in acts:
+            with contextlib.suppress(StorageError) if act is not acts[0] else contextlib.nullcontext():
+                act()
+            act()
+    finally:
+        with database.write() as connection:
+            connection.exec_driver_sql("ALTER TABLE kept DROP COLUMN IF EXISTS more")
+
+
+def test_that_no_connection_is_free_is_told_as_what_it_is(database, monkeypatch):
+    monkeypatch.setattr(database.engine.pool, "_timeout", 0.05)
+    with contextlib.ExitStack() as held, pytest.raises(StorageError, match="in use for too long"):
+        for _ in range(100):
+            held.enter_context(database.read())
+    assert kept(database) == []
+
+
 def test_of_those_written_together_who_may_not_is_told_why_and_the_others_are_kept(stores, postgres, database):
     for name in ("there", "deleted", "fixed"):
         new_run(stores, name)
@@ -195,6 +253,16 @@ def test_chunks_that_another_one_joins_meanwhile_are_joined_once(stores, databas
         chunks = connection.exec_driver_sql("SELECT level, number, count FROM metric_chunks WHERE run_id = 'raced'").fetchall()
     assert [tuple(row) for row in chunks] == [(1, 70, 70)]
     assert [point.step for point in stores.metrics.history("raced", "loss")] == list(range(70))
+
+
+def test_points_are_kept_and_acknowledged_even_if_their_chunks_cannot_be_joined(stores, monkeypatch, caplog):
+    new_run(stores, "unjoined")
+    monkeypatch.setattr(points, "FANOUT", 2)
+    monkeypatch.setattr(points, "_ask_small", lambda connection, *_: direct(connection, "SELECT * FROM nowhere"))
+    for step in range(4):
+        stores.runs.log("unjoined", [Metric("loss", step, step, step)])
+    assert [point.step for point in stores.metrics.history("unjoined", "loss")] == [0, 1, 2, 3]
+    assert "left as they are, for now" in caplog.text
 
 
 def test_the_next_points_of_a_writer_are_kept_once_or_left_to_be_asked_about(stores):
