@@ -260,24 +260,24 @@ class Store:
         """
         return self.services.streams.writer(source, query)
 
-    def materialize(self, groups: Sequence[str] | None = None, *, rebuild: bool = False) -> list[Materialized]:
+    def materialize(self, groups: str | Sequence[str] | None = None, *, rebuild: bool = False) -> list[Materialized]:
         """Bring online values up to date with the lake: reads what arrived since the last time, and resumes if it was cut off.
 
         Args:
-            groups: names of groups. Default: all.
+            groups: names of groups, or one name. Default: all.
             rebuild: the same as `backfill`.
         """
         with bar() as progress:
-            return self.services.materializer.run(groups, rebuild=rebuild, progress=progress)
+            return self.services.materializer.run(_several(groups), rebuild=rebuild, progress=progress)
 
-    def backfill(self, groups: Sequence[str] | None = None) -> list[Materialized]:
+    def backfill(self, groups: str | Sequence[str] | None = None) -> list[Materialized]:
         """Build online values anew from all of the lake, and resume a build that was cut off.
 
         Until the new values are complete, the present ones are served and updated by the stream; then they are replaced in one
         step.
 
         Args:
-            groups: names of groups, `"user_taste"` or `"user_taste:2"`. Default: all.
+            groups: names of groups, `"user_taste"` or `"user_taste:2"`, or one name. Default: all.
 
         Raises:
             ConflictError: a group was retired while it was being built.
@@ -405,16 +405,18 @@ class Store:
         """For each group, its newest online event, that event's age, and how many rows wait to be materialized."""
         return self.services.freshness.read()
 
-    def tables(self, names: Sequence[str] | None = None) -> list[TableState]:
+    def tables(self, names: str | Sequence[str] | None = None) -> list[TableState]:
         """The state of the lake's tables, those named or all: rows, files, versions, and the offsets they have reached."""
-        return self.services.upkeep.tables(names)
+        return self.services.upkeep.tables(_several(names))
 
-    def optimize(self, names: Sequence[str] | None = None) -> list[Optimized]:
+    def optimize(self, names: str | Sequence[str] | None = None) -> list[Optimized]:
         """Merge small files of the lake's tables, those named or all. The rows of every version stay the same."""
         with bar() as progress:
-            return self.services.upkeep.optimize(names, progress=progress)
+            return self.services.upkeep.optimize(_several(names), progress=progress)
 
-    def vacuum(self, names: Sequence[str] | None = None, *, older_than: Duration = "7d", dry_run: bool = False) -> list[Vacuumed]:
+    def vacuum(
+        self, names: str | Sequence[str] | None = None, *, older_than: Duration = "7d", dry_run: bool = False
+    ) -> list[Vacuumed]:
         """Remove files of the lake's tables, those named or all, that no kept version uses.
 
         Args:
@@ -423,7 +425,7 @@ class Store:
             dry_run: remove nothing, only tell what would be removed.
         """
         with bar() as progress:
-            return self.services.upkeep.vacuum(names, older_than=older_than, dry_run=dry_run, progress=progress)
+            return self.services.upkeep.vacuum(_several(names), older_than=older_than, dry_run=dry_run, progress=progress)
 
     def collect_artifacts(self, *, older_than: Duration = "7d", dry_run: bool = False) -> Collected:
         """Remove files of the artifact store that no run, logged model or model version uses, not even a deleted one.
@@ -497,3 +499,8 @@ class Store:
     def services(self) -> FeatureServices:
         """The services behind the verbs of features, for a server."""
         return self._lazy_features()
+
+
+def _several(names: str | Sequence[str] | None) -> Sequence[str] | None:
+    """Names as a list; a single one isn't the sequence of its letters."""
+    return [names] if isinstance(names, str) else names

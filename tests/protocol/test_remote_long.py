@@ -55,7 +55,9 @@ def test_answers_and_tables_are_the_same(store):
 def test_errors_are_the_same(store):
     with pytest.raises(hr.NotFoundError, match="'group'"):
         store.materialize(["grup"])
-    with pytest.raises(hr.ConflictError, match="current"):
+    with pytest.raises(hr.NotFoundError, match="no group named 'grup'"):
+        store.materialize("grup")  # one name isn't the sequence of its letters
+    with pytest.raises(hr.ConflictError, match="'group:1' is current; only"):
         store.retire("group:1")
 
 

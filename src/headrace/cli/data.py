@@ -36,7 +36,7 @@ def write(
 ) -> Answer:
     """Append rows to a source in batch. They go to the lake; `materialize` brings them online."""
     schema = session.store.catalog.source(source).schema
-    frame = reading.csv_table(path, schema) if path.suffix.lower() in (".csv", ".tsv") else str(path)
+    frame = reading.csv_table(path, schema) if reading.is_csv(path) else str(path)
     done = session.store.write(source, frame, batch_id)
     return Answer(done, [_written(done, batch_id)])
 

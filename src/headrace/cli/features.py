@@ -10,14 +10,19 @@ import typer
 from headrace.cli import describing
 from headrace.cli.describing import freshness_word
 from headrace.cli.failures import REFUSED
+from headrace.cli.files import read_rows, write_rows
 from headrace.cli.output import Answer, Table
-from headrace.cli.parquet import read_parquet, write_parquet
+from headrace.cli.reading import is_csv
 from headrace.cli.request import parse_request
 from headrace.cli.values import age, moment, seconds, short_time
 from headrace.cli.verb import Session, Verb, verb
 from headrace.definitions.plain import parse_time
+from headrace.definitions.schema import item_type, vector_size
+from headrace.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from headrace.features.freshness import Freshness
     from headrace.features.lookup import OnlineFeatures
     from headrace.features.training import TrainingSet
@@ -77,15 +82,24 @@ def history(
     session: Session,
     view: View,
     frame: Annotated[
-        Path, typer.Argument(metavar="FRAME.parquet", exists=True, help="Join keys and moments, one row a question.")
+        Path,
+        typer.Argument(
+            metavar="FRAME.parquet",
+            exists=True,
+            help="Join keys and moments, one row a question; Parquet, or CSV with a header if it is named .csv.",
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.parquet", help="Where the answer goes.", dir_okay=False)],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="OUT.parquet", help="Where the answer goes; .csv for CSV.", dir_okay=False),
+    ],
     timestamp: TimestampColumn = "timestamp",
     as_known: AsKnown = False,
 ) -> Answer:
     """The values as of each row's own time: the same rows in the same order, the view's features appended."""
-    found = session.store.historical_features(view, read_parquet(frame), timestamp, as_known)
-    write_parquet(found, output)
+    questions = _questions(session, view, frame, timestamp, output)
+    found = session.store.historical_features(view, questions, timestamp, as_known)
+    write_rows(found, output)
     data = {"view": view, "rows": found.num_rows, "columns": found.column_names, "path": str(output)}
     return Answer(data, [f"wrote {found.num_rows:,} rows of {len(found.column_names)} columns to {output}"])
 
@@ -97,19 +111,28 @@ def history(
 def training_set(
     session: Session,
     view: View,
-    labels: Annotated[Path, typer.Argument(metavar="LABELS.parquet", exists=True, help="Join keys, moments and labels.")],
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LABELS.parquet",
+            exists=True,
+            help="Join keys, moments and labels; Parquet, or CSV with a header if it is named .csv.",
+        ),
+    ],
     timestamp: TimestampColumn = "timestamp",
     label: Annotated[str | None, typer.Option("--label", metavar="COLUMN", help="The column to predict.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="What to call it. Default: the view's name.")] = None,
     as_known: AsKnown = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="OUT.parquet", help="Also write it there.", dir_okay=False)
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT.parquet", help="Also write it there; .csv for CSV.", dir_okay=False),
     ] = None,
 ) -> Answer:
     """Join labels with the features that held at each label's own time; keep it under a name, versioned and fingerprinted."""
-    made = session.store.training_set(view, read_parquet(labels), timestamp, label, name, as_known)
+    rows = _questions(session, view, labels, timestamp, output)
+    made = session.store.training_set(view, rows, timestamp, label, name, as_known)
     if output is not None:
-        write_parquet(made.to_arrow(), output)
+        write_rows(made.to_arrow(), output)
     said = f"training set {made.name}:{made.version}, {len(made):,} rows of {made.view}, fingerprint {made.fingerprint[:12]}"
     return Answer(_training_data(made), [said])
 
@@ -190,6 +213,18 @@ def retire(
 
 
 VERBS: tuple[Verb[...], ...] = (list_features, show, get, history, training_set, training_sets, verify, freshness, retire)
+
+
+def _questions(session: Session, view: str, path: Path, timestamp: str, output: Path | None) -> pa.Table:
+    """The rows of a file, once it is sure that their answers can be written where they shall go."""
+    definition = session.store.catalog.view(view).view
+    kinds = {feature.name: feature.dtype for selection in definition.selections for feature in selection.features}
+    kinds |= {feature.name: feature.dtype for feature in definition.on_demand}
+    several = [name for name, kind in kinds.items() if item_type(kind) is not None or vector_size(kind) is not None]
+    if output is not None and is_csv(output) and several:
+        msg = f"feature {several[0]!r} of view {view!r} holds several values, which CSV has no form for; name the output .parquet"
+        raise InvalidInputError(msg)
+    return read_rows(path, {**definition.request_keys, timestamp: "timestamp"})
 
 
 def _online_data(found: OnlineFeatures) -> dict[str, Any]:

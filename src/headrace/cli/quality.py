@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headrace.cli.failures import REFUSED
+from headrace.cli.files import write_rows
 from headrace.cli.output import Answer, Fields, Part, Table
-from headrace.cli.parquet import write_parquet
 from headrace.cli.values import moment, seconds, short_time, sparkline
 from headrace.cli.verb import Session, Verb, verb
 
@@ -119,7 +119,7 @@ def quarantine(
     if export is not None:
         import pyarrow as pa
 
-        write_parquet(pa.Table.from_pandas(found, preserve_index=False), export)
+        write_rows(pa.Table.from_pandas(found, preserve_index=False), export)
         said = f"wrote {len(found):,} rows to {export}"
         return Answer({"source": source, "rows": len(found), "path": str(export)}, [said])
     shown = found.tail(limit).astype(object).where(lambda frame: frame.notna(), None).to_dict("records")

@@ -16,7 +16,7 @@ from headrace.errors import InvalidInputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Batch", "batches", "csv_table", "lines"]
+__all__ = ["Batch", "batches", "csv_table", "is_csv", "lines"]
 
 
 class Batch(NamedTuple):
@@ -27,8 +27,15 @@ class Batch(NamedTuple):
     rows: list[dict[str, Any]]
 
 
+def is_csv(path: Path) -> bool:
+    """Whether a file is CSV (or TSV), by its name."""
+    return path.suffix.lower() in (".csv", ".tsv")
+
+
 def csv_table(path: Path, schema: Mapping[str, str]) -> pa.Table:
     """A CSV file (or TSV, by its name) with a header, its columns converted to the schema's types; empty fields are null.
+
+    Columns that the schema doesn't name have the types that their values look like.
 
     Raises:
         InvalidInputError: it isn't CSV, or a value isn't of its column's type; the message names the line.

@@ -83,7 +83,7 @@ class Materializer:
         """
         version = self._catalog.group(reference)
         if version.id in {current.id for current in self._catalog.groups_of(version.group.source.name)}:
-            msg = f"group {version.id!r} is current; retire takes a superseded version, for example {version.group.name}:1"
+            msg = f"group {version.id!r} is current; only a version that a newer one has superseded can be retired"
             raise ConflictError(msg)
         users = [
             f"{model} (reads {view})" for view, models in self._pins().items() for model in models if self._reads(view, version)

@@ -52,10 +52,7 @@ def save_model(model: Any, folder: Path, serializer: str | None = None) -> Saved
         NotFoundError: no such serializer.
         MissingExtraError: a package that saving needs isn't installed.
     """
-    if not callable(getattr(_predictive(model), "predict", None)):
-        what = "decorate it with hr.predictor" if callable(model) else "wrap it in a class that has one"
-        msg = f"a {type(model).__name__} isn't a model: it has no predict method; {what}"
-        raise InvalidInputError(msg)
+    _require_predict(model)
     return _flavor_for(model, serializer).save(model, folder)
 
 
@@ -97,12 +94,20 @@ def infer_signature(model: Any, example: Any) -> Signature:
     Raises:
         InvalidInputError: the example isn't a table, or the model can't predict it.
     """
+    _require_predict(model)
     inputs, container = infer_columns(example)
     loaded = LoadedModel(_predictive(model), Signature(inputs, (), container), "")
     outputs, kind = infer_columns(loaded.predict(example))
     if kind == "array" and len(outputs) == 1:
         outputs = (Column("prediction", outputs[0].type),)
     return Signature(inputs, outputs, container)
+
+
+def _require_predict(model: Any) -> None:
+    if not callable(getattr(_predictive(model), "predict", None)):
+        what = "decorate it with hr.predictor" if callable(model) else "wrap it in a class that has one"
+        msg = f"a {type(model).__name__} isn't a model: it has no predict method; {what}"
+        raise InvalidInputError(msg)
 
 
 def _predictive(model: Any) -> Any:

@@ -38,7 +38,7 @@ def cast(column: Column, kind: str) -> pa.ChunkedArray:
         return _to_micros(column.name, values)
     if values.type == target:
         return values
-    if _may_fit(values, kind, gaps_as_nan=column.gaps_as_nan):
+    if _may_fit(values, kind):
         return _exactly(column.name, values, target)
     raise CastError(_mismatch(column.name, values, kind))
 
@@ -68,13 +68,13 @@ def _to_vectors(name: str, values: pa.ChunkedArray, target: pa.DataType) -> pa.C
     return plain.cast(target)
 
 
-def _may_fit(values: pa.ChunkedArray, kind: str, *, gaps_as_nan: bool) -> bool:
-    """Whether the values can be of the other type, if each of them is. Pandas holds whole numbers with gaps as floats."""
-    whole, broken = pa.types.is_integer(values.type), pa.types.is_floating(values.type)
-    if is_integer(kind):
-        return bool(whole or (broken and gaps_as_nan and values.null_count > 0))
-    if is_float(kind):
-        return bool(whole or broken)
+def _may_fit(values: pa.ChunkedArray, kind: str) -> bool:
+    """Whether the values can be of the other type, if each of them is.
+
+    Pandas holds whole numbers with gaps as floats, also in those parts of a frame that have no gap, and in its Parquet files.
+    """
+    if is_integer(kind) or is_float(kind):
+        return bool(pa.types.is_integer(values.type) or pa.types.is_floating(values.type))
     return kind == "date" and bool(pa.types.is_date(values.type))
 
 

@@ -29,9 +29,9 @@ def read_frame(
 ) -> pa.Table:
     """The data as an Arrow table with the schema's columns, in its order and with its types.
 
-    Casts lose nothing: int32 to int64, whole numbers that pandas holds as float64 because one is missing, int to float64 up to
-    2**53. Naive timestamps are UTC, others are converted; nanoseconds are floored to microseconds. NaN is null where it comes
-    from pandas. A frame without rows is fine.
+    Casts lose nothing: int32 to int64, whole numbers that are held as float64 (as pandas does where one is missing), int to
+    float64 up to 2**53. Naive timestamps are UTC, others are converted; nanoseconds are floored to microseconds. NaN is null
+    where it comes from pandas. A frame without rows is fine.
 
     Args:
         data: pandas or polars DataFrame, Arrow table or batch, list of rows, dict of columns, or path of Parquet files.

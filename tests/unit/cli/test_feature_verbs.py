@@ -164,6 +164,32 @@ def test_history_keeps_the_rows_and_appends_the_features(cli, ready):
     assert found.column("spent_30d").to_pylist() == [27.0, None, 27.0]
 
 
+def test_questions_labels_and_answers_may_be_csv(cli, project):
+    (project / "headrace.toml").touch()
+    (project / "definitions.py").write_text(
+        "import headrace as hr\n"
+        "user = hr.Entity('user', keys={'user': 'string'})\n"
+        "kinds = {'user': 'string', 'paid': 'float64', 'at': 'timestamp'}\n"
+        "paid = hr.EventSource('paid', timestamp='at', schema=kinds)\n"
+        "sums = hr.FeatureGroup('sums', entity=user, source=paid, features={'sum': hr.sum('paid')})\n"
+        "last = hr.FeatureGroup('last', entity=user, source=paid, features={'paid_last': hr.last_n('paid', 2)})\n"
+        "one, several = hr.FeatureView('one', features=[sums]), hr.FeatureView('several', features=[sums, last])\n"
+    )
+    cli("apply", "definitions.py")
+    (project / "paid.csv").write_text("user,paid,at\n007,2.5,2026-01-01T00:00:00Z\n007,4,2026-01-02T01:00:00+01:00\n")
+    cli("write", "paid", "paid.csv")
+    (project / "asked.csv").write_text("user,at,label\n007,2026-01-02,1\n007,2026-01-03 12:00:00,0\n7,2026-01-03T00:00:00Z,0\n")
+    cli("features", "history", "one", "asked.csv", "-t", "at", "-o", "out.csv")
+    assert [line.split(",")[-1] for line in (project / "out.csv").read_text().splitlines()] == ['"sum"', "2.5", "6.5", ""]
+    cli("features", "history", "one", "out.csv", "-t", "at", "-o", "again.csv", code=2)  # it has the column already
+    made = cli("features", "training-set", "one", "asked.csv", "-t", "at", "--label", "label", "-o", "set.csv", "--json").json
+    assert (made["rows"], made["label"]) == (3, "label")
+    assert (project / "set.csv").read_text().splitlines()[2].startswith('"007",2026-01-03 12:00:00')
+    refused = cli("features", "training-set", "several", "asked.csv", "-t", "at", "-o", "more.csv", code=2).err
+    assert "'paid_last' of view 'several' holds several values" in refused
+    assert [item["name"] for item in cli("features", "training-sets", "--json").json] == ["one"]
+
+
 def test_training_sets_are_kept_listed_and_verified(cli, ready):
     cli("write", "purchases", parquet(ready / "p.parquet", purchases(9)))
     labels = parquet(ready / "labels.parquet", purchases(4, ago=timedelta(hours=1)), fraud=[0, 1, 0, 1])

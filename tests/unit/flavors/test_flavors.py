@@ -157,6 +157,10 @@ def test_what_cant_be_saved_says_why(tmp_path):
         save_model(model, tmp_path, serializer="pickle")
     with pytest.raises(InvalidInputError, match="no predict method"):
         save_model(object(), tmp_path, serializer="pickle")
+    with pytest.raises(
+        InvalidInputError, match=r"a function isn't a model: it has no predict method; decorate it with hr.predictor"
+    ):
+        infer_signature(lambda frame: frame["a"], FRAME)
     with pytest.raises(InvalidInputError, match="doesn't hold a Constant"):
         save_model(Constant(), tmp_path, serializer="skops")
     with pytest.raises(NotFoundError, match="did you mean 'pickle'"):

@@ -147,9 +147,20 @@ def test_whole_numbers_with_gaps_are_whole_again():
     assert read_one([1.0, None, 3.0], "int64") == [1, None, 3]
 
 
-def test_floats_without_gaps_are_not_integers():
-    frame = pd.DataFrame([{**ROW, "user_id": 7.0}])
-    assert "column 'user_id' holds float64 (7.0 at row 0), but int64 is expected" in refusal(frame)
+def test_whole_numbers_held_as_floats_are_whole_however_they_come(tmp_path):
+    """A frame with a gap can be handed over in parts: those without the gap hold floats as well, and so do its files."""
+    frame = pd.DataFrame([ROW] * 3).assign(user_id=[7.0, None, 8.0])
+    frame.to_parquet(tmp_path / "frame.parquet")
+    assert read(frame).column("user_id").to_pylist() == [7, None, 8]
+    assert read(tmp_path / "frame.parquet").column("user_id").to_pylist() == [7, None, 8]
+    assert read(frame[:1]).column("user_id").to_pylist() == [7]
+    assert read([{**ROW, "user_id": 7.0}]).column("user_id").to_pylist() == [7]
+
+
+def test_a_float_that_is_no_whole_number_is_no_integer():
+    text = refusal(pd.DataFrame([ROW, {**ROW, "user_id": 7.5}]))
+    assert "column 'user_id' holds float64: 7.5 at row 1 can't be int64 without loss" in text
+    assert "nan at row 0 can't be int64" in refusal(pl.DataFrame([{**ROW, "user_id": float("nan")}]))
 
 
 @pytest.mark.parametrize("value", [2**63 - 1, -(2**63), 2**53 + 1])
