@@ -260,7 +260,7 @@ def _lineage(demo: Demo) -> None:
         champion = f"models:/{promote.MODEL}@champion"
         demo.story.text(demo.store.lineage.upstream(champion, depth=4).tree())
         nodes = demo.store.lineage.upstream(champion).nodes()
-        demo.story.say(f"{len(nodes)} things in all, down to the columns of the sources: headrace lineage {champion}")
+        demo.story.say(f"{len(nodes)} nodes in all, down to the columns of the sources: headrace lineage {champion}")
     demo.facts["lineage"] = nodes
 
 

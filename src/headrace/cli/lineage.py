@@ -1,4 +1,4 @@
-"""The lineage verb: where a thing came from, and what came of it."""
+"""The lineage verb: what a node came from, and what came of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["lineage"]
 @verb("lineage", "headrace lineage models:/video-ranker@champion", "headrace lineage source:ratings.stars --impact")
 def lineage(
     session: Session,
-    urn: Annotated[str, typer.Argument(metavar="URN", help="What to look at: see below for the forms.")],
+    urn: Annotated[str, typer.Argument(metavar="URN", help="The node to look at: see below for the forms.")],
     downstream: Annotated[
         bool, typer.Option("--downstream", help="What was made from it, in place of what it was made from.")
     ] = False,
@@ -30,9 +30,9 @@ def lineage(
         int | None, typer.Option("--depth", min=1, help="How many steps to follow. Default: all.", show_default=False)
     ] = None,
 ) -> Answer:
-    """Show what a thing was made from, as a tree, back to the sources.
+    """Show what a node of the lineage was made from, as a tree, back to the sources.
 
-    Things are named source:NAME, source:NAME.COLUMN, group:NAME:VERSION, feature:GROUP:VERSION.FEATURE, view:NAME:VERSION,
+    Nodes are named source:NAME, source:NAME.COLUMN, group:NAME:VERSION, feature:GROUP:VERSION.FEATURE, view:NAME:VERSION,
     training_set:NAME:VERSION, run:ID, logged_model:ID, models:/NAME/VERSION or models:/NAME@ALIAS; without a version, the newest.
     """
     if impact:

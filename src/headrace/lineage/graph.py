@@ -1,4 +1,4 @@
-"""The lineage as a graph: what a thing was made from, what was made from it, and the tree of either as text."""
+"""The lineage as a graph: what a node was made from, what was made from it, and the tree of either as text."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _FEATURE = re.compile(r"feature:(.+:\d+)\..+")
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """What is connected to one thing, in one direction.
+    """What is connected to one node, in one direction.
 
     Attributes:
         root: the URN that was asked for.
         direction: `upstream` for what it was made from, `downstream` for what was made from it.
-        edges: each once, newest first. An edge's source is always the earlier thing.
+        edges: each once, newest first. An edge's source is always the earlier node.
     """
 
     root: str
@@ -103,11 +103,11 @@ class LineageReads(Protocol):
     """What a Store tells of its lineage."""
 
     def upstream(self, urn: str, depth: int | None = None) -> Graph:
-        """What a thing was made from, `depth` steps far or all the way. Raises NotFoundError."""
+        """What a node was made from, `depth` steps far or all the way. Raises NotFoundError."""
         ...
 
     def downstream(self, urn: str, depth: int | None = None) -> Graph:
-        """What was made from a thing, `depth` steps far or all the way. Raises NotFoundError."""
+        """What was made from a node, `depth` steps far or all the way. Raises NotFoundError."""
         ...
 
     def find(self, urn: str) -> str:
@@ -145,7 +145,7 @@ class Lineage:
         self._store.add(edges)
 
     def upstream(self, urn: str, depth: int | None = None) -> Graph:
-        """What a thing was made from, `depth` steps far or all the way.
+        """What a node was made from, `depth` steps far or all the way.
 
         A name without a version, such as `view:ranking`, means its newest version. Of the id of a run or a logged model the
         beginning will do, if no other begins so.
@@ -156,7 +156,7 @@ class Lineage:
         return self._walk(self.find(urn), "upstream", depth)
 
     def downstream(self, urn: str, depth: int | None = None) -> Graph:
-        """What was made from a thing, `depth` steps far or all the way. Arguments and errors as for `upstream`."""
+        """What was made from a node, `depth` steps far or all the way. Arguments and errors as for `upstream`."""
         return self._walk(self.find(urn), "downstream", depth)
 
     def find(self, urn: str) -> str:
@@ -174,7 +174,7 @@ class Lineage:
             kept = "a service keeps a prediction within half a minute of its answer, or with --log-share only some"
             msg = f"no {urn!r} is kept; {kept}"
             raise NotFoundError(msg)
-        error = NotFoundError.of("thing in the lineage", urn, self._store.urns(f"{scheme}:") or self._store.urns(""))
+        error = NotFoundError.of("node of the lineage", urn, self._store.urns(f"{scheme}:") or self._store.urns(""))
         raise error
 
     def _implied_prediction(self, urn: str) -> bool:
@@ -254,7 +254,7 @@ def _is_pointer(urn: str) -> bool:
 
 
 def whole_of(urn: str) -> str:
-    """The source of a column, the group of a feature; empty for a thing that isn't a part."""
+    """The source of a column, the group of a feature; empty for a node that isn't a part."""
     feature = _FEATURE.fullmatch(urn)
     if feature:
         return f"group:{feature[1]}"
