@@ -5,7 +5,8 @@ import type { Schemas } from '@/api/client';
 import type { Points } from '@/api/curves';
 import { curvesQuery } from '@/api/queries';
 import { nearest } from '@/shared/chart/series';
-import { lessIsBetter, type AtStep } from './facts';
+import { lessIsBetter } from '@/shared/merit';
+import type { AtStep } from './facts';
 
 const WIDTH = 4000;
 const MOST_KEYS = 100;

@@ -10,13 +10,14 @@ import { looks as looksOf, type Look } from '@/shared/chart/palette';
 import { Charts } from '@/shared/charts/charts';
 import { ChartOptions, settingsOf } from '@/shared/charts/chart-options';
 import { useKeys } from '@/shared/keys';
+import { isMerit, lessIsBetter } from '@/shared/merit';
 import { Button, IconButton, Input, Segmented, Switch } from '@/shared/ui/controls';
 import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
 import { plural } from '@/shared/ui/format';
 import { State } from '@/shared/ui/marks';
 import { Picker } from '@/shared/ui/picker';
 import { useAtBest } from './at-best';
-import { best, factsOf, isMerit, lessIsBetter, nextDifference, type FactRow } from './facts';
+import { best, factsOf, nextDifference, type FactRow } from './facts';
 import { readCompareSearch, type CompareChange, type CompareSearch, type Figure } from './search';
 
 type Run = Schemas['Run'];

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Schemas } from '@/api/client';
-import { best, factsOf, lessIsBetter, nextDifference } from './facts';
+import { lessIsBetter } from '@/shared/merit';
+import { best, factsOf, nextDifference } from './facts';
 
 const run = (id: string, auc: number, depth: string) =>
   ({

@@ -54,16 +54,6 @@ function figureOf(run: Run, key: string, figure: Figure, at: AtStep | null): num
   return Number(figure === 'low' ? metric.low : figure === 'high' ? metric.high : metric.value);
 }
 
-/** Whether less of a metric is better, by what its name says. */
-export function lessIsBetter(key: string): boolean {
-  return /(^|[/_.-])(loss|error|err|rmse|mse|mae|mape|perplexity|latency|seconds|ms|logloss|wer|cer)([/_.-]|$)/i.test(key);
-}
-
-/** Whether a metric measures how good a run is, rather than what it took or how it was set. */
-export function isMerit(key: string): boolean {
-  return !/^system\/|learning_rate|(^|\/)lr$|epoch|(^|[/_])step/i.test(key);
-}
-
 /** The place of the best number, if it is better than another; -1 for none. */
 export function best(numbers: readonly (number | null)[], less: boolean): number {
   let found = -1;

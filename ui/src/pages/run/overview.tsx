@@ -3,12 +3,14 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { lazy, memo, Suspense, useMemo, useRef, useState } from 'react';
-import { childrenQuery, fileTextQuery, filesQuery } from '@/api/queries';
+import { childrenQuery } from '@/api/queries';
+import { isMerit } from '@/shared/merit';
 import { Input } from '@/shared/ui/controls';
 import { Skeleton } from '@/shared/ui/feedback';
 import { bytes, number, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
-import { Ago, Chip, Count, Facts, Lasted, State } from '@/shared/ui/marks';
+import { Chip, Count, Lasted, State } from '@/shared/ui/marks';
+import { Environment } from './environment';
 import type { Run } from './run';
 import { treeOf, type Branch } from './tree';
 
@@ -137,17 +139,18 @@ function Spacer({ height }: { height: number }) {
 const SummaryRow = memo(function SummaryRow({ at, entry, measure }: { at: number; entry: [string, Run['metrics'][string]] | undefined; measure: (node: Element | null) => void }) {
   if (entry === undefined) return null;
   const [key, metric] = entry;
-  const best = metric.goal === 'min' ? metric.low_step : metric.high_step;
+  const goal = isMerit(key) ? metric.goal : null;
+  const best = goal === 'min' ? metric.low_step : goal === 'max' ? metric.high_step : null;
   return (
     <tr ref={measure} data-index={at} aria-rowindex={at + 2}>
       <td className="summary-key">{key}</td>
       <td className="num" title={String(metric.value)}>
         <b>{number(metric.value)}</b>
       </td>
-      <td className="num" data-best={metric.goal === 'min' || undefined}>
+      <td className="num" data-best={goal === 'min' || undefined}>
         {number(metric.low)}
       </td>
-      <td className="num" data-best={metric.goal === 'max' || undefined}>
+      <td className="num" data-best={goal === 'max' || undefined}>
         {number(metric.high)}
       </td>
       <td className="num quiet">{best === null ? '–' : whole(best)}</td>
@@ -269,46 +272,6 @@ function Children({ run }: { run: Run }) {
           </li>
         ))}
       </ul>
-    </section>
-  );
-}
-
-const CAPTURED = 'capture/environment.json';
-
-interface Captured {
-  python?: string;
-  platform?: string;
-  process?: { argv?: string[]; command?: string; folder?: string };
-  host?: Record<string, unknown>;
-}
-
-/** What was captured of the machine and the process, where it was. */
-function Environment({ run }: { run: Run }) {
-  const files = useQuery(filesQuery(run.id));
-  const kept = files.data?.files.some((file) => file.path === CAPTURED) === true;
-  const { data } = useQuery({ ...fileTextQuery(run.id, CAPTURED), enabled: kept });
-  const captured = useMemo((): Captured => {
-    try {
-      return JSON.parse(data?.text ?? '{}') as Captured;
-    } catch {
-      return {};
-    }
-  }, [data]);
-  const plain = Object.entries<unknown>({ ...captured, ...captured.host, ...captured.process }).filter((entry): entry is [string, string | number | boolean] => ['string', 'number', 'boolean'].includes(typeof entry[1]) && entry[1] !== '');
-  const items: [string, React.ReactNode][] = [
-    ['Started', <Ago key="start" time={run.start} />],
-    ['Run id', <code key="id">{run.id}</code>],
-    ...(run.tags['mlflow.source.name'] === undefined ? [] : [['Source', run.tags['mlflow.source.name']] as [string, React.ReactNode]]),
-    ...plain.map(([key, value]): [string, React.ReactNode] => [key.replaceAll('_', ' '), String(value)]),
-  ];
-  return (
-    <section className="panel">
-      <header>
-        <h2>Environment</h2>
-      </header>
-      <div className="panel-body">
-        <Facts items={items} />
-      </div>
     </section>
   );
 }
