@@ -84,4 +84,4 @@ def test_a_spike_among_a_million_points_is_seen_and_zoomed_to(tab, large):
     expect(chart).to_be_visible()
     tab.get_by_role("button", name="Enlarge").click()
     figures = tab.get_by_role("dialog").get_by_role("row").last
-    expect(figures.get_by_role("cell")).to_have_text([" long-run", "\u22120.544", "\u22121", "50", "1,000,000"])
+    expect(figures.get_by_role("cell")).to_have_text([" long-run", "\u22120.5440", "\u22121", "50", "1,000,000"])

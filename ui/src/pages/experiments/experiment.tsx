@@ -5,7 +5,7 @@ import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { lazy, Suspense, useCallback, useDeferredValue, useMemo, useRef, useState } from 'react';
 import { Problem } from '@/api/client';
 import { experimentsQuery, keysQuery, tableQuery } from '@/api/queries';
-import { looks as looksOf } from '@/shared/chart/palette';
+import { looks as looksOf, looksOfGroups } from '@/shared/chart/palette';
 import { useKeys } from '@/shared/keys';
 import { completerOf } from '@/shared/query/complete';
 import { QueryBar, type QueryBarHandle } from '@/shared/query/query-bar';
@@ -20,7 +20,7 @@ import type { RunLabel } from '@/shared/charts/charts';
 import { ColumnChooser, GroupChooser } from './choosers';
 import type { Grouping } from '@/shared/charts/lines';
 import { useRows, type Row, type Rows } from './rows';
-import { RunsTable } from './runs-table';
+import { RunsTable, Swatch } from './runs-table';
 import type { ExperimentSearch, Mode } from './search';
 import { useSelection, type Selection } from './selection';
 import { asked as askedOf, columnsOf, tableOf } from './table-query';
@@ -182,13 +182,11 @@ function NoRuns() {
 }
 
 function GroupLegend({ grouping }: { grouping: Grouping }) {
-  const labels = [...new Set(grouping.of.values())];
-  const found = looksOf(labels);
   return (
     <ul className="legend" aria-label="Groups">
-      {labels.map((label) => (
+      {[...looksOfGroups(grouping.of.values())].map(([label, look]) => (
         <li key={label}>
-          <i className="swatch" style={{ background: `var(${found.get(label)?.colour ?? '--run-0'})` }} />
+          <Swatch look={look} />
           <span className="cut">{label}</span>
         </li>
       ))}

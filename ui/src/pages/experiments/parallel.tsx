@@ -7,29 +7,16 @@ import { useSize } from '@/shared/chart/size';
 import { colour, useThemeVersion } from '@/shared/chart/theme';
 import { Button, Checkbox } from '@/shared/ui/controls';
 import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
-import { number, plural } from '@/shared/ui/format';
+import { plural } from '@/shared/ui/format';
 import { Popover } from '@/shared/ui/overlays';
-import { axesOf, commonParams, fit, numeric, ticks, type Scale } from './axes';
+import { axesOf, commonParams } from './axes';
+import { layOut, linesOf, nearestLine, planOf, short, type AxisPlan, type Layout, type Line } from './parallel-lines';
 import type { PlotProps } from './plots';
-import type { Value } from './rows';
 import { tableOf } from './table-query';
 
 const MOST = 5000;
-const EDGE = { side: 70, top: 40, bottom: 18 };
-const MOST_KINDS = 24;
-
-interface Line {
-  id: string;
-  name: string;
-  at: (number | null)[];
-  share: number;
-}
-
-interface AxisPlan {
-  name: string;
-  labels: { at: number; text: string }[];
-  place: (value: Value) => number | null;
-}
+/** Pixels from the middle of an axis within which it is pressed. */
+const REACH = 16;
 
 export function Parallel({ experiments, search, keys, change }: PlotProps) {
   const all = axesOf(keys);
@@ -47,19 +34,12 @@ export function Parallel({ experiments, search, keys, change }: PlotProps) {
   const theme = useThemeVersion();
   const hovered = useHovered();
   const mark = axes.join('\n');
-  const { plans, lines } = useMemo(() => {
+  const { layout, plans, lines } = useMemo(() => {
     const names = mark.split('\n');
-    const { runs = [], columns = {} } = query.data ?? {};
-    const made = names.map((name) => planOf(name, columns[name] ?? [], EDGE.top, height - EDGE.bottom));
-    const last = made.at(-1);
-    const found = runs.map((run, index): Line => {
-      const at = made.map((plan) => plan.place(columns[plan.name]?.[index] ?? null));
-      const end = last === undefined ? null : (at.at(-1) ?? null);
-      return { id: run.id, name: run.name, at, share: end === null ? 0 : 1 - (end - EDGE.top) / Math.max(1, height - EDGE.bottom - EDGE.top) };
-    });
-    return { plans: made, lines: found };
-  }, [query.data, mark, height]);
-  const x = (index: number) => EDGE.side + (index * (width - 2 * EDGE.side)) / Math.max(1, plans.length - 1);
+    const made = layOut(names.length, width, height);
+    const found = names.map((name) => planOf(name, query.data?.columns[name] ?? [], made));
+    return { layout: made, plans: found, lines: linesOf(query.data, found, made) };
+  }, [query.data, mark, width, height]);
   const keep = (line: Line) =>
     plans.every((plan, index) => {
       const range = picked[plan.name];
@@ -83,9 +63,9 @@ export function Parallel({ experiments, search, keys, change }: PlotProps) {
       let open = false;
       line.at.forEach((at, index) => {
         if (at === null) open = false;
-        else if (open) context.lineTo(x(index), at);
+        else if (open) context.lineTo(...layout.point(index, at));
         else {
-          context.moveTo(x(index), at);
+          context.moveTo(...layout.point(index, at));
           open = true;
         }
       });
@@ -96,18 +76,20 @@ export function Parallel({ experiments, search, keys, change }: PlotProps) {
     const near = lines.find((line) => line.id === hovered);
     if (near !== undefined) draw(near, colour('--text'), 1, 2.4);
   });
-  const point = (event: PointerEvent) => {
+  /** Where the pointer is: across the axes, and along them. */
+  const point = (event: PointerEvent): [number, number] => {
     const box = event.currentTarget.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top] as const;
+    const [px, py] = [event.clientX - box.left, event.clientY - box.top];
+    return layout.upright ? [px, py] : [py, px];
   };
-  const axisAt = (px: number) => plans.findIndex((_, index) => Math.abs(x(index) - px) < 16);
+  const axisAt = (across: number) => plans.findIndex((_, index) => Math.abs(layout.across(index) - across) < REACH);
   const move = (event: PointerEvent) => {
-    const [px, py] = point(event);
+    const [across, along] = point(event);
     if (dragged !== null) {
-      setPicked((now) => ({ ...now, [dragged.axis]: [Math.min(dragged.from, py), Math.max(dragged.from, py)] }));
+      setPicked((now) => ({ ...now, [dragged.axis]: [Math.min(dragged.from, along), Math.max(dragged.from, along)] }));
       return;
     }
-    hover(nearestLine(kept, px, py, x)?.id ?? null);
+    hover(nearestLine(kept, across, along, layout.across)?.id ?? null);
   };
   const near = lines.find((line) => line.id === hovered);
   return (
@@ -137,18 +119,19 @@ export function Parallel({ experiments, search, keys, change }: PlotProps) {
       <div
         className="plot-area"
         ref={ref}
+        style={{ touchAction: layout.upright ? 'pan-x' : 'pan-y' }}
         onPointerMove={move}
         onPointerLeave={() => hover(null)}
         onPointerDown={(event) => {
-          const [px, py] = point(event);
-          const plan = plans[axisAt(px)];
+          const [across, along] = point(event);
+          const plan = plans[axisAt(across)];
           if (plan === undefined) return;
           event.currentTarget.setPointerCapture(event.pointerId);
-          setDragged({ axis: plan.name, from: py });
+          setDragged({ axis: plan.name, from: along });
         }}
         onPointerUp={(event) => {
-          const [, py] = point(event);
-          if (dragged !== null && Math.abs(py - dragged.from) < 4) setPicked((now) => Object.fromEntries(Object.entries(now).filter(([name]) => name !== dragged.axis)));
+          const [, along] = point(event);
+          if (dragged !== null && Math.abs(along - dragged.from) < 4) setPicked((now) => Object.fromEntries(Object.entries(now).filter(([name]) => name !== dragged.axis)));
           setDragged(null);
         }}
       >
@@ -156,18 +139,7 @@ export function Parallel({ experiments, search, keys, change }: PlotProps) {
         {lines.length > 0 && (
           <svg width={width} height={height} className="parallel-axes" aria-hidden="true">
             {plans.map((plan, index) => (
-              <g key={plan.name} transform={`translate(${x(index)} 0)`} fill="var(--text-3)" fontSize="11">
-                <text y={22} textAnchor="middle" fill="var(--text)" fontWeight="550">
-                  {short(plan.name.slice(plan.name.indexOf('.') + 1))}
-                </text>
-                <line y1={EDGE.top} y2={height - EDGE.bottom} stroke="var(--line-strong)" />
-                {plan.labels.map(({ at, text }) => (
-                  <text key={text} x={index === plans.length - 1 ? 8 : -8} y={at + 4} textAnchor={index === plans.length - 1 ? 'start' : 'end'}>
-                    {text}
-                  </text>
-                ))}
-                {picked[plan.name] !== undefined && <rect x={-7} width={14} y={picked[plan.name]?.[0]} height={(picked[plan.name]?.[1] ?? 0) - (picked[plan.name]?.[0] ?? 0)} fill="var(--accent)" opacity={0.28} rx={3} />}
-              </g>
+              <AxisMarks key={plan.name} plan={plan} index={index} layout={layout} last={index === plans.length - 1} picked={picked[plan.name]} />
             ))}
           </svg>
         )}
@@ -176,50 +148,36 @@ export function Parallel({ experiments, search, keys, change }: PlotProps) {
   );
 }
 
-/** Where values stand on an axis: numbers on a scale, other texts one below the other. */
-function planOf(name: string, column: readonly Value[], top: number, bottom: number): AxisPlan {
-  const given = column.filter((value) => value !== null);
-  const numbers = given.map(numeric).filter((value) => value !== null);
-  if (numbers.length > 0 && numbers.length === given.length) {
-    const scale: Scale = fit(numbers, bottom, top);
-    return {
-      name,
-      labels: ticks(scale, 6).map((value) => ({ at: scale.at(value), text: number(value) })),
-      place: (value) => {
-        const found = numeric(value);
-        return found === null ? null : scale.at(found);
-      },
-    };
-  }
-  const kinds = [...new Set(given.map(String))].sort();
-  const places = new Map(kinds.map((kind, index) => [kind, kinds.length === 1 ? (top + bottom) / 2 : bottom - ((index + 0.5) * (bottom - top)) / kinds.length]));
-  return {
-    name,
-    labels: kinds.slice(0, MOST_KINDS).map((kind) => ({ at: places.get(kind) ?? 0, text: short(kind) })),
-    place: (value) => (value === null ? null : (places.get(String(value)) ?? null)),
-  };
+interface MarksProps {
+  plan: AxisPlan;
+  index: number;
+  layout: Layout;
+  last: boolean;
+  picked: readonly [number, number] | undefined;
 }
 
-function short(text: string): string {
-  return text.length > 16 ? `${text.slice(0, 15)}…` : text;
+/** An axis: its line and its name, its ticks, and the stretch that was picked. */
+function AxisMarks({ plan, index, layout, last, picked }: MarksProps) {
+  const { upright, from, to } = layout;
+  const title = short(plan.name.slice(plan.name.indexOf('.') + 1), layout.letters);
+  const [begin, end] = picked ?? [0, 0];
+  return (
+    <g transform={upright ? `translate(${layout.across(index)} 0)` : `translate(0 ${layout.across(index)})`} fill="var(--text-3)" fontSize="11">
+      <line {...(upright ? { y1: to, y2: from } : { x1: from, x2: to })} stroke="var(--line-strong)" />
+      <text {...(upright ? { y: 22, textAnchor: 'middle' } : { x: from, y: -9 })} fill="var(--text)" fontWeight="550">
+        {title}
+      </text>
+      {plan.labels.map(({ at, text }) => (
+        <text key={text} {...(upright ? { x: last ? 8 : -8, y: at + 4, textAnchor: last ? 'start' : 'end' } : { x: at, y: 16, textAnchor: 'middle' })}>
+          {text}
+        </text>
+      ))}
+      {picked !== undefined && <rect {...(upright ? { x: -7, y: begin, width: 14, height: end - begin } : { x: begin, y: -7, width: end - begin, height: 14 })} fill="var(--accent)" opacity={0.28} rx={3} />}
+    </g>
+  );
 }
 
 /** From blue over grey to orange: a scale that eyes of every kind read. */
 function shade(share: number): string {
   return share < 0.5 ? `hsl(215 ${75 - share * 120}% 54%)` : `hsl(30 ${15 + (share - 0.5) * 150}% 52%)`;
-}
-
-function nearestLine(lines: readonly Line[], px: number, py: number, x: (index: number) => number): Line | null {
-  let best: Line | null = null;
-  let distance = 8;
-  for (const line of lines) {
-    for (let index = 0; index + 1 < line.at.length; index += 1) {
-      const [from, to] = [x(index), x(index + 1)];
-      const [a, b] = [line.at[index], line.at[index + 1]];
-      if (px < from || px > to || a === null || b === null || a === undefined || b === undefined) continue;
-      const away = Math.abs(a + ((b - a) * (px - from)) / (to - from) - py);
-      if (away < distance) [distance, best] = [away, line];
-    }
-  }
-  return best;
 }

@@ -1,5 +1,6 @@
 /** One point a run: any figure against any other. Numbers in params count too. */
 import { useQuery } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
 import { useMemo, useRef, useState } from 'react';
 import { tableQuery } from '@/api/queries';
 import { hover } from '@/shared/chart/hover';
@@ -21,6 +22,7 @@ export function Scatter({ experiments, search, keys, looks, change }: PlotProps)
   const [ref, width, height] = useSize<HTMLDivElement>();
   const [near, setNear] = useState<number | null>(null);
   const svg = useRef<SVGSVGElement>(null);
+  const navigate = useNavigate();
   const points = useMemo(() => {
     const { runs = [], columns = {} } = query.data ?? {};
     return runs.flatMap((run, index) => {
@@ -45,6 +47,7 @@ export function Scatter({ experiments, search, keys, looks, change }: PlotProps)
     hover(points[found]?.run.id ?? null);
   };
   const shown = near === null ? undefined : points[near];
+  const open = (run: string) => void navigate({ to: '/runs/$run', params: { run } });
   return (
     <div className="plot">
       <div className="plot-options">
@@ -55,7 +58,7 @@ export function Scatter({ experiments, search, keys, looks, change }: PlotProps)
       {query.isError && <Failure error={query.error} retry={() => void query.refetch()} />}
       {query.isPending && first !== '' && <Skeleton lines={4} />}
       {query.data !== undefined && points.length === 0 && <Empty icon="scatter" title="No run has numbers on both axes">Choose other axes above.</Empty>}
-      <div className="plot-area" ref={ref} onMouseMove={find} onMouseLeave={() => { setNear(null); hover(null); }}>
+      <div className="plot-area" ref={ref} data-near={shown !== undefined || undefined} onMouseMove={find} onClick={() => shown !== undefined && open(shown.run.id)} onMouseLeave={() => { setNear(null); hover(null); }}>
         {points.length > 0 && width > 0 && (
           <svg ref={svg} width={width} height={height} role="img" aria-label={`${second} against ${first} of ${points.length} runs`}>
             <Grid scale={x} across={false} width={width} height={height} title={first} />

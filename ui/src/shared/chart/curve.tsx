@@ -38,6 +38,8 @@ interface Reading {
 }
 
 const MOST_ROWS = 10;
+/** Steps between the ticks of an axis of durations, in seconds: of each unit what people count in. */
+const DURATIONS = [...[1e-3, 1e-2, 0.1].flatMap((unit) => [unit, 2 * unit, 5 * unit]), ...[1, 60].flatMap((unit) => [1, 2, 5, 10, 15, 30].map((count) => count * unit)), ...[1, 2, 3, 6, 12].map((hours) => hours * 3600), ...[1, 2, 5, 10, 30, 100, 365, 1000].map((days) => days * 86_400)];
 
 export function Curve({ lines: given, title, axis = 'step', xLabel, xLog = false, yLog = false, smoothing = 0, usualOnly = false, bands = false, width: wide, height = 190, zoom = null, onZoom }: CurveProps) {
   const [host, measured] = useSize<HTMLDivElement>(wide === undefined);
@@ -226,7 +228,7 @@ function options(
     },
     series: [{}, { show: true, paths: () => null, points: { show: false } }],
     axes: [
-      axis === 'time' ? { ...common, size: 36, gap: 5, space: 64 } : { ...common, size: 24, gap: 5, space: 64, values: spaced(axis === 'relative' ? duration : tick) },
+      axis === 'time' ? { ...common, size: 36, gap: 5, space: 64 } : { ...common, size: 24, gap: 5, space: 64, ...(axis === 'relative' && !xLog ? { incrs: DURATIONS } : {}), values: spaced(axis === 'relative' ? lapse : tick) },
       { ...common, size: 46, gap: 5, space: 32, values: spaced((value) => (state.current.scales?.empty === false ? tick(value) : '')) },
     ],
     cursor: {
@@ -285,6 +287,10 @@ function read(plot: uPlot, { lines, scales }: State): Reading | null {
   const shown = rows.slice(first, first + MOST_ROWS);
   const at = shown[0] === undefined ? x : (shown[0].line.x[nearest(shown[0].line.x, x)] ?? x);
   return { left: left + plot.bbox.left / devicePixelRatio, x: at, rows: shown, more: rows.length - shown.length };
+}
+
+function lapse(value: number): string {
+  return value === 0 ? '0' : duration(value);
 }
 
 function tick(value: number): string {

@@ -15,6 +15,12 @@ function preferred(id: string): number {
   return (hash >>> 0) % COLOURS;
 }
 
+/** Looks for groups by their labels, each once and in order: the few that there are stay far from each other. */
+export function looksOfGroups(labels: Iterable<string>): Map<string, Look> {
+  const names = [...new Set(labels)].sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  return new Map(names.map((name, place) => [name, { colour: `--run-${place % COLOURS}`, dash: DASHES[Math.floor(place / COLOURS) % DASHES.length] ?? [] }]));
+}
+
 /** Looks for runs that are shown together: each its own colour if it is free, else the next; dashes once colours run out. */
 export function looks(ids: readonly string[]): Map<string, Look> {
   const found = new Map<string, Look>();

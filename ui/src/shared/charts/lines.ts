@@ -1,6 +1,6 @@
 /** From the server's points to what a chart draws: a line a run, or a mean with its band a group. */
 import type { Points } from '@/api/curves';
-import { looks as looksOf, type Look } from '@/shared/chart/palette';
+import { looksOfGroups, type Look } from '@/shared/chart/palette';
 import { summarise, type Band, type Line } from '@/shared/chart/series';
 import type { RunLabel } from './charts';
 
@@ -27,7 +27,7 @@ export function groupLines(points: readonly Points[], grouping: Grouping): Line[
     const label = grouping.of.get(one.run);
     if (label !== undefined) members.set(label, [...(members.get(label) ?? []), one]);
   }
-  const looks = looksOf([...new Set(grouping.of.values())]);
+  const looks = looksOfGroups(grouping.of.values());
   return [...members].map(([label, some]) => {
     const look = looks.get(label) ?? { colour: '--run-0', dash: [] };
     return { id: label, label: `${label} · ${some.length}`, ...look, ...summarise(some, grouping.band) };

@@ -6,7 +6,11 @@ export function whole(value: number): string {
   return WHOLE.format(value);
 }
 
-/** Four digits that matter; NaN and infinities by name. */
+/** So far, as a share, a figure may be from what is shown and still be told as exact: what a float of 32 bits rounds off. */
+const EXACT = 1e-7;
+
+/** Four digits that matter, and all of a whole part; NaN and infinities by name. A rounded figure keeps its zeros, so that those
+ * below each other end at the same place: 0.9180 below 0.9137, but 0.3 for what was set to it. */
 export function number(value: number | string | null | undefined, digits = 4): string {
   if (value === null || value === undefined) return '–';
   const given = typeof value === 'string' ? Number(value) : value;
@@ -15,8 +19,15 @@ export function number(value: number | string | null | undefined, digits = 4): s
   if (given === 0) return '0';
   const size = Math.abs(given);
   if (Number.isInteger(given) && size < 1e7) return WHOLE.format(given).replace('-', '−');
-  const text = size >= 1e6 || size < 1e-4 ? given.toExponential(digits - 2) : String(Number(given.toPrecision(digits)));
-  return text.replace('-', '−');
+  return (size >= 1e6 || size < 1e-4 ? given.toExponential(digits - 2) : plain(given, size, digits)).replace('-', '−');
+}
+
+function plain(given: number, size: number, digits: number): string {
+  const places = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
+  const rounded = given.toFixed(places);
+  const text = Math.abs(Number(rounded) - given) <= size * EXACT ? String(Number(rounded)) : rounded;
+  const point = text.indexOf('.');
+  return size < 1000 ? text : WHOLE.format(Number(point < 0 ? text : text.slice(0, point))) + (point < 0 ? '' : text.slice(point));
 }
 
 /** Seconds as the two largest units: 2h 14m, 3y 20d. */
