@@ -1,4 +1,4 @@
-/** What the first page reads: what runs, and what failed. */
+/** What the first page reads: what runs, what failed, and what was done last. */
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { searchRuns } from './queries';
 
@@ -9,6 +9,14 @@ export const runningQuery = () =>
   queryOptions({
     queryKey: ['home', 'running'],
     queryFn: ({ signal }) => searchRuns({ filter: "attributes.status = 'RUNNING'", order_by: ['attributes.start_time DESC'], limit: MOST, offset: 0, view: 'active' }, signal),
+    placeholderData: keepPreviousData,
+  });
+
+/** The newest of the runs that came to their end. */
+export const finishedQuery = () =>
+  queryOptions({
+    queryKey: ['home', 'finished'],
+    queryFn: ({ signal }) => searchRuns({ filter: "attributes.status = 'FINISHED'", order_by: ['attributes.start_time DESC'], limit: MOST, offset: 0, view: 'active' }, signal),
     placeholderData: keepPreviousData,
   });
 

@@ -1,7 +1,5 @@
 /** Where the app starts. */
-import '@/shared/design/tokens.css';
-import '@/shared/design/base.css';
-import '@/shared/design/shared.css';
+import '@/shared/design/design.css';
 import '@fontsource-variable/inter/wght.css';
 import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';

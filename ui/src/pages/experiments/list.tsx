@@ -20,7 +20,7 @@ const COLUMNS: DataColumn<Experiment>[] = [
     title: 'Experiment',
     sort: (item) => item.name.toLowerCase(),
     cell: (item) => (
-      <Link to="/experiments/$experiments" params={{ experiments: item.id }} className="experiment-name">
+      <Link to="/experiments/$experiments" params={{ experiments: item.id }} className="item-name">
         {item.name}
       </Link>
     ),

@@ -35,7 +35,7 @@ const COLUMNS: DataColumn<Line>[] = [
     grow: true,
     cell: (line) => (
       <div>
-        <Link to="/features/$kind/$name" params={{ kind: line.kind, name: line.definition.name }} className="experiment-name">
+        <Link to="/features/$kind/$name" params={{ kind: line.kind, name: line.definition.name }} className="item-name">
           {line.definition.name}
         </Link>
         <span className="quiet"> v{line.definition.version}</span>

@@ -1,17 +1,17 @@
-/** What needs a look now: what runs, what failed, what waits for a decision, what is late. */
+/** What needs a look now: what runs, what failed, what was done last, what waits for a decision, what is late. */
 import './home.css';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useState, type ReactNode } from 'react';
 import type { Schemas } from '@/api/client';
 import { freshnessQuery, type Fresh } from '@/api/features';
-import { failedQuery } from '@/api/home';
+import { failedQuery, finishedQuery } from '@/api/home';
 import { modelsQuery, openRequestsQuery, type Model, type Version } from '@/api/models';
 import { catalogQuery, experimentsQuery } from '@/api/queries';
 import { Boundary, Failure, Skeleton } from '@/shared/ui/feedback';
 import { duration, plural, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
-import { Ago, Chip, State } from '@/shared/ui/marks';
+import { Ago, Chip, Lasted, State } from '@/shared/ui/marks';
 import { allViews, sharedViews } from '@/shared/views';
 import { Running } from './running';
 import { Start } from './start';
@@ -38,6 +38,9 @@ export function HomePage() {
               <Boundary>{runs === 0 ? <Start /> : <Running />}</Boundary>
               <Boundary>
                 <Failed />
+              </Boundary>
+              <Boundary>
+                <Finished />
               </Boundary>
             </div>
             <div className="home-column">
@@ -86,13 +89,43 @@ function Failed() {
           <li key={run.id}>
             <State state={run.state} bare />
             <span className="grow">
-              <Link to="/runs/$run" params={{ run: run.id }} className="experiment-name home-name" title={run.name}>
+              <Link to="/runs/$run" params={{ run: run.id }} className="item-name home-name" title={run.name}>
                 {run.name}
               </Link>
               <span className="lines-more quiet">{lastLine(errors[index]) || run.experiment}</span>
             </span>
             <span className="quiet">
               <Ago time={run.end} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
+function Finished() {
+  const query = useQuery(finishedQuery());
+  const runs = query.data?.runs ?? [];
+  if (query.data !== undefined && runs.length === 0) return null;
+  return (
+    <Panel id="finished" title="Finished last">
+      {query.isPending && <Skeleton lines={4} />}
+      {query.isError && query.data === undefined && <Failure error={query.error} retry={() => void query.refetch()} />}
+      <ul className="lines">
+        {runs.map((run) => (
+          <li key={run.id}>
+            <State state={run.state} bare />
+            <span className="grow">
+              <Link to="/runs/$run" params={{ run: run.id }} className="item-name home-name" title={run.name}>
+                {run.name}
+              </Link>
+              <span className="lines-more quiet" title={run.experiment}>
+                {run.experiment}
+              </span>
+            </span>
+            <span className="quiet home-when">
+              <Lasted run={run} /> · <Ago time={run.end} />
             </span>
           </li>
         ))}
@@ -119,7 +152,7 @@ function Requests() {
           <li key={request.id}>
             <Icon name="shield" size={15} />
             <span className="grow">
-              <Link to="/models/$name/$version" params={{ name: request.name, version: String(request.version) }} className="experiment-name home-name">
+              <Link to="/models/$name/$version" params={{ name: request.name, version: String(request.version) }} className="item-name home-name">
                 {request.name} v{request.version} → {request.stage}
               </Link>
               <span className="lines-more quiet" title={request.reason}>
@@ -157,7 +190,7 @@ function Candidate({ model, version }: { model: Model; version: Version }) {
     <li>
       <Icon name="box" size={15} />
       <span className="grow">
-        <Link to="/models/$name/$version" params={{ name: model.name, version: String(version.version) }} className="experiment-name home-name">
+        <Link to="/models/$name/$version" params={{ name: model.name, version: String(version.version) }} className="item-name home-name">
           {model.name} v{version.version}
         </Link>
         <span className="lines-more quiet">{model.champion === null ? 'nothing is in Production' : `v${model.champion} is in Production`}</span>
@@ -184,7 +217,7 @@ function Stale() {
           <li key={group.group}>
             <Icon name="clock" size={15} />
             <span className="grow">
-              <Link to="/features/$kind/$name" params={{ kind: 'group', name: group.group.split(':')[0] ?? group.group }} className="experiment-name home-name">
+              <Link to="/features/$kind/$name" params={{ kind: 'group', name: group.group.split(':')[0] ?? group.group }} className="item-name home-name">
                 {group.group}
               </Link>
               <span className="lines-more quiet">{lateness(group)}</span>
@@ -211,7 +244,7 @@ function Recent({ experiments }: { experiments: readonly Schemas['Experiment'][]
         {recent.map((item) => (
           <li key={item.id}>
             <Icon name="flask" size={15} />
-            <Link to="/experiments/$experiments" params={{ experiments: item.id }} className="experiment-name home-name grow" title={item.name}>
+            <Link to="/experiments/$experiments" params={{ experiments: item.id }} className="item-name home-name grow" title={item.name}>
               {item.name}
             </Link>
             <span className="quiet home-when">
@@ -236,7 +269,7 @@ function Views({ experiments }: { experiments: readonly Schemas['Experiment'][] 
           <li key={key}>
             <Icon name="save" size={15} />
             <span className="grow">
-              <Link to="/experiments/$experiments" params={{ experiments: ids }} search={view.search as object} className="experiment-name home-name">
+              <Link to="/experiments/$experiments" params={{ experiments: ids }} search={view.search as object} className="item-name home-name">
                 {view.name}
               </Link>
               <span className="lines-more quiet">{name(ids)}</span>

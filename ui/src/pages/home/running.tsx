@@ -59,7 +59,7 @@ function Row({ head, run, metric, points }: RowProps) {
       <div className="home-run-name">
         <div className="row">
           <State state={head.state} bare />
-          <Link to="/runs/$run" params={{ run: head.id }} className="experiment-name cut" title={head.name}>
+          <Link to="/runs/$run" params={{ run: head.id }} className="item-name cut" title={head.name}>
             {head.name}
           </Link>
         </div>

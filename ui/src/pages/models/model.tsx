@@ -103,7 +103,7 @@ function columnsOf(model: Model): DataColumn<Version>[] {
       title: 'Version',
       sort: (version) => version.version,
       cell: (version) => (
-        <Link to="/models/$name/$version" params={{ name: model.name, version: String(version.version) }} className="experiment-name">
+        <Link to="/models/$name/$version" params={{ name: model.name, version: String(version.version) }} className="item-name">
           v{version.version}
         </Link>
       ),

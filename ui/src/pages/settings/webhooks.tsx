@@ -78,7 +78,7 @@ function Line({ webhook, isShown }: { webhook: Webhook; isShown: boolean }) {
     <li aria-current={isShown || undefined} className="webhook">
       <Icon name="bell" size={15} />
       <span className="grow">
-        <Link to="/settings" search={{ part: 'webhooks', webhook: webhook.id }} className="experiment-name">
+        <Link to="/settings" search={{ part: 'webhooks', webhook: webhook.id }} className="item-name">
           {nameOf(webhook)}
         </Link>
         <span className="quiet lines-more">

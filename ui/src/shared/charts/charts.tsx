@@ -45,7 +45,6 @@ interface ChartsProps {
 const NARROWEST = 290;
 const WIDEST = 760;
 const GAP = 12;
-const EDGE = 16;
 const BODY = 188;
 const CARD = BODY + 44;
 const TITLE = 34;
@@ -59,9 +58,8 @@ export function Charts({ keys, runs, looks, grouping, settings, find }: ChartsPr
   const without = bare.of === runs ? bare.keys : NONE;
   const onBare = useCallback((key: string) => setBare((now) => ({ of: runs, keys: new Set([...(now.of === runs ? now.keys : []), key]) })), [runs]);
   const [host, width] = useSize<HTMLDivElement>();
-  const inner = Math.max(0, width - 2 * EDGE);
   const most = useMemo(() => longest(keys, find), [keys, find]);
-  const columns = Math.max(1, Math.min(most, Math.floor((inner + GAP) / (NARROWEST + GAP))));
+  const columns = Math.max(1, Math.min(most, Math.floor((width + GAP) / (NARROWEST + GAP))));
   const rows = useMemo(() => rowsOf(keys, { find, closed, without, columns }), [keys, find, closed, without, columns]);
   const { axis } = settings;
   const onZoom = useCallback((extent: Extent | null) => setZoomed(extent === null ? null : { axis, extent }), [axis]);
@@ -82,7 +80,7 @@ export function Charts({ keys, runs, looks, grouping, settings, find }: ChartsPr
       return next;
     });
   const none = runs.length === 0 ? 'Show a run by the eye at its row.' : rows.length > 0 ? '' : find === '' ? 'These runs have no metrics yet.' : 'No metric of that name.';
-  const cardWidth = Math.min(WIDEST, Math.floor((inner - (columns - 1) * GAP) / columns));
+  const cardWidth = Math.min(WIDEST, Math.floor((width - (columns - 1) * GAP) / columns));
   return (
     <div className="charts" ref={host} tabIndex={none === '' ? 0 : undefined} role="group" aria-label="Charts of metrics">
       {none !== '' ? (
@@ -93,7 +91,7 @@ export function Charts({ keys, runs, looks, grouping, settings, find }: ChartsPr
             const row = rows[item.index];
             if (row === undefined || width === 0) return null;
             return (
-              <div key={item.key} className="charts-line" style={{ transform: `translateY(${item.start}px)`, left: EDGE, right: EDGE }}>
+              <div key={item.key} className="charts-line" style={{ transform: `translateY(${item.start}px)` }}>
                 {row.kind === 'charts' ? (
                   <div className="charts-grid" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, ${WIDEST}px))`, columnGap: GAP }}>
                     {row.keys.map((key) => (
