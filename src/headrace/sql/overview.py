@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from headrace.sql.database import Database
 from headrace.sql.packing import is_one, listed, one_of
 from headrace.sql.points import TAKEN_IN
-from headrace.sql.prepared import Query
+from headrace.sql.prepared import Query, read_each
 from headrace.sql.rows import tuples
 from headrace.sql.run_cells import NUMBERS, Cells, texts_of
 from headrace.sql.run_plan import count_runs, search_ids
@@ -141,9 +141,8 @@ class SqlOverview:
         with self._database.read() as connection:
             total = count_runs(connection, filters, experiments, view, before) if count else -1
             ids = search_ids(connection, filters, order, experiments, view, limit=limit, offset=offset, before=before)
-            heads = {head.id: head for head in _heads(connection, one_of(connection, runs.c.run_id, ids))}
-            found = _cells(connection, ids, columns)
-        return RunTable(total, tuple(heads[run_id] for run_id in ids), found)
+            heads, found = _rows(connection, ids, columns)
+        return RunTable(total, heads, found)
 
     def values(self, entity: str, key: str, prefix: str, limit: int) -> list[str]:
         """Values of a param, a tag or an attribute of runs that start with a prefix, sorted."""
@@ -227,12 +226,16 @@ def _counted(connection: sa.Connection, table: sa.Table, some: sa.Select[str] | 
 
 
 def _heads(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[RunHead]:
-    return [
-        RunHead(run_id, name, str(experiment_id), *rest)
-        for run_id, name, experiment_id, *rest in tuples(connection, sa.select(*_HEAD).select_from(_HOMES).where(*where))
-    ]
+    return _told_heads(tuples(connection, sa.select(*_HEAD).select_from(_HOMES).where(*where)))
 
 
+def _told_heads(rows: Sequence[tuple[Any, ...]]) -> list[RunHead]:
+    return [RunHead(run_id, name, str(experiment_id), *rest) for run_id, name, experiment_id, *rest in rows]
+
+
+_HEADS = Query(
+    lambda connection: sa.select(*_HEAD).select_from(_HOMES).where(is_one(connection, runs.c.run_id, sa.bindparam("run_ids")))
+)
 _LAST: dict[str, Cells[Any]] = {"metric": NUMBERS, "param": texts_of(params, keyed=True), "tag": texts_of(run_tags, keyed=True)}
 _FIGURE_NAMES = ("low", "high", "step")
 _FIGURES = Query(
@@ -242,16 +245,26 @@ _FIGURES = Query(
 )
 
 
-def _cells(connection: sa.Connection, ids: Sequence[str], columns: Sequence[Column]) -> dict[str, list[Any]]:
-    """Column name to its values, one a run. Of runs with many keys only those that are asked for are read."""
+def _rows(
+    connection: sa.Connection, ids: Sequence[str], columns: Sequence[Column]
+) -> tuple[tuple[RunHead, ...], dict[str, list[Any]]]:
+    """The heads of runs, and column name to its values, one a run. Of runs with many keys only those that are asked for are
+    read."""
     found: dict[str, list[Any]] = {column.name: [None] * len(ids) for column in columns}
     asked = {"run_ids": listed(connection, sorted(ids))}
-    for entity, query in _LAST.items():
-        last = {column.name: column.key for column in columns if column.entity == entity and column.figure == "last"}
-        if last:
-            held = query.rows(connection, **asked, keys=listed(connection, list(set(last.values()))))
-            rows = [map(held.get(run_id, {}).get, last.values()) for run_id in ids]
-            found |= {name: list(values) for name, values in zip(last, zip(*rows, strict=True), strict=False)}  # no ids, no rows
+    last = {
+        entity: named
+        for entity in _LAST
+        if (named := {column.name: column.key for column in columns if column.entity == entity and column.figure == "last"})
+    }
+    cells = [
+        _LAST[entity].asked(connection, **asked, keys=listed(connection, list(set(named.values()))))
+        for entity, named in last.items()
+    ]
+    *parts, heads = read_each(connection, [*cells, (_HEADS, asked, _told_heads)])
+    for named, held in zip(last.values(), parts, strict=True):
+        rows = [map(held.get(run_id, {}).get, named.values()) for run_id in ids]
+        found |= {name: list(values) for name, values in zip(named, zip(*rows, strict=True), strict=False)}  # no ids, no rows
     figures: dict[str, list[tuple[list[Any], int]]] = {}
     for column in columns:
         if column.figure != "last":
@@ -260,7 +273,8 @@ def _cells(connection: sa.Connection, ids: Sequence[str], columns: Sequence[Colu
     for run_id, key, *extent in _FIGURES.rows(connection, **asked, keys=listed(connection, list(figures))) if figures else ():
         for cells, place in figures[key]:
             cells[places[run_id]] = extent[place]
-    return found
+    by_id = {head.id: head for head in heads}
+    return tuple(by_id[run_id] for run_id in ids), found
 
 
 def _extremes(count: int, low: float | None, high: float | None, steps: Sequence[int | None]) -> Extremes:

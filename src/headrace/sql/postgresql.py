@@ -15,7 +15,7 @@ from sqlalchemy import event
 
 from headrace.errors import MissingExtraError
 from headrace.patience import WouldWaitError
-from headrace.sql.prepared import TRIP, direct, pipelined
+from headrace.sql.prepared import PLANNED_ANEW, TRIP, direct, pipelined
 
 if TYPE_CHECKING:
     from headrace.sql.trips import Trip
@@ -94,6 +94,7 @@ class PostgreSQL:
         )
         event.listen(self.engine, "connect", _configure)
         event.listen(self.engine, "checkout", _require_alive)
+        event.listen(self.engine, "do_execute", _plan_anew)
         self.writing = self.engine
         self._idle: list[sa.Connection] = []
         self._stamped = (0, -1.0)
@@ -237,6 +238,14 @@ def _configure(connection: Any, _record: object) -> None:
 
     connection.adapters.register_dumper(int, Int8BinaryDumper)
     connection.adapters.register_dumper(int, Int8Dumper)
+
+
+def _plan_anew(cursor: Any, statement: str, values: Any, context: Any) -> bool:
+    """Run a statement that asks for it without keeping it ready; returns whether it did."""
+    asked = PLANNED_ANEW in context.execution_options
+    if asked:
+        cursor.execute(statement, values, prepare=False)
+    return asked
 
 
 def _require_alive(connection: Any, _record: object, _proxy: object) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from typing import Any, cast
 
 import sqlalchemy as sa
 
-__all__ = ["TRIP", "Insert", "Query", "RefusedError", "direct", "is_blind", "pipelined"]
+__all__ = ["PLANNED_ANEW", "TRIP", "Asked", "Insert", "Query", "RefusedError", "direct", "is_blind", "pipelined", "read_each"]
 
 AT_ONCE = 100
 """Rows in one statement."""
+PLANNED_ANEW = "headrace_planned_anew"
+"""The option of a statement that PostgreSQL plans for the values that it is given: of one that is kept ready it forgets how many
+there are."""
 TRIP = "headrace_trip"
 """The option of a connection whose statements are sent together: they are told to this."""
 _MARK = re.compile(r"\?(\d+)")
@@ -115,13 +118,17 @@ class Query:
     def start(self, connection: sa.Connection, **values: Any) -> Any:
         """Run it; returns the driver's cursor, whose rows are plain tuples of what the driver gives: a boolean of SQLite is 0
         or 1."""
-        text, order, fixed = self._text.of(connection)
-        held = {**fixed, **values}
-        given = [held[name] for name in order]
+        text, given = self.said(connection, values)
         if isinstance(text, bytes):  # PostgreSQL, whose numbers come as they are: from text took half the time of a page
             return _execute(connection, text, given, binary=True)
         driver: Any = connection.connection.dbapi_connection
         return driver.execute(text, given)
+
+    def said(self, connection: sa.Connection, values: Mapping[str, Any]) -> tuple[str | bytes, list[Any]]:
+        """Its text, as bytes for PostgreSQL, and its values in order."""
+        text, order, fixed = self._text.of(connection)
+        held = {**fixed, **values}
+        return text, [held[name] for name in order]
 
     def rows(self, connection: sa.Connection, **values: Any) -> list[tuple[Any, ...]]:
         """All its rows."""
@@ -135,6 +142,24 @@ class Query:
             return cast("Callable[[], list[tuple[Any, ...]]]", cursor.fetchall)
         found = cursor.fetchall()
         return lambda: found
+
+
+Asked = tuple[Query, Mapping[str, Any], Callable[[list[tuple[Any, ...]]], Any]]
+"""A query, its values, and what reads its rows."""
+
+
+def read_each(connection: sa.Connection, asked: Sequence[Asked]) -> list[Any]:
+    """What is made of the rows of each of some queries, many rows each. PostgreSQL is sent all of them at once, and works on the
+    next while the rows of one are read; it plans each for its values, since of a query that is kept ready it forgets how many
+    there are."""
+    if connection.dialect.name != "postgresql":
+        return [read(query.rows(connection, **values)) for query, values, read in asked]
+    from headrace.sql.trips import one_by_one
+
+    driver: Any = connection.connection.dbapi_connection
+    said = [cast("tuple[bytes, list[Any]]", query.said(connection, values)) for query, values, _ in asked]
+    with closing(one_by_one(driver, said)) as answers:
+        return [read(rows) for (*_, read), rows in zip(asked, answers, strict=True)]
 
 
 class _Text:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
 from headrace.sql.packing import Packing, is_one, packing_of, read_doubles
-from headrace.sql.prepared import Query
+from headrace.sql.prepared import Asked, Query
 from headrace.sql.tables.tracking import latest_metrics
 from headrace.tracking.page import LatestPoints
 
@@ -46,17 +47,12 @@ class Cells(Generic[T]):
         self._query = Query(make)
         self._unpack = unpack
 
-    def rows(self, connection: sa.Connection, **values: Any) -> dict[str, T]:
-        """Run → what it has; a run that has nothing is left out."""
-        return self._read(connection, self._query.rows(connection, **values))
+    def asked(self, connection: sa.Connection, **values: Any) -> Asked:
+        """What `read_each` reads by run; a run that has nothing is left out."""
+        return self._query, values, partial(self._read, packing_of(connection))
 
-    def ask(self, connection: sa.Connection, **values: Any) -> Callable[[], dict[str, T]]:
-        """Run it; returns what gives that, as `Query.ask` does."""
-        rows = self._query.ask(connection, **values)
-        return lambda: self._read(connection, rows())
-
-    def _read(self, connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> dict[str, T]:
-        reader = _Reader(packing_of(connection))
+    def _read(self, packing: Packing, rows: Sequence[tuple[Any, ...]]) -> dict[str, T]:
+        reader = _Reader(packing)
         return {run_id: self._unpack(reader, held) for run_id, *held in rows}
 
 

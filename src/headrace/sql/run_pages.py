@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from headrace.sql.database import Database
 from headrace.sql.packing import is_one, listed, one_of
-from headrace.sql.prepared import Query, pipelined
+from headrace.sql.prepared import Asked, Query, read_each
 from headrace.sql.run_cells import POINTS, texts_of
 from headrace.sql.tables.tracking import (
     experiments,
@@ -21,7 +21,7 @@ from headrace.sql.tables.tracking import (
     run_tags,
     runs,
 )
-from headrace.tracking.page import Head, LatestPoints, RunPage
+from headrace.tracking.page import Head, RunPage
 from headrace.tracking.run import DatasetInput, ModelOutput
 
 __all__ = ["INPUT_FIELDS", "load_page", "load_runs"]
@@ -42,13 +42,6 @@ _HEAD = (
 )
 _HAS = tuple(sa.exists().where(table.c.run_id == runs.c.run_id) for table in (run_inputs, run_model_inputs, run_outputs))
 
-_Asked = tuple[
-    Callable[[], list[tuple[Any, ...]]],
-    Callable[[], dict[str, dict[str, str]]],
-    Callable[[], dict[str, dict[str, str]]],
-    Callable[[], dict[str, LatestPoints]],
-]
-"""What gives the heads of runs, their params, tags and metrics."""
 _Owners = tuple[list[str], list[str], list[str]]
 """The runs that have datasets as inputs, models as inputs, outputs."""
 _Linked = tuple[dict[str, list[DatasetInput]], dict[str, list[str]], dict[str, list[ModelOutput]]]
@@ -65,34 +58,32 @@ _PARAMS, _TAGS = texts_of(params), texts_of(run_tags)
 
 def load_page(connection: sa.Connection, run_ids: Sequence[str]) -> RunPage:
     """The runs with these ids; those that aren't there have no head."""
-    with pipelined(connection):
-        asked = _ask(connection, run_ids)
-    return _page(run_ids, asked, lambda owners: _linked(connection, owners))
+    return _page(run_ids, read_each(connection, _asked(connection, run_ids)), lambda owners: _linked(connection, owners))
 
 
 def load_runs(database: Database, run_ids: Sequence[str]) -> RunPage:
     """The same, at a glance; what few runs have, inputs and outputs, is asked for after it."""
     with database.glance() as connection:
-        asked = _ask(connection, run_ids)
+        answers = [(query.ask(connection, **values), read) for query, values, read in _asked(connection, run_ids)]
 
     def linked(owners: _Owners) -> _Linked:
         with database.read() as connection:
             return _linked(connection, owners)
 
-    return _page(run_ids, asked, linked)
+    return _page(run_ids, [read(rows()) for rows, read in answers], linked)
 
 
-def _ask(connection: sa.Connection, run_ids: Sequence[str]) -> _Asked:
+def _asked(connection: sa.Connection, run_ids: Sequence[str]) -> list[Asked]:
+    """The metrics, params, tags and heads of runs: what takes longest to read comes first."""
     asked = {"run_ids": listed(connection, sorted(run_ids))}  # in the order of the tables, which cost less so
-    heads = _HEADS.ask(connection, **asked)
-    return heads, _PARAMS.ask(connection, **asked), _TAGS.ask(connection, **asked), POINTS.ask(connection, **asked)
+    return [*(cells.asked(connection, **asked) for cells in (POINTS, _PARAMS, _TAGS)), (_HEADS, asked, list)]
 
 
-def _page(run_ids: Sequence[str], asked: _Asked, linked: Callable[[_Owners], _Linked]) -> RunPage:
-    found, params_of, tags_of, points = asked
+def _page(run_ids: Sequence[str], found: Sequence[Any], linked: Callable[[_Owners], _Linked]) -> RunPage:
+    metrics, params, tags, rows = found
     heads: dict[str, Head] = {}
     owners: _Owners = ([], [], [])
-    for run_id, name, experiment_id, *rest, has_inputs, has_models, has_outputs in found():
+    for run_id, name, experiment_id, *rest, has_inputs, has_models, has_outputs in rows:
         heads[run_id] = (name, str(experiment_id), *rest)
         for has, ids in zip((has_inputs, has_models, has_outputs), owners, strict=True):
             if has:
@@ -101,9 +92,9 @@ def _page(run_ids: Sequence[str], asked: _Asked, linked: Callable[[_Owners], _Li
     return RunPage(
         run_ids,
         heads,
-        params=params_of(),
-        tags=tags_of(),
-        metrics=points(),
+        params=params,
+        tags=tags,
+        metrics=metrics,
         inputs=inputs,
         model_inputs=model_inputs,
         outputs=outputs,

@@ -14,7 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from headrace.sql.packing import one_of
+from headrace.sql.packing import is_one, one_of
+from headrace.sql.prepared import PLANNED_ANEW
 from headrace.sql.rows import tuples
 from headrace.sql.run_search import candidates, condition, indexed, scope, search_statement
 from headrace.sql.tables.tracking import INDEXED_TEXT, latest_metrics, params, run_tags, runs
@@ -29,6 +30,8 @@ WORTH = 3
 """So many rows for each run of the page too: a walk would look at as many."""
 GATHERED = 4
 """So many rows of an index cost PostgreSQL what it costs to ask one run."""
+MOST_TOLD = 30_000
+"""So many ids are a megabyte, more than which isn't sent to and fro."""
 ORDERED: dict[str, tuple[sa.Table, sa.ColumnElement[Any]]] = {
     "metric": (latest_metrics, latest_metrics.c.value),
     "param": (params, indexed(params)),
@@ -37,6 +40,7 @@ ORDERED: dict[str, tuple[sa.Table, sa.ColumnElement[Any]]] = {
 """What an order may be walked along besides the runs' start: a table, and its value as the index has it."""
 STRETCH = 8
 """A walk looks at so many runs at most for each one that the page needs."""
+_ANEW = {PLANNED_ANEW: True}
 NEWEST_FIRST = Order("attribute", "start_time", ascending=False)
 
 
@@ -60,11 +64,10 @@ class _Asked:
         """Where it looks."""
         return scope(self.experiments, self.view, self.before)
 
-    def statement(self, drivers: Sequence[Comparison] = ()) -> sa.Select[str]:
+    def statement(self, drivers: Sequence[Comparison] = (), among: sa.ColumnElement[bool] | None = None) -> sa.Select[str]:
         """All of it, by way of some of its filters if they are given."""
-        return search_statement(
-            self.filters, self.order, self.experiments, self.view, self.dialect, drivers=drivers, before=self.before
-        )
+        places = (self.experiments, self.view, self.dialect)
+        return search_statement(self.filters, self.order, *places, drivers=drivers, among=among, before=self.before)
 
 
 def search_ids(
@@ -92,43 +95,49 @@ def count_runs(
 ) -> int:
     """How many runs match."""
     asked = _Asked(filters, (), experiments, view, before, connection.dialect.name)
-    matching = asked.statement(_drivers(connection, asked, FEW)).order_by(None).subquery()
-    return connection.execute(sa.select(sa.func.count()).select_from(matching)).scalar_one()
+    matching = asked.statement(*_drivers(connection, asked, FEW)).order_by(None).subquery()
+    return connection.execute(sa.select(sa.func.count()).select_from(matching), execution_options=_ANEW).scalar_one()
 
 
 def _found(connection: sa.Connection, asked: _Asked, limit: int, offset: int = 0) -> list[str]:
-    drivers = _drivers(connection, asked, max(FEW, WORTH * (limit + offset)))
+    drivers, among = _drivers(connection, asked, max(FEW, WORTH * (limit + offset)))
     if not drivers and (walk := _walk(asked, limit + offset)) is not None:
         found = _walked(connection, asked, walk, limit + offset)
         if found is not None:
             return found[offset:]
-    return list(connection.execute(asked.statement(drivers).limit(limit).offset(offset)).scalars())
+    statement = asked.statement(drivers, among).limit(limit).offset(offset)
+    return list(connection.execute(statement, execution_options=_ANEW).scalars())
 
 
-def _drivers(connection: sa.Connection, asked: _Asked, few: int) -> list[Comparison]:
-    """The filter that the fewest runs match, if they are few; after it those whose runs cost less to gather than to ask."""
+def _drivers(connection: sa.Connection, asked: _Asked, few: int) -> tuple[list[Comparison], sa.ColumnElement[bool] | None]:
+    """The filter that the fewest runs match, if they are few; after it those whose runs cost less to gather than to ask. And what
+    says which runs those are: PostgreSQL, told their ids, knows how many."""
     found = [(item, rows) for item in asked.filters if (rows := candidates(item, asked.dialect)) is not None]
     if not found:
-        return []
-    numbers = _counted(connection, found, asked.dialect, few + 1)
+        return [], None
+    numbers = connection.execute(sa.select(*_counts(found, asked.dialect, few + 1))).one()
     fewest = min(numbers)
     if fewest > few:
-        return []
-    driver, _ = found.pop(list(numbers).index(fewest))
-    if asked.dialect == "sqlite" or not found:  # which asks a run for next to nothing
-        return [driver]
+        return [], None
+    driver, rows = found.pop(list(numbers).index(fewest))
+    if asked.dialect == "sqlite" or (not found and fewest <= FEW):  # SQLite asks a run for next to nothing
+        return [driver], None
     most = GATHERED * fewest
-    counted = zip(found, _counted(connection, found, asked.dialect, most + 1), strict=True)
-    return [driver, *(item for (item, _), number in counted if number <= most)]
+    ids = sa.null() if fewest > MOST_TOLD else _ids(rows)
+    told, *others = connection.execute(sa.select(ids, *_counts(found, asked.dialect, most + 1))).one()
+    among = None if told is None else is_one(connection, runs.c.run_id, sa.bindparam(None, told, type_=sa.types.NullType()))
+    return [driver, *(item for (item, _), number in zip(found, others, strict=True) if number <= most)], among
 
 
-def _counted(
-    connection: sa.Connection, found: Sequence[tuple[Comparison, sa.Select[str]]], dialect: str, most: int
-) -> Sequence[int]:
+def _counts(found: Sequence[tuple[Comparison, sa.Select[str]]], dialect: str, most: int) -> list[sa.ScalarSelect[int]]:
     """How many runs match each filter, as far as that."""
     begun = (_begun(item, rows, dialect, most).subquery() for item, rows in found)
-    counts = (sa.select(sa.func.count()).select_from(rows).scalar_subquery() for rows in begun)
-    return connection.execute(sa.select(*counts)).one()
+    return [sa.select(sa.func.count()).select_from(rows).scalar_subquery() for rows in begun]
+
+
+def _ids(rows: sa.Select[str]) -> sa.ScalarSelect[str]:
+    """All of them, as `is_one` takes them on PostgreSQL."""
+    return sa.select(sa.cast(sa.func.array_agg(rows.subquery().c.run_id), sa.Text)).scalar_subquery()
 
 
 def _begun(item: Comparison, rows: sa.Select[str], dialect: str, most: int) -> sa.Select[str]:

@@ -49,6 +49,7 @@ def search_statement(
     dialect: str,
     *,
     drivers: Sequence[Comparison] = (),
+    among: sa.ColumnElement[bool] | None = None,
     before: int | None = None,
 ) -> sa.Select[str]:
     """The ids of the runs that match, in order. The caller adds limit and offset.
@@ -56,14 +57,18 @@ def search_statement(
     Args:
         drivers: filters that few runs match, those with `candidates`. The runs of the first are found first; those of each other
             are gathered at once, and the rest of the filters is asked for each run.
+        among: says which runs those of the first are, where they are known; the database knows how many then.
         before: leave out runs that started after this, microseconds since 1970.
     """
     found = [rows for item in drivers if (rows := candidates(item, dialect)) is not None]
     others = [item for item in filters if item not in drivers]
-    where = [*scope(experiment_ids, view, before), *(condition(item, dialect) for item in others)]
-    if found:  # what no index can be used for leaves the first as the only way in
-        gathered = (runs.c.run_id.in_(rows) for rows in found[1:])
-        where = [runs.c.run_id.in_(found[0]), sa.case((sa.and_(*gathered, *where), 1)) == 1]
+    walked = None if among is None else runs.c.run_id
+    gathered = [runs.c.run_id.in_(rows) for rows in found[1:]]
+    where = [*gathered, *scope(experiment_ids, view, before), *(condition(item, dialect, walked) for item in others)]
+    if among is not None:
+        where = [among, *where]
+    elif found:  # what no index can be used for leaves the first as the only way in
+        where = [runs.c.run_id.in_(found[0]), sa.case((sa.and_(*where), 1)) == 1]
     keys: list[sa.ColumnElement[Any]] = []
     source: sa.FromClause = runs
     for index, item in enumerate(order):

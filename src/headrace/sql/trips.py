@@ -7,14 +7,14 @@ wait; and what is sent up to one Sync is a transaction without a word about it.
 from __future__ import annotations
 
 import select
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import psycopg
 from psycopg import pq
 from psycopg.adapt import PyFormat, Transformer
 
-__all__ = ["Answer", "Trip"]
+__all__ = ["Answer", "Trip", "one_by_one"]
 
 MOST_PREPARED = 500
 """Statements of a connection that the server keeps ready: each costs it some kilobytes."""
@@ -119,40 +119,77 @@ class Trip:
 
     def _read(self, expected: Sequence[Any]) -> psycopg.Error | None:
         """Take in all answers; returns the first error."""
-        server, place = self._server, 0
         error: psycopg.Error | None = None
-        self._flush()
-        while True:
-            while server.is_busy():
-                self._poll.poll()
-                server.consume_input()
-            result = server.get_result()
-            if result is None:  # between the answers to two statements
-                continue
-            status = result.status
-            if status == pq.ExecStatus.PIPELINE_SYNC:
-                return error
-            if status in _FINE:
-                what = expected[place]
+        _flush(self._server, self._poll)
+        for result, what in zip(_results(self._server, self._poll), expected, strict=False):
+            if result.status in _FINE:
                 if isinstance(what, tuple):
                     self._prepared[what[0]] = what[1]
                 elif result.ntuples:
                     self._loading.set_pgresult(result)
                     what.take(self._loading.load_rows(0, result.ntuples, tuple))
-            elif status != pq.ExecStatus.PIPELINE_ABORTED and error is None:
+            elif result.status != pq.ExecStatus.PIPELINE_ABORTED and error is None:
                 error = psycopg.errors.error_from_result(result)
-                if server.status == pq.ConnStatus.BAD:
-                    raise error
-            place += 1
+        return error
 
-    def _flush(self) -> None:
-        """Send all of it, and read meanwhile: a server whose answers nobody reads stops reading."""
-        server = self._server
-        if not server.flush():
+
+def one_by_one(driver: psycopg.Connection[Any], asked: Sequence[tuple[bytes, Sequence[Any]]]) -> Generator[list[tuple[Any, ...]]]:
+    """The rows of queries of the transaction that a connection is in. They are sent together, and the server works on the next
+    while those of one are read; it plans each for the values that it has. The connection is of no use before the iterator ends.
+
+    Raises:
+        psycopg.Error: one of them failed, or a value can't be sent.
+    """
+    server, dumping, loading = driver.pgconn, Transformer(driver), Transformer(driver)
+    said = []
+    for text, values in asked:
+        dumped = dumping.dump_sequence(values, [PyFormat.AUTO] * len(values))
+        said.append((text, dumped, dumping.types, dumping.formats, _BINARY))
+    poll = select.poll()
+    poll.register(server.socket, select.POLLIN)
+    server.enter_pipeline_mode()
+    for statement in said:
+        server.send_query_params(*statement)
+        server.send_flush_request()
+    server.pipeline_sync()
+    _flush(server, poll)
+    results = _results(server, poll)
+    try:
+        for result in results:
+            if result.status not in _FINE:
+                raise psycopg.errors.error_from_result(result)
+            loading.set_pgresult(result)
+            yield loading.load_rows(0, result.ntuples, tuple)
+    finally:
+        for _ in results:
+            pass  # what nobody wants any more
+        if server.status == pq.ConnStatus.OK:
+            server.exit_pipeline_mode()
+
+
+def _results(server: pq.abc.PGconn, poll: select.poll) -> Iterator[pq.abc.PGresult]:
+    """What is answered, one by one, up to a Sync. Raises psycopg.Error if the connection was lost."""
+    while True:
+        while server.is_busy():
+            poll.poll()
+            server.consume_input()
+        result = server.get_result()
+        if result is None:  # between the answers to two statements
+            continue
+        if result.status == pq.ExecStatus.PIPELINE_SYNC:
             return
-        self._poll.modify(server.socket, select.POLLIN | select.POLLOUT)
-        while server.flush():
-            for _, event in self._poll.poll():
-                if event & select.POLLIN:
-                    server.consume_input()
-        self._poll.modify(server.socket, select.POLLIN)
+        if result.status not in _FINE and server.status == pq.ConnStatus.BAD:
+            raise psycopg.errors.error_from_result(result)
+        yield result
+
+
+def _flush(server: pq.abc.PGconn, poll: select.poll) -> None:
+    """Send all of it, and read meanwhile: a server whose answers nobody reads stops reading."""
+    if not server.flush():
+        return
+    poll.modify(server.socket, select.POLLIN | select.POLLOUT)
+    while server.flush():
+        for _, event in poll.poll():
+            if event & select.POLLIN:
+                server.consume_input()
+    poll.modify(server.socket, select.POLLIN)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
+import orjson
+
 from headrace.server.mlflow.wire import filled, millis, number, rendered
 from headrace.tracking.history import MetricHistory
 from headrace.tracking.page import LatestPoints, RunPage
@@ -23,6 +25,8 @@ __all__ = [
 ]
 
 CONTEXT_TAG = "mlflow.data.context"
+AT_ONCE = 50
+"""So many runs are written together."""
 
 
 def experiment_shape(item: Experiment) -> dict[str, Any]:
@@ -47,20 +51,12 @@ def run_shape(run: Run) -> dict[str, Any]:
     return _whole_run(info_shape(run), told, run.inputs, run.model_inputs, run.outputs)
 
 
-def page_shapes(page: RunPage, count: int) -> list[dict[str, Any]]:
-    """The first runs of a page."""
-    found = []
-    for run_id in page.ids[:count]:
-        told = {
-            "metrics": _point_shapes(page.metrics.get(run_id)),
-            "params": rendered(page.params.get(run_id, {})),
-            "tags": rendered(page.tags.get(run_id, {})),
-        }
-        name, experiment, _, status, start, end, _, user, artifacts, stage = page.heads[run_id]
-        info = _info(run_id, experiment, name, user, status, start, end, artifacts, stage)
-        parts = (page.inputs.get(run_id, ()), page.model_inputs.get(run_id, ()), page.outputs.get(run_id, ()))
-        found.append(_whole_run(info, told, *parts))
-    return found
+def page_shapes(page: RunPage, count: int) -> list[orjson.Fragment]:
+    """The first runs of a page, as JSON to stand in a list. They are written some at a time: to make the objects of all of them
+    first takes half as long again, for memory that no cache holds."""
+    ids = page.ids[:count]
+    parts = (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
+    return [orjson.Fragment(orjson.dumps([_page_shape(page, run_id) for run_id in part])[1:-1]) for part in parts]
 
 
 def info_shape(run: Run | RunInfo) -> dict[str, Any]:
@@ -118,6 +114,18 @@ def model_shape(model: LoggedModel) -> dict[str, Any]:
         for run_id, point in zip(model.measured_by, model.metrics, strict=True)
     ]
     return {"info": filled(info), "data": filled({"params": rendered(model.params), "metrics": metrics})}
+
+
+def _page_shape(page: RunPage, run_id: str) -> dict[str, Any]:
+    """A run of a page, as `run_shape`."""
+    told = {
+        "metrics": _point_shapes(page.metrics.get(run_id)),
+        "params": rendered(page.params.get(run_id, {})),
+        "tags": rendered(page.tags.get(run_id, {})),
+    }
+    name, experiment, _, status, start, end, _, user, artifacts, stage = page.heads[run_id]
+    info = _info(run_id, experiment, name, user, status, start, end, artifacts, stage)
+    return _whole_run(info, told, page.inputs.get(run_id, ()), page.model_inputs.get(run_id, ()), page.outputs.get(run_id, ()))
 
 
 def _input_shape(item: DatasetInput) -> dict[str, Any]:
