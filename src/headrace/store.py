@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from headrace.catalog.plan import Plan
+from headrace.definitions.version import several
 from headrace.definitions.window import Duration, parse_duration
 from headrace.errors import InvalidInputError
 from headrace.parts import FeatureServices, Services
@@ -268,7 +269,7 @@ class Store:
             rebuild: the same as `backfill`.
         """
         with bar() as progress:
-            return self.services.materializer.run(_several(groups), rebuild=rebuild, progress=progress)
+            return self.services.materializer.run(several(groups), rebuild=rebuild, progress=progress)
 
     def backfill(self, groups: str | Sequence[str] | None = None) -> list[Materialized]:
         """Build online values anew from all of the lake, and resume a build that was cut off.
@@ -407,12 +408,12 @@ class Store:
 
     def tables(self, names: str | Sequence[str] | None = None) -> list[TableState]:
         """The state of the lake's tables, those named or all: rows, files, versions, and the offsets they have reached."""
-        return self.services.upkeep.tables(_several(names))
+        return self.services.upkeep.tables(several(names))
 
     def optimize(self, names: str | Sequence[str] | None = None) -> list[Optimized]:
         """Merge small files of the lake's tables, those named or all. The rows of every version stay the same."""
         with bar() as progress:
-            return self.services.upkeep.optimize(_several(names), progress=progress)
+            return self.services.upkeep.optimize(several(names), progress=progress)
 
     def vacuum(
         self, names: str | Sequence[str] | None = None, *, older_than: Duration = "7d", dry_run: bool = False
@@ -425,7 +426,7 @@ class Store:
             dry_run: remove nothing, only tell what would be removed.
         """
         with bar() as progress:
-            return self.services.upkeep.vacuum(_several(names), older_than=older_than, dry_run=dry_run, progress=progress)
+            return self.services.upkeep.vacuum(several(names), older_than=older_than, dry_run=dry_run, progress=progress)
 
     def collect_artifacts(self, *, older_than: Duration = "7d", dry_run: bool = False) -> Collected:
         """Remove files of the artifact store that no run, logged model or model version uses, not even a deleted one.
@@ -499,8 +500,3 @@ class Store:
     def services(self) -> FeatureServices:
         """The services behind the verbs of features, for a server."""
         return self._lazy_features()
-
-
-def _several(names: str | Sequence[str] | None) -> Sequence[str] | None:
-    """Names as a list; a single one isn't the sequence of its letters."""
-    return [names] if isinstance(names, str) else names

@@ -110,14 +110,17 @@ def test_outcomes_give_labels_and_quality(served, store):
     requests = [found[0]["request_id"] for found in served[1].values()]
     assert store.record_outcomes(pd.DataFrame({"request": requests, "outcome": [2.0] * len(requests)})) == len(USERS)
     assert store.record_outcomes(pd.DataFrame({"request": requests[:1], "outcome": [1.0]})) == 1
+    bare = store.predictions.read("ranker").query("source == 'request' and role == 'main'")["request"].unique().tolist()
+    assert store.record_outcomes(pd.DataFrame({"request": bare * 2, "row": [0, 1], "outcome": [2.0, 2.0]})) == 2
     labels = store.predictions.labels("ranker")
-    assert sorted(labels["user_id"]) == USERS
+    assert sorted(labels["user_id"]) == USERS  # what came without keys has no history to learn from
+    assert labels["user_id"].dtype == "int64"
     assert labels.set_index("user_id")["outcome"].to_dict() == {user: 1.0 if user == USERS[0] else 2.0 for user in USERS}
     made = store.training_set("ranking", labels, label="outcome", name="from-outcomes")
     assert len(made.to_pandas()) == len(USERS)
     quality = store.predictions.quality("ranker", ["mae", "rmse"]).set_index(["version", "role"])
     assert quality.loc[(3, "canary"), "mae"] == pytest.approx(1.0, abs=0.2)
-    assert quality["rows"].sum() == 2 * len(USERS)  # the shadow's too
+    assert quality["rows"].sum() == 2 * (len(USERS) + 2)  # the shadow's too
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -10,7 +10,16 @@ from headrace.definitions.group import FeatureGroup
 from headrace.definitions.view import FeatureView
 from headrace.errors import InvalidInputError
 
-__all__ = ["DefinitionVersion", "GroupVersion", "Kind", "ViewVersion", "parse_reference", "without_on_demand"]
+__all__ = [
+    "DefinitionVersion",
+    "GroupVersion",
+    "Kind",
+    "ViewVersion",
+    "key_columns",
+    "parse_reference",
+    "several",
+    "without_on_demand",
+]
 
 Kind = Literal["entity", "source", "group", "view"]
 
@@ -72,9 +81,19 @@ class ViewVersion:
         return f"{self.view.name}:{self.version}"
 
 
+def key_columns(versions: Iterable[GroupVersion]) -> tuple[tuple[str, ...], ...]:
+    """The columns of a source that are the key of each group, in order; those of several groups once."""
+    return tuple(dict.fromkeys(tuple(version.group.key_columns.values()) for version in versions))
+
+
 def without_on_demand(view: ViewVersion) -> ViewVersion:
     """The view version without its on-demand features: what it reads, for those who compute them elsewhere."""
     return replace(view, view=replace(view.view, features=list(view.view.selections)))
+
+
+def several(names: str | Sequence[str] | None) -> Sequence[str] | None:
+    """Names as a sequence of them; a single one isn't the sequence of its letters."""
+    return [names] if isinstance(names, str) else names
 
 
 def parse_reference(reference: str) -> tuple[str, int | None]:

@@ -38,13 +38,16 @@ class Stream:
 
     Attributes:
         source: its `stream` is the topic.
-        key: the columns whose values choose the partition of a pushed row; none: any partition.
-        required: columns that are never null.
+        keys: the key columns of each group; a row has the key of at least one.
     """
 
     source: Source
-    key: tuple[str, ...] = ()
-    required: tuple[str, ...] = ()
+    keys: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns whose values choose the partition of a pushed row; none: any partition."""
+        return self.keys[0] if self.keys else ()
 
 
 @dataclass(frozen=True, slots=True)

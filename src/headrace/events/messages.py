@@ -43,10 +43,11 @@ class Reader:
         times = filter(None, (source.timestamp, source.available))
         shape = Shape(
             source.schema,
-            frozenset([*times, *stream.required]),
+            frozenset([*times, *(stream.key if len(stream.keys) == 1 else ())]),
             url.option("time", source.name),
             url.option("missing", source.name) == "null",
             read_schema(path) if path else "",
+            stream.keys,
         )
         self.stream = stream
         self.topic = topic

@@ -68,6 +68,7 @@ class Shape:
         time_unit: of timestamps that are numbers; empty: numbers are refused, because no unit was declared.
         lenient: a missing column is null, unless it is required.
         avro_schema: the schema that Avro messages were written with, as JSON text; empty: the one derived from `schema`.
+        keys: the key columns of each group; a row has the key of at least one.
     """
 
     schema: Mapping[str, str]
@@ -75,6 +76,7 @@ class Shape:
     time_unit: str = ""
     lenient: bool = False
     avro_schema: str = ""
+    keys: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,10 +452,15 @@ def _avro_schema(schema: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _refuse_nulls(arrays: Mapping[str, Any], shape: Shape) -> None:
+    from headrace.kernel.keyless import first_keyless
+
     for name in shape.required:
         if arrays[name].null_count:
             msg = f"column {name!r} is null"
             raise PayloadError(msg)
+    if len(shape.keys) > 1 and first_keyless(shape.keys, arrays) is not None:
+        msg = f"the key of every group is null: {', '.join(dict.fromkeys(name for key in shape.keys for name in key))}"
+        raise PayloadError(msg)
 
 
 def _missing(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from headrace.definitions.source import EventSource, Source
-from headrace.definitions.version import GroupVersion
+from headrace.definitions.version import GroupVersion, key_columns
 from headrace.events.log import LogBatch, Stream, StreamLog
 from headrace.features.online import OnlineGroups
 from headrace.features.quality import Quality
@@ -143,10 +143,8 @@ class Admission:
 
 
 def stream_of(source: Source, versions: Sequence[GroupVersion]) -> Stream:
-    """How a source's rows travel: in partitions by the key of its first group, and never without the key of any."""
-    keys = [tuple(version.group.key_columns.values()) for version in versions]
-    required = dict.fromkeys(column for key in keys for column in key)
-    return Stream(source, keys[0] if keys else (), tuple(required))
+    """How a source's rows travel: in partitions by the key of its first group, and never without the keys of all."""
+    return Stream(source, key_columns(versions))
 
 
 def _offsets(batch: LogBatch) -> list[int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.catalog.service import Catalog
 from headrace.clock import Clock
 from headrace.definitions.source import EventSource, Source
-from headrace.definitions.version import GroupVersion
+from headrace.definitions.version import GroupVersion, key_columns
 from headrace.errors import InvalidInputError, StorageError
 from headrace.events.log import EventLog, LogBatch
 from headrace.features.feed import Feed, as_rows
@@ -19,7 +19,7 @@ from headrace.features.observer import Observer
 from headrace.features.online import OnlineGroups
 from headrace.features.quality import Quality
 from headrace.features.repeats import Repeats
-from headrace.features.screening import Admitted, set_aside_if_null
+from headrace.features.screening import Admitted, checked_for_null
 from headrace.lake.table import AVAILABLE_TIME, BATCH, EVENT_TIME, OFFSET, LakeTable, Snapshot
 
 if TYPE_CHECKING:
@@ -307,8 +307,8 @@ def typed_rows(catalog: Catalog, source: Source, data: Any, where: str) -> pa.Ta
         source.timestamp,
         available=source.available,
         where=where,
-        required=sorted({column for version in groups for column in version.group.key_columns.values()}),
-        nullable=set_aside_if_null(source),
+        keys=key_columns(groups),
+        nullable=checked_for_null(source),
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["REASONS", "Admitted", "RefusedRowsError", "admit", "admit_first_times", "set_aside_if_null"]
+__all__ = ["REASONS", "Admitted", "RefusedRowsError", "admit", "admit_first_times", "checked_for_null"]
 
 REASONS = QUARANTINE_COLUMNS[0]
 """The column beside rejected rows: the names of the expectations that each breaks, with '; ' between them."""
@@ -101,9 +101,9 @@ def admit_first_times(source: EventSource, rows: pa.Table, fresh: pa.Table, *, w
     return _outcome(rows, [failure_of(expected[0], known.to_numpy(), ids)], where)
 
 
-def set_aside_if_null(source: Source) -> set[str]:
-    """The columns whose nulls are set aside, so that nobody needs refuse them before."""
-    return {item.column for item in source.expect if item.kind == "not_null" and item.on_fail == "quarantine"}
+def checked_for_null(source: Source) -> set[str]:
+    """The columns that the source expects not to be null: it refuses or sets aside, and counts, what nobody refuses before."""
+    return {item.column for item in source.expect if item.kind == "not_null"}
 
 
 def _outcome(rows: pa.Table, found: Sequence[Failure], where: str, *, streamed: bool = False) -> Admitted:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from headrace.definitions.schema import arrow_schema
 from headrace.errors import InvalidInputError, nearest
+from headrace.kernel.keyless import first_keyless
 from headrace.lake.casting import CastError, cast, first_row
 from headrace.lake.columns import Column, columns_of
 
@@ -24,7 +25,7 @@ def read_frame(
     *,
     available: str | None = None,
     where: str,
-    required: Sequence[str] = (),
+    keys: Sequence[Sequence[str]] = (),
     nullable: Collection[str] = (),
 ) -> pa.Table:
     """The data as an Arrow table with the schema's columns, in its order and with its types.
@@ -39,8 +40,9 @@ def read_frame(
         timestamp: the column that says when; never null.
         available: the column that says when a row reached us; never null.
         where: the call that the error names, for example `store.write('ratings')`.
-        required: more columns that must not be null.
-        nullable: those of them all that may be null after all, because somebody else looks after it.
+        keys: the key columns of each group that the rows feed. A null key matches nothing, so a row may lack the keys of some
+            groups, but not of all.
+        nullable: columns that may be null after all, because somebody else looks after it.
 
     Raises:
         InvalidInputError: a column is missing, unknown, twice there, of another type, or null where it must not be.
@@ -55,9 +57,12 @@ def read_frame(
         columns = [Column(name, pa.chunked_array([pa.nulls(0)])) for name in schema]
     found = _matched(columns, schema, faults)
     arrays = _converted(found, schema, faults)
-    for name in dict.fromkeys(filter(None, (timestamp, available, *required))):
-        if name in arrays and name not in nullable:
-            _refuse_nulls(name, arrays[name], faults)
+    needed = {name: values for name, values in arrays.items() if name not in nullable}
+    for name in dict.fromkeys(filter(None, (timestamp, available, *(keys[0] if len(keys) == 1 else ())))):
+        if name in needed:
+            _refuse_nulls(name, needed[name], faults)
+    if len(keys) > 1:
+        _refuse_keyless(keys, needed, faults)
     if faults:
         lines = "\n".join(f"  - {fault}" for fault in faults)
         msg = f"{where}: {len(faults)} {'fault' if len(faults) == 1 else 'faults'}; nothing was changed:\n{lines}"
@@ -87,6 +92,14 @@ def _converted(columns: Mapping[str, Column], schema: Mapping[str, str], faults:
             except CastError as error:
                 faults.append(str(error))
     return arrays
+
+
+def _refuse_keyless(keys: Sequence[Sequence[str]], needed: Mapping[str, pa.ChunkedArray], faults: list[str]) -> None:
+    """Refuse rows that belong to no group at all: they would never be seen."""
+    row = first_keyless(keys, needed)
+    if row is not None:
+        names = ", ".join(repr(name) for name in dict.fromkeys(name for columns in keys for name in columns))
+        faults.append(f"row {row} has the key of no group; give a value in one of {names}, or drop it")
 
 
 def _refuse_nulls(name: str, values: pa.ChunkedArray, faults: list[str]) -> None:

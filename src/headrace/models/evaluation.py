@@ -243,7 +243,7 @@ def _probabilistic(sk: Any, metric: str, truth: Any, scores: Any, classes: Any) 
     if scores.ndim == 2 and scores.shape[1] == 2:
         scores = scores[:, 1]
     if len(classes) < 2:
-        msg = f"the data has rows of one class alone ({classes[0]!r})"
+        msg = f"the data has rows of one class alone ({classes[0]})"
         raise ValueError(msg)
     if metric == "auc":
         return sk.roc_auc_score(truth, scores, **({"multi_class": "ovr"} if scores.ndim == 2 else {}))

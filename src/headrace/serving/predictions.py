@@ -75,8 +75,9 @@ class Predictions:
         records = self._records(model, since)
         frame = pd.DataFrame({name: [getattr(record, name) for record in records] for name in _FACTS})
         frame["timestamp"] = pd.to_datetime([from_micros(record.time) for record in records], utc=True)
-        for name in ("keys", "features"):
-            given = pd.DataFrame([getattr(record, name) for record in records], index=frame.index)
+        keys = {key: _exact([record.keys.get(key) for record in records]) for key in _keys_of(records)}
+        features = pd.DataFrame([record.features for record in records], index=frame.index)
+        for given in (pd.DataFrame(keys, index=frame.index), features):
             frame = pd.concat([frame, given.drop(columns=[column for column in given if column in frame])], axis=1)
         frame["prediction"] = pd.Series(
             [record.prediction for record in records], index=frame.index, dtype=object
@@ -90,13 +91,15 @@ class Predictions:
     def labels(self, model: str, since: Any = None) -> pd.DataFrame:
         """What a training set is made of: the keys, `timestamp` and `outcome` of predictions whose outcome is known.
 
+        Predictions of rows that came without keys, with their features, aren't among them: they have no history.
         Each row asks about the moment of its prediction, so features are those that the model saw:
         `store.training_set("ranking", store.predictions.labels("ranker"), label="outcome")`.
         """
         known = self.read(model, since)
         known = known[known["outcome"].notna() & (known["role"] != "shadow")]
-        keys = list(dict.fromkeys(key for record in self._records(model, since) for key in record.keys))
-        return known[[*keys, "timestamp", "outcome"]].reset_index(drop=True)
+        known = known[known["source"] != "request"]
+        keys = _keys_of(self._records(model, since))
+        return known[[*keys, "timestamp", "outcome"]].infer_objects().reset_index(drop=True)
 
     def quality(self, model: str, metrics: Sequence[str], since: Any = None) -> pd.DataFrame:
         """The quality of each version while it was served, in a row: `version`, `role`, `rows`, and a column a metric.
@@ -252,6 +255,18 @@ def outcome_schema() -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([("request", pa.string()), ("row", pa.int32()), ("outcome", pa.string())])
+
+
+def _keys_of(records: Sequence[PredictionRecord]) -> list[str]:
+    return list(dict.fromkeys(key for record in records for key in record.keys))
+
+
+def _exact(values: list[Any]) -> pd.Series[Any]:
+    """A column in which a gap doesn't make floats of the whole numbers, which are ids."""
+    import pandas as pd
+
+    column = pd.Series(values, dtype=object)
+    return column if None in values else column.infer_objects()
 
 
 def _schema_of(table: str) -> pa.Schema:

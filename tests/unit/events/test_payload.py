@@ -132,6 +132,15 @@ def test_a_missing_column_is_null_only_if_the_url_says_so_and_it_isnt_required()
     assert found.faults == {1: "column 'k' is missing"}
 
 
+def test_a_message_may_lack_the_keys_of_some_groups_but_not_of_all():
+    either = Shape(SMALL.schema, frozenset({"at"}), lenient=True, keys=(("k",), ("x",)))
+    at = '"at": "2026-01-01T00:00:00Z"'
+    values = [f'{{"k": 1, {at}}}'.encode(), f'{{"x": 1, {at}}}'.encode(), f'{{"k": null, {at}}}'.encode()]
+    found = decode(codec_of("json", either), values)
+    assert (found.rows["k"].to_pylist(), found.rows["x"].to_pylist()) == ([1, None], [None, 1.0])
+    assert found.faults == {2: "the key of every group is null: k, x"}
+
+
 def test_many_bad_messages_among_good_ones_are_each_found():
     values = [orjson.dumps({"k": i if i % 7 else "bad", "x": 1, "at": "2026-01-01T00:00:00Z"}) for i in range(1000)]
     found = decode(codec_of("json", SMALL), values)

@@ -168,6 +168,36 @@ def test_a_null_key_or_time_can_be_set_aside(store):
     store.apply([view(source())])
     with pytest.raises(hr.InvalidInputError, match="column 'k' is null in 1 row"):
         store.push("events", bad)
+    store.apply([view(source(E.not_null("k")))])
+    with pytest.raises(hr.InvalidInputError, match=r"column 'k': not_null\(k\) is broken in 1 row, first at row 1"):
+        store.push("events", bad.assign(at=NOW))
+    told = {(check.expectation, check.outcome): check.broken for check in store.quality()}
+    assert told["not_null(k)", "rejected"] == 1
+
+
+def test_a_null_key_matches_nothing_and_leaves_the_row_to_the_other_groups(store):
+    """A sale without a coupon is a sale: its customer has it, and no coupon does."""
+    schema = {"customer": "int64", "coupon": "string", "paid": "float64", "at": "timestamp"}
+    sales = hr.EventSource("sales", timestamp="at", stream="sales", schema=schema)
+    features = {"sales": hr.count(), "paid": hr.sum("paid", "1h")}
+    customers, coupons = hr.Entity("customer", keys={"customer": "int64"}), hr.Entity("coupon", keys={"coupon": "string"})
+    by_customer = hr.FeatureGroup("by_customer", entity=customers, source=sales, features=features)
+    by_coupon = hr.FeatureGroup("by_coupon", entity=coupons, source=sales, features=features)
+    store.apply([hr.FeatureView("both", features=[by_customer, by_coupon.prefixed("coupon_")])])
+    keys = {"customer": pd.array([1, None, 1], "Int64"), "coupon": ["A", "A", None]}
+    sold = pd.DataFrame({**keys, "paid": [1.0, 2.0, 4.0], "at": NOW - timedelta(minutes=5)})
+    assert store.write("sales", sold).rows == 3
+    store.materialize()
+    assert store.push("sales", sold.assign(paid=8 * sold["paid"])).rows == 3
+    with pytest.raises(hr.InvalidInputError, match="row 1 has the key of no group; give a value in one of 'coupon', 'customer'"):
+        store.push("sales", sold.assign(coupon=[None, None, "A"]))
+    asked = {"customer": [1, None, 1], "coupon": ["A", "A", None]}
+    now = store.online_features("both", asked, at=NOW)
+    then = store.historical_features("both", pd.DataFrame({**keys, "t": NOW}), timestamp="t")
+    expected = {"sales": [4, 0, 4], "paid": [45.0, None, 45.0], "coupon_sales": [4, 4, 0], "coupon_paid": [27.0, 27.0, None]}
+    assert now.values == expected
+    assert {name: then[name].astype(object).where(then[name].notna(), None).tolist() for name in expected} == expected
+    assert now.statuses["coupon_paid"] == ["PRESENT", "PRESENT", "NOT_FOUND"]
 
 
 def test_a_row_that_breaks_an_expectation_needs_not_suit_the_groups_expressions(store):

@@ -94,9 +94,21 @@ def test_a_null_timestamp_or_key_is_named_with_its_first_row():
     frame = pd.DataFrame([ROW] * 4)
     frame.loc[2, "ts"] = pd.NaT
     frame["user_id"] = [1, None, 3, None]
-    text = refusal(frame, required=["user_id"])
+    text = refusal(frame, keys=[["user_id"]])
     assert "column 'ts' is null in 1 row, first at row 2" in text
     assert "column 'user_id' is null in 2 rows, first at row 1" in text
+
+
+def test_a_row_may_lack_the_keys_of_some_groups_but_not_of_all():
+    """One group counts by user, the other by title and stars: what nobody counts is refused."""
+    keys = [["user_id"], ["title", "stars"]]
+    frame = pd.DataFrame([ROW] * 3)
+    frame["user_id"] = pd.array([1, None, 3], "Int64")
+    frame["stars"] = [1.0, 2.0, None]
+    assert read(frame, keys=keys).column("user_id").to_pylist() == [1, None, 3]
+    frame.loc[1, "title"] = None
+    assert "row 1 has the key of no group; give a value in one of 'user_id', 'title', 'stars'" in refusal(frame, keys=keys)
+    assert read(frame, keys=keys, nullable={"user_id"}).num_rows == 3  # its expectation looks after it
 
 
 def test_naive_times_are_utc_and_aware_ones_are_converted():
