@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from headrace.catalog.plan import Plan
-from headrace.definitions.version import several
+from headrace.definitions.version import Names, several
 from headrace.definitions.window import Duration, parse_duration
 from headrace.errors import InvalidInputError
 from headrace.parts import FeatureServices, Services
@@ -261,7 +261,7 @@ class Store:
         """
         return self.services.streams.writer(source, query)
 
-    def materialize(self, groups: str | Sequence[str] | None = None, *, rebuild: bool = False) -> list[Materialized]:
+    def materialize(self, groups: Names = None, *, rebuild: bool = False) -> list[Materialized]:
         """Bring online values up to date with the lake: reads what arrived since the last time, and resumes if it was cut off.
 
         Args:
@@ -271,7 +271,7 @@ class Store:
         with bar() as progress:
             return self.services.materializer.run(several(groups), rebuild=rebuild, progress=progress)
 
-    def backfill(self, groups: str | Sequence[str] | None = None) -> list[Materialized]:
+    def backfill(self, groups: Names = None) -> list[Materialized]:
         """Build online values anew from all of the lake, and resume a build that was cut off.
 
         Until the new values are complete, the present ones are served and updated by the stream; then they are replaced in one
@@ -406,18 +406,16 @@ class Store:
         """For each group, its newest online event, that event's age, and how many rows wait to be materialized."""
         return self.services.freshness.read()
 
-    def tables(self, names: str | Sequence[str] | None = None) -> list[TableState]:
+    def tables(self, names: Names = None) -> list[TableState]:
         """The state of the lake's tables, those named or all: rows, files, versions, and the offsets they have reached."""
         return self.services.upkeep.tables(several(names))
 
-    def optimize(self, names: str | Sequence[str] | None = None) -> list[Optimized]:
+    def optimize(self, names: Names = None) -> list[Optimized]:
         """Merge small files of the lake's tables, those named or all. The rows of every version stay the same."""
         with bar() as progress:
             return self.services.upkeep.optimize(several(names), progress=progress)
 
-    def vacuum(
-        self, names: str | Sequence[str] | None = None, *, older_than: Duration = "7d", dry_run: bool = False
-    ) -> list[Vacuumed]:
+    def vacuum(self, names: Names = None, *, older_than: Duration = "7d", dry_run: bool = False) -> list[Vacuumed]:
         """Remove files of the lake's tables, those named or all, that no kept version uses.
 
         Args:

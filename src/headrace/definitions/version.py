@@ -14,6 +14,7 @@ __all__ = [
     "DefinitionVersion",
     "GroupVersion",
     "Kind",
+    "Names",
     "ViewVersion",
     "key_columns",
     "parse_reference",
@@ -22,6 +23,8 @@ __all__ = [
 ]
 
 Kind = Literal["entity", "source", "group", "view"]
+Names = str | Sequence[str] | None
+"""One name, some, or None for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def without_on_demand(view: ViewVersion) -> ViewVersion:
     return replace(view, view=replace(view.view, features=list(view.view.selections)))
 
 
-def several(names: str | Sequence[str] | None) -> Sequence[str] | None:
+def several(names: Names) -> Sequence[str] | None:
     """Names as a sequence of them; a single one isn't the sequence of its letters."""
     return [names] if isinstance(names, str) else names
 
