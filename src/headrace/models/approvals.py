@@ -16,11 +16,11 @@ from headrace.models.store import ModelStore
 __all__ = ["Requests"]
 
 Promote = Callable[[str, int, str, str], object]
-"""Moves a version to a stage, for a reason; raises if it mayn't go there."""
+"""Moves a version to a stage, for a reason; raises if that isn't allowed."""
 
 
 class Requests:
-    """Requests to move versions, for those who may not move them themselves, or not alone."""
+    """Requests to move versions, for users who may not do so themselves, or not without others' approval."""
 
     def __init__(self, store: RequestStore, models: ModelStore, author: Author, promote: Promote) -> None:
         self._store = store
@@ -33,7 +33,7 @@ class Requests:
 
         Raises:
             NotFoundError: there is no such version.
-            ConflictError: it is there already, or somebody asked for that already.
+            ConflictError: it is in that stage already, or a request for it is open.
             InvalidInputError: no such stage.
         """
         self._author.require("models:write")
@@ -75,12 +75,12 @@ class Requests:
         return self._say(request_id, "comment", text)
 
     def approve(self, request_id: str, comment: str = "") -> TransitionRequest:
-        """Approve a request. Once enough have, the version is moved, in the name of the last; its gates decide as ever.
+        """Approve a request. With the last approval that is needed, the version is moved, if its gates pass.
 
         Raises:
-            AccessError: you may not approve, or asked for it yourself and the model's policy wants another.
+            AccessError: you may not approve, or you are the requester and the model's gates want somebody else.
             ConflictError: it is decided already, or you approved it already.
-            GateError: the approval is kept, and the gates refuse; holds the report.
+            GateError: the gates refuse the move; the approval is kept. Holds the report.
             NotFoundError: there is no such request.
         """
         self._author.require("models:approve")

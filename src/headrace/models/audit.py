@@ -1,4 +1,4 @@
-"""The audit trail: entries chained by hash, so that one changed, removed or slipped in later shows. Pure."""
+"""The audit trail: entries chained by hash, so that a later change, removal or insertion shows. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["CLOSING", "AuditEntry", "Author", "difference", "seal", "verify", "v
 
 
 CLOSING = ("renamed away", "delete")
-"""After these nothing is left under the name; what comes then is another model's."""
+"""After these actions nothing is left under the name; later entries are another model's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +31,8 @@ class AuditEntry:
         reason: in the words of who did it.
         report: the gate report, as `GateReport.to_dict` gives it; None if no gate was asked.
         user: who.
-        origin: from where: the address of whoever asked the server; empty if it was done in the project itself, or before entries
-            kept it.
+        origin: the address that the request to the server came from; empty if it was done in the project itself, or if the entry
+            is from before addresses were kept.
         time: microseconds since 1970.
         subject: the model's name.
         seq: counts from 1 within the subject.
@@ -70,8 +70,8 @@ class Author:
     """Who writes entries, by which clock, and what they may do.
 
     Attributes:
-        account: whom a server knows it to be; None where nobody is asked, so that everything is allowed.
-        origin: the address from which a server was asked; empty without a server.
+        account: the author's account; None where nobody has to sign in, so that everything is allowed.
+        origin: the address that the request to the server came from; empty without a server.
     """
 
     clock: Clock
@@ -134,7 +134,7 @@ def verify(entries: Sequence[AuditEntry]) -> None:
     """Check the chain from its first entry on.
 
     Raises:
-        IntegrityError: an entry was changed, removed or slipped in; names the first place that doesn't fit.
+        IntegrityError: an entry was changed, removed or inserted; names the first entry that doesn't fit.
     """
     previous = ""
     for seq, entry in enumerate(entries, start=1):
@@ -151,7 +151,7 @@ def verify_state(entries: Sequence[AuditEntry], state: Lifecycle) -> None:
     """Check that the entries, played from the first, lead to the state that is there.
 
     Raises:
-        IntegrityError: a version was added or moved, or an alias, past the registry; or the newest entries are missing.
+        IntegrityError: a version or an alias was added or moved without the registry, or the newest entries are missing.
     """
     stages: dict[str, str | None] = {}
     aliases: dict[str, int | None] = {}

@@ -1,7 +1,8 @@
 """How sure an improvement is: a paired bootstrap over the rows that two versions were evaluated on.
 
-The same rows are drawn for both, so what is hard for both counts for neither. A draw is a row of counts, and each metric is
-computed from counts for many draws at once. The draws follow from the data's fingerprint: judging again gives the same answer.
+The same rows are drawn for both, so rows that are hard for both cancel out. A draw is a row of counts, and each metric is
+computed from the counts of many draws at once. The draws are seeded by the fingerprint of the data: judging again gives the
+same answer.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ FromCounts = Callable[[Array], Array]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The truth of each row, and what a model said of it.
+    """The truth of each row, and a model's prediction for it.
 
     Attributes:
         predicted: one value a row.

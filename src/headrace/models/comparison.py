@@ -14,7 +14,7 @@ from headrace.models.version import BRANCH_TAG, COMMIT_TAG, DIRTY_TAG, SYSTEM, M
 __all__ = ["Comparison", "Difference", "compare"]
 
 GAINS = frozenset({"auc", "accuracy", "f1", "precision", "recall", "r2"})
-"""Figures of which more is better; of those in LOSSES less is. Of others nobody said."""
+"""Figures that are better when higher; those in LOSSES are better when lower. Of others it isn't known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class Difference:
 
     @property
     def differs(self) -> bool:
-        """The two values aren't the same."""
+        """Whether the two values differ."""
         return self.a != self.b
 
     @property
     def better(self) -> bool | None:
-        """Whether b is the better one; None where they are equal, or where nobody said which way is better."""
+        """Whether b is the better one; None if they are equal, or if it isn't known which way is better."""
         if not self.change or math.isnan(self.change) or self.name not in LOSSES | GAINS:
             return None
         return (self.change > 0) == (self.name in GAINS)

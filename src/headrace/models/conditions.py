@@ -1,4 +1,4 @@
-"""Every condition of the gates, judged by what was measured and what is known. Pure."""
+"""Judges every condition of the gates by what was measured and what is known. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SMALLEST_SLICE = 20
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A figure of a version that isn't measured on data, and what there is to say of it."""
+    """A figure of a version that isn't measured on data, and a text about it."""
 
     figure: float
     explanation: str = ""
@@ -25,14 +25,14 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Between which an improvement lies, with some confidence on either side."""
+    """The bounds that an improvement lies within, each with the confidence that was asked for."""
 
     low: float
     high: float
 
 
 Paired = Callable[[Evaluation, Evaluation, Gate], Interval | str]
-"""How sure the improvement of the first evaluation on the second is; a text says why that can't be told."""
+"""The interval of the first evaluation's improvement over the second; a text if it can't be told, saying why."""
 
 
 def judge(
@@ -43,13 +43,13 @@ def judge(
     facts: Callable[[Gate], Fact] | None = None,
     paired: Paired | None = None,
 ) -> tuple[Condition, ...]:
-    """Every condition of the gates, judged.
+    """Judge every condition of the gates.
 
     Args:
-        gates: what is asked.
+        gates: the gates of the model.
         candidate: the candidate's evaluations, oldest first.
         champion: the champion's, oldest first; None if there is no champion.
-        logged: metrics of the candidate's run. They don't say on which data, so they count for bounds alone.
+        logged: metrics of the candidate's run. It isn't known on which data they were measured, so they count for bounds alone.
         facts: what is known of the candidate, for a gate on one of FACTS.
         paired: how sure an improvement is, for a gate with a confidence.
     """

@@ -1,4 +1,4 @@
-"""Measuring a model on data: what the data is, what the model says of it, and the built-in metrics (scikit-learn's)."""
+"""Measures a model on data, by built-in metrics (scikit-learn's) and by functions of the user."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MOST_SLICES = 50
 
 
 class TrainingSet(Protocol):
-    """What is read of a training set."""
+    """A training set, as evaluation needs it."""
 
     @property
     def fingerprint(self) -> str:
@@ -57,11 +57,11 @@ Data = TrainingSet | pd.DataFrame
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a model was found to do on data.
+    """The result of measuring a model on data.
 
     Attributes:
         figures: metric to value.
-        rows: the truth of each row, and what the model said of it.
+        rows: the truth of each row, and the model's prediction.
         slices: `column=value` to its figures, and its `rows`.
     """
 
@@ -75,7 +75,7 @@ class Evaluated:
     """Data to measure on.
 
     Attributes:
-        name: what people call it.
+        name: its name.
         fingerprint: its hash.
         label: the column that held the truth.
         inputs: the other columns.
@@ -125,10 +125,10 @@ def measure(model: LoadedModel, data: Evaluated, metrics: Sequence[str | Metric]
     """The figures of a model on the data.
 
     Args:
-        slices: columns of the inputs by whose values the figures are wanted too.
+        slices: columns of the inputs; the figures are also computed for the rows of each of their values.
 
     Raises:
-        InvalidInputError: a metric isn't known, or can't be computed from what the model says; a slice is no column.
+        InvalidInputError: a metric isn't known, or can't be computed from the model's predictions; a slice isn't a column.
         MissingExtraError: a built-in metric without scikit-learn.
     """
     _check(metrics, slices, data)
@@ -151,7 +151,7 @@ def measure(model: LoadedModel, data: Evaluated, metrics: Sequence[str | Metric]
 
 
 def figures(truth: Any, predicted: Any, metrics: Sequence[str]) -> dict[str, float]:
-    """The figures, by built-in metrics, of predictions that were made already. Raises as `measure` does."""
+    """Built-in metrics of predictions that exist already. Raises as `measure` does."""
     for metric in metrics:
         if metric not in BUILT_IN:
             error = NotFoundError.of("built-in metric", metric, BUILT_IN)

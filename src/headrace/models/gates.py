@@ -27,11 +27,11 @@ __all__ = [
 
 SIZE, SCHEMA, REPRODUCIBLE, APPROVALS = "size_mb", "schema", "reproducible", "approvals"
 FACTS = (SIZE, SCHEMA, REPRODUCIBLE, APPROVALS)
-"""Figures of a gate that aren't measured on data: they are known of the version itself."""
+"""Figures that aren't measured on data: they are properties of the version itself."""
 LATENCIES = ("latency_p50_ms", "latency_p99_ms")
-"""Figures of an evaluation: how long the model takes for one row, where it is evaluated."""
+"""Figures of an evaluation: how long the model takes for one row, on the machine that evaluates it."""
 LOSSES = frozenset({"log_loss", "brier", "rmse", "mae", "mse", "loss", SIZE, *LATENCIES})
-"""Metrics of which less is better unless a gate says otherwise."""
+"""Metrics that are better when lower, unless a gate says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,15 @@ class Gate:
 
     Args:
         metric: name of the figure, for example `auc`.
-        higher_is_better: default: False for log_loss, brier, rmse, mae, mse and loss, True for every other metric.
-        min_improvement: by how much the version must be better than the champion on the same data; 0 asks for at least as good,
-            a negative number tolerates that loss, None doesn't compare with the champion.
+        higher_is_better: Default: False for log_loss, brier, rmse, mae, mse and loss, True for every other metric.
+        min_improvement: by how much the version must be better than the champion on the same data; 0 means at least as good, a
+            negative number allows that loss, None means no comparison with the champion.
         at_least, at_most: bounds of the figure itself, inclusive.
         dataset: name or fingerprint of the data to measure on. Default: the data evaluated last for which the figures exist.
-        confidence: how sure to be that `min_improvement` holds, such as 0.95: asked of a paired bootstrap over the rows that
-            both versions were evaluated on. Default: the figures alone decide.
+        confidence: the probability, such as 0.95, with which `min_improvement` must hold, by a paired bootstrap over the rows
+            that both versions were evaluated on. Default: the figures alone decide.
         slice_tolerance: by how much the version may be worse than the champion in any slice that both were evaluated on.
-        by_requester: of `Gate.approvals`: whether whoever asked for the move may approve it.
+        by_requester: for `Gate.approvals`: whether the requester's own approval counts.
 
     Beside the metrics of an evaluation there are `Gate.latency`, `Gate.size`, `Gate.schema`, `Gate.reproducible` and
     `Gate.approvals`.
@@ -122,7 +122,7 @@ class Gate:
 
     @property
     def rises(self) -> bool:
-        """More is better."""
+        """Whether a higher figure is better."""
         return self.metric.lower() not in LOSSES if self.higher_is_better is None else self.higher_is_better
 
     def to_dict(self) -> dict[str, Any]:
@@ -141,13 +141,13 @@ class Evaluation:
 
     Attributes:
         name, version: the model version.
-        dataset: what people call the data.
+        dataset: the name of the data.
         fingerprint: hash of the data; figures are comparable when fingerprint and label agree.
         label: the column that held the truth.
         rows: how many rows were predicted.
         figures: metric to value.
-        examples: SHA-256, in the artifact store, of the truth, the prediction and the slices of each row (Parquet), by which
-            gates are judged and may be judged again; empty if they weren't kept.
+        examples: SHA-256 of the Parquet file in the artifact store that holds each row's truth, prediction and slices, from which
+            gates can be judged again; empty if it wasn't kept.
         slices: `column=value` to its figures, and its `rows`.
         user, time: who measured, and when in microseconds since 1970.
     """
@@ -187,8 +187,8 @@ class Condition:
         dataset: the data both figures were measured on; empty if none.
         passed: the decision.
         explanation: why, and what to do if it failed.
-        confidence: how sure to be that was asked for; None if it wasn't.
-        low, high: between which the improvement lies, with that confidence on either side.
+        confidence: the confidence that the gate asks for; None if it asks for none.
+        low, high: the bounds of the improvement, each with that confidence.
     """
 
     metric: str
@@ -213,7 +213,7 @@ class GateReport:
         champion: the version in Production then; None if there was none.
         conditions: each condition with its figures.
         forced: promoted although a condition failed.
-        note: what else there is to say.
+        note: a further remark, such as that the version is in Production already.
         time: microseconds since 1970.
     """
 

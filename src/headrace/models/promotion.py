@@ -1,4 +1,4 @@
-"""Moves of a version between stages: judged, written together with their audit entry, and never on an outdated state."""
+"""Moves versions between stages: judged by gates, written together with the audit entry, and never based on an outdated state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Promotions"]
 
 
 class Promotions:
-    """Changes lifecycles: reads a state, decides on it, and commits only if that state is still the one there is."""
+    """Changes lifecycles: reads a state, decides, and commits only if the state hasn't changed meanwhile."""
 
     def __init__(self, store: ModelStore, audit: AuditStore, artifacts: ArtifactStore, author: Author, judge: Judge) -> None:
         self._store = store
@@ -31,7 +31,7 @@ class Promotions:
     def change(
         self, name: str, action: str, version: int | None, step: Callable[[Lifecycle], Lifecycle], reason: str = ""
     ) -> None:
-        """Take a step that depends on nothing but the state; again on the new state if it moved on meanwhile."""
+        """Take a step that depends on nothing but the state; repeat it if the state has changed meanwhile."""
         while True:
             before = self._model(name).lifecycle
             after = step(before)

@@ -1,4 +1,4 @@
-"""What is read of the model registry: models, versions, evaluations, reports, the trail, and the models themselves."""
+"""Reads the model registry: models, versions, evaluations, reports, the audit trail, and the models themselves."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ __all__ = ["ModelReads"]
 
 
 class ModelReads:
-    """What is read of the model registry.
+    """The half of the registry that changes nothing; `Models` adds the verbs that do.
 
     Args:
-        store, audit: where models, versions and the trail are kept.
-        runs, logged_models: what tracking knows of the runs and models that versions come from.
-        artifacts: the bytes of the models.
+        store, audit: where models, versions and the audit trail are kept.
+        runs, logged_models: the runs and logged models that versions come from.
+        artifacts: the files of the models.
         clock: now, in microseconds since 1970.
-        author: the name that goes into the trail.
-        settle: hands over what the runs of this process have logged, so that a version keeps all of it.
+        author: the user named in the trail.
+        settle: sends what the runs of this process have logged, so that a version keeps all of it.
         requests: where requests to move versions are kept; None if there can be none.
-        checks: what the project knows beside the registry of what a version needs.
-        account: whom a server knows the author to be; None if it asks nobody.
-        origin: the address from which a server was asked; goes into the trail.
+        checks: answers from the rest of the project about what a version needs.
+        account: the author's account; None where nobody has to sign in.
+        origin: the address that a request to a server came from, for the trail.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class ModelReads:
         return model
 
     def resolve(self, uri: str) -> ModelVersion | LoggedModel:
-        """What a `models:/` address names now: a version, or a logged model for `models:/m-…`.
+        """The version that a `models:/` address names now, or the logged model for `models:/m-…`.
 
         Raises:
             InvalidInputError: the text isn't an address.
@@ -115,11 +115,11 @@ class ModelReads:
         return self._store.versions(name)
 
     def pinned_views(self) -> dict[str, builtins.list[str]]:
-        """The feature view versions that versions in Staging or Production read, each with those versions' addresses."""
+        """The view versions that models in Staging or Production read, each with the addresses of those models."""
         return self._store.pinned_views()
 
     def aliases_of(self, urn: str) -> builtins.list[str]:
-        """The aliases that point at a version now, as URNs `models:/name@alias`; none for anything else."""
+        """The aliases of a version now, as URNs `models:/name@alias`; empty for what isn't a version."""
         prefix, _, number = urn.removeprefix("models:/").rpartition("/")
         model = self._store.model(prefix) if prefix and number.isdigit() and urn.startswith("models:/") else None
         return [f"models:/{prefix}@{alias}" for alias in model.lifecycle.aliases_of(int(number))] if model else []
@@ -133,7 +133,7 @@ class ModelReads:
         return list(self.model(name).gates)
 
     def evaluations(self, name: str, version: Selector) -> builtins.list[Evaluation]:
-        """What was measured on a version, oldest first. Raises NotFoundError."""
+        """The evaluations of a version, oldest first. Raises NotFoundError."""
         return self._store.evaluations(name, [self.get(name, version).version])
 
     def compare(self, name: str, a: Selector, b: Selector) -> Comparison:
@@ -146,7 +146,7 @@ class ModelReads:
         return self._judge(self.model(name), self.get(name, version))
 
     def card(self, name: str, version: Selector) -> str:
-        """The model card of a version, Markdown: what people wrote, completed with facts. Raises NotFoundError."""
+        """The model card of a version, Markdown: the text that people wrote, and facts. Raises NotFoundError."""
         from headrace.models.markdown import model_card
 
         found = self.get(name, version)
@@ -155,20 +155,20 @@ class ModelReads:
         return model_card(found, self.evaluations(name, found.version), found.card or model.card, upstream, model.owner)
 
     def history(self, name: str) -> builtins.list[AuditEntry]:
-        """Everything that was done to a model, oldest first; refusals too. One that is gone keeps it. Raises NotFoundError."""
+        """The audit trail of a model, also of a deleted one, oldest first; refusals are in it. Raises NotFoundError."""
         if name not in self._audit.subjects():
             self.model(name)
         return self._audit.history(name)
 
     def trails(self) -> builtins.list[str]:
-        """The models whose history can be verified, by name: those that are there, and those that are gone."""
+        """The names of all models that have a history, deleted ones included."""
         return sorted({*self._store.names(), *self._audit.subjects()})
 
     def verify_history(self, name: str) -> int:
-        """Check that the history is whole and leads to the stages and aliases of now; the number of its entries.
+        """Check that the history is whole and leads to the present stages and aliases. Returns the number of its entries.
 
         Raises:
-            IntegrityError: an entry, a stage or an alias was changed past the registry.
+            IntegrityError: an entry, a stage or an alias was changed without the registry.
             NotFoundError: there is no such model.
         """
         # The trail may grow between the two reads; a state read after it is then newer than it, so both are read again.
@@ -181,12 +181,12 @@ class ModelReads:
         return len(entries)
 
     def _standing(self, name: str) -> Lifecycle:
-        """Where the versions of a model are; of one that is gone, nowhere."""
+        """The lifecycle of a model; an empty one if it was deleted."""
         model = self._store.model(name)
         return Lifecycle() if model is None else model.lifecycle
 
     def check_files(self, name: str, version: Selector) -> None:
-        """Check that the artifact store has every file of a version, in its size, as promote and rollback do.
+        """Check that the artifact store has every file of a version in its full size, as promote and rollback do.
 
         Raises:
             IntegrityError: a file is gone, or has another size.
@@ -195,11 +195,11 @@ class ModelReads:
         self._promotions.require_files(self.get(name, version))
 
     def load(self, uri: str, *, allow_pickle: bool = False) -> LoadedModel:
-        """Load the model that a `models:/` address names now; every file is checked against its SHA-256 first.
+        """Load the model that a `models:/` address names now. Every file is checked against its SHA-256 first.
 
         Args:
-            uri: as `resolve` takes it.
-            allow_pickle: load although that runs its author's code.
+            uri: `models:/name/3`, `models:/name@alias`, `models:/name/Production`, `models:/name/latest` or `models:/m-…`.
+            allow_pickle: load the model even if that runs its author's code.
 
         Raises:
             UnsafeModelError: the format runs code when loaded, and `allow_pickle` isn't given.
@@ -209,7 +209,7 @@ class ModelReads:
         return self._load(self.resolve(uri), allow_pickle=allow_pickle)
 
     def fetch(self, model: ModelVersion | LoggedModel, folder: Path) -> None:
-        """Write a model's files into a folder, each checked against its SHA-256, for those who load it elsewhere.
+        """Write a model's files into a folder, each checked against its SHA-256.
 
         Raises:
             IntegrityError: a file is gone, isn't what was logged, or would be written outside of the folder.

@@ -1,4 +1,4 @@
-"""How a version comes to be: from a logged model, from files that no logged model stands for, or from another version."""
+"""Makes versions: from a logged model, from files without one, or from another version."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["Registering"]
 
 
 class Registering:
-    """Makes versions, each with what its run knew, and the entry in the trail.
+    """Makes versions, each with what is known of its run, and their entries in the audit trail.
 
-    Every method takes the registered model's name, which is made at first use, texts of the version, and an address of the run
-    for people (`link`). It raises InvalidInputError for a name or a tag that can't be used.
+    Every method takes the name of the registered model, which is made at first use, the version's texts, and an address of the
+    run's page (`link`). It raises InvalidInputError for a name or a tag that can't be used.
 
     Args:
-        settle: called before a run is read: what this process has logged is kept then.
-        environment: the software and the machine that a run ran on.
+        settle: called before a run is read, so that everything this process has logged is kept.
+        environment: gives the software and the machine that a run ran on.
     """
 
     def __init__(

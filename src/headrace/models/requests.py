@@ -1,4 +1,4 @@
-"""Requests to move a version to a stage: opened by one, approved or rejected by others, with what they said. Pure values."""
+"""Requests to move a version to a stage, with their comments, approvals and rejections. Pure values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENDS: dict[Kind, Status] = {"reject": "rejected", "withdraw": "withdrawn"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """What somebody said about a request, and what they meant by it.
+    """A comment on a request, or a decision about it.
 
     Attributes:
         kind: comment, approve, reject or withdraw.
@@ -43,10 +43,10 @@ class TransitionRequest:
 
     Attributes:
         name, version: the version.
-        stage: where to.
-        reason: why, in the words of who asks.
-        user: who asks.
-        status: open, done (the version came there), rejected or withdrawn.
+        stage: the stage to move it to.
+        reason: why, in the requester's words.
+        user: the requester.
+        status: open, done (the version was moved), rejected or withdrawn.
         remarks: comments and decisions, oldest first.
         created, updated: microseconds since 1970.
     """
@@ -90,7 +90,7 @@ class RequestStore(Protocol):
         ...
 
     def get(self, request_id: str) -> TransitionRequest:
-        """The request of this id, or the one that alone begins so. Raises NotFoundError."""
+        """The request of this id, or the only one whose id starts like this. Raises NotFoundError."""
         ...
 
     def find(
@@ -105,7 +105,7 @@ class RequestStore(Protocol):
 
 
 def remarked(request: TransitionRequest, remark: Remark) -> TransitionRequest:
-    """The request with a remark, and in the status that it brings.
+    """The request with a remark added, in the status that follows from it.
 
     Raises:
         ConflictError: it is decided already, and the remark is more than a comment; or it was approved by this user already.
@@ -121,6 +121,6 @@ def remarked(request: TransitionRequest, remark: Remark) -> TransitionRequest:
 
 
 def approvers(requests: Sequence[TransitionRequest], *, by_requester: bool) -> list[str]:
-    """Who approved one of these requests, each once; whoever asked for it counts only if `by_requester`."""
+    """Who approved one of these requests, each once. A requester's own approval counts only if `by_requester`."""
     found = [user for request in requests for user in request.approved_by if by_requester or user != request.user]
     return list(dict.fromkeys(found))

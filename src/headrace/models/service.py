@@ -24,12 +24,12 @@ __all__ = ["Models", "Selector"]
 
 
 class Models(ModelReads):
-    """The model registry: what is read of it, and what changes it."""
+    """The model registry, `store.models`: registers, finds, promotes and loads versions."""
 
     def by(self, user: str = "", account: Account | None = None, origin: str = "") -> Models:
-        """The same registry, its trail written in another name, or from another place: for a server that a client asks.
+        """The same registry with another author for its audit trail, for a server that acts for a client.
 
-        A registry that is an account's stays its: whatever a client says, the trail names who the server knows it to be.
+        Where the author is an account, it stays that account whatever name the client gives.
         """
         if self._author.account is not None:
             return self
@@ -69,7 +69,7 @@ class Models(ModelReads):
         return self._store.add_model(draft, entry)
 
     def rename(self, name: str, new: str) -> RegisteredModel:
-        """Give a model another name; its versions and its history go with it. Its own again changes nothing.
+        """Give a model another name; its versions and its history go with it. Its present name changes nothing.
 
         Raises:
             NotFoundError: there is no such model.
@@ -84,7 +84,7 @@ class Models(ModelReads):
         return self.model(new)
 
     def delete(self, name: str) -> None:
-        """Delete a model with all its versions. Its history stays, and its versions' numbers aren't given again.
+        """Delete a model with all its versions. Its history stays, and the versions' numbers are never used again.
 
         Raises:
             NotFoundError: there is no such model.
@@ -96,7 +96,7 @@ class Models(ModelReads):
         self._store.remove(name, self._author.entry("delete", before={"stages": stages, "aliases": model.aliases}))
 
     def delete_version(self, name: str, version: Selector) -> None:
-        """Delete a version and the aliases that name it. Its number isn't given again.
+        """Delete a version and the aliases that name it. Its number is never used again.
 
         Raises:
             NotFoundError: there is no such version.
@@ -117,17 +117,18 @@ class Models(ModelReads):
     ) -> ModelVersion:
         """Make a logged model the next version of `name`; the registered model is made at first use.
 
-        Registering the same logged model again makes another version, as in MLflow: a version is an act of registering, with
-        its own stage, texts and history. The run's metrics, parameters, data and tags are kept with it.
+        Registering the same logged model again makes another version, as in MLflow, with a stage, texts and a history of its own.
+        The run's metrics, parameters, data and tags are kept with it.
 
         Args:
             model: what `run.log_model` returned, or its id, `m-…`.
-            docker: the container image to run it in, `ghcr.io/team/ranker:1.4@sha256:…`. Default: the one that its run ran in, as
-                HEADRACE_IMAGE or the container's runtime told.
+            description, tags: of the version.
+            docker: the container image to run it in, `ghcr.io/team/ranker:1.4@sha256:…`. Default: the image that its run ran in,
+                if HEADRACE_IMAGE or the container runtime named it.
 
         Raises:
-            InvalidInputError: the name, a tag or the image can't be used, the model isn't a logged one, or its files haven't all
-                come.
+            InvalidInputError: the name, a tag or the image can't be used, `model` isn't a logged model, or some of its files
+                haven't been uploaded yet.
             NotFoundError: the model or its run isn't there.
         """
         return self.registering.logged(self._logged_model(model), name, description, tags, docker=docker)
@@ -147,7 +148,7 @@ class Models(ModelReads):
         return self._version(name, target)
 
     def delete_alias(self, name: str, alias: str) -> None:
-        """Remove an alias; one that isn't there is fine. Raises ConflictError for `champion` and `challenger`."""
+        """Remove an alias, if it exists. Raises ConflictError for `champion` and `challenger`."""
         self._author.require("models:write")
         self._promotions.change(
             name, "alias", self.model(name).aliases.get(alias), lambda state: lifecycle.drop_alias(state, alias)
@@ -164,11 +165,11 @@ class Models(ModelReads):
         self._edit(name, version, Edit(description=text), "describe", lambda thing: {"description": thing.description}, after)
 
     def set_owner(self, name: str, owner: str, version: Selector | None = None) -> None:
-        """Say who answers for a model, or for one of its versions; an empty text for nobody. Raises NotFoundError."""
+        """Name who is responsible for a model, or for one of its versions; an empty text for nobody. Raises NotFoundError."""
         self._edit(name, version, Edit(owner=owner), "owner", lambda thing: {"owner": thing.owner}, {"owner": owner})
 
     def write_card(self, name: str, text: str, version: Selector | None = None) -> None:
-        """Replace what people should know of a model, or of one of its versions: Markdown. Raises NotFoundError."""
+        """Replace the model card of a model, or of one of its versions, Markdown. Raises NotFoundError."""
         self._edit(name, version, Edit(card=text), "card", lambda thing: {"card": thing.card}, {"card": text})
 
     def set_gates(self, name: str, gates: Iterable[Gate]) -> None:
@@ -192,7 +193,7 @@ class Models(ModelReads):
         fingerprint: str = "",
         allow_pickle: bool = False,
     ) -> Evaluation:
-        """Measure a version on data; keep the figures for its gates, and what it said of each row, to judge by again.
+        """Measure a version on data. Its gates use the figures, and the predictions of each row, which are kept too.
 
         Args:
             name, version: the version, as `get` takes it.
@@ -200,9 +201,10 @@ class Models(ModelReads):
             label: the column with the truth. Default: the training set's own.
             metrics: one or several: built-in ones by name (auc log_loss brier accuracy f1 precision recall rmse mae r2,
                 latency_p50_ms latency_p99_ms), or functions of (truth, prediction). Default: those that the gates name.
-            slices: columns by whose values the figures are kept too. Those that the model doesn't take are fine.
+            slices: columns; the figures are also computed for the rows of each of their values. They may be columns that the
+                model doesn't take.
             dataset_name, fingerprint: what to call the data, and its hash. Default: the training set's own, or the frame's hash.
-            allow_pickle: load the model although that runs its author's code.
+            allow_pickle: load the model even if loading it runs its author's code.
 
         Raises:
             InvalidInputError: no such metric, no label, or predictions that the metric can't use. Nothing was kept.
@@ -235,7 +237,7 @@ class Models(ModelReads):
         return evaluation
 
     def transition(self, name: str, version: Selector, to: str, reason: str = "") -> ModelVersion:
-        """Move a version to a stage. To Production it is `promote`, with its gates.
+        """Move a version to a stage. A move to Production is a `promote`, with its gates.
 
         Raises:
             ConflictError: no transition leads there.
@@ -255,9 +257,9 @@ class Models(ModelReads):
 
         Args:
             name, version: the version, as `get` takes it.
-            to: Production; another stage moves the version there, and asks no gate.
-            reason: goes into the history.
-            force: promote against a failed gate; needs a reason, and shows in the report.
+            to: the stage. Gates are asked only for Production.
+            reason: kept in the history.
+            force: promote although a gate fails; needs a reason, and the report shows it.
 
         Raises:
             GateError: the gates refuse; holds the report. Nothing was changed.
@@ -271,9 +273,9 @@ class Models(ModelReads):
         return self._promotions.promote(name, found, stage, reason, force=force)
 
     def rollback(self, name: str, to: Selector | None = None, reason: str = "") -> ModelVersion:
-        """Put the previous Production version back, or a named one that was there once; the champion is Archived.
+        """Put the previous Production version back, or another one that was in Production before; the champion is Archived.
 
-        A second rollback goes one further back; naming a later version goes forward again. Gates aren't asked.
+        A second rollback goes one version further back; naming a later version goes forward again. Gates aren't asked.
 
         Raises:
             ConflictError: there is nothing to go back to, or another promotion or rollback came first.

@@ -1,7 +1,7 @@
 """Copies a version between registries, with its run, its logged model, its evaluations and every file, under their own ids.
 
-What only the source can have stays there, and is told: the rows of training sets, the stage, the gates and the history. What they
-were is kept beside the run as facts, `copied/MODEL-VERSION.json`.
+The rows of training sets, the stage, the gates and the history stay where they are; the result names them. What they were is kept
+with the run as a file, `copied/MODEL-VERSION.json`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Side:
 
     Attributes:
         definition: one version of a definition, by kind, name and number; None if it isn't there.
-        training_set: what is known of a kept training set, by its URN, its `fingerprint` among that; None if it isn't there.
+        training_set: the record of a training set by its URN, with its `fingerprint`; None if it isn't there.
     """
 
     models: Models
@@ -49,11 +49,11 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What became of a copy.
+    """The result of a copy.
 
     Attributes:
         version: the version in the other registry.
-        left: what stays where it is, and what to do about it: a sentence each.
+        left: what wasn't copied and what to do about it, a sentence each.
     """
 
     version: ModelVersion
@@ -82,19 +82,19 @@ def side_of(models: Models, runs: Runs, catalog: Catalog, record_of: Callable[[s
 
 
 def copy_version(source: Side, to: Side, uri: str, name: str = "", *, origin: str = "", progress: Progress = silent) -> Copied:
-    """The version as it is in the other registry: in no stage, with its run, metrics, files, evaluations and lineage.
+    """Copy a version, with its run, metrics, files, evaluations and lineage, to another registry, where it starts in no stage.
 
-    Copying again copies what is missing, and gives the version that is there.
+    Copying again copies what is missing, and returns the version that is there.
 
     Args:
         uri: a `models:/` address in the source.
-        name: what to call the model there. Default: as here.
-        origin: what to call the source, for people; goes into the copy's tags.
+        name: the model's name there. Default: its name here.
+        origin: the name of the source, for the copy's tags.
 
     Raises:
-        NotFoundError, InvalidInputError: the address names no version, or one that no logged model stands for.
-        ConflictError: the other registry has another view under the name and the number of the one that the version reads.
-        IntegrityError: a file is gone, or isn't what was logged.
+        NotFoundError, InvalidInputError: the address names no version, or one that wasn't made from a logged model.
+        ConflictError: the view that the version reads has another definition in the other registry.
+        IntegrityError: a file is missing, or its bytes aren't those that were logged.
     """
     version = source.models.resolve(uri)
     if not isinstance(version, ModelVersion) or not version.model_id or not version.run_id:

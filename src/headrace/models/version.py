@@ -39,21 +39,21 @@ REPOSITORY_TAG = "mlflow.source.git.repoURL"
 SOURCE_NAME_TAG = "mlflow.source.name"
 """The tags of a run that say which code it ran."""
 SYSTEM = "system/"
-"""How the metrics begin that say how busy the machine was: nothing of the model."""
+"""What the keys of the machine's metrics start with; they say nothing about the model."""
 _SHOWN_METRICS = 30
 MAX_NAME, MAX_ALIAS, MAX_TAG_KEY, MAX_TAG_VALUE = 256, 255, 250, 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What the source run knew when the version was registered; kept with the version, whatever becomes of the run.
+    """What was known of the run when the version was registered. It is kept with the version, whatever happens to the run.
 
     Attributes:
         metrics: latest value of each metric.
         params: parameters as text.
         datasets: the data that the run used.
         tags: the run's tags, the commit of its code among them.
-        environment: the Python, the platform, the machine and the container image that it ran in.
+        environment: Python, platform, machine and container image that it ran on.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -81,11 +81,11 @@ class ModelVersion:
         user: who registered it.
         created, updated: microseconds since 1970.
         description, tags: free text, may change later.
-        owner: who answers for it; empty if nobody was named.
-        card: what people should know of it, Markdown; `models.card` completes it with facts.
+        owner: who is responsible for it; empty if nobody was named.
+        card: the text of its model card, Markdown; `models.card` adds facts to it.
         origin: metrics, parameters, data and tags of the source run.
         source: where the files came from, in MLflow's words: `models:/m-…`, `mlflow-artifacts:/0/RUN/artifacts/model`, `s3://…`.
-        link: an address of the run, for people, if one was told.
+        link: an address of the run's page, if one was given.
     """
 
     name: str
@@ -157,8 +157,8 @@ class RegisteredModel:
         lifecycle: where each version stands.
         gates: what a version must meet to reach Production.
         description, tags: free text.
-        owner: who answers for it; empty if nobody was named.
-        card: what people should know of it, Markdown, whichever version.
+        owner: who is responsible for it; empty if nobody was named.
+        card: the text of its model card, Markdown, for all versions.
         created, updated: microseconds since 1970.
     """
 

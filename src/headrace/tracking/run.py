@@ -104,8 +104,8 @@ class Metric:
         value: any float; NaN and infinities are kept.
         time: when it was measured, microseconds since 1970.
         step: the caller's own axis; steps may come in any order.
-        model_id: the logged model that it was measured on, if one.
-        dataset_name, dataset_digest: the data that it was measured on, if told.
+        model_id: the logged model that it was measured on; empty if none was named.
+        dataset_name, dataset_digest: the data that it was measured on; empty if none was named.
     """
 
     key: str
@@ -119,7 +119,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class MetricSummary:
-    """All points of one metric of one run: their number, the lowest and the highest value; NaN if all are NaN."""
+    """All points of one metric of one run: their number, and the lowest and the highest value, NaN if all are NaN."""
 
     count: int
     low: float
@@ -135,7 +135,7 @@ class DatasetInput:
         source_type, source: where it came from, for example ("file", "data/films.csv").
         schema, profile: JSON text; the columns with their types, and figures such as the number of rows.
         context: what it was for: training, validation, …
-        tags: whatever else was told about its use.
+        tags: whatever else was recorded about its use.
         urn: its name in the lineage graph, for example `training_set:ranking-2026-11:1`; empty if it has none.
     """
 
@@ -152,7 +152,7 @@ class DatasetInput:
 
 @dataclass(frozen=True, slots=True)
 class DatasetUse:
-    """That runs of an experiment read some data."""
+    """Data that runs of an experiment have read."""
 
     experiment_id: str
     name: str
@@ -162,7 +162,7 @@ class DatasetUse:
 
 @dataclass(frozen=True, slots=True)
 class ModelOutput:
-    """A logged model that a run made, at this step."""
+    """A logged model that a run made, and the step at which it did."""
 
     model_id: str
     step: int = 0
@@ -179,7 +179,7 @@ class ArtifactEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """What a run is, without what it logged; as in `Run`."""
+    """A run without what it logged. Attributes as in `Run`."""
 
     id: str
     name: str
@@ -197,13 +197,13 @@ class Run:
     """One run as it stood when it was read.
 
     Attributes:
-        start, end: microseconds since 1970; `end` is None while it runs (or was killed without a word).
-        seen: when a process that writes it was last heard of; None if none says so.
-        metrics: the latest value by key: that with the highest (step, time, value).
+        start, end: microseconds since 1970; `end` is None while it runs, or if it was killed before it could end.
+        seen: when a process that writes it was last heard of; None if none ever was.
+        metrics: the latest value by key: the one with the highest (step, time, value).
         latest: the same points in full.
         inputs, model_inputs: the data and the logged models (by id) that it read.
         outputs: the logged models that it made.
-        page: its address in the web app of the server that it was read from; empty if it wasn't read from one.
+        page: its address in the web app of the server that it was read from; empty if there is no server.
     """
 
     id: str
@@ -242,7 +242,7 @@ class Run:
         return None if self.end is None else (self.end - self.start) / 1e6
 
     def state(self, now: int | None = None) -> str:
-        """Its status, or LOST while it should be running and nothing was heard of it for a minute. It heals when data comes."""
+        """Its status; LOST if it should be running and nothing was heard of it for a minute, until data comes again."""
         return state_of(self.status, self.seen, now)
 
     def _repr_html_(self) -> str:
@@ -259,7 +259,7 @@ class Run:
 
     @property
     def note(self) -> str:
-        """What people wrote about it, Markdown; empty if nobody did."""
+        """Its note, Markdown; empty if it has none."""
         return self.tags.get(NOTE_TAG, "")
 
     @property
@@ -280,10 +280,10 @@ class LoggedModel:
     Attributes:
         id: `m-` and 32 hex digits.
         run_id: the run that logged it; empty if none did.
-        kind: what its author calls this type of model; empty if nothing.
+        kind: what its author calls this type of model; may be empty.
         flavor, serializer: how it was saved, for example ("sklearn", "skops").
         view: the pinned feature view that it reads, `ranking:3`; empty if none was named.
-        signature: the columns it takes and gives; None without an example.
+        signature: the columns it takes and gives; None if it was logged without an example.
         requirements: pip requirements that loading needs.
         files: its files with digests and sizes.
         details: what the flavor needs to load it, JSON values.
@@ -329,9 +329,10 @@ class Purged:
     """What a purge removed for good, or would remove.
 
     Attributes:
-        runs: runs that were deleted long enough ago, with their logged models.
-        experiments: experiments that were, and that no run is left in.
-        kept: deleted runs, old enough, that stay: a model version was made from them, or an active run uses their model.
+        runs: the runs, with their logged models.
+        experiments: the experiments, which have no run left in them.
+        kept: deleted runs that stay although they are old enough: a model version was made from them, or an active run uses their
+            model.
     """
 
     runs: int

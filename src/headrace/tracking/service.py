@@ -56,11 +56,11 @@ _FULL_ID = re.compile("[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What became of what a writer left.
+    """The result of sending what a writer left in its spool.
 
     Attributes:
-        entries: how many were taken in; None if the writer is still at work, or wrote for another place.
-        refused: why some weren't.
+        entries: how many were taken in; None if the writer is still at work, or wrote for another server or catalog.
+        refused: why some were refused.
     """
 
     folder: Path
@@ -74,15 +74,15 @@ class Runs:
     Args:
         stores: where tracking keeps what it knows.
         artifacts: where files are.
-        lineage: told which data a run used and which models it logged.
+        lineage: records which data a run used and which models it logged.
         resolve_view: pins a feature view's reference, `"ranking"` → (`"ranking:3"`, features with types).
-        sink: what takes in what runs log. Default: the stores.
-        spool: the folder where it waits until then; None keeps it in memory.
-        server: the address behind the stores; empty if they are here.
+        sink: where what runs log is sent. Default: the stores.
+        spool: the folder where it waits to be sent; None keeps it in memory.
+        server: the address of the server behind the stores; empty if there is none.
         stages: whether files wait in the spool too.
 
     Attributes:
-        stores, recorder: the same by exact ids, for the doors of a server: what they read, and what they write.
+        stores, recorder: reading and writing by exact ids, for a server's routes.
     """
 
     def __init__(
@@ -110,24 +110,27 @@ class Runs:
 
     @property
     def _stores(self) -> TrackingStores:
-        """The stores, with all that the runs of this process have logged in them."""
+        """The stores, after everything that the runs of this process have logged is in them."""
         self.settle()
         return self.stores
 
     def settle(self) -> None:
-        """Hand over what the runs of this process logged and nobody has taken in yet."""
+        """Send what the runs of this process have logged and that isn't in the stores yet."""
         self._deliveries[False].settle()
 
     def close(self) -> None:
-        """Hand over what can be handed over at once, and end the threads that do so. Runs that are open go on in the spool."""
+        """Send what can be sent at once, and end the threads that do so. Runs that are still open go on logging to the spool."""
         for delivery in self._deliveries.values():
             delivery.stop()
 
     def sync(self, folder: Path, *, anywhere: bool = False) -> Synced:
-        """Send what one writer left in its folder of the spool, `anywhere`: though it was logged for another place.
+        """Send what one writer left in its folder of the spool.
+
+        Args:
+            anywhere: send it here even if it was logged for another server or catalog.
 
         Raises:
-            StorageError: nobody takes it; it stays.
+            StorageError: the stores can't be reached; it stays in the spool.
         """
         found = self._deliveries[False].send_left(folder, anywhere=anywhere)
         return Synced(folder, None, ()) if found is None else Synced(folder, found[0], tuple(str(error) for error in found[1]))
@@ -147,28 +150,30 @@ class Runs:
         run_id: str | None = None,
         offline: bool | None = None,
     ) -> ActiveRun:
-        """Start a run; use it with `with`. Code, environment and machine are captured behind it.
+        """Start a run; use it with `with`. Code, environment and machine are captured in the background.
 
         Args:
             experiment: its name; made if there is none. Default: that of the run around it, else Default.
             name: what to call the run. Default: two words and a number.
             nested: start it inside the run that is active here.
-            parent: id of the run to nest it in, which may run elsewhere.
-            strict: raise what can't be logged instead of warning.
-            capture: record code, packages and machine, what the machine does meanwhile, and what is printed.
-            run_id: write this run too, which another process started: with a rank of its own, or to go on with it. Whoever
-                started it decides how it ends. A server isn't asked about a full id: the run may not have come to it yet, and
-                what is logged waits until it has. Params and tags are then checked when they arrive.
-            offline: keep everything in the spool, send nothing: `headrace sync` does. Default: HEADRACE_MODE is "offline".
+            params, tags: its first params and tags; values become text.
+            description: a note in Markdown.
+            parent: the id of the run to nest it in, which may be running in another process.
+            strict: raise an error where something can't be logged, instead of a warning.
+            capture: record code, packages and machine, system metrics, and what is printed.
+            run_id: join or continue the run with this id; the process that started it decides how it ends. A server isn't asked
+                about a full id, since the run may not have reached it yet: what is logged waits until it has, and params and tags
+                are checked then.
+            offline: keep everything on disk until `headrace sync`. Default: True if HEADRACE_MODE is "offline".
 
         Raises:
             ConflictError: another run is active here and neither nested nor parent is given, or the experiment is deleted.
             InvalidInputError: a name or a key that can't be used.
-            NotFoundError: no such parent or run; a server isn't asked about a full id, unless `strict`.
+            NotFoundError: no such parent or run. Only a strict run asks a server about a full id.
             StorageError: the catalog can't be written.
 
-        A run that is logged to a server starts without waiting for it: what the server refuses is a warning that comes later,
-        unless it is `strict`.
+        A run that is logged to a server doesn't wait for it, unless it is `strict`: what the server refuses becomes a warning
+        later.
         """
         away = os.environ.get("HEADRACE_MODE") == "offline" if offline is None else offline
         inside = parent if parent is None or self._is_taken(parent, away=away) else self.resolve(parent)
@@ -191,7 +196,7 @@ class Runs:
         )
 
     def _is_taken(self, run_id: str, *, away: bool) -> bool:
-        """Whether an id is believed: nobody is asked offline, and a server isn't waited for."""
+        """Whether an id is taken as given: offline there is nobody to ask, and a server isn't waited for."""
         return away or bool(self._server and isinstance(run_id, str) and _FULL_ID.fullmatch(run_id))
 
     def search(
@@ -209,11 +214,11 @@ class Runs:
             filter: MLflow's grammar, for example `metrics.auc > 0.8 and params.depth = '6' and status = 'FINISHED'`.
             experiment: a name or several. Default: every active experiment.
             order_by: for example `["metrics.auc desc"]`; runs without the value come last. Then, and by default, newest first.
-            limit: at most so many, up to 50,000.
+            limit: the most runs to return, up to 50,000.
             view: active, deleted or all.
 
         Raises:
-            InvalidInputError: the filter or the order has a fault (the message marks the place), or the limit can't be used.
+            InvalidInputError: the filter or the order has a fault (the message marks its place), or the limit is out of range.
             NotFoundError: no such experiment.
         """
         if not 0 < limit <= _MOST_RESULTS or offset < 0:
@@ -229,14 +234,14 @@ class Runs:
         return RunList(found, server=self._server)
 
     def get(self, run_id: str) -> Run:
-        """One run, deleted or not. Raises NotFoundError, or InvalidInputError if several start so."""
+        """One run, deleted or not. Raises NotFoundError, or InvalidInputError if several ids start like this."""
         return self._with_page(self._stores.runs.get([self.resolve(run_id)])[0])
 
     def _with_page(self, run: Run) -> Run:
         return replace(run, page=page_of(self._server, run.id)) if self._server else run
 
     def resolve(self, run_id: str) -> str:
-        """The full id of a run named by the start of its id. Raises NotFoundError, or InvalidInputError if several start so."""
+        """The full id for the start of an id. Raises NotFoundError, or InvalidInputError if several ids start like this."""
         if not isinstance(run_id, str):
             msg = f"a run is named by its id, 32 hex digits, not by a {type(run_id).__name__}; give for example run.id"
             raise InvalidInputError(msg)
@@ -283,12 +288,12 @@ class Runs:
         """Put two or more runs side by side; print it to see what differs.
 
         Args:
-            best_of: a metric: tell also what every metric was at the step where this one was best. Which way is best is guessed
-                by its name; say it as `auc:max` or `score:min`.
+            best_of: a metric; the comparison then also shows every metric at the step where this one was best. Whether that is
+                its lowest or its highest value is guessed from its name; `auc:max` or `score:min` says it.
 
         Raises:
             NotFoundError: no such run, or none of them has that metric.
-            InvalidInputError: fewer than two runs, or several that start so.
+            InvalidInputError: fewer than two runs, or an id that several runs start with.
         """
         if len(run_ids) < 2:
             msg = "give the ids of two or more runs to compare"
@@ -318,7 +323,7 @@ class Runs:
         return {f"{key} (at best {best_of})": f"{value:.6g}" for key, value in values.items() if value is not None}
 
     def set_tag(self, run_id: str, key: str, value: Any) -> None:
-        """Set a tag, of a run that has ended too. Raises NotFoundError, ConflictError for a deleted run."""
+        """Set a tag, also after the run has ended. Raises NotFoundError, ConflictError for a deleted run."""
         self.recorder.log(self.resolve(run_id), tags={key: value})
 
     def delete_tag(self, run_id: str, key: str) -> None:
@@ -334,14 +339,14 @@ class Runs:
         self.recorder.set_run_stage(self.resolve(run_id), ACTIVE)
 
     def purge(self, *, older_than: Duration = "30d", dry_run: bool = False) -> Purged:
-        """Remove for good what was deleted a while ago: runs with all that they logged, experiments with their names.
+        """Remove for good the runs and experiments that were deleted a while ago, with all that they logged.
 
-        What a model version was made from, and runs whose models an active run uses, stay. The files that nothing names any more
-        go with the next `store.collect_artifacts`.
+        Runs stay if a model version was made from them, or if an active run uses their models. The next `store.collect_artifacts`
+        removes their files.
 
         Args:
             older_than: what was deleted within this time stays, and can be restored.
-            dry_run: only tell what would go.
+            dry_run: remove nothing, only tell what would be removed.
         """
         return self._stores.runs.purge(self.recorder.clock() - parse_duration(older_than), dry_run=dry_run)
 
@@ -350,18 +355,18 @@ class Runs:
         return self._stores.experiments.list(view)
 
     def experiment(self, name: str) -> Experiment:
-        """One by name, deleted or not. Raises NotFoundError."""
+        """The experiment of this name, deleted or not. Raises NotFoundError."""
         found = self._stores.experiments.by_name(name)
         if found is None:
             raise NotFoundError.of("experiment", name, [item.name for item in self._stores.experiments.list("all")])
         return found
 
     def create_experiment(self, name: str, tags: Mapping[str, Any] | None = None) -> Experiment:
-        """Make an experiment. Raises ConflictError if the name is taken, by a deleted one too."""
+        """Make an experiment. Raises ConflictError if the name is taken, also by a deleted experiment."""
         return self.recorder.create_experiment(name, tags)
 
     def rename_experiment(self, name: str, to: str) -> None:
-        """Call an active experiment otherwise. Raises NotFoundError, ConflictError if it is deleted or the new name is taken."""
+        """Rename an active experiment. Raises NotFoundError, ConflictError if it is deleted or the new name is taken."""
         self.recorder.rename_experiment(self.experiment(name).id, to)
 
     def set_experiment_tag(self, name: str, key: str, value: Any) -> None:
@@ -422,10 +427,10 @@ class Runs:
         """Load a logged model, or the one with this id; every file is checked against its digest first.
 
         Args:
-            allow_pickle: run the code in a pickled model.
+            allow_pickle: load a pickled model, which runs whatever code it holds.
 
         Raises:
-            UnsafeModelError: it is a pickle, or holds types that nothing vouches for.
+            UnsafeModelError: it is a pickle, or holds types that aren't known to be safe.
             IntegrityError: a stored file is damaged.
             NotFoundError: no such model.
         """
@@ -445,7 +450,7 @@ class Runs:
             )
 
     def environment(self, run_id: str) -> dict[str, Any]:
-        """What a run kept of where it ran: python, platform, variables, process, host, packages; empty if it kept nothing.
+        """Where a run ran: python, platform, variables, process, host, packages; empty if that wasn't captured.
 
         Raises NotFoundError for the run.
         """
@@ -455,7 +460,7 @@ class Runs:
         return {**json.loads(self.read_artifact(found, ENVIRONMENT_FILE)), "packages": self.packages(found)}
 
     def describe(self, run_id: str, text: str) -> None:
-        """Replace the note of a run, Markdown; also once it has ended. Raises NotFoundError, ConflictError for a deleted one."""
+        """Replace the note of a run, Markdown, also after it has ended. Raises NotFoundError, ConflictError for a deleted run."""
         self.set_tag(run_id, NOTE_TAG, text)
 
     def packages(self, run_id: str) -> dict[str, str]:

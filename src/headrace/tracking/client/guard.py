@@ -36,7 +36,7 @@ class Guard:
         """Run a block; of its failures of this kind the first is a warning and the further ones are silent.
 
         Args:
-            let_through: errors that mean that the caller is wrong about its own run; they are raised.
+            let_through: errors to raise nevertheless, because they are mistakes of the caller.
         """
         try:
             yield

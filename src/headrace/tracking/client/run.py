@@ -1,4 +1,4 @@
-"""The run that training code holds: what `hr.start_run` gives."""
+"""The run that training code holds: what `hr.start_run` returns."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def start_run(
     capture: bool = True,
     joins: Run | None = None,
 ) -> ActiveRun:
-    """Start a run, or write one that another process started (`joins`); the service's `start` tells the other arguments."""
+    """Start a run, or join one that another process started (`joins`). `Runs.start` explains the other arguments."""
     outer = current_run()
     if outer is not None and not nested and parent is None:
         msg = f"Run {outer.name!r} ({outer.id}) is already active; end it first, or start this one inside it with nested=True"
@@ -96,7 +96,7 @@ def start_run(
         return ActiveRun(delivery.open(joins.id, guard, owner=False), recorder, joins, guard)
     if parent is None and outer is not None:
         parent = outer.id
-    if experiment is None:  # that of a run which another process started at a server isn't known here: it says where it is
+    if experiment is None:  # a run joined at a server doesn't know its own; the server then takes the parent's
         experiment = outer.experiment if outer is not None else DEFAULT_EXPERIMENT
     elif not experiment:
         check_experiment_name(experiment)
@@ -106,7 +106,7 @@ def start_run(
     run = Run(
         id=new_id(),
         name=clean_name(name or labels.get(NAME_TAG) or random_name()),
-        experiment_id="",  # whoever takes the run in knows it
+        experiment_id="",  # the catalog knows it
         experiment=check_experiment_name(experiment) if experiment else "",
         status="RUNNING",
         start=recorder.clock(),
@@ -120,8 +120,8 @@ def start_run(
 
 
 def _begin(delivery: Delivery, run: Run, guard: Guard) -> RunWriter:
-    """Hand over that the run starts. The catalog here may refuse it; a server is waited for by strict runs only, and what it
-    refuses of others is a warning that comes later."""
+    """Send the start of the run. The project's own catalog may refuse it at once. Only a strict run waits for a server; what that
+    refuses of others becomes a warning later."""
     writer = delivery.open(run.id, guard, owner=True)
     number = writer.put("start", plain(run))
     if delivery.server and not guard.strict:
@@ -143,12 +143,13 @@ def _begin(delivery: Delivery, run: Run, guard: Guard) -> RunWriter:
 class ActiveRun:
     """A run in progress. Use it with `with`; it can be used from several threads.
 
-    What can't be logged becomes one `TrackingWarning` for each kind of failure, never an exception (unless it was started with
-    strict=True). Another value for a param raises: that would change what the run means.
+    What can't be logged becomes one `TrackingWarning` for each kind of failure, never an exception, unless the run was started
+    with strict=True. A second, different value for a param always raises, since it would change what the run means.
 
     Attributes:
         id: 32 hex digits.
-        name, experiment: their names; of a run that another process started at a server its id, and nothing.
+        name: its name; its id if another process started it at a server.
+        experiment: the name of its experiment; empty if another process started it at a server.
     """
 
     def __init__(
@@ -192,8 +193,8 @@ class ActiveRun:
         return page_of(server, self.id) if server else None
 
     def show(self) -> None:
-        """Show its page, live: embedded in a notebook, elsewhere as an address. Raises InvalidInputError if it has none: it
-        isn't logged to a server."""
+        """Show its live page: embedded in a notebook, elsewhere as an address. Raises InvalidInputError if it isn't logged to a
+        server."""
         if self.url is None:
             raise InvalidInputError(NO_PAGE)
         show_page(self.url, f"{self.name} ({self.id})")
@@ -210,7 +211,7 @@ class ActiveRun:
         self.end_with(error)
 
     def end_with(self, error: BaseException | None) -> None:
-        """End with the status that this exception, or its absence, means; keep its traceback."""
+        """End with the status that the exception means (None: FINISHED), and keep its traceback."""
         if isinstance(error, Terminated | KeyboardInterrupt):
             self.end("KILLED")
         elif error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
@@ -219,7 +220,7 @@ class ActiveRun:
             try:
                 if not self.ended and self._owner == os.getpid():
                     self._keep_traceback(error)
-            finally:  # whatever becomes of the traceback
+            finally:  # also if the traceback can't be kept
                 self.end("FAILED")
 
     def end(self, status: Status = "FINISHED") -> None:
@@ -242,8 +243,8 @@ class ActiveRun:
         unwatch(self)
 
     def flush(self, seconds: float = END_SECONDS) -> bool:
-        """Wait until everything that was logged is kept where it belongs, as long as that goes on or at most so long; whether
-        it is. Reading a run in the process that writes it does so by itself."""
+        """Wait until everything that was logged is in the catalog, or nothing moves for so many seconds; returns whether it is.
+        Reading a run in the process that writes it does this by itself."""
         with self._guard("what was logged"):
             done = self._writer.flush(seconds, patient=True)
             self._guard.speak()
@@ -251,7 +252,7 @@ class ActiveRun:
         return False
 
     def log_param(self, key: str, value: Any) -> None:
-        """Log one param, as text. A param is written once: the same value again is fine.
+        """Log one param; its value becomes text. A param never changes; logging the same value again is fine.
 
         Raises:
             InvalidInputError: it has another value already.
@@ -278,7 +279,7 @@ class ActiveRun:
     def log_metric(
         self, key: str, value: Any, step: int | None = None, *, dataset: Any = None, model: LoggedModel | None = None
     ) -> None:
-        """Log one number: some microseconds, whatever the disk, the network and the server do. Takes what `log_metrics` takes."""
+        """Log one number. Takes microseconds, whatever the disk, the network and the server do. Arguments as in `log_metrics`."""
         plain_step = step is None or (type(step) is int and -_FAR < step < _FAR)
         number = self._keys.get(key) if type(key) is str and dataset is None and model is None else None
         if number is not None and type(value) is float and plain_step:
@@ -292,12 +293,13 @@ class ActiveRun:
     def log_metrics(
         self, metrics: Mapping[str, Any], step: int | None = None, *, dataset: Any = None, model: LoggedModel | None = None
     ) -> None:
-        """Log several numbers in one step; NaN and infinities are kept, steps may come in any order.
+        """Log several numbers in one step. NaN and infinities are kept; steps may come in any order.
 
         Args:
             step: the position on the caller's own axis. Default: 0.
-            dataset: what it was measured on: a training set, what `use` returned, or the name of a dataset this run uses.
-            model: the logged model that it was measured on.
+            dataset: the data that they were measured on: a training set, what `use` returned, or the name of a dataset that this
+                run uses.
+            model: the logged model that they were measured on.
         """
         now = self._clock()
         data: DatasetInput | None = None
@@ -316,7 +318,7 @@ class ActiveRun:
             self._look()
 
     def set_tag(self, key: str, value: Any) -> None:
-        """Set one tag, as text; a tag may change."""
+        """Set one tag; its value becomes text. A tag may be set again."""
         self.set_tags({key: value})
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
@@ -345,10 +347,10 @@ class ActiveRun:
         self._put_file(path, lambda: values.image_bytes(image, path))
 
     def log_artifact(self, source: str | os.PathLike[str], artifact_path: str | None = None) -> None:
-        """Keep a file, or a folder with all below it, under its own name.
+        """Keep a file, or a folder with everything in it, under its own name.
 
         Args:
-            artifact_path: folder of the run to put it in. Default: the top.
+            artifact_path: the folder among the run's files to put it in. Default: the top.
         """
         with self._guard("an artifact"):
             self._require_open()
@@ -358,15 +360,15 @@ class ActiveRun:
     def use(
         self, data: Any, context: str = "training", *, name: str | None = None, source: str | None = None
     ) -> DatasetInput | None:
-        """Say which data this run reads: a training set, a pandas, polars or Arrow frame, or a path.
+        """Record which data this run reads: a training set, a pandas, polars or Arrow frame, or a path.
 
         Args:
-            context: what for: training, validation, …
-            name: what to call it; a frame needs one.
+            context: what it is used for: training, validation, …
+            name: what to call it; a frame needs a name.
             source: where a frame came from.
 
         Returns:
-            what was recorded, to be given as `dataset=` of a metric; None if it couldn't be (see the warning).
+            The record, which metrics take as `dataset=`; None if it couldn't be made (a warning says why).
         """
         with self._guard("a dataset"):
             found = values.dataset_input(data, context, name, source)
@@ -387,15 +389,16 @@ class ActiveRun:
         params: Mapping[str, Any] | None = None,
         tags: Mapping[str, Any] | None = None,
     ) -> LoggedModel:
-        """Save a model and keep it as an output of this run. Raises, unlike the rest: its result is needed.
+        """Save a model and keep it as an output of this run. Unlike the other methods it raises what fails: its result is needed.
 
         Args:
-            view: the feature view that it reads, `ranking` or pinned, `ranking:3`; kept pinned.
-            example: a few rows of its input; from these and its predictions the signature is inferred.
-            serializer: the format. Default: the safe one for this kind of model; "pickle" must be named.
+            view: the feature view that it reads, `ranking` or pinned, `ranking:3`. It is kept pinned.
+            example: a few rows of its input. The signature is inferred from these and the model's predictions for them.
+            serializer: the format. Default: the safe one for this kind of model; pickle only if it is named here.
+            params, tags: of the logged model.
 
         Raises:
-            UnsafeModelError: no safe format holds it; the message names the word that allows pickle.
+            UnsafeModelError: no safe format can hold it; the message says how to allow pickle.
             InvalidInputError: it has no predict method, can't be saved, or can't predict the example.
             NotFoundError: no such view.
         """
@@ -426,7 +429,7 @@ class ActiveRun:
             self._look()
 
     def _look(self) -> None:
-        """Keep memory bounded, say what went wrong behind; strict: send it all now, and raise what is refused."""
+        """Keep memory bounded and give the warnings that wait. A strict run sends everything now and raises what is refused."""
         if len(self._writer.points) > MOST_POINTS:
             self._writer.overflow()
         if self._guard.strict:
@@ -454,7 +457,7 @@ class ActiveRun:
         if writer.owner:
             writer.put("end", {"status": status, "time": self._clock()})
         settled = writer.flush(seconds, patient=True)
-        self._keys.clear()  # whoever logs to it now takes the long way, and hears that it has ended
+        self._keys.clear()  # so that logging to it leaves the fast path and raises
         where = writer.spool.folder if writer.spool is not None else None
         delivery.close(writer)
         self._guard.speak()
