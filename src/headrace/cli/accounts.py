@@ -27,7 +27,7 @@ def add_user(
     role: Role = "editor",
     password: Annotated[bool, typer.Option("--password", help="Ask for a password too, for the web app.")] = False,
 ) -> Answer:
-    """Make a user. From the first one on, who is an admin, the project's server wants to know who asks."""
+    """Add a user. The first one is an admin; from then on the project's server asks everybody to sign in."""
     user = session.store.accounts.add_user(name, role, _asked() if password else "")
     return Answer(
         user.to_dict(), [f"{user.name} is {_article(user.role)}; give them a token: headrace tokens create {user.name}"]
@@ -36,7 +36,7 @@ def add_user(
 
 @verb("list", "headrace users list")
 def list_users(session: Session) -> Answer:
-    """All users and their roles."""
+    """List all users and their roles."""
     users = session.store.accounts.users()
     rows = [(user.name, user.role, "yes" if user.active else "no", "yes" if user.password else "no") for user in users]
     empty = "no users: the project's server asks nobody who they are; make one with: headrace users add NAME --role admin"
@@ -48,18 +48,20 @@ def change_user(
     session: Session,
     name: Name,
     role: Annotated[str | None, typer.Option("--role", help="Another role.")] = None,
-    active: Annotated[bool | None, typer.Option("--active/--inactive", help="Let them in, or no more.")] = None,
+    active: Annotated[bool | None, typer.Option("--active/--inactive", help="Enable or disable the user.")] = None,
     password: Annotated[bool, typer.Option("--password", help="Ask for a new password.")] = False,
 ) -> Answer:
-    """Give a user another role or password, or let them in no more; the name stays, for the audit trail."""
+    """Change a user's role or password, or disable the user; the name stays, for the audit trail."""
     new = _asked() if password else None
     user = session.store.accounts.change_user(name, role=role, active=active, password=new)
     return Answer(user.to_dict(), [f"{user.name} is {_article(user.role)}{'' if user.active else ', and is let in no more'}"])
 
 
 @verb("history", "headrace users history", "headrace users history --limit 20")
-def history(session: Session, limit: Annotated[int, typer.Option("--limit", help="At most so many, the newest.")] = 50) -> Answer:
-    """What was done to users and tokens, and who gave wrong passwords in a row; an error if that was changed past the server."""
+def history(
+    session: Session, limit: Annotated[int, typer.Option("--limit", help="Show at most this many, the newest.")] = 50
+) -> Answer:
+    """Show what was done to users and tokens, and repeated wrong passwords; an error if that trail was tampered with."""
     acts = session.store.accounts.history(limit)
     rows = [(short_time(act.time), act.user, act.action, _facts(act.before), _facts(act.after)) for act in acts]
     columns = ("TIME (UTC)", "USER", "ACTION", "BEFORE", "AFTER")
@@ -73,14 +75,14 @@ def history(session: Session, limit: Annotated[int, typer.Option("--limit", help
 )
 def create_token(
     session: Session,
-    user: Annotated[str, typer.Argument(metavar="USER", help="Who it stands for.")],
+    user: Annotated[str, typer.Argument(metavar="USER", help="The user that it acts for.")],
     label: Annotated[str, typer.Option("--label", help="What it is for.")] = "",
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", help="A role or permission to limit it to; more than one is fine.")
+        list[str] | None, typer.Option("--scope", help="A role or permission to limit it to; may be repeated.")
     ] = None,
-    days: Annotated[float | None, typer.Option("--days", help="How long it is good for. Default: until it is revoked.")] = None,
+    days: Annotated[float | None, typer.Option("--days", help="Days until it expires. Default: until it is revoked.")] = None,
 ) -> Answer:
-    """Make a token for a program; it is shown this once. Programs send it as HEADRACE_TOKEN or MLFLOW_TRACKING_TOKEN."""
+    """Create a token for a program; it is shown only now. Programs send it as HEADRACE_TOKEN or MLFLOW_TRACKING_TOKEN."""
     token, secret = session.store.accounts.create_token(user, label, scope or (), days)
     told = {**token.to_dict(), "token": secret}
     return Answer(told, [secret, f"keep it now: it isn't shown again; take it back with: headrace tokens revoke {token.id}"])
@@ -90,7 +92,7 @@ def create_token(
 def list_tokens(
     session: Session, user: Annotated[str | None, typer.Argument(metavar="[USER]", help="Default: everybody's.")] = None
 ) -> Answer:
-    """Tokens: whose, what for, until when, and when last used."""
+    """List tokens: whose, what for, until when, and when last used."""
     tokens = session.store.accounts.tokens(user)
     columns = ("ID", "USER", "LABEL", "SCOPES", "CREATED", "EXPIRES", "LAST USED", "REVOKED")
     rows = [
@@ -114,7 +116,7 @@ def list_tokens(
 def revoke_token(
     session: Session, token: Annotated[str, typer.Argument(metavar="ID", help="As `tokens list` shows it.")]
 ) -> Answer:
-    """Make a token open nothing any more, within a second."""
+    """Revoke a token; it stops working within a second."""
     session.store.accounts.revoke(token)
     return Answer({"id": token, "revoked": True}, [f"token {token} opens nothing any more"])
 

@@ -44,14 +44,14 @@ _PROJECT: tuple[Verb[...], ...] = (project.init, project.demo, server.server, se
 _FEATURES: tuple[Verb[...], ...] = (definitions.plan, definitions.apply, data.write, data.push, data.materialize, data.backfill)
 _NOUNS: tuple[tuple[str, str, tuple[Verb[...], ...]], ...] = (
     ("features", "Definitions, the values now and then, training sets.", (*features.VERBS, *quality.VERBS, plots.plot_feature)),
-    ("lake", "Tables of all that came in: look, merge small files, remove old ones.", lake.VERBS),
-    ("runs", "Training runs: search, compare, look into, draw, fetch files.", (*runs.VERBS, plots.plot_runs)),
-    ("artifacts", "Files that runs and models name: remove what nothing names.", artifacts.VERBS),
+    ("lake", "The lake's tables: list them, merge small files, remove old ones.", lake.VERBS),
+    ("runs", "Training runs: search, show, compare, draw, download files.", (*runs.VERBS, plots.plot_runs)),
+    ("artifacts", "Files of runs and models: remove those that nothing uses.", artifacts.VERBS),
     ("models", "Registered models: versions, gates, promotions, rollbacks.", (*models.VERBS, *approvals.VERBS)),
     ("users", "Who may use the project's server, and what they may do there.", accounts.USERS),
-    ("tokens", "What programs show the project's server to say who they are.", accounts.TOKENS),
-    ("webhooks", "Who is told of what happens in the registry.", webhooks.VERBS),
-    ("import", "Bring in what was tracked with other tools.", importing.VERBS),
+    ("tokens", "API tokens, by which programs sign in to the project's server.", accounts.TOKENS),
+    ("webhooks", "HTTP calls that are sent when the registry changes.", webhooks.VERBS),
+    ("import", "Import what was tracked with other tools.", importing.VERBS),
 )
 
 

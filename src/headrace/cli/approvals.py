@@ -15,7 +15,7 @@ from headrace.models.requests import TransitionRequest
 __all__ = ["VERBS"]
 
 Id = Annotated[str, typer.Argument(metavar="REQUEST", help="A request's id, or the start of it.")]
-Comment = Annotated[str, typer.Option("--comment", help="What there is to say.")]
+Comment = Annotated[str, typer.Option("--comment", help="A comment.")]
 
 
 @verb("request", 'headrace models request video-ranker 4 --reason "better on new users"')
@@ -23,7 +23,7 @@ def request(
     session: Session,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A registered model.")],
     version: Annotated[str, typer.Argument(metavar="VERSION", help="A number, @ALIAS, a stage, or latest.")],
-    to: Annotated[str, typer.Option("--to", metavar="STAGE", help="Where it should go.")] = "Production",
+    to: Annotated[str, typer.Option("--to", metavar="STAGE", help="The stage to move it to.")] = "Production",
     reason: Annotated[str, typer.Option("--reason", help="Why, for those who decide.")] = "",
 ) -> Answer:
     """Ask for a version to be moved to a stage, for others to approve."""
@@ -38,7 +38,7 @@ def requests(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: of all models.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False,
 ) -> Answer:
-    """Requests that wait for a decision."""
+    """List requests that wait for a decision."""
     found = session.store.models.requests.list(name, status=None if every else "open")
     columns = ("ID", "MODEL", "VERSION", "TO", "BY", "WHEN (UTC)", "STATUS", "APPROVED BY", "REASON")
     rows = [
@@ -50,37 +50,37 @@ def requests(
 
 @verb("approve", 'headrace models approve 4f0c --comment "looked at the slices"')
 def approve(session: Session, request: Id, comment: Comment = "") -> Answer:
-    """Approve a request; once enough have, the version is moved if its gates let it. Exit with 1 if they refuse."""
+    """Approve a request. The last approval needed moves the version, if its gates pass; exit with 1 if they refuse."""
     return _told(session.store.models.requests.approve(request, comment))
 
 
 @verb("reject", 'headrace models reject 4f0c --comment "worse on new users"')
 def reject(session: Session, request: Id, comment: Comment = "") -> Answer:
-    """Turn a request down."""
+    """Reject a request."""
     return _told(session.store.models.requests.reject(request, comment))
 
 
 @verb("withdraw", "headrace models withdraw 4f0c")
 def withdraw(session: Session, request: Id, comment: Comment = "") -> Answer:
-    """Take back a request of one's own."""
+    """Withdraw a request of one's own."""
     return _told(session.store.models.requests.withdraw(request, comment))
 
 
 @verb("comment", 'headrace models comment 4f0c "which users are new?"')
 def comment(session: Session, request: Id, text: Annotated[str, typer.Argument(metavar="TEXT", help="A comment.")]) -> Answer:
-    """Say something about a request."""
+    """Comment on a request."""
     return _told(session.store.models.requests.comment(request, text))
 
 
 @verb("audit", "headrace models audit --limit 20", "headrace models audit --verify")
 def audit(
     session: Session,
-    limit: Annotated[int, typer.Option("--limit", help="At most so many entries, the newest.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", help="Show at most this many entries, the newest.")] = 50,
     verify: Annotated[
         bool, typer.Option("--verify", help="Check every trail, that of users too: no entry changed, removed or added.")
     ] = False,
 ) -> Answer:
-    """What was done to any model, newest first, refusals too; models that are gone keep their trail."""
+    """Show what was done to all models, newest first, refusals included; deleted models keep their trail."""
     models = session.store.models
     checked = _checked(session) if verify else None
     entries = models.audit.newest(limit)

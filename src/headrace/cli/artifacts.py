@@ -17,13 +17,13 @@ __all__ = ["VERBS"]
 def collect(
     session: Session,
     older_than: Annotated[
-        str, typer.Option("--older-than", metavar="TIME", help="Files that were handed in within this time stay.")
+        str, typer.Option("--older-than", metavar="TIME", help="Files that were uploaded within this time stay.")
     ] = "7d",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, only show what would be removed.")] = False,
 ) -> Answer:
-    """Remove files that no run, logged model or model version names; those of deleted runs stay, as they can be restored.
+    """Remove files that no run, logged model or model version uses; those of deleted runs stay, as they can be restored.
 
-    Uploads that never ended go too, when they are as old. Whoever logs meanwhile isn't disturbed.
+    Unfinished uploads are removed too, when they are as old. Logging may go on meanwhile.
     """
     done = session.store.collect_artifacts(older_than=older_than, dry_run=dry_run)
     columns = ("would go" if dry_run else "removed", "size", "leftovers of uploads", "stay", "size of those")

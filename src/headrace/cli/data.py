@@ -31,7 +31,7 @@ def write(
         Path, typer.Argument(metavar="PATH", exists=True, help="A Parquet file, a folder of them, or a CSV file with a header.")
     ],
     batch_id: Annotated[
-        str | None, typer.Option("--batch-id", help="A name for these rows: written once, however often you try.")
+        str | None, typer.Option("--batch-id", help="A name for these rows; repeated, they aren't written again.")
     ] = None,
 ) -> Answer:
     """Append rows to a source in batch. They go to the lake; `materialize` brings them online."""
@@ -48,9 +48,7 @@ def push(
     path: Annotated[
         str, typer.Argument(metavar="[PATH|-]", help="A file of JSON lines; - for standard input.", show_default=False)
     ] = "-",
-    batch: Annotated[
-        int, typer.Option("--batch", min=1, help="Rows handed over at once: each batch is durable and online as one.")
-    ] = 1000,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="How many rows to send at once.")] = 1000,
 ) -> Answer:
     """Hand over rows in real time: one JSON object a line. Timestamps are RFC 3339 text, bytes are base64.
 

@@ -25,7 +25,7 @@ Targets = Annotated[
         metavar="[MODULE|FILE.py]...", help="Where definitions are. Default: `modules` of headrace.toml.", show_default=False
     ),
 ]
-Prune = Annotated[bool, typer.Option("--prune", help="Also remove what the catalog has and the definitions don't.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Also remove from the catalog what isn't among these definitions.")]
 
 
 @verb("plan", "headrace plan", "headrace plan definitions.py --check")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 Repair = Annotated[
-    bool, typer.Option("--repair", help="First keep what can be read of a damaged event log, and name what was lost.")
+    bool, typer.Option("--repair", help="First repair a damaged event log: keep what can be read, and say what was lost.")
 ]
 
 

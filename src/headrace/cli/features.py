@@ -32,13 +32,13 @@ __all__ = ["VERBS"]
 View = Annotated[str, typer.Argument(metavar="VIEW", help="A feature view, 'ranking', or one version of it, 'ranking:3'.")]
 TimestampColumn = Annotated[str, typer.Option("--timestamp", "-t", metavar="COLUMN", help="The column with each row's moment.")]
 AsKnown = Annotated[
-    bool, typer.Option("--as-known", help="Only what had reached us at each row's moment: what serving would have said.")
+    bool, typer.Option("--as-known", help="Use only rows that had arrived by each row's moment, as serving would have.")
 ]
 
 
 @verb("list", "headrace features list")
 def list_features(session: Session) -> Answer:
-    """Sources, groups and views, and how fresh the groups are."""
+    """List sources, groups and views, and how fresh the groups are."""
     found = describing.overview_data(session.store)
     return Answer(found, describing.overview(found))
 
@@ -50,7 +50,7 @@ def show(
         str, typer.Argument(metavar="NAME", help="A view, group, source or entity, perhaps with a version: ranking:3.")
     ],
 ) -> Answer:
-    """One definition in full: features with types and expressions, versions, and who reads it."""
+    """Show one definition in full: features with types and expressions, versions, and who reads it."""
     found = describing.describe(session.store, name)
     return Answer(found, describing.description(found))
 
@@ -70,7 +70,7 @@ def get(
         str | None, typer.Option("--at", metavar="TIME", help="The moment to answer for, RFC 3339. Default: now.")
     ] = None,
 ) -> Answer:
-    """The values now, for some entities: each with its status and the age of what is behind it."""
+    """Show the values of some entities now, each with its status and age."""
     definition = session.store.catalog.view(view).view
     asked = parse_request(request, definition.request_keys, definition.request_inputs)
     found = session.store.online_features(view, asked, None if at is None else parse_time(at))
@@ -86,17 +86,17 @@ def history(
         typer.Argument(
             metavar="FRAME.parquet",
             exists=True,
-            help="Join keys and moments, one row a question; Parquet, or CSV with a header if it is named .csv.",
+            help="Join keys and timestamps; Parquet, or CSV with a header if it is named .csv.",
         ),
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="OUT.parquet", help="Where the answer goes; .csv for CSV.", dir_okay=False),
+        typer.Option("--output", "-o", metavar="OUT.parquet", help="The file to write; CSV if it is named .csv.", dir_okay=False),
     ],
     timestamp: TimestampColumn = "timestamp",
     as_known: AsKnown = False,
 ) -> Answer:
-    """The values as of each row's own time: the same rows in the same order, the view's features appended."""
+    """Append a view's features to a file, as of each row's own time. Rows and their order stay."""
     questions = _questions(session, view, frame, timestamp, output)
     found = session.store.historical_features(view, questions, timestamp, as_known)
     write_rows(found, output)
@@ -125,7 +125,13 @@ def training_set(
     as_known: AsKnown = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="OUT.parquet", help="Also write it there; .csv for CSV.", dir_okay=False),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT.parquet",
+            help="Also write its rows to this file; CSV if it is named .csv.",
+            dir_okay=False,
+        ),
     ] = None,
 ) -> Answer:
     """Join labels with the features that held at each label's own time; keep it under a name, versioned and fingerprinted."""
@@ -139,7 +145,7 @@ def training_set(
 
 @verb("training-sets", "headrace features training-sets")
 def training_sets(session: Session) -> Answer:
-    """All training sets."""
+    """List all training sets."""
     found = session.store.training_sets.all()
     columns = ("NAME", "VERSION", "VIEW", "LABEL", "ROWS", "FINGERPRINT", "CREATED (UTC)", "BY")
     rows = [
@@ -180,7 +186,7 @@ def freshness(
     session: Session,
     fail: Annotated[bool, typer.Option("--fail", help="Exit with 1 if a group is stale, for cron and CI.")] = False,
 ) -> Answer:
-    """How far behind now the online values of each group are."""
+    """Show how far behind the online values of each group are."""
     found = session.store.freshness()
     columns = ("GROUP", "STATE", "NEWEST EVENT (UTC)", "AGE", "LIMIT", "KEYS", "WAITING", "LAG", "LATE", "MATERIALIZED (UTC)")
     rows = [
@@ -207,7 +213,7 @@ def freshness(
 def retire(
     session: Session, group: Annotated[str, typer.Argument(metavar="GROUP:VERSION", help="A superseded version of a group.")]
 ) -> Answer:
-    """Forget the online values of a superseded group version, once no service is pinned to it."""
+    """Delete the online values of a superseded group version that no service is pinned to any more."""
     session.store.retire(group)
     return Answer({"retired": group}, [f"{group} has no online values any more"])
 

@@ -29,7 +29,8 @@ def gate(
     name: Annotated[str, typer.Argument(metavar="MODEL", help="A registered model.")],
     version: Annotated[str, typer.Argument(metavar="VERSION", help="A number, @ALIAS, a stage, or latest.")],
     markdown: Annotated[
-        Path | None, typer.Option("--markdown", metavar="FILE", help="Write a report for a pull request too; - for the output.")
+        Path | None,
+        typer.Option("--markdown", metavar="FILE", help="Also write a report for a pull request; - for standard output."),
     ] = None,
 ) -> Answer:
     """Judge a version by its model's gates; nothing changes. Exit with 0 if they pass, 1 if they refuse, 2 if it isn't there."""

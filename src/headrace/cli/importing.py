@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["VERBS"]
 
 SHOWN = 20
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be carried; nothing is written.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing, only show what would be imported.")]
 
 
 @verb(
@@ -37,7 +37,7 @@ def mlflow(
     ] = None,
     dry_run: DryRun = False,
 ) -> Answer:
-    """Experiments, runs, histories, files, models and registry of an MLflow store, under their own ids; again: what is new."""
+    """Import an MLflow store: experiments, runs, histories, files, models, registry, under their own ids; again: what is new."""
     from headrace.importers.mlflow.carry import import_mlflow
 
     with bar() as progress:
@@ -54,7 +54,7 @@ def neptune(
     ] = None,
     dry_run: DryRun = False,
 ) -> Answer:
-    """Runs, series and files out of an export of Neptune: each project an experiment; again: what is new."""
+    """Import an export of Neptune: runs, series and files, each project as an experiment; again: what is new."""
     from headrace.importers.neptune import import_neptune
 
     with bar() as progress:
@@ -71,7 +71,7 @@ def tensorboard(
     ] = "",
     dry_run: DryRun = False,
 ) -> Answer:
-    """Scalars, hyperparameters, texts and images out of event files: each folder with some a run; again: what is new."""
+    """Import TensorBoard's event files: scalars, hyperparameters, texts and images, each folder as a run; again: what is new."""
     from headrace.importers.tensorboard.carry import import_tensorboard
 
     with bar() as progress:
@@ -93,10 +93,10 @@ def feast(
     python: Annotated[
         str | None, typer.Option("--python", help="A Python that has Feast. Default: the one that runs this.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a module that says something else.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a module that differs.")] = False,
     dry_run: DryRun = False,
 ) -> Answer:
-    """Entities, feature views and services of Feast as a module of definitions, ready for `headrace plan`; nothing is applied."""
+    """Write Feast's entities, feature views and services as a module of definitions, ready for `headrace plan`."""
     from headrace.importers.feast.carry import import_feast
 
     target = output or session.folder / "feast_definitions.py"

@@ -63,11 +63,13 @@ def run(
         str | None,
         typer.Option("--group", help="The consumer group. Default: headrace- and the project folder's name.", show_default=False),
     ] = None,
-    max_rows: Annotated[int, typer.Option("--max-rows", min=1, help="Messages brought online in one step, at most.")] = 5_000,
-    flush_rows: Annotated[int, typer.Option("--flush-rows", min=1, help="Rows after which the lake gets them.")] = 100_000,
-    flush_seconds: Annotated[float, typer.Option("--flush-seconds", min=0.1, help="Seconds after which it does anyhow.")] = 10.0,
-    create_topics: Annotated[bool, typer.Option("--create-topics", help="First make the topics that don't exist.")] = False,
-    partitions: Annotated[int, typer.Option("--partitions", min=1, help="Partitions of a topic that is made.")] = 8,
+    max_rows: Annotated[int, typer.Option("--max-rows", min=1, help="The most messages to bring online in one step.")] = 5_000,
+    flush_rows: Annotated[int, typer.Option("--flush-rows", min=1, help="Write to the lake after this many rows.")] = 100_000,
+    flush_seconds: Annotated[
+        float, typer.Option("--flush-seconds", min=0.1, help="Write to the lake after this many seconds in any case.")
+    ] = 10.0,
+    create_topics: Annotated[bool, typer.Option("--create-topics", help="First create the topics that don't exist.")] = False,
+    partitions: Annotated[int, typer.Option("--partitions", min=1, help="Partitions of a topic that is created.")] = 8,
 ) -> Answer:
     """Take in streams from Kafka, as a member of a consumer group: rows are online at once and in the lake soon after.
 
@@ -112,11 +114,11 @@ def dead(
     session: Session,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A source with a stream.")],
     replay: Annotated[
-        bool, typer.Option("--replay", help="Produce them to their topic again, for the ingest to try once more.")
+        bool, typer.Option("--replay", help="Produce them to their topic again, so that they are tried once more.")
     ] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many to show, the newest.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many, the newest.")] = 50,
 ) -> Answer:
-    """Show the messages that couldn't be taken in, with their reasons; or, once the cause is mended, try them again."""
+    """Show the messages that couldn't be taken in, with their reasons; or try them again once the cause is fixed."""
     topics = session.store.topics
     if replay:
         produced, cut = topics.replay(source)

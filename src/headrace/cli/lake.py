@@ -33,9 +33,9 @@ def list_(session: Session, sources: Tables = None) -> Answer:
 
 @verb("optimize", "headrace lake optimize", "headrace lake optimize ratings")
 def optimize(session: Session, sources: Tables = None) -> Answer:
-    """Merge small files into large ones. The rows stay as they are, and whoever reads or appends isn't disturbed.
+    """Merge small files into large ones. Rows don't change; reads and appends go on meanwhile.
 
-    The old files stay for versions that name them, until 'headrace lake vacuum'.
+    The old files stay, for older versions, until 'headrace lake vacuum'.
     """
     done = session.store.optimize(sources)
     rows = [(item.table, item.merged, item.made, size(item.saved), item.version) for item in done]
@@ -49,11 +49,11 @@ def vacuum(
     older_than: Annotated[
         str, typer.Option("--older-than", metavar="TIME", help="Versions that were current within this time stay readable.")
     ] = "7d",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, only show what would be removed.")] = False,
 ) -> Answer:
-    """Remove files that no kept version names: neither the newest, nor a recent one, nor one that a training set pins.
+    """Remove files that only old versions use. The newest version, recent ones and those that training sets pin stay.
 
-    What appends that failed have left goes too, when it is as old.
+    Leftovers of failed appends are removed too, when they are as old.
     """
     done = session.store.vacuum(sources, older_than=older_than, dry_run=dry_run)
     rows = [(item.table, item.files, size(item.bytes)) for item in done]

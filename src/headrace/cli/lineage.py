@@ -20,11 +20,10 @@ __all__ = ["lineage"]
 def lineage(
     session: Session,
     urn: Annotated[str, typer.Argument(metavar="URN", help="The node to look at: see below for the forms.")],
-    downstream: Annotated[
-        bool, typer.Option("--downstream", help="What was made from it, in place of what it was made from.")
-    ] = False,
+    downstream: Annotated[bool, typer.Option("--downstream", help="Show what was made from it instead.")] = False,
     impact: Annotated[
-        bool, typer.Option("--impact", help="What would change if it did: of a column or a feature, only what takes its values.")
+        bool,
+        typer.Option("--impact", help="Show what would change with it: for a column or a feature, only what takes its values."),
     ] = False,
     depth: Annotated[
         int | None, typer.Option("--depth", min=1, help="How many steps to follow. Default: all.", show_default=False)

@@ -31,7 +31,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why, for the history.")]
 
 @verb("list", "headrace models list")
 def list_models(session: Session) -> Answer:
-    """All registered models, with their champion and challenger."""
+    """List all registered models, with their champion and challenger."""
     found = session.store.models.list()
     columns = ("NAME", "VERSIONS", "CHAMPION", "CHALLENGER", "GATES", "UPDATED")
     rows = [
@@ -52,7 +52,7 @@ def show(
     session: Session,
     address: Annotated[str, typer.Argument(metavar="NAME[/VERSION|@ALIAS]", help="A model, or one of its versions.")],
 ) -> Answer:
-    """A model with its versions, or one version in full."""
+    """Show a model with its versions, or one version in full."""
     name, selector = _parts(address)
     if selector:
         found = session.store.models.get(name, selector)
@@ -65,8 +65,8 @@ def show(
 def register(
     session: Session,
     source: Annotated[str, typer.Argument(metavar="RUN|MODEL", help="A run that logged one model, or a logged model's id.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The registered model; made at its first version.")],
-    description: Annotated[str, typer.Option("--description", help="What there is to say of this version.")] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The registered model; created with its first version.")],
+    description: Annotated[str, typer.Option("--description", help="A description of this version.")] = "",
     docker: Annotated[str, typer.Option("--docker", metavar="IMAGE", help="The container image to run it in.")] = "",
 ) -> Answer:
     """Make a logged model the next version of a registered model."""
@@ -81,7 +81,7 @@ def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A version, as for promote.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
 ) -> Answer:
-    """Two versions side by side: figures on the same data, metrics, parameters, data, code and packages."""
+    """Compare two versions side by side: figures on the same data, metrics, parameters, data, code and packages."""
     found = session.store.models.compare(name, a, b)
     return Answer(found.to_dict(), [str(found)])
 
@@ -92,7 +92,7 @@ def gates(
     name: Name,
     version: Annotated[str | None, typer.Option("--version", help="Judge this version now; exit with 1 if it fails.")] = None,
 ) -> Answer:
-    """What a version must meet to reach Production; with --version, whether it does."""
+    """Show what a version must meet to reach Production; with --version, whether it does."""
     if version is not None:
         report = session.store.models.check_gates(name, version)
         return Answer(report.to_dict(), [str(report)], code=0 if report.passed else REFUSED)
@@ -144,7 +144,7 @@ def transition(
     stage: Annotated[str, typer.Argument(metavar="STAGE", help="None, Staging, Production or Archived.")],
     reason: Reason = "",
 ) -> Answer:
-    """Move a version to a stage. To Production its gates are asked, as by promote."""
+    """Move a version to a stage. A move to Production is a promotion, with its gates."""
     now = session.store.models.transition(name, version, stage, reason)
     return Answer(now.to_dict(), [_standing(now)])
 
@@ -158,9 +158,9 @@ def copy(
     session: Session,
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="models:/NAME/VERSION or models:/NAME@ALIAS, here.")],
     to: Annotated[str, typer.Option("--to", metavar="DIR|URL", help="Another project's folder, or the address of its server.")],
-    name: Annotated[str, typer.Option("--as", metavar="NAME", help="What to call the model there. Default: as here.")] = "",
+    name: Annotated[str, typer.Option("--as", metavar="NAME", help="The model's name there. Default: its name here.")] = "",
 ) -> Answer:
-    """Copy a version to another registry, in no stage, with its run, files, evaluations and lineage; again: what is missing."""
+    """Copy a version, with its run, files, evaluations and lineage, to another registry; repeated, what is missing."""
     with closing(Session(to)) as there:
         _require_apart(session, there)
         made = session.store.copy_model(address, there.store, name, origin=session.server or str(session.folder))
@@ -174,10 +174,10 @@ def card(
     name: Name,
     version: Version,
     write: Annotated[
-        Path | None, typer.Option("--write", metavar="FILE", help="Take what people should know from this Markdown file first.")
+        Path | None, typer.Option("--write", metavar="FILE", help="First replace the card's text with this Markdown file.")
     ] = None,
 ) -> Answer:
-    """The model card of a version, Markdown: what people wrote, completed with facts: data, params, metrics, code, lineage."""
+    """Show the model card of a version, Markdown: its text, and facts on data, params, metrics, code and lineage."""
     if write is not None:
         session.store.models.write_card(name, _text_of(write), version)
     text = session.store.models.card(name, version)
@@ -190,7 +190,7 @@ def history(
     name: Name,
     verify: Annotated[bool, typer.Option("--verify", help="Check that no entry was changed or removed.")] = False,
 ) -> Answer:
-    """Everything that was done to a model, oldest first, refusals too."""
+    """Show everything that was done to a model, oldest first, refusals included."""
     if verify:
         session.store.models.verify_history(name)
     entries = session.store.models.history(name)

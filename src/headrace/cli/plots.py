@@ -26,9 +26,12 @@ SHORT_ID = 12
 _UNITS = (("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0), ("seconds", 1.0))
 
 Output = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FILE", help="Where to; .png or .svg. A file there is replaced.", dir_okay=False)
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="The file to write, .png or .svg; an existing one is replaced.", dir_okay=False
+    ),
 ]
-Dark = Annotated[bool, typer.Option("--dark", help="For dark pages.")]
+Dark = Annotated[bool, typer.Option("--dark", help="Dark colours, for dark pages.")]
 Width = Annotated[int, typer.Option("--width", min=200, max=10_000, help="Pixels.")]
 Height = Annotated[int, typer.Option("--height", min=150, max=10_000, help="Pixels, of each metric.")]
 
@@ -41,27 +44,28 @@ Height = Annotated[int, typer.Option("--height", min=150, max=10_000, help="Pixe
 )
 def plot_runs(
     session: Session,
-    metric: Annotated[list[str], typer.Option("-m", "--metric", help="Each is a chart of its own; may be repeated.")],
+    metric: Annotated[list[str], typer.Option("-m", "--metric", help="A metric, drawn as a chart of its own; may be repeated.")],
     output: Output,
     runs: Annotated[
         list[str] | None, typer.Argument(metavar="RUN...", help="Runs, by id. Default: the newest ones that match.")
     ] = None,
     query: Annotated[str, typer.Option("-q", "--query", metavar="FILTER", help="Without RUN: only runs that match.")] = "",
     experiment: Annotated[
-        list[str] | None, typer.Option("-e", "--experiment", help="Without RUN: of this experiment; may be repeated.")
+        list[str] | None, typer.Option("-e", "--experiment", help="Without RUN: only of this experiment; may be repeated.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Without RUN: at most so many.")] = 10,
-    x: Annotated[Literal["step", "time", "relative"], typer.Option("--x", help="Along what.")] = "step",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Without RUN: at most this many.")] = 10,
+    x: Annotated[Literal["step", "time", "relative"], typer.Option("--x", help="The horizontal axis.")] = "step",
     smoothing: Annotated[
-        float, typer.Option("--smoothing", min=0, max=0.999, help="Weight of what came before; what was logged shows behind.")
+        float,
+        typer.Option("--smoothing", min=0, max=0.999, help="Weight of earlier points; the logged values show faintly behind."),
     ] = 0.0,
-    log_x: Annotated[bool, typer.Option("--log-x", help="Logarithmic across.")] = False,
-    log_y: Annotated[bool, typer.Option("--log-y", help="Logarithmic upwards.")] = False,
+    log_x: Annotated[bool, typer.Option("--log-x", help="A logarithmic horizontal axis.")] = False,
+    log_y: Annotated[bool, typer.Option("--log-y", help="A logarithmic vertical axis.")] = False,
     dark: Dark = False,
     width: Width = 1350,
     height: Height = 750,
 ) -> Answer:
-    """Draw metrics of runs, a line each, into a PNG or SVG file. It takes: pip install 'headrace[plot]'.
+    """Draw metrics of runs, a line each, into a PNG or SVG file. It needs: pip install 'headrace[plot]'.
 
     No point is hidden: where many share a pixel, their lowest and highest show as a band. A cross at the foot is NaN or infinite.
     """
@@ -112,9 +116,9 @@ def plot_feature(
     width: Width = 1650,
     height: Annotated[int, typer.Option("--height", min=150, max=10_000, help="Pixels.")] = 750,
 ) -> Answer:
-    """Draw what a feature's values are and how they went over time into a PNG or SVG file, from the statistics that are kept.
+    """Draw the distribution of a feature's values, and its course over time, into a PNG or SVG file.
 
-    It takes: pip install 'headrace[plot]'. Statistics come with writes and materializations, or with `features profile`.
+    It needs: pip install 'headrace[plot]'. It draws kept statistics, which writes, materializations and `features profile` take.
     """
     check_file(output)
     found = session.store.statistics(name)

@@ -68,7 +68,7 @@ def demo(
 
 @verb("version", "headrace version", "headrace version --json")
 def version(session: Session) -> Answer:  # noqa: ARG001 - every verb takes one
-    """The version of Headrace, of Python and of the packages underneath."""
+    """Show the version of Headrace, of Python and of the packages underneath."""
     from headrace.cli.checks import package_versions
 
     found = {"headrace": version_text().partition(" ")[2], "python": sys.version.split()[0], **package_versions()}

@@ -33,7 +33,7 @@ def stats(
     ],
     column: Annotated[str | None, typer.Option("--column", help="One column or feature in full, and how it changed.")] = None,
 ) -> Answer:
-    """What the data of a source look like, or the values of a group: the newest statistics, column by column."""
+    """Show the newest statistics of a source's rows or a group's values, column by column."""
     found = session.store.statistics(name)
     if column is None:
         return Answer(_statistics_data(found.latest), _statistics_parts(found.latest))
@@ -45,7 +45,7 @@ def stats(
 
 @verb("profile", "headrace features profile user_taste")
 def profile(session: Session, group: Annotated[str, typer.Argument(metavar="GROUP", help="A group.")]) -> Answer:
-    """Read a sample of a group's online values now: keep its statistics, and check what the group expects."""
+    """Take a sample of a group's online values now: keep its statistics, and check the group's expectations."""
     found = session.store.profile(group)
     return Answer(_statistics_data(found), _statistics_parts(found))
 
@@ -57,7 +57,7 @@ def drift(
     training_set: Annotated[str, typer.Argument(metavar="TRAINING_SET", help="A training set, also with a version: NAME:2.")],
     fail: Fail = False,
 ) -> Answer:
-    """How far the values online now lie from those of a training set: PSI and Jensen-Shannon distance of each feature.
+    """Measure how far the online values have drifted from a training set: PSI and Jensen-Shannon distance per feature.
 
     With --fail, exit with 1 if the drift of a feature is strong.
     """
@@ -78,7 +78,7 @@ def drift(
 
 @verb("quality", "headrace features quality", "headrace features quality --fail")
 def quality(session: Session, fail: Fail = False) -> Answer:
-    """Every expectation and how it fares: rows refused or set aside so far, and values online that break one.
+    """Show every expectation with its results: rows refused or quarantined so far, and online values that break one.
 
     With --fail, exit with 1 if values that are online now break an expectation.
     """
@@ -110,11 +110,11 @@ def quarantine(
     session: Session,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A source of the catalog.")],
     export: Annotated[
-        Path | None, typer.Option("--export", metavar="OUT.parquet", help="Write all of them there.", dir_okay=False)
+        Path | None, typer.Option("--export", metavar="OUT.parquet", help="Write all of them to this file.", dir_okay=False)
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Show so many of the newest.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many, the newest.")] = 20,
 ) -> Answer:
-    """The rows of a source that were set aside, with the reasons, how they came and when; the newest last."""
+    """Show the quarantined rows of a source, the newest last, each with the reasons, and how and when it came."""
     found = session.store.quarantine(source)
     if export is not None:
         import pyarrow as pa
@@ -133,9 +133,9 @@ def quarantine(
 def materializations(
     session: Session,
     group: Annotated[str, typer.Argument(metavar="GROUP", help="A group, perhaps with a version: user_taste:2.")],
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Show so many of the newest.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many, the newest.")] = 20,
 ) -> Answer:
-    """When a group was brought up to date, newest first: how many rows, how long it took, by whom."""
+    """List when a group was brought up to date, newest first: how many rows, how long it took, by whom."""
     found = session.store.materializations(group, limit)
     columns = ("GROUP", "STARTED (UTC)", "TOOK", "ROWS", "KEYS", "BY", "REBUILT")
     rows = [

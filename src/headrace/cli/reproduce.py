@@ -29,8 +29,10 @@ SHOWN = 12
 )
 def reproduce(
     session: Session,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it that no other run shares.")],
-    no_env: Annotated[bool, typer.Option("--no-env", help="Take the packages that are here, not those of the run.")] = False,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or a beginning of it that no other run has.")],
+    no_env: Annotated[
+        bool, typer.Option("--no-env", help="Use the packages that are installed here, not those of the run.")
+    ] = False,
     into: Annotated[
         Path | None, typer.Option("--into", metavar="DIR", help="A new folder for code and packages.", file_okay=False)
     ] = None,
@@ -39,7 +41,7 @@ def reproduce(
     ] = None,
     tolerance: Annotated[
         list[str] | None,
-        typer.Option("--tolerance", help="How far numbers may lie apart, as a share: 0.001, or auc=0.01 for one metric."),
+        typer.Option("--tolerance", help="How far numbers may differ, as a share: 0.001, or auc=0.01 for one metric."),
     ] = None,
 ) -> Answer:
     """Run a run again: its commit and diff, its packages, its data, its command. Exit with 1 if something else comes out."""

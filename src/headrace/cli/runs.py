@@ -24,7 +24,7 @@ SHOWN_METRICS = 4
 SHOWN_FILES = 20
 SHORT_ID = 12
 """Digits of a run's id in tables: its millisecond. Every command takes the beginning of an id."""
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the beginning of it that no other run shares.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or a beginning of it that no other run has.")]
 
 
 @verb(
@@ -39,15 +39,15 @@ def list_runs(
         str, typer.Option("-q", "--query", metavar="FILTER", help="A filter in MLflow's grammar; see the examples.")
     ] = "",
     experiment: Annotated[
-        list[str] | None, typer.Option("-e", "--experiment", help="Of this experiment; may be repeated.")
+        list[str] | None, typer.Option("-e", "--experiment", help="Only of this experiment; may be repeated.")
     ] = None,
     order_by: Annotated[
         list[str] | None, typer.Option("--order-by", help="For example 'metrics.auc desc'; may be repeated.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 30,
-    deleted: Annotated[bool, typer.Option("--deleted", help="Deleted runs instead.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most this many.")] = 30,
+    deleted: Annotated[bool, typer.Option("--deleted", help="List deleted runs instead.")] = False,
 ) -> Answer:
-    """Runs, newest first, with what they measured."""
+    """List runs, newest first, with their metrics."""
     view: View = "deleted" if deleted else "active"
     found = session.store.runs.search(query, experiment or None, order_by or (), limit, view)
     return Answer([run_data(run) for run in found], [_runs_table(list(found))])
@@ -55,7 +55,7 @@ def list_runs(
 
 @verb("show", "headrace runs show 0190f7c2", "headrace runs show 0190f7c2 --json")
 def show(session: Session, run: RunId) -> Answer:
-    """One run in full: who, when, how long; what it measured, read and made; its code, packages, machine and note."""
+    """Show one run in full: who, when, how long; metrics, inputs and outputs; code, packages, machine and note."""
     runs = session.store.runs
     found = runs.get(run)
     files, environment = runs.artifacts(found.id), runs.environment(found.id)
@@ -65,7 +65,7 @@ def show(session: Session, run: RunId) -> Answer:
 
 @verb("note", 'headrace runs note 0190f7c2 "the first with *all* users"')
 def note(session: Session, run: RunId, text: Annotated[str, typer.Argument(metavar="TEXT", help="Markdown.")]) -> Answer:
-    """Write the note of a run; what stood there is replaced."""
+    """Write the note of a run, replacing the old one."""
     found = session.store.runs.get(run)
     session.store.runs.describe(found.id, text)
     return Answer({"run_id": found.id, "note": text}, [f"noted on {found.name} ({found.id})"])
@@ -75,13 +75,15 @@ def note(session: Session, run: RunId, text: Annotated[str, typer.Argument(metav
 def compare(
     session: Session,
     runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Two runs or more.")],
-    everything: Annotated[bool, typer.Option("--all", help="Also what is the same in all of them.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also show what is the same in all of them.")] = False,
     best_of: Annotated[
         str,
-        typer.Option("--best-of", metavar="METRIC", help="Also what all were where this was best; auc:max says which way."),
+        typer.Option(
+            "--best-of", metavar="METRIC", help="Also show all metrics where this one was best; auc:max says which way is best."
+        ),
     ] = "",
 ) -> Answer:
-    """Runs side by side: metrics, parameters, data, code and packages; without --all, metrics and what else differs."""
+    """Compare runs side by side: metrics, and what differs in parameters, data, code and packages."""
     found = session.store.runs.compare(*runs, best_of=best_of)
     rows = [row for row in found.rows if everything or row.differs or row.section in ("run", "metrics")]
     table = Table(("", "", *[run.name for run in found.runs]), [(row.section, row.key, *row.values) for row in rows])
@@ -101,17 +103,18 @@ def compare(
 )
 def export(
     session: Session,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; .csv or .parquet.", dir_okay=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write, .csv or .parquet.", dir_okay=False)],
     query: Annotated[str, typer.Option("-q", "--query", metavar="FILTER", help="Only runs that match.")] = "",
     experiment: Annotated[
-        list[str] | None, typer.Option("-e", "--experiment", help="Of this experiment; may be repeated.")
+        list[str] | None, typer.Option("-e", "--experiment", help="Only of this experiment; may be repeated.")
     ] = None,
     order_by: Annotated[
         list[str] | None, typer.Option("--order-by", help="For example 'metrics.auc desc'; may be repeated.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many runs.")] = 50_000,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most this many runs.")] = 50_000,
     points: Annotated[
-        list[str] | None, typer.Option("--points", metavar="METRIC", help="Every point of it instead; may be repeated.")
+        list[str] | None,
+        typer.Option("--points", metavar="METRIC", help="Write every point of this metric instead; may be repeated."),
     ] = None,
 ) -> Answer:
     """Write runs to a file: a row each with params, metrics and tags; with --points, a row for each point of some metrics."""
@@ -129,7 +132,7 @@ def metrics(
     key: Annotated[str, typer.Argument(metavar="KEY", help="A metric of the run.")],
     points: Annotated[bool, typer.Option("--points", help="Every point as a table, not only the picture.")] = False,
 ) -> Answer:
-    """The course of one metric, as a picture; every point with --points or --json."""
+    """Show the course of one metric as a picture; every point with --points or --json."""
     found = session.store.runs.get(run)
     history = sorted(session.store.runs.metric_history(found.id, key), key=lambda point: (point.step, point.time))
     data = [
@@ -144,11 +147,11 @@ def artifacts(
     session: Session,
     run: RunId,
     download: Annotated[
-        Path | None, typer.Option("--download", metavar="DIR", help="Write them there, verified.", file_okay=False)
+        Path | None, typer.Option("--download", metavar="DIR", help="Download them into this folder, verified.", file_okay=False)
     ] = None,
     path: Annotated[str, typer.Option("--path", help="Only this file, or the files of this folder.")] = "",
 ) -> Answer:
-    """The files of a run; with --download, fetch them."""
+    """List the files of a run; with --download, fetch them."""
     found = session.store.runs.artifacts(run, path)
     table = Table(
         ("PATH", "SIZE", "SHA-256"), [(file.path, size(file.size), file.digest[:12]) for file in found], empty="no files"
@@ -177,7 +180,7 @@ def purge(
     older_than: Annotated[
         str, typer.Option("--older-than", metavar="TIME", help="What was deleted within this time stays.")
     ] = "30d",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, only show what would be removed.")] = False,
 ) -> Answer:
     """Remove deleted runs and experiments for good; what a model version was made from stays.
 

@@ -33,19 +33,20 @@ def score(
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT.parquet", help="Where the rows go; .csv for CSV.", dir_okay=False)
+        Path,
+        typer.Option("--output", "-o", metavar="OUT.parquet", help="The file to write; CSV if it is named .csv.", dir_okay=False),
     ],
     timestamp: Annotated[
         str, typer.Option("--timestamp", "-t", metavar="COLUMN", help="The column with each row's moment. Default: now.")
     ] = "",
     method: Annotated[str, typer.Option("--method", help="predict or predict_proba.")] = "predict",
     allow_pickle: Annotated[
-        bool, typer.Option("--allow-pickle", help="Load a model whose format runs its author's code.")
+        bool, typer.Option("--allow-pickle", help="Allow a model whose format runs its author's code when loaded.")
     ] = False,
 ) -> Answer:
-    """Score a file with a model: its rows in the same order, predictions beside; the online store isn't asked.
+    """Score a file with a model: the same rows in the same order, with predictions. The online store isn't used.
 
-    Rows of keys get the features that history gives, as of each row's own time. The same command goes on after a crash.
+    Rows of join keys get historical features as of each row's own time. The same command resumes after a crash.
     """
     found = session.store.score(model, frame, output, method=method, timestamp=timestamp, allow_pickle=allow_pickle)
     resumed = f"; {found.resumed:,} of them were there already" if found.resumed else ""

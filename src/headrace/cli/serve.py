@@ -31,13 +31,15 @@ def serve(
         str, typer.Argument(metavar="MODEL", help="The model's address, models:/NAME@ALIAS or models:/NAME/VERSION.")
     ],
     host: Annotated[
-        str, typer.Option("--host", help="The address to listen on. The default is reached from this machine alone.")
+        str, typer.Option("--host", help="The address to listen on. The default can be reached from this machine only.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8080,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that share the port, each with its model.")] = 1,
-    method: Annotated[str, typer.Option("--method", help="predict or predict_proba, where a request doesn't say.")] = "predict",
+    method: Annotated[
+        str, typer.Option("--method", help="predict or predict_proba, for requests that name neither.")
+    ] = "predict",
     online_down: Annotated[
-        str, typer.Option("--online-down", help="What is served where the online store is down: fail, defaults or last-good.")
+        str, typer.Option("--online-down", help="What to answer while the online store is down: fail, defaults or last-good.")
     ] = "fail",
     shadow: Annotated[
         str,
@@ -54,11 +56,11 @@ def serve(
     ] = 30,
     load_seconds: Annotated[float, typer.Option("--load-seconds", min=0.001, help="How long loading a version may take.")] = 120,
     memory_mb: Annotated[
-        int, typer.Option("--memory-mb", min=0, help="What the model's process may hold; 0 for half of the machine.")
+        int, typer.Option("--memory-mb", min=0, help="Memory that the model's process may take; 0 for half of the machine's.")
     ] = 0,
-    batch_rows: Annotated[int, typer.Option("--batch-rows", min=1, help="Rows that one call of the model gets at most.")] = 1024,
+    batch_rows: Annotated[int, typer.Option("--batch-rows", min=1, help="The most rows in one call of the model.")] = 1024,
     allow_pickle: Annotated[
-        bool, typer.Option("--allow-pickle", help="Load models whose format runs their author's code.")
+        bool, typer.Option("--allow-pickle", help="Allow models whose format runs their author's code when loaded.")
     ] = False,
     allow_host: Annotated[
         list[str] | None,

@@ -26,7 +26,7 @@ _FIRST_USER = "make the first one with: headrace users add NAME --role admin"
 def server(
     session: Session,
     host: Annotated[
-        str, typer.Option("--host", help="The address to listen on. The default is reached from this machine alone.")
+        str, typer.Option("--host", help="The address to listen on. The default can be reached from this machine only.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 5000,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that share the port.")] = 1,
@@ -49,7 +49,7 @@ def server(
     ] = True,
 ) -> Answer:
     """Serve the project over HTTP: to the web app, to `hr.connect("http://…")`, and to clients of MLflow and of Feast's
-    feature server. Where no project is, one is made.
+    feature server. In a folder without a project it makes one.
 
     It stops at Ctrl-C or SIGTERM, once the requests under way are answered. Its own API is shown at /docs.
     """

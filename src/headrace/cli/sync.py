@@ -24,10 +24,10 @@ def sync(
         Path | None, typer.Argument(metavar="FOLDER", help="A project's folder. Default: the one here.", show_default=False)
     ] = None,
 ) -> Answer:
-    """Send what runs logged offline, or while their server was down, to where it belongs; what came before is known there.
+    """Send what runs logged offline, or while their server was down. Nothing is sent twice.
 
-    Each run goes to the server, or to the project, that it was logged for; with --project, to that one. Exit code 1: some of
-    it is still here.
+    Each run goes to the server, or to the project, that it was logged for; with --project, to that one. Exit with 1 if
+    something couldn't be sent.
     """
     from headrace.project import sync_spool
 

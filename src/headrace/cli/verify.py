@@ -29,13 +29,12 @@ def verify(
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="How far to look back, for example 7d. Default: all.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", metavar="N", help="At most so many rows, the newest.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", help="Compare at most this many rows, the newest.")] = None,
     as_known: Annotated[
-        bool, typer.Option("--as-known", help="Compare with all that had reached us at each moment, seen online yet or not.")
+        bool, typer.Option("--as-known", help="Compare with all rows that had arrived by each moment, visible online or not.")
     ] = False,
 ) -> Answer:
-    """Compute the sample of what was served again from history, restricted to what each value reflected; exit with 1 if one
-    differs."""
+    """Compute a sample of the served values again from history, and compare them; exit with 1 if one differs."""
     found = session.store.verify(view, since, limit, as_known=as_known)
     return Answer(_data(found), _parts(found), code=0 if found.ok else REFUSED)
 

@@ -27,12 +27,12 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="As `webhooks list` shows 
 def create(
     session: Session,
     url: Annotated[str, typer.Argument(metavar="URL", help="Where to send, https://…")],
-    event: Annotated[list[str] | None, typer.Option("--event", help="Which events; more than one is fine. Default: all.")] = None,
-    model: Annotated[str, typer.Option("--model", help="Of this model alone.")] = "",
+    event: Annotated[list[str] | None, typer.Option("--event", help="Only this event; may be repeated. Default: all.")] = None,
+    model: Annotated[str, typer.Option("--model", help="Only events of this model.")] = "",
     name: Annotated[str, typer.Option("--name", help="What to call it.")] = "",
     style: Annotated[str, typer.Option("--style", help="headrace; or mlflow, for receivers of MLflow's webhooks.")] = "headrace",
 ) -> Answer:
-    """Tell an address of what happens in the registry. Deliveries are signed with HEADRACE_WEBHOOK_SECRET, if it is set now."""
+    """Send the registry's events to an address. Deliveries are signed with HEADRACE_WEBHOOK_SECRET, if it is set now."""
     secret = os.environ.get("HEADRACE_WEBHOOK_SECRET", "")
     made = session.store.webhooks.create(url, event or ("*",), model=model, name=name, secret=secret, style=_style(style))
     return Answer(
@@ -42,7 +42,7 @@ def create(
 
 @verb("list", "headrace webhooks list")
 def list_webhooks(session: Session) -> Answer:
-    """Webhooks, and what they are told of."""
+    """List webhooks and their events."""
     found = session.store.webhooks.list()
     rows = [(w.id, w.url, ", ".join(w.events), w.model or "all", "yes" if w.secret else "no", w.active) for w in found]
     columns = ("ID", "URL", "EVENTS", "MODEL", "SIGNED", "ACTIVE")
@@ -51,14 +51,14 @@ def list_webhooks(session: Session) -> Answer:
 
 @verb("remove", "headrace webhooks remove 4f0c9a7be1d2")
 def remove(session: Session, webhook: Id) -> Answer:
-    """Forget a webhook and what was sent to it."""
+    """Remove a webhook and its deliveries."""
     session.store.webhooks.remove(webhook)
     return Answer({"id": webhook, "removed": True}, [f"webhook {webhook} is told nothing any more"])
 
 
 @verb("test", "headrace webhooks test 4f0c9a7be1d2")
 def test(session: Session, webhook: Id) -> Answer:
-    """Send a ping now; exit with 1 if it isn't taken."""
+    """Send a ping now; exit with 1 if it isn't accepted."""
     sent = session.store.webhooks.test(webhook)
     return Answer(sent.to_dict(), _told([sent]), code=0 if sent.status == "done" else 1)
 
@@ -68,16 +68,16 @@ def deliveries(
     session: Session,
     webhook: Annotated[str | None, typer.Argument(metavar="[ID]", help="Default: of all webhooks.")] = None,
     status: Annotated[str | None, typer.Option("--status", help="waiting, done or failed.")] = None,
-    limit: Annotated[int, typer.Option("--limit", help="At most so many, the newest.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", help="Show at most this many, the newest.")] = 50,
 ) -> Answer:
-    """What was sent, what waits, and what was answered."""
+    """List deliveries: what was sent, what waits, and what was answered."""
     found = session.store.webhooks.deliveries(webhook, status, limit)
     return Answer([each.to_dict() for each in found], _told(found))
 
 
 @verb("replay", "headrace webhooks replay 0190f7c2e0aa7d3e")
 def replay(session: Session, delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="A delivery's id.")]) -> Answer:
-    """Send a delivery once more, with its own id: it is due at once."""
+    """Send a delivery again at once, with the same id."""
     again = session.store.webhooks.replay(delivery)
     return Answer(again.to_dict(), _told([again]))
 
