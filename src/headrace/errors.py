@@ -12,9 +12,9 @@ HeadraceError
 ├── StorageError           a store that can't be reached, is full or read-only
 ├── SettingsError          a configuration value that can't be used
 ├── ModelError             a model that raises, hangs or dies while it predicts
-├── AccessError            somebody who may not do this
-│   └── UnauthenticatedError  somebody who didn't say who they are, or not so that it can be believed
-│       └── TooManyAttemptsError  wrong passwords came before: another one is looked at later
+├── AccessError            an account that may not do this
+│   └── UnauthenticatedError  a request without credentials, or with wrong ones
+│       └── TooManyAttemptsError  a password that wasn't checked, because too many wrong ones came before it
 ├── MissingExtraError      an optional package that isn't installed; names the extra
 └── UnsafeModelError       a model that can't be loaded without running its author's code
 """
@@ -108,7 +108,7 @@ class ConflictError(HeadraceError):
 
 
 class AlreadyExistsError(ConflictError):
-    """A name or an id that something else has, be it deleted."""
+    """A name or an id that is taken, perhaps by something that was deleted."""
 
 
 class GateError(HeadraceError):
@@ -140,18 +140,18 @@ class ModelError(HeadraceError):
 
 
 class AccessError(HeadraceError):
-    """Somebody who may not do this: the message names the permission and the role that has it. Nothing was changed."""
+    """An account that may not do this: the message names the permission and the role that has it. Nothing was changed."""
 
 
 class UnauthenticatedError(AccessError):
-    """Somebody who didn't say who they are, or not so that it can be believed."""
+    """A request without credentials, or with wrong ones."""
 
 
 class TooManyAttemptsError(UnauthenticatedError):
-    """A password that wasn't looked at, because wrong ones came before from there.
+    """A password that wasn't checked, because too many wrong ones came before it.
 
     Attributes:
-        retry_after: the seconds until another one is.
+        retry_after: seconds until another one is checked.
     """
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
@@ -169,7 +169,7 @@ class MissingExtraError(HeadraceError):
 
 
 class UnsafeModelError(HeadraceError):
-    """A model that can't be loaded without running code its author chose; the message says which word allows it."""
+    """A model that can't be loaded without running its author's code; the message says how to allow that."""
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
