@@ -6,8 +6,9 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Protocol
 
-__all__ = ["WouldWaitError", "impatient", "is_impatient", "leaving", "left"]
+__all__ = ["Lead", "Leaving", "WouldWaitError", "impatient", "is_impatient", "leaving", "left"]
 
 _local = threading.local()
 
@@ -32,18 +33,39 @@ def is_impatient() -> bool:
     return getattr(_local, "impatient", False)
 
 
+class Lead(Protocol):
+    """Sees that writes are made."""
+
+    def __call__(self, *, here: bool) -> None:
+        """Let all that wait be written, by this thread if that waits for nobody, else by another one. If somebody is at it, they
+        are the next."""
+        ...
+
+
+class Leaving:
+    """The writes that a thread has left.
+
+    Attributes:
+        futures: each is over when its write is kept, or has what went wrong.
+        lead: to be called then; None if there are none.
+    """
+
+    def __init__(self) -> None:
+        self.futures: list[Future[None]] = []
+        self.lead: Lead | None = None
+
+
 @contextmanager
-def leaving() -> Iterator[list[Future[None]]]:
-    """Within the block, a write that others may share a commit with is left to another thread, and isn't done when its call
-    returns: its future, in this list, is over when it is kept, or has what went wrong."""
-    _local.left = []
+def leaving() -> Iterator[Leaving]:
+    """Within the block, a write that others may share a commit with isn't done when its call returns. To be led after it."""
+    _local.left = Leaving()
     try:
         yield _local.left
     finally:
         _local.left = None
 
 
-def left() -> list[Future[None]] | None:
-    """The list of the block of `leaving` that this thread is in; None if it is in none."""
-    found: list[Future[None]] | None = getattr(_local, "left", None)
+def left() -> Leaving | None:
+    """What the block of `leaving` has left that this thread is in; None if it is in none."""
+    found: Leaving | None = getattr(_local, "left", None)
     return found

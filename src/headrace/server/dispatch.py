@@ -295,8 +295,7 @@ class Dispatcher:
 
     async def _take(self, endpoint: Endpoint, call: Call, receive: Receive) -> Reply:
         """Let a handler read the body, then answer."""
-        if self._busy >= self._limits.threads + self._limits.waiting:
-            raise self._too_busy()
+        self._refuse_if_too_busy()
         stream = BodyStream(functools.partial(self._next, receive), self._limits.upload_bytes)
         call.pieces = stream
         self._busy += 1
@@ -327,8 +326,10 @@ class Dispatcher:
             raise GoneError
         return message
 
-    def _too_busy(self) -> BusyError:
-        return BusyError(f"{self._busy} requests wait already; try again soon, or start the server with more --workers")
+    def _refuse_if_too_busy(self) -> None:
+        if self._busy >= self._limits.threads + self._limits.waiting:
+            msg = f"{self._busy} requests wait already; try again soon, or start the server with more --workers"
+            raise BusyError(msg)
 
     def _too_large(self) -> BodyTooLargeError:
         limit = self._limits.body_bytes
@@ -339,6 +340,8 @@ class Dispatcher:
         reply: Reply | Coroutine[Any, Any, Reply | None] | None = None
         if operation.quick is not None and pace.fast:
             reply = pace.timed(operation.quick, call)
+        if reply is None:
+            self._refuse_if_too_busy()  # before anything is left to be written
         if reply is None and operation.patient is not None and not pace.looks():
             reply = operation.patient(call)
         if isinstance(reply, Coroutine):
@@ -352,9 +355,11 @@ class Dispatcher:
 
     async def _awaited(self, reply: Coroutine[Any, Any, Reply | None]) -> Reply | None:
         """A reply that waits for something else, not for a thread."""
-        if self._busy >= self._limits.threads + self._limits.waiting:
+        try:
+            self._refuse_if_too_busy()
+        except BusyError:
             reply.close()
-            raise self._too_busy()
+            raise
         self._busy += 1
         try:
             return await reply
@@ -362,8 +367,6 @@ class Dispatcher:
             self._busy -= 1
 
     async def _handled(self, endpoint: Endpoint, handler: Handler | AsyncHandler, call: Call) -> Reply:
-        if self._busy >= self._limits.threads + self._limits.waiting:
-            raise self._too_busy()
         self._busy += 1
         try:
             if endpoint.operation.waits:

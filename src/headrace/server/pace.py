@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from headrace.errors import HeadraceError
 from headrace.server.errors import status_of
-from headrace.server.http import Call
 
 __all__ = ["Pace"]
 
@@ -20,8 +19,9 @@ EACH = 8
 """While calls are fast only some are watched: asking for a thread's time costs microseconds."""
 EACH_SLOW = 16
 """While calls are slow one of so many is watched."""
-SHARE, MOST_SECONDS = 0.1, 1e-3
-"""What one call counts for in the mean, and the longest wait that one call counts for: the machine may have been busy."""
+SHARE, MOST = 0.1, 5
+"""What one call counts for in the mean, and how many times the longest mean wait it counts for at most: the machine may have been
+busy."""
 
 
 class Pace:
@@ -30,12 +30,16 @@ class Pace:
     The embedded store and a Redis nearby answer in less time than a change of threads takes. One that is far or down would hold
     up everything else on the event loop: then its calls go to the pool until it is fast again.
 
+    Args:
+        long: how long the event loop may wait, in seconds.
+
     Attributes:
         fast: whether the event loop may wait.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, long: float = LONG_SECONDS) -> None:
         self.fast = True
+        self._long = long
         self._mean = 0.0
         self._calls = 0
         self._slow = 0
@@ -46,19 +50,19 @@ class Pace:
             self._slow += 1
         return not self.fast and self._slow % EACH_SLOW == 0
 
-    def timed(self, answer: Callable[[Call], T], call: Call) -> T:
+    def timed(self, answer: Callable[..., T], *given: Any, **named: Any) -> T:
         """Answer a call, and remember how long it waited."""
         self._calls += 1
         watched = self._calls % EACH == 0 or not self.fast
         wall, work = (time.perf_counter(), time.thread_time()) if watched else (0.0, 0.0)
         try:
-            return answer(call)
+            return answer(*given, **named)
         except HeadraceError as error:
             if status_of(error)[0] == 503:  # a store is down: the next call may wait until it times out
-                self._mean, self.fast = 10 * LONG_SECONDS, False
+                self._mean, self.fast = 2 * MOST * self._long, False
             raise
         finally:
             if watched:
                 waited = time.perf_counter() - wall - (time.thread_time() - work)
-                self._mean += SHARE * (min(waited, MOST_SECONDS) - self._mean)
-                self.fast = self._mean < LONG_SECONDS
+                self._mean += SHARE * (min(waited, MOST * self._long) - self._mean)
+                self.fast = self._mean < self._long

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from headrace.patience import is_impatient, left
+from headrace.patience import WouldWaitError, impatient, is_impatient, left
 from headrace.sql.database import Database
 from headrace.sql.prepared import RefusedError
 
@@ -80,8 +80,7 @@ class GroupCommit:
             self._writer.shutdown()
 
     def run(self, work: Callable[[sa.Connection], T], then: Callable[[T], None] = _nothing) -> None:
-        """Run a write in a transaction, blind if it can be; it may be run again. Within a block of `leaving` it is left to a
-        thread of ours.
+        """Run a write in a transaction, blind if it can be; it may be run again. Within a block of `leaving` it waits to be led.
 
         Args:
             then: told what the write gives, once that is committed.
@@ -94,50 +93,78 @@ class GroupCommit:
                 result = work(connection)
             then(result)
             return
-        futures = left()
-        mine = _Write(work, then, None if futures is None else Future())
+        leaving = left()
+        mine = _Write(work, then, None if leaving is None else Future())
+        if leaving is not None and mine.future is not None:
+            leaving.futures.append(mine.future)
+            leaving.lead = self._lead_those_left
+            with self._lock:
+                self._waiting.append(mine)
+            return
         with self._lock:
             self._waiting.append(mine)
             leads, self._busy = not self._busy, True
-        if futures is not None and mine.future is not None:
-            futures.append(mine.future)
-            if leads:
-                self._hand_over(mine)
-            return
         if not leads:
             mine.turn.acquire()
         if not mine.done:
-            self._lead(mine)
+            self._lead()
         if mine.error is not None:
             raise mine.error
         then(mine.result)
 
-    def _hand_over(self, following: _Write) -> None:
-        """Let the next group be led: by the thread of its first write, or by ours if that has none."""
-        if following.future is None:
-            following.turn.release()
-            return
-        if self._writer is None:
-            self._writer = ThreadPoolExecutor(1, "headrace-writer")
-        self._writer.submit(self._lead, following)
-
-    def _lead(self, mine: _Write) -> None:
+    def _lead_those_left(self, *, here: bool) -> None:
         with self._lock:
-            group, self._waiting = self._waiting, []
+            if self._busy or not self._waiting:
+                return
+            self._busy = True
+        if not (here and self._lead_at_once()):
+            self._submit()
+
+    def _lead_at_once(self) -> bool:
+        """Lead a group, unless that would wait for somebody."""
+        group = self._take()
+        try:
+            with impatient():
+                self._commit(group)
+        except WouldWaitError:
+            with self._lock:
+                self._waiting[:0] = group
+            return False
+        self._over(group)
+        return True
+
+    def _lead(self) -> None:
+        group = self._take()
         try:
             self._commit(group)
         finally:
-            for write in group:
-                write.done = True
-                if write is not mine or mine.future is not None:
-                    write.tell()
-            with self._lock:
-                following = self._waiting[0] if self._waiting else None
-                self._busy = following is not None
-            if following is not None:
-                self._hand_over(following)
-            for write in group:
-                self._go_on(write)
+            self._over(group)
+
+    def _take(self) -> Sequence[_Write]:
+        with self._lock:
+            group, self._waiting = self._waiting, []
+        return group
+
+    def _over(self, group: Sequence[_Write]) -> None:
+        """Tell everybody that a group is kept or has failed, and let the next one be led: by the thread of its first write, or by
+        ours if that has none."""
+        for write in group:
+            write.done = True
+            write.tell()
+        with self._lock:
+            following = self._waiting[0] if self._waiting else None
+            self._busy = following is not None
+        if following is not None and following.future is None:
+            following.turn.release()
+        elif following is not None:
+            self._submit()
+        for write in group:
+            self._go_on(write)
+
+    def _submit(self) -> None:
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(1, "headrace-writer")
+        self._writer.submit(self._lead)
 
     def _go_on(self, write: _Write) -> None:
         """Do what follows a write that no thread waits for."""
@@ -154,6 +181,8 @@ class GroupCommit:
                 with self._database.write() as connection:
                     for write in group:
                         self._run_beside(connection, write)
+        except WouldWaitError:
+            raise
         except BaseException as error:  # noqa: BLE001 - each of the group's threads is told
             for write in group:
                 write.error = write.error or error
@@ -180,5 +209,7 @@ class GroupCommit:
         try:
             with self._database.part(connection):
                 write.result = write.work(connection)
+        except WouldWaitError:
+            raise
         except Exception as error:  # noqa: BLE001 - it is told to its own thread
             write.error = error

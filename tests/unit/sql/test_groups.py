@@ -141,9 +141,10 @@ def test_a_write_that_is_left_to_others_shares_their_commit_and_tells_when_it_is
             group.run(keep("a"), followed.append)
             group.run(keep("b", fail=True), followed.append)
             group.run(keep("c"), followed.append)
+        left.lead(here=True)  # somebody else leads
         assert kept(database) == []
-        assert not any(future.done() or future.cancel() for future in left)
-    assert [str(future.exception(PATIENCE)) for future in left] == ["None", "b", "None"]
+        assert not any(future.done() or future.cancel() for future in left.futures)
+    assert [str(future.exception(PATIENCE)) for future in left.futures] == ["None", "b", "None"]
     assert kept(database) == ["a", "c", "leader"]
     group.run(keep("d"))
     database.close()  # ends the thread that they were left to
@@ -158,7 +159,8 @@ def test_what_fails_after_a_write_that_was_left_to_others_is_in_the_log(database
 
     with leaving() as left:
         group.run(keep("a"), follow)
-    assert left[0].exception(PATIENCE) is None
+    left.lead(here=False)
+    assert left.futures[0].exception(PATIENCE) is None
     database.close()
     assert "of what follows" in caplog.text
     assert kept(database) == ["a"]
@@ -174,3 +176,26 @@ def test_a_child_forked_in_the_middle_of_a_group_writes(database):
         assert os.waitpid(child, 0)[1] == 0
     group.run(keep("after"))
     assert kept(database) == ["after", "leader"]
+
+
+def test_what_was_left_is_led_by_a_thread_that_waits_for_nobody(database):
+    group = GroupCommit(database)
+    with leaving() as left:
+        for name, fail in (("a", False), ("b", True), ("c", False)):
+            group.run(keep(name, fail))
+    left.lead(here=True)
+    assert [str(future.exception(0)) for future in left.futures] == ["None", "b", "None"]
+    left.lead(here=True)  # nothing is left
+    assert kept(database) == ["a", "c"]
+
+
+def test_what_was_left_goes_to_another_thread_where_it_would_have_to_wait(database):
+    group = GroupCommit(database)
+    with leaving() as left:
+        group.run(keep("a"))
+    with database.write() as connection:
+        left.lead(here=True)
+        keep("b")(connection)
+        assert not left.futures[0].done()
+    assert left.futures[0].result(PATIENCE) is None
+    assert kept(database) == ["a", "b"]

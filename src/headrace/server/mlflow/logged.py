@@ -186,7 +186,7 @@ def _require_unique(keys: Sequence[str]) -> None:
 
 LOG_METRIC = operation(_log_metric, _METRIC, soon=True, blind=True)
 LOG_PARAM = operation(_log_param, _PARAM, soon=True, blind=True)
-BATCH = operation(_log_batch, _BATCH, soon=True, blind=True)
+BATCH = operation(_log_batch, _BATCH, blind=True)
 INPUTS = operation(_log_inputs, _INPUTS)
 OUTPUTS = operation(_log_outputs, _OUTPUTS)
 LOG_MODEL = operation(_log_model, _MODEL)

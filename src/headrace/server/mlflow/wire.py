@@ -15,17 +15,17 @@ import json
 import math
 import re
 from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import Future
 from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
 import orjson
 
 from headrace.errors import InvalidInputError
-from headrace.patience import WouldWaitError, impatient, leaving
+from headrace.patience import Leaving, WouldWaitError, impatient, leaving
 from headrace.server.endpoint import Handler, Operation, Quick
 from headrace.server.errors import BadRequestError
 from headrace.server.http import JSON, Call, Reply
+from headrace.server.pace import Pace
 from headrace.server.schema import Content, Field, Record
 
 __all__ = [
@@ -61,6 +61,8 @@ INT64 = range(-(2**63), 2**63)
 EXACT = 2**53
 MOST_AT_ONCE = 32_000
 """Bytes of a body that is read on the event loop: some hundred points, half a millisecond."""
+GROUP_SECONDS = 1e-3
+"""So long the event loop may wait for the commit of a group: what its requests take to be read and answered."""
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _MORE = "See the API docs for more information about request parameters."
 _WHOLE = re.compile(r"-?\d+")
@@ -99,22 +101,28 @@ def _at_once(handler: Handler) -> Quick:
 
 
 def _left_to_others(handler: Handler) -> Quick:
-    """The handler on the event loop, which doesn't wait for its write: a change of threads for each of many writers takes longer
-    than the writes of all of them."""
+    """The handler on the event loop, whose write shares a commit with those of requests that came at the same time: a change of
+    threads for each of many writers takes longer than the writes of all of them."""
+    pace = Pace(GROUP_SECONDS)
 
     def patient(call: Call) -> Coroutine[Any, Any, Reply] | None:
         if len(call.body) > MOST_AT_ONCE:
             return None
         with leaving() as left:
             reply = handler(call)
-        return _once_kept(reply, left)
+        return _once_kept(reply, left, pace if call.store.runs.stores.nearby else None)
 
     return patient
 
 
-async def _once_kept(reply: Reply, left: Sequence[Future[None]]) -> Reply:
-    for write in left:
-        await asyncio.wrap_future(write)
+async def _once_kept(reply: Reply, left: Leaving, pace: Pace | None) -> Reply:
+    await asyncio.sleep(0)  # the other requests leave theirs
+    if left.lead is not None and pace is not None and (pace.fast or pace.looks()):
+        pace.timed(left.lead, here=True)
+    elif left.lead is not None:
+        left.lead(here=False)
+    for future in left.futures:
+        await asyncio.wrap_future(future)
     return reply
 
 
