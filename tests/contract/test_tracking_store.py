@@ -17,6 +17,7 @@ from headrace.remote.tracking import remote_tracking
 from headrace.sql.database import Database
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.history import Series
+from headrace.tracking.page import Form
 from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Metric, ModelOutput, Purged, Run
 from headrace.tracking.search import EXPERIMENTS, LOGGED_MODELS, ModelOrder, Order, parse_filter, parse_order
 
@@ -331,6 +332,18 @@ def test_searches_page_and_stay_in_their_experiments(filled):
     home = filled.experiments.create("other", {}, 1)
     make_run(filled, name="e", experiment_id=home.id, start=9)
     assert (names(filled, experiments=[home.id]), names(filled, experiments=[])) == (["e"], [])
+
+
+def test_a_page_in_another_form_has_the_same_runs(filled):
+    form = Form(lambda keys, values: list(zip(keys, values, strict=True)), lambda points: [*points.metrics().values()])
+    page = filled.runs.search_as(form, (), (), experiments=["0"], view="active", limit=3, offset=1)
+    whole = filled.runs.search((), (), limit=3, offset=1).runs()
+    assert [page.ids, [page.heads[run.id][0] for run in whole]] == [[run.id for run in whole], ["b", "c", "d"]]
+    for run in whole:
+        held = (page.params, page.tags, page.metrics, page.inputs)
+        expected = (run.params.items(), run.tags.items(), run.latest.values(), run.inputs)
+        for part, items in zip(held, expected, strict=True):
+            assert sorted(map(str, part.get(run.id, ()))) == sorted(map(str, items))  # as texts: NaN is itself there
 
 
 def test_writers_in_threads_lose_nothing(stores):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from headrace.lineage.store import Edge
 from headrace.remote.transport import Transport
 from headrace.shapes import plain, shaped
 from headrace.tracking.history import MetricHistory, Series, decode
-from headrace.tracking.page import RunPage
+from headrace.tracking.page import Form, Page, RunPage
 from headrace.tracking.run import (
     ArtifactEntry,
     DatasetInput,
@@ -30,6 +30,9 @@ from headrace.tracking.search import Comparison, ModelOrder, Order
 from headrace.tracking.store import TrackingStores
 
 __all__ = ["Remote", "WrittenThere", "remote_tracking"]
+
+T = TypeVar("T")
+P = TypeVar("P")
 
 
 def remote_tracking(transport: Transport) -> TrackingStores:
@@ -225,6 +228,20 @@ class RemoteRunStore(Remote):
         asked = {"filters": list(filters), "order": list(order), "experiments": ids}
         found: RunPage = self._ask("search", RunPage, **asked, view=view, limit=limit, offset=offset)
         return found
+
+    def search_as(
+        self,
+        form: Form[T, P],
+        filters: Sequence[Comparison],
+        order: Sequence[Order],
+        *,
+        experiments: Sequence[str],
+        view: View,
+        limit: int,
+        offset: int,
+    ) -> Page[T, P]:
+        """The same in a form of the caller's."""
+        return self.search(filters, order, experiments=experiments, view=view, limit=limit, offset=offset).told(form)
 
 
 class RemoteMetricStore(Remote):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,9 +14,9 @@ import sqlalchemy as sa
 from headrace.sql.database import Database
 from headrace.sql.packing import is_one, listed, one_of
 from headrace.sql.points import TAKEN_IN
-from headrace.sql.prepared import Query, read_each
+from headrace.sql.prepared import Asked, Query, read_each
 from headrace.sql.rows import tuples
-from headrace.sql.run_cells import NUMBERS, Cells, texts_of
+from headrace.sql.run_cells import NUMBERS, Cells, by_key, texts_of
 from headrace.sql.run_plan import count_runs, search_ids
 from headrace.sql.run_search import STATE, indexed
 from headrace.sql.tables.tracking import experiment_tags, experiments, latest_metrics, metric_chunks, params, run_tags, runs
@@ -252,29 +253,35 @@ def _rows(
     read."""
     found: dict[str, list[Any]] = {column.name: [None] * len(ids) for column in columns}
     asked = {"run_ids": listed(connection, sorted(ids))}
-    last = {
-        entity: named
-        for entity in _LAST
-        if (named := {column.name: column.key for column in columns if column.entity == entity and column.figure == "last"})
-    }
-    cells = [
-        _LAST[entity].asked(connection, **asked, keys=listed(connection, list(set(named.values()))))
-        for entity, named in last.items()
-    ]
-    *parts, heads = read_each(connection, [*cells, (_HEADS, asked, _told_heads)])
-    for named, held in zip(last.values(), parts, strict=True):
-        rows = [map(held.get(run_id, {}).get, named.values()) for run_id in ids]
-        found |= {name: list(values) for name, values in zip(named, zip(*rows, strict=True), strict=False)}  # no ids, no rows
+    queries: list[Asked[Any]] = []
+    for entity, cells in _LAST.items():
+        last = {column.name: column.key for column in columns if column.entity == entity and column.figure == "last"}
+        if last:
+            keys = listed(connection, list(set(last.values())))
+            query, given, read = cells.asked(connection, by_key, **asked, keys=keys)
+            queries.append((query, given, partial(_last, ids, last, read)))
+    *parts, heads = read_each(connection, [*queries, (_HEADS, asked, _told_heads)])
+    for part in parts:
+        found |= part
     figures: dict[str, list[tuple[list[Any], int]]] = {}
     for column in columns:
         if column.figure != "last":
             figures.setdefault(column.key, []).append((found[column.name], _FIGURE_NAMES.index(column.figure)))
     places = {run_id: place for place, run_id in enumerate(ids)}
     for run_id, key, *extent in _FIGURES.rows(connection, **asked, keys=listed(connection, list(figures))) if figures else ():
-        for cells, place in figures[key]:
-            cells[places[run_id]] = extent[place]
+        for values, place in figures[key]:
+            values[places[run_id]] = extent[place]
     by_id = {head.id: head for head in heads}
     return tuple(by_id[run_id] for run_id in ids), found
+
+
+def _last(
+    ids: Sequence[str], keys: Mapping[str, str], read: Callable[[list[Any]], Mapping[str, Mapping[str, Any]]], rows: list[Any]
+) -> dict[str, list[Any]]:
+    """Column name to its values, one a run, of the rows of what runs have by key. `keys` are those of the columns."""
+    held = read(rows)
+    values = [map(held.get(run_id, {}).get, keys.values()) for run_id in ids]
+    return {name: list(column) for name, column in zip(keys, zip(*values, strict=True), strict=False)}  # no ids, no rows
 
 
 def _extremes(count: int, low: float | None, high: float | None, steps: Sequence[int | None]) -> Extremes:

@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 
 __all__ = ["PLANNED_ANEW", "TRIP", "Asked", "Insert", "Query", "RefusedError", "direct", "is_blind", "pipelined", "read_each"]
+
+T = TypeVar("T")
 
 AT_ONCE = 100
 """Rows in one statement."""
@@ -144,11 +146,11 @@ class Query:
         return lambda: found
 
 
-Asked = tuple[Query, Mapping[str, Any], Callable[[list[tuple[Any, ...]]], Any]]
+Asked = tuple[Query, Mapping[str, Any], Callable[[list[tuple[Any, ...]]], T]]
 """A query, its values, and what reads its rows."""
 
 
-def read_each(connection: sa.Connection, asked: Sequence[Asked]) -> list[Any]:
+def read_each(connection: sa.Connection, asked: Sequence[Asked[Any]]) -> list[Any]:
     """What is made of the rows of each of some queries, many rows each. PostgreSQL is sent all of them at once, and works on the
     next while the rows of one are read; it plans each for its values, since of a query that is kept ready it forgets how many
     there are."""

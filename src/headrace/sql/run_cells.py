@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -15,9 +14,12 @@ from headrace.sql.prepared import Asked, Query
 from headrace.sql.tables.tracking import latest_metrics
 from headrace.tracking.page import LatestPoints
 
-__all__ = ["NUMBERS", "POINTS", "Cells", "texts_of"]
+__all__ = ["NUMBERS", "POINTS", "Cells", "by_key", "texts_of"]
 
 T = TypeVar("T")
+M = TypeVar("M")
+Pairs = tuple[Sequence[str], Sequence[T]]
+"""Keys, and the value of each."""
 
 _NONE: tuple[Any, ...] = (None, "[]", "{}")
 """Nothing, as it comes."""
@@ -28,7 +30,7 @@ class Cells(Generic[T]):
 
     Args:
         pack: the columns of a run's row.
-        unpack: makes of them what the run has.
+        unpack: reads what the run has from them.
     """
 
     def __init__(
@@ -47,13 +49,15 @@ class Cells(Generic[T]):
         self._query = Query(make)
         self._unpack = unpack
 
-    def asked(self, connection: sa.Connection, **values: Any) -> Asked:
-        """What `read_each` reads by run; a run that has nothing is left out."""
-        return self._query, values, partial(self._read, packing_of(connection))
+    def asked(self, connection: sa.Connection, make: Callable[[T], M], **values: Any) -> Asked[dict[str, M]]:
+        """What `read_each` reads by run, each made into something; a run that has nothing is left out."""
+        packing, unpack = packing_of(connection), self._unpack
 
-    def _read(self, packing: Packing, rows: Sequence[tuple[Any, ...]]) -> dict[str, T]:
-        reader = _Reader(packing)
-        return {run_id: self._unpack(reader, held) for run_id, *held in rows}
+        def read(rows: Sequence[tuple[Any, ...]]) -> dict[str, M]:
+            reader = _Reader(packing)
+            return {run_id: make(unpack(reader, held)) for run_id, *held in rows}
+
+        return self._query, values, read
 
 
 class _Reader:
@@ -77,13 +81,18 @@ class _Reader:
         return [math.nan if key in unknown else value for key, value in zip(keys, found, strict=True)]
 
 
-def texts_of(table: sa.Table, *, keyed: bool = False) -> Cells[dict[str, str]]:
-    """The params or the tags, key → value."""
+def texts_of(table: sa.Table, *, keyed: bool = False) -> Cells[Pairs[str]]:
+    """The params or the tags."""
 
-    def unpack(reader: _Reader, row: Sequence[Any]) -> dict[str, str]:
-        return dict(zip(reader.keys(row[0]), reader.packing.read_texts(row[1]), strict=True))
+    def unpack(reader: _Reader, row: Sequence[Any]) -> Pairs[str]:
+        return reader.keys(row[0]), reader.packing.read_texts(row[1])
 
     return Cells(table, lambda packing: [packing.texts(table.c.key), packing.texts(table.c.value)], unpack, keyed=keyed)
+
+
+def by_key(pairs: Pairs[T]) -> dict[str, T]:
+    """Values by key."""
+    return dict(zip(*pairs, strict=True))
 
 
 def _numbers(packing: Packing) -> list[sa.ColumnElement[Any]]:
@@ -92,9 +101,9 @@ def _numbers(packing: Packing) -> list[sa.ColumnElement[Any]]:
     return [packing.texts(latest.key), packing.doubles(latest.value), packing.texts(latest.key).filter(latest.is_nan.is_(True))]
 
 
-def _numbers_read(reader: _Reader, row: Sequence[Any]) -> dict[str, float]:
+def _numbers_read(reader: _Reader, row: Sequence[Any]) -> Pairs[float]:
     keys = reader.keys(row[0])
-    return dict(zip(keys, reader.values(keys, row[1], row[2]), strict=True))
+    return keys, reader.values(keys, row[1], row[2])
 
 
 def _points(packing: Packing) -> list[sa.ColumnElement[Any]]:
@@ -113,6 +122,6 @@ def _points_read(reader: _Reader, row: Sequence[Any]) -> LatestPoints:
 
 
 NUMBERS = Cells(latest_metrics, _numbers, _numbers_read, keyed=True)
-"""The latest values of some metrics, key → value."""
+"""The latest values of some metrics."""
 POINTS = Cells(latest_metrics, _points, _points_read)
 """The latest points."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from headrace.sql.database import Database
 from headrace.sql.packing import is_one, listed, one_of
 from headrace.sql.prepared import Asked, Query, read_each
-from headrace.sql.run_cells import POINTS, texts_of
+from headrace.sql.run_cells import POINTS, by_key, texts_of
 from headrace.sql.tables.tracking import (
     experiments,
     params,
@@ -21,10 +21,13 @@ from headrace.sql.tables.tracking import (
     run_tags,
     runs,
 )
-from headrace.tracking.page import Head, RunPage
+from headrace.tracking.page import Form, Head, Page, RunPage
 from headrace.tracking.run import DatasetInput, ModelOutput
 
-__all__ = ["INPUT_FIELDS", "load_page", "load_runs"]
+__all__ = ["INPUT_FIELDS", "load_page", "load_page_as", "load_runs"]
+
+T = TypeVar("T")
+P = TypeVar("P")
 
 INPUT_FIELDS = ("name", "digest", "context", "source_type", "source", "schema", "profile", "urn")
 _HEAD = (
@@ -54,32 +57,46 @@ _HEADS = Query(
     )
 )
 _PARAMS, _TAGS = texts_of(params), texts_of(run_tags)
+PLAIN = Form(lambda keys, values: by_key((keys, values)), lambda points: points)
+"""What a RunPage has."""
 
 
 def load_page(connection: sa.Connection, run_ids: Sequence[str]) -> RunPage:
     """The runs with these ids; those that aren't there have no head."""
-    return _page(run_ids, read_each(connection, _asked(connection, run_ids)), lambda owners: _linked(connection, owners))
+    return RunPage(**_fields(connection, run_ids, PLAIN))
+
+
+def load_page_as(form: Form[T, P], connection: sa.Connection, run_ids: Sequence[str]) -> Page[T, P]:
+    """The same in another form."""
+    return Page(**_fields(connection, run_ids, form))
 
 
 def load_runs(database: Database, run_ids: Sequence[str]) -> RunPage:
-    """The same, at a glance; what few runs have, inputs and outputs, is asked for after it."""
+    """The same as it is, at a glance; what few runs have, inputs and outputs, is asked for after it."""
     with database.glance() as connection:
-        answers = [(query.ask(connection, **values), read) for query, values, read in _asked(connection, run_ids)]
+        answers = [(query.ask(connection, **values), read) for query, values, read in _asked(connection, run_ids, PLAIN)]
 
     def linked(owners: _Owners) -> _Linked:
         with database.read() as connection:
             return _linked(connection, owners)
 
-    return _page(run_ids, [read(rows()) for rows, read in answers], linked)
+    return RunPage(**_joined(run_ids, [read(rows()) for rows, read in answers], linked))
 
 
-def _asked(connection: sa.Connection, run_ids: Sequence[str]) -> list[Asked]:
+def _fields(connection: sa.Connection, run_ids: Sequence[str], form: Form[T, P]) -> dict[str, Any]:
+    """Those of a Page."""
+    found = read_each(connection, _asked(connection, run_ids, form))
+    return _joined(run_ids, found, lambda owners: _linked(connection, owners))
+
+
+def _asked(connection: sa.Connection, run_ids: Sequence[str], form: Form[T, P]) -> list[Asked[Any]]:
     """The metrics, params, tags and heads of runs: what takes longest to read comes first."""
     asked = {"run_ids": listed(connection, sorted(run_ids))}  # in the order of the tables, which cost less so
-    return [*(cells.asked(connection, **asked) for cells in (POINTS, _PARAMS, _TAGS)), (_HEADS, asked, list)]
+    texts = (cells.asked(connection, lambda pairs: form.texts(*pairs), **asked) for cells in (_PARAMS, _TAGS))
+    return [POINTS.asked(connection, form.points, **asked), *texts, (_HEADS, asked, list)]
 
 
-def _page(run_ids: Sequence[str], found: Sequence[Any], linked: Callable[[_Owners], _Linked]) -> RunPage:
+def _joined(run_ids: Sequence[str], found: Sequence[Any], linked: Callable[[_Owners], _Linked]) -> dict[str, Any]:
     metrics, params, tags, rows = found
     heads: dict[str, Head] = {}
     owners: _Owners = ([], [], [])
@@ -89,16 +106,9 @@ def _page(run_ids: Sequence[str], found: Sequence[Any], linked: Callable[[_Owner
             if has:
                 ids.append(run_id)
     inputs, model_inputs, outputs = linked(owners) if any(owners) else ({}, {}, {})
-    return RunPage(
-        run_ids,
-        heads,
-        params=params,
-        tags=tags,
-        metrics=metrics,
-        inputs=inputs,
-        model_inputs=model_inputs,
-        outputs=outputs,
-    )
+    cells = {"params": params, "tags": tags, "metrics": metrics}
+    links = {"inputs": inputs, "model_inputs": model_inputs, "outputs": outputs}
+    return {"ids": run_ids, "heads": heads, **cells, **links}
 
 
 def _linked(connection: sa.Connection, owners: _Owners) -> _Linked:

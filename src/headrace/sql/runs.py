@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -18,7 +18,7 @@ from headrace.sql.packing import is_one, listed
 from headrace.sql.points import TAKEN_IN, Added, add_points, add_series, join_apart, join_many
 from headrace.sql.prepared import Insert, Query, direct, is_blind, pipelined
 from headrace.sql.purge import purge
-from headrace.sql.run_pages import INPUT_FIELDS, load_page, load_runs
+from headrace.sql.run_pages import INPUT_FIELDS, load_page, load_page_as, load_runs
 from headrace.sql.run_plan import search_ids
 from headrace.sql.tables.tracking import (
     is_id,
@@ -31,7 +31,7 @@ from headrace.sql.tables.tracking import (
     runs,
 )
 from headrace.tracking.history import Series
-from headrace.tracking.page import RunPage
+from headrace.tracking.page import Form, Page, RunPage
 from headrace.tracking.run import (
     ACTIVE,
     DELETED,
@@ -57,6 +57,9 @@ __all__ = [
     "require_active_run",
     "require_unchanged",
 ]
+
+T = TypeVar("T")
+P = TypeVar("P")
 
 _CHUNK = 500
 _INSIST = "SELECT 1 / count(*) FROM {} WHERE {} = ? AND lifecycle_stage = '" + ACTIVE + "'"
@@ -265,6 +268,22 @@ class SqlRunStore:
         with self._database.read() as connection:
             ids = search_ids(connection, filters, order, experiments, view, limit=limit, offset=offset)
             return load_page(connection, ids)
+
+    def search_as(
+        self,
+        form: Form[T, P],
+        filters: Sequence[Comparison],
+        order: Sequence[Order],
+        *,
+        experiments: Sequence[str],
+        view: View,
+        limit: int,
+        offset: int,
+    ) -> Page[T, P]:
+        """The same in a form of the caller's, that what they have is made into as it is read."""
+        with self._database.read() as connection:
+            ids = search_ids(connection, filters, order, experiments, view, limit=limit, offset=offset)
+            return load_page_as(form, connection, ids)
 
 
 class SqlArtifactIndex:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from headrace.tracking.run import DatasetInput, Metric, ModelOutput, Run, Status
 
-__all__ = ["Head", "LatestPoints", "RunPage"]
+__all__ = ["Form", "Head", "LatestPoints", "Page", "RunPage"]
+
+T = TypeVar("T")
+P = TypeVar("P")
 
 Head = tuple[str, str, str, Status, int, int | None, int | None, str, str, str]
 """(name, experiment's id, its name, status, start, end, seen, user, artifact uri, lifecycle stage)."""
@@ -38,8 +42,22 @@ class LatestPoints:
 
 
 @dataclass(frozen=True, slots=True)
-class RunPage:
-    """Runs in order. To write a thousand of them as text, an object for each of their values would cost more than to read them.
+class Form(Generic[T, P]):
+    """What a reader of many runs makes of what each of them has, while the next are still to come.
+
+    Attributes:
+        texts: makes it of the keys and the values of params or of tags.
+        points: of the latest points.
+    """
+
+    texts: Callable[[Sequence[str], Sequence[str]], T]
+    points: Callable[[LatestPoints], P]
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T, P]):
+    """Runs in order, and what they have in some form. To write a thousand of them as text, an object for each of their values
+    would cost more than to read them.
 
     Attributes:
         ids: the runs.
@@ -49,12 +67,30 @@ class RunPage:
 
     ids: Sequence[str]
     heads: Mapping[str, Head]
-    params: Mapping[str, Mapping[str, str]]
-    tags: Mapping[str, Mapping[str, str]]
-    metrics: Mapping[str, LatestPoints]
+    params: Mapping[str, T]
+    tags: Mapping[str, T]
+    metrics: Mapping[str, P]
     inputs: Mapping[str, Sequence[DatasetInput]]
     model_inputs: Mapping[str, Sequence[str]]
     outputs: Mapping[str, Sequence[ModelOutput]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage(Page[Mapping[str, str], LatestPoints]):
+    """A Page as it was read: params and tags by key, and metrics as columns."""
+
+    params: Mapping[str, Mapping[str, str]]
+    tags: Mapping[str, Mapping[str, str]]
+    metrics: Mapping[str, LatestPoints]
+
+    def told(self, form: Form[T, P]) -> Page[T, P]:
+        """The same in another form."""
+        params, tags = (
+            {run_id: form.texts(list(held), list(held.values())) for run_id, held in by_run.items()}
+            for by_run in (self.params, self.tags)
+        )
+        metrics = {run_id: form.points(held) for run_id, held in self.metrics.items()}
+        return Page(self.ids, self.heads, params, tags, metrics, self.inputs, self.model_inputs, self.outputs)
 
     def runs(self, ids: Iterable[str] | None = None) -> list[Run]:
         """The runs themselves; those of these ids, or all."""

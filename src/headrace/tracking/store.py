@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from headrace.tracking.history import MetricHistory, Series
-from headrace.tracking.page import RunPage
+from headrace.tracking.page import Form, Page, RunPage
 from headrace.tracking.run import (
     ArtifactEntry,
     DatasetInput,
@@ -27,6 +27,9 @@ from headrace.tracking.run import (
 from headrace.tracking.search import Comparison, ModelOrder, Order
 
 __all__ = ["ArtifactIndex", "ExperimentStore", "LoggedModelStore", "MetricStore", "RunStore", "TrackingStores", "WriterStore"]
+
+T = TypeVar("T")
+P = TypeVar("P")
 
 
 class ExperimentStore(Protocol):
@@ -159,6 +162,20 @@ class RunStore(Protocol):
         offset: int = 0,
     ) -> RunPage:
         """The runs that match every comparison, ordered; then newest first, then by id. No `experiments`: all active ones."""
+        ...
+
+    def search_as(
+        self,
+        form: Form[T, P],
+        filters: Sequence[Comparison],
+        order: Sequence[Order],
+        *,
+        experiments: Sequence[str],
+        view: View,
+        limit: int,
+        offset: int,
+    ) -> Page[T, P]:
+        """The same in a form of the caller's, that what they have is made into as it is read."""
         ...
 
 

@@ -87,6 +87,22 @@ def test_nan_and_infinities_come_back(ask):
     assert math.isnan(float(found["n"]))
 
 
+def test_runs_are_the_same_on_a_page_and_alone(ask):
+    home = ask.post("experiments/create", name=f"pages {T}").json()["experiment_id"]
+    odd = {"key": "b", "value": 'a "quoted" \\ line\nand é'}
+    held = [
+        {},
+        {"metrics": [metric("a", 1.5, step=3), metric("b", 2)], "params": [odd, {"key": "c", "value": ""}], "tags": [odd]},
+        {"metrics": [metric("a", "NaN"), metric("b", 2)]},
+        {"metrics": [metric("a", 1, dataset_name="d", dataset_digest="e"), metric("b", -0.0)]},
+    ]
+    ids = [ask.post("runs/create", experiment_id=home).json()["run"]["info"]["run_id"] for _ in held]
+    for run_id, items in zip(ids, held, strict=True):
+        assert ask.post("runs/log-batch", run_id=run_id, **items).json() == {}
+    found = ask.post("runs/search", experiment_ids=[home], order_by=["run_id"]).json()["runs"]
+    assert found == [ask.state(run_id) for run_id in sorted(ids)]
+
+
 @pytest.mark.parametrize("key", ["a/b c.d-e:f_g", "é", "0", "k" * 250, "x" * 249 + "ü"])
 def test_a_key_may_hold_what_mlflow_allows(ask, key):
     run_id = ask.run()

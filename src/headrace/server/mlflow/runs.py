@@ -8,7 +8,7 @@ from typing import cast
 from headrace.errors import InvalidInputError, NotFoundError
 from headrace.server.http import Call, Reply
 from headrace.server.mlflow.experiments import known_ids, view_of
-from headrace.server.mlflow.shapes import info_shape, page_shapes, run_shape
+from headrace.server.mlflow.shapes import PAGE_FORM, info_shape, page_shapes, run_shape
 from headrace.server.mlflow.wire import (
     DONE,
     PAGE,
@@ -121,7 +121,8 @@ def _search(call: Call) -> Reply:
     offset = offset_of(asked["page_token"])
     ids = [experiment_id(item) for item in texts("experiment_ids", asked["experiment_ids"])]
     search = functools.partial(
-        call.store.runs.stores.runs.search,
+        call.store.runs.stores.runs.search_as,
+        PAGE_FORM,
         parse_filter(asked["filter"] or ""),
         parse_order(texts("order_by", asked["order_by"])),
         view=view_of("run_view_type", asked["run_view_type"]),

@@ -10,11 +10,12 @@ import orjson
 
 from headrace.server.mlflow.wire import filled, millis, number, rendered
 from headrace.tracking.history import MetricHistory
-from headrace.tracking.page import LatestPoints, RunPage
+from headrace.tracking.page import Form, LatestPoints, Page
 from headrace.tracking.run import DatasetInput, Experiment, LoggedModel, Metric, ModelOutput, Run, RunInfo
 
 __all__ = [
     "CONTEXT_TAG",
+    "PAGE_FORM",
     "experiment_shape",
     "history_shapes",
     "info_shape",
@@ -25,8 +26,6 @@ __all__ = [
 ]
 
 CONTEXT_TAG = "mlflow.data.context"
-AT_ONCE = 50
-"""So many runs are written together."""
 
 
 def experiment_shape(item: Experiment) -> dict[str, Any]:
@@ -51,12 +50,16 @@ def run_shape(run: Run) -> dict[str, Any]:
     return _whole_run(info_shape(run), told, run.inputs, run.model_inputs, run.outputs)
 
 
-def page_shapes(page: RunPage, count: int) -> list[orjson.Fragment]:
-    """The first runs of a page, as JSON to stand in a list. They are written some at a time: to make the objects of all of them
-    first takes half as long again, for memory that no cache holds."""
-    ids = page.ids[:count]
-    parts = (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
-    return [orjson.Fragment(orjson.dumps([_page_shape(page, run_id) for run_id in part])[1:-1]) for part in parts]
+def page_shapes(page: Page[orjson.Fragment, orjson.Fragment], count: int) -> list[dict[str, Any]]:
+    """The first runs of a page that was read in the PAGE_FORM."""
+    found = []
+    for run_id in page.ids[:count]:
+        held = {"metrics": page.metrics.get(run_id), "params": page.params.get(run_id), "tags": page.tags.get(run_id)}
+        name, experiment, _, status, start, end, _, user, artifacts, stage = page.heads[run_id]
+        info = _info(run_id, experiment, name, user, status, start, end, artifacts, stage)
+        parts = (page.inputs.get(run_id, ()), page.model_inputs.get(run_id, ()), page.outputs.get(run_id, ()))
+        found.append(_whole_run(info, held, *parts))
+    return found
 
 
 def info_shape(run: Run | RunInfo) -> dict[str, Any]:
@@ -116,18 +119,6 @@ def model_shape(model: LoggedModel) -> dict[str, Any]:
     return {"info": filled(info), "data": filled({"params": rendered(model.params), "metrics": metrics})}
 
 
-def _page_shape(page: RunPage, run_id: str) -> dict[str, Any]:
-    """A run of a page, as `run_shape`."""
-    told = {
-        "metrics": _point_shapes(page.metrics.get(run_id)),
-        "params": rendered(page.params.get(run_id, {})),
-        "tags": rendered(page.tags.get(run_id, {})),
-    }
-    name, experiment, _, status, start, end, _, user, artifacts, stage = page.heads[run_id]
-    info = _info(run_id, experiment, name, user, status, start, end, artifacts, stage)
-    return _whole_run(info, told, page.inputs.get(run_id, ()), page.model_inputs.get(run_id, ()), page.outputs.get(run_id, ()))
-
-
 def _input_shape(item: DatasetInput) -> dict[str, Any]:
     fields = ("name", "digest", "source_type", "source", "schema", "profile")
     dataset = {field: getattr(item, field) for field in fields if getattr(item, field)}
@@ -179,13 +170,21 @@ def _info(
     return shape
 
 
-def _point_shapes(points: LatestPoints | None) -> list[dict[str, Any]]:
-    """Each as `metric_shape`. Nearly all points of a page are finite numbers without an origin."""
-    if points is None:
-        return []
+def _points_text(points: LatestPoints) -> orjson.Fragment:
+    """Each as `metric_shape`, as JSON. Nearly all points of a page are finite numbers without an origin."""
     if points.origins or not isfinite(sum(points.values)):
-        return [metric_shape(point) for point in points.metrics().values()]
-    return [
+        return orjson.Fragment(orjson.dumps([metric_shape(point) for point in points.metrics().values()]))
+    shapes = [
         {"key": key, "value": value, "timestamp": time // 1000, "step": step}
         for key, value, time, step in zip(points.keys, points.values, points.times, points.steps, strict=True)
     ]
+    return orjson.Fragment(orjson.dumps(shapes))
+
+
+def _texts_text(keys: Sequence[str], values: Sequence[str]) -> orjson.Fragment:
+    """As `rendered`, as JSON."""
+    return orjson.Fragment(orjson.dumps([{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]))
+
+
+PAGE_FORM = Form(_texts_text, _points_text)
+"""What runs have as JSON, which is written while the database works on the rest."""
