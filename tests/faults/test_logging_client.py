@@ -286,6 +286,9 @@ def test_a_disk_that_is_full_thins_the_oldest_points_and_says_how_many(tmp_path,
     columns = [b"\0" * 8 * 1000] * 3
     spool = Spool(tmp_path / "w", "r", "w")
     spool.add("tags", {"first": "1"})
+    with pytest.raises(UnicodeEncodeError):  # nobody waits for an entry that there isn't
+        spool.add("tags", {"half": "\udce9"})
+    assert spool.last == 1
     monkeypatch.setattr(os, "pwrite", full)
     monkeypatch.setattr("headrace.tracking.client.spool.MEMORY_BYTES", 1 << 20)
     for _ in range(100):

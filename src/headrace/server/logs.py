@@ -64,6 +64,7 @@ def log_messages() -> None:
         logger.handlers = [handler]
         logger.setLevel(logging.WARNING)
         logger.propagate = False
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of what it raises
 
 
 def _access_line(access: Access) -> bytes:

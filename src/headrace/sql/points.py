@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from headrace.errors import InvalidInputError, StorageError
+from headrace.errors import StorageError
 from headrace.patience import WouldWaitError, is_impatient
 from headrace.sql.changes import note
 from headrace.sql.database import Database
@@ -301,10 +301,6 @@ def _latest_row(run_id: str, item: _Addition) -> tuple[Any, ...]:
 
 
 def _model_row(run_id: str, point: Metric) -> tuple[Any, ...]:
-    for what, told, most in (("name", point.dataset_name, 500), ("digest", point.dataset_digest, 128)):
-        if len(told) > most:
-            msg = f"the {what} of the dataset of metric {point.key!r} has {len(told)} characters, more than {most}"
-            raise InvalidInputError(msg)
     return run_id, point.key, *_point(point)
 
 

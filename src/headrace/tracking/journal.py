@@ -16,8 +16,8 @@ from headrace.errors import ConflictError, HeadraceError, InvalidInputError, Not
 from headrace.shapes import shaped
 from headrace.tracking.history import Series
 from headrace.tracking.recorder import DEFAULT_EXPERIMENT, Recorder
-from headrace.tracking.rules import check_key, clean_name, clean_params, clean_tags
-from headrace.tracking.run import PARENT_TAG, STATUSES, ArtifactEntry, DatasetInput, Experiment, LoggedModel, Run
+from headrace.tracking.rules import check_key, check_origin, clean_name, clean_params, clean_tags
+from headrace.tracking.run import PARENT_TAG, ArtifactEntry, DatasetInput, Experiment, LoggedModel, Run, Status
 from headrace.tracking.store import TrackingStores, WriterStore
 
 __all__ = ["Entry", "Journal", "Receipt", "Sink"]
@@ -32,6 +32,14 @@ class Receipt:
 
     seq: int
     refused: Sequence[tuple[int, HeadraceError]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What an entry of the kind `end` tells."""
+
+    status: Status
+    time: int
 
 
 class Sink(Protocol):
@@ -116,8 +124,9 @@ class Journal:
             (run,) = self._stores.runs.get([run_id])
             model = replace(shaped(body, LoggedModel), run_id=run_id, experiment_id=run.experiment_id)
             recorder.keep_model(recorder.pinned(model))
-        elif kind == "end" and body["status"] in STATUSES:
-            self._stores.runs.update(run_id, status=body["status"], end=int(body["time"]))
+        elif kind == "end":
+            end = shaped(body, _End)
+            self._stores.runs.update(run_id, status=end.status, end=end.time)
         else:
             msg = f"nothing is known of entries of the kind {kind!r} like this one; upgrade the server"
             raise InvalidInputError(msg)
@@ -138,13 +147,15 @@ class Journal:
 
 
 def _series(body: Any) -> list[Series]:
-    if not isinstance(body, list | tuple):
-        msg = "metrics are a list of columns"
-        raise InvalidInputError(msg)
-    return [
-        Series.of(_checked(key), (str(model), str(name), str(digest)), times, steps, values)
-        for key, model, name, digest, times, steps, values in body
-    ]
+    """The series of an entry. Raises InvalidInputError."""
+    try:
+        return [
+            Series.of(_checked(key), check_origin(model, name, digest), times, steps, values)
+            for key, model, name, digest, times, steps, values in body
+        ]
+    except (TypeError, ValueError) as error:
+        msg = "metrics are a list of columns: key, model's id, dataset's name and digest, times, steps, values"
+        raise InvalidInputError(msg) from error
 
 
 @lru_cache(4096)

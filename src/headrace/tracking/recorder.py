@@ -21,6 +21,7 @@ from headrace.tracking.rules import (
     check_key,
     check_location,
     check_model_name,
+    check_origin,
     clean_name,
     clean_params,
     clean_tags,
@@ -193,9 +194,13 @@ class Recorder:
         tags: Mapping[str, Any] | None = None,
         series: Sequence[Series] = (),
     ) -> None:
-        """Keep all of it or nothing. Raises InvalidInputError for a key or for another value of a param."""
+        """Keep all of it or nothing. Raises InvalidInputError for a key, for what a point was
+        measured on, or for another value of a param."""
         for key in [*(point.key for point in metrics), *(item.key for item in series)]:
             check_key("metric", key)
+        for point in metrics:
+            if point.model_id or point.dataset_name or point.dataset_digest:
+                check_origin(point.model_id, point.dataset_name, point.dataset_digest)
         self._stores.runs.log(run_id, metrics, clean_params(params or {}), clean_tags(tags or {}), series)
 
     def update(self, run_id: str, *, status: Status | None = None, end: int | None = None, name: str | None = None) -> RunInfo:

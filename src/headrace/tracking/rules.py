@@ -23,6 +23,7 @@ __all__ = [
     "check_key",
     "check_location",
     "check_model_name",
+    "check_origin",
     "check_pairs",
     "clean_name",
     "clean_params",
@@ -38,6 +39,7 @@ _LONGEST_NAME = 500
 _LONGEST_EXPERIMENT = 500
 _LONGEST_EXPERIMENT_TAG = 20_000
 _LONGEST_LOCATION = 2048
+_LONGEST_ORIGIN = {"model's id": 64, "dataset's name": 500, "dataset's digest": 128}
 _BUCKETS = ("s3", "gs", "az", "wasb", "wasbs", "abfs", "abfss")
 
 _KEY = re.compile(r"[/\w.\- :]+")
@@ -105,6 +107,26 @@ def _is_plain(key: str) -> bool:
     return len(key) <= LONGEST_KEY and _PLAIN.fullmatch(key) is not None
 
 
+@lru_cache(maxsize=10_000)
+def check_origin(*origin: Any) -> tuple[str, str, str]:
+    """The model's id, the dataset's name and its digest themselves, if a point may have been measured on them. Raises
+    InvalidInputError."""
+    for (what, most), told in zip(_LONGEST_ORIGIN.items(), origin, strict=True):
+        if not isinstance(told, str) or len(told) > most or not _is_text(told):
+            msg = f"Invalid {what} {str(told)[:40]!a} of a metric: it is text of at most {most} characters"
+            raise InvalidInputError(msg)
+    model_id, dataset_name, dataset_digest = origin
+    return model_id, dataset_name, dataset_digest
+
+
+def _is_text(told: str) -> bool:
+    """Whether it is what every catalog holds: neither halves of characters nor NUL."""
+    try:
+        return b"\0" not in told.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def check_pairs(kind: str, pairs: Any) -> Mapping[Any, Any]:
     """The mapping itself. Raises InvalidInputError if it isn't one."""
     if not isinstance(pairs, Mapping):
@@ -115,12 +137,12 @@ def check_pairs(kind: str, pairs: Any) -> Mapping[Any, Any]:
 
 def clean_params(params: Mapping[str, Any]) -> dict[str, str]:
     """Params as text, those longer than 6,000 characters cut. Raises InvalidInputError for a key."""
-    return {check_key("param", key): str(value)[:LONGEST_PARAM] for key, value in check_pairs("param", params).items()}
+    return {check_key("param", key): _whole(str(value)[:LONGEST_PARAM]) for key, value in check_pairs("param", params).items()}
 
 
 def clean_tags(tags: Mapping[str, Any]) -> dict[str, str]:
     """Tags as text, those longer than 8,000 characters cut, a run's name to 500. Raises InvalidInputError for a key."""
-    found = {check_key("tag", key): str(value)[:LONGEST_TAG] for key, value in check_pairs("tag", tags).items()}
+    found = {check_key("tag", key): _whole(str(value)[:LONGEST_TAG]) for key, value in check_pairs("tag", tags).items()}
     if NAME_TAG in found:
         found[NAME_TAG] = clean_name(found[NAME_TAG])
     return found
@@ -128,13 +150,18 @@ def clean_tags(tags: Mapping[str, Any]) -> dict[str, str]:
 
 def clean_name(name: str) -> str:
     """A run's name, cut to 500 characters: what an index of a database holds of it."""
-    return name[:_LONGEST_NAME]
+    return _whole(name[:_LONGEST_NAME])
+
+
+def _whole(text: str) -> str:
+    """A text that can be written: halves of characters, which Python has in the names of files that aren't UTF-8, become `?`."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def check_experiment_name(name: Any) -> str:
     """The name itself, if it may name an experiment. Raises InvalidInputError."""
-    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_EXPERIMENT:
-        msg = f"Invalid experiment name: {str(name)[:40]!r}; give a text of 1 to {_LONGEST_EXPERIMENT} characters"
+    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_EXPERIMENT or not _is_text(name):
+        msg = f"Invalid experiment name: {str(name)[:40]!a}; give a text of 1 to {_LONGEST_EXPERIMENT} characters"
         raise InvalidInputError(msg)
     return name
 

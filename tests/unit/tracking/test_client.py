@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from headrace.errors import ConflictError, InvalidInputError, NotFoundError, StorageError
+from headrace.remote.tracking_journal import RemoteJournal
 from headrace.tracking.client.guard import TrackingWarning
 from headrace.tracking.client.run import current_run
 from headrace.tracking.client.spool import Spool
@@ -133,6 +134,55 @@ def test_a_long_name_is_cut(runs):
     with runs.start(name="y" * 900, capture=False) as run:
         assert run.name == "y" * 500
     assert (runs.get(run.id).name, runs.get(run.id).tags["mlflow.runName"]) == (run.name, run.name)
+
+
+def test_texts_that_are_not_whole_are_kept_as_far_as_they_are(runs):
+    """As Python has them in the names of files that aren't UTF-8."""
+    half = "caf\udce9"
+    with runs.start(name=half, params={"path": half}, capture=False) as run:
+        run.set_tag("folder", half)
+    found = runs.get(run.id)
+    assert (found.name, found.params, found.tags["folder"]) == ("caf?", {"path": "caf?"}, "caf?")
+    with pytest.raises(InvalidInputError, match="experiment name"):
+        runs.start(half)
+
+
+def test_entries_that_no_client_sends_are_refused_alone(runs):
+    one = b"\1" + b"\0" * 7
+    fine = ["m", "", "", "", one, one, one]
+    wrong = [
+        ("metrics", body)
+        for body in (
+            None,
+            5,
+            [5],
+            "abc",
+            [fine[1:]],
+            [[*fine, 1]],
+            [["m", "", "", "", None, None, None]],
+            [["m", "", "", "", 8, 8, 8]],
+            [["m", "", "", "", "x" * 8, "x" * 8, "x" * 8]],
+            [[["m"], *fine[1:]]],
+            [["m", "x" * 65, *fine[2:]]],
+            [["m", "", "x" * 501, *fine[3:]]],
+            [["m", "", "nul \0", *fine[3:]]],
+            [["m", "", None, *fine[3:]]],
+        )
+    ]
+    wrong += [("end", body) for body in (None, {}, {"status": "X", "time": 1}, {"status": "FAILED", "time": "x"})]
+    wrong += [("params", [1]), ("files", None), ("model", {}), ("nonsense", [])]
+    with runs.start(capture=False) as run:
+        assert run.flush()
+        entries = [(seq, *item) for seq, item in enumerate([("metrics", [fine]), *wrong, ("metrics", [fine])], start=1)]
+        receipt = runs.sink.append(run.id, "w", entries)
+        assert receipt.seq == len(entries)
+        assert [seq for seq, _ in receipt.refused] == [seq for seq, *_ in entries[1:-1]]
+        assert {type(error) for _, error in receipt.refused} == {InvalidInputError}
+        assert list(runs.get(run.id).metrics) == ["m"]
+        if isinstance(runs.sink, RemoteJournal):
+            for number in (0, -1, True, 2**63):
+                with pytest.raises(InvalidInputError):
+                    runs.sink.append(run.id, "w", [(number, "metrics", [fine])])
 
 
 def test_long_values_are_cut_as_mlflow_cuts_them(runs):

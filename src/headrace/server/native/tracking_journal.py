@@ -21,8 +21,11 @@ def _append(task: Task) -> Any:
         msg = f"a writer has a name of 1 to {_LONGEST_NAME} characters"
         raise InvalidInputError(msg)
     for entry in asked["entries"]:
-        if not isinstance(entry, list) or len(entry) != 3 or not isinstance(entry[0], int) or not isinstance(entry[1], str):
+        if not isinstance(entry, list) or len(entry) != 3 or type(entry[0]) is not int or not isinstance(entry[1], str):
             msg = "an entry is a number, a kind and its content"
+            raise InvalidInputError(msg)
+        if not 0 < entry[0] < 2**63:
+            msg = f"a writer numbers its entries from 1 on, not {entry[0]}"
             raise InvalidInputError(msg)
     receipt = task.store.runs.sink.append(asked["run_id"], asked["writer"], asked["entries"])
     return {"seq": receipt.seq, "refused": [[seq, error_to(error)] for seq, error in receipt.refused]}

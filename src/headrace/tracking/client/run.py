@@ -123,7 +123,11 @@ def _begin(delivery: Delivery, run: Run, guard: Guard) -> RunWriter:
     """Send the start of the run. The project's own catalog may refuse it at once. Only a strict run waits for a server; what that
     refuses of others becomes a warning later."""
     writer = delivery.open(run.id, guard, owner=True)
-    number = writer.put("start", plain(run))
+    try:
+        number = writer.put("start", plain(run))
+    except BaseException:  # it would wait for a run that never starts, and all others with it
+        delivery.close(writer)
+        raise
     if delivery.server and not guard.strict:
         if delivery.failing is not None:
             guard.warn("delivery", f"run {run.id} waits in the spool until {delivery.server} takes it ({delivery.failing})")

@@ -93,12 +93,10 @@ class Spool:
 
     def add(self, kind: str, body: Any) -> int:
         """Keep an entry, on disk if it takes it; returns its number."""
-        import msgspec
-
         with self._guard:
+            frame = _encode((self.last + 1, kind, body))
             self.last += 1
-            data = msgspec.msgpack.encode((self.last, kind, body))
-            self._memory.append((self.last, kind, _HEAD.pack(len(data), zlib.crc32(data)) + data))
+            self._memory.append((self.last, kind, frame))
             self._to_disk()
             if self.folder is None or self._memory:
                 self._thin()
