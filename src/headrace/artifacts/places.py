@@ -11,15 +11,16 @@ from itertools import chain
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
 
 from headrace.artifacts.store import SignedUrl
-from headrace.buckets.connection import SCHEMES, Connection
+from headrace.buckets import connection as buckets
+from headrace.buckets.connection import Connection
 from headrace.buckets.refusals import refusal
-from headrace.errors import SettingsError, StorageError
+from headrace.errors import StorageError
 from headrace.ids import new_id
 
 if TYPE_CHECKING:
@@ -229,18 +230,8 @@ class Spooled:
 
 def place_of(root: str | Path) -> FolderPlace | BucketPlace:
     """The place that the setting `artifacts` names. Raises SettingsError if it names none."""
-    url = urlsplit(str(root))
-    if url.scheme in SCHEMES and "://" in str(root):
-        return BucketPlace(Connection.at(str(root), "artifacts"))
-    if url.scheme == "file":
-        return FolderPlace(Path(unquote(url.path)).resolve())
-    if "://" in str(root):
-        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-        msg = (
-            f"setting 'artifacts' is {str(root)!r}, where none are kept: give a path, or a URL that begins with file://, {known}"
-        )
-        raise SettingsError(msg)
-    return FolderPlace(Path(root).resolve())
+    place = buckets.place_of(root, "artifacts")
+    return FolderPlace(place) if isinstance(place, Path) else BucketPlace(place)
 
 
 def part_size(size: int) -> int:

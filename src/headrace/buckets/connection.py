@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from headrace.errors import SettingsError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     BucketStore = AzureStore | GCSStore | S3Store
 
-__all__ = ["SCHEMES", "Connection"]
+__all__ = ["SCHEMES", "Connection", "place_of"]
 
 SCHEMES = MappingProxyType({"s3": "aws_", "gs": "google_", "az": "azure_"})
 """The schemes of URLs that name a bucket, and how the settings of each are prefixed."""
@@ -78,6 +79,26 @@ class Connection:
     def under(self, name: str) -> Connection:
         """The prefix of this name below this one."""
         return replace(self, url=f"{self.url}/{quote(name)}")
+
+
+def place_of(root: str | Path, setting: str) -> Connection | Path:
+    """Where a setting keeps files: the connection of a bucket's URL, or the absolute path of a folder, named by path or URL.
+
+    Raises:
+        SettingsError: it is a URL of neither.
+    """
+    parts = urlsplit(str(root))
+    if "://" not in str(root):
+        return Path(root).resolve()
+    if parts.scheme in SCHEMES:
+        return Connection.at(str(root), setting)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path)).resolve()
+    known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+    msg = (
+        f"setting {setting!r} is {str(root)!r}, where no files are kept: give a path, or a URL that begins with file://, {known}"
+    )
+    raise SettingsError(msg)
 
 
 @cache

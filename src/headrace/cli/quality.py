@@ -142,19 +142,7 @@ def materializations(
         (item.group, short_time(item.started), seconds(item.seconds), item.rows, item.keys, item.author, item.rebuilt)
         for item in found
     ]
-    data = [
-        {
-            "group": item.group,
-            "started": moment(item.started),
-            "seconds": item.seconds,
-            "rows": item.rows,
-            "keys": item.keys,
-            "author": item.author,
-            "rebuilt": item.rebuilt,
-        }
-        for item in found
-    ]
-    return Answer(data, [Table(columns, rows, empty=f"{group} hasn't been materialized yet")])
+    return Answer([item.to_dict() for item in found], [Table(columns, rows, empty=f"{group} hasn't been materialized yet")])
 
 
 VERBS: tuple[Verb[...], ...] = (stats, profile, drift, quality, quarantine, materializations)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
+
+from headrace.clock import isoformat
 
 __all__ = [
     "CheckRecord",
@@ -61,6 +63,10 @@ class MaterializationRecord:
     keys: int
     author: str = ""
     rebuilt: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain JSON values; the time as RFC 3339 text."""
+        return {**asdict(self), "started": isoformat(self.started)}
 
 
 @dataclass(frozen=True, slots=True)

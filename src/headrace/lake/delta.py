@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,9 +14,9 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction
 
-from headrace.buckets.connection import SCHEMES, Connection
+from headrace.buckets.connection import place_of
 from headrace.clock import Clock, from_micros, system_clock
-from headrace.errors import ConflictError, InvalidInputError, NotFoundError, SettingsError
+from headrace.errors import ConflictError, InvalidInputError, NotFoundError
 from headrace.lake.bucket import Bucket
 from headrace.lake.cache import FileCache
 from headrace.lake.compaction import compact
@@ -288,15 +288,5 @@ def _batch(batch_id: str) -> str:
 
 
 def _place(root: str | Path, cache: FileCache) -> Place:
-    url = urlsplit(str(root))
-    if url.scheme in SCHEMES:
-        return Bucket(Connection.at(str(root), "lake"), cache)
-    if url.scheme == "file":
-        return Folder(Path(unquote(url.path)).resolve())
-    if "://" in str(root):
-        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-        msg = (
-            f"setting 'lake' is {str(root)!r}, which no lake is kept at: give a path, or a URL that begins with file://, {known}"
-        )
-        raise SettingsError(msg)
-    return Folder(Path(root).resolve())
+    place = place_of(root, "lake")
+    return Folder(place) if isinstance(place, Path) else Bucket(place, cache)

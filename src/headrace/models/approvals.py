@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable
 
-from headrace.errors import AccessError, ConflictError, NotFoundError
+from headrace.errors import AccessError, ConflictError, InvalidInputError, NotFoundError
 from headrace.ids import new_id
 from headrace.models.audit import Author
 from headrace.models.gates import APPROVALS
@@ -98,7 +98,7 @@ class Requests:
         return self._store.get(request.id)
 
     def reject(self, request_id: str, comment: str = "") -> TransitionRequest:
-        """Turn a request down. Raises AccessError, ConflictError and NotFoundError as `approve` does."""
+        """Reject a request. Raises AccessError, ConflictError and NotFoundError as `approve` does."""
         self._author.require("models:approve")
         return self._say(request_id, "reject", comment)
 
@@ -109,6 +109,19 @@ class Requests:
             msg = f"request {request.id} is {request.user}'s; reject it instead"
             raise AccessError(msg)
         return self._say(request_id, "withdraw", comment)
+
+    def remark(self, kind: str, request_id: str, text: str = "") -> TransitionRequest:
+        """Comment, approve, reject or withdraw, as `kind` says. Raises what that does, and InvalidInputError for another kind."""
+        verbs: dict[str, Callable[[str, str], TransitionRequest]] = {
+            "comment": self.comment,
+            "approve": self.approve,
+            "reject": self.reject,
+            "withdraw": self.withdraw,
+        }
+        if kind not in verbs:
+            msg = f"kind must be {', '.join(verbs)}, not {kind!r}"
+            raise InvalidInputError(msg)
+        return verbs[kind](request_id, text)
 
     def _say(self, request_id: str, kind: Kind, text: str) -> TransitionRequest:
         while True:

@@ -28,7 +28,7 @@ from headrace.tracking.run import LoggedModel
 from headrace.tracking.store import LoggedModelStore, RunStore
 
 if TYPE_CHECKING:
-    from headrace.models.loading import LoadedModel
+    from headrace.flavors.loaded import LoadedModel
 
 __all__ = ["ModelReads"]
 
@@ -214,7 +214,7 @@ class ModelReads:
         Raises:
             IntegrityError: a file is gone, isn't what was logged, or would be written outside of the folder.
         """
-        from headrace.models.loading import fetch
+        from headrace.tracking.loading import fetch
 
         fetch(model, self._artifacts, folder)
 
@@ -222,7 +222,7 @@ class ModelReads:
         return environment_of(run_id, self._checks.run_files, self._artifacts)
 
     def _load(self, model: ModelVersion | LoggedModel, *, allow_pickle: bool) -> LoadedModel:
-        from headrace.models.loading import load
+        from headrace.tracking.loading import load
 
         return load(model, self._artifacts, allow_pickle=allow_pickle)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from headrace.clock import Clock, system_clock
 from headrace.definitions.window import Duration, parse_duration
 from headrace.errors import InvalidInputError, NotFoundError
 from headrace.flavors.loaded import LoadedModel
-from headrace.flavors.saving import load_model
 from headrace.lineage.store import LineageStore
 from headrace.tracking.client.delivery import Delivery
 from headrace.tracking.client.origin import ENVIRONMENT_FILE, PACKAGES_FILE
@@ -25,6 +23,7 @@ from headrace.tracking.compare import Comparison, best_step, compare_runs, envir
 from headrace.tracking.found import RunList
 from headrace.tracking.history import MetricHistory
 from headrace.tracking.journal import Journal, Sink
+from headrace.tracking.loading import load
 from headrace.tracking.overview import goal_of
 from headrace.tracking.recorder import Recorder, ResolveView
 from headrace.tracking.run import (
@@ -431,23 +430,11 @@ class Runs:
 
         Raises:
             UnsafeModelError: it is a pickle, or holds types that aren't known to be safe.
-            IntegrityError: a stored file is damaged.
+            IntegrityError: a stored file is gone or damaged.
             NotFoundError: no such model.
         """
         held = self.model(model) if isinstance(model, str) else model
-        with tempfile.TemporaryDirectory(prefix="headrace-model-") as name:
-            folder = Path(name)
-            for file in held.files:
-                (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
-                self._artifacts.get_file(file.digest, folder / file.path)
-            return load_model(
-                folder,
-                flavor=held.flavor,
-                serializer=held.serializer,
-                details=held.details,
-                signature=held.signature,
-                allow_pickle=allow_pickle,
-            )
+        return load(held, self._artifacts, allow_pickle=allow_pickle)
 
     def environment(self, run_id: str) -> dict[str, Any]:
         """Where a run ran: python, platform, variables, process, host, packages; empty if that wasn't captured.

@@ -20,6 +20,7 @@ __all__ = [
     "EXPERIMENT",
     "EXPERIMENTS",
     "KEYS",
+    "RUN_FACTS",
     "RUN_HEAD",
     "UPDATE",
     "VIEW",
@@ -91,18 +92,22 @@ _KEYS_ASKED = {
         default=True,
     ),
 }
+RUN_FACTS = {
+    "id": Field("Its id."),
+    "name": Field("Its name."),
+    "experiment_id": Field("The experiment it is in."),
+    "experiment": Field("That experiment's name."),
+    "status": Field("How it stands.", choices=("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")),
+    "state": Field(
+        "Its status, or LOST: it should be running, and nothing was heard of it for a minute. It heals when data comes.",
+        choices=("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED", "LOST"),
+    ),
+}
+"""What every answer says of a run."""
 RUN_HEAD = Record(
     "RunHead",
     {
-        "id": Field("Its id."),
-        "name": Field("Its name."),
-        "experiment_id": Field("The experiment it is in."),
-        "experiment": Field("That experiment's name."),
-        "status": Field("How it stands.", choices=("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")),
-        "state": Field(
-            "Its status, or LOST: it should be running, and nothing was heard of it for a minute. It heals when data comes.",
-            choices=("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED", "LOST"),
-        ),
+        **RUN_FACTS,
         "start": Field("When it started, RFC 3339."),
         "end": Field("When it ended, RFC 3339.", nullable=True),
         "user": Field("Who started it."),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from headrace.definitions.plain import plain
-from headrace.errors import InvalidInputError
 from headrace.models.lifecycle import CHAMPION
-from headrace.models.requests import TransitionRequest
 from headrace.models.timeline import aliases_in, reigns
 from headrace.server.columns import dumps
 from headrace.server.endpoint import Endpoint, Operation
@@ -120,17 +117,8 @@ def _open(call: Call) -> Reply:
 
 def _say(call: Call) -> Reply:
     """Comment on a request, approve, reject or withdraw it. The approval that is enough moves the version, if its gates agree."""
-    asked, requests = _SAY.read(call.json()), call.store.models.requests
-    verbs: dict[str, Callable[[str, str], TransitionRequest]] = {
-        "comment": requests.comment,
-        "approve": requests.approve,
-        "reject": requests.reject,
-        "withdraw": requests.withdraw,
-    }
-    if asked["kind"] not in verbs:
-        msg = f"kind must be {', '.join(verbs)}, not {asked['kind']!r}"
-        raise InvalidInputError(msg)
-    return _reply(verbs[asked["kind"]](call.path["request"], asked["text"]).to_dict())
+    asked = _SAY.read(call.json())
+    return _reply(call.store.models.requests.remark(asked["kind"], call.path["request"], asked["text"]).to_dict())
 
 
 def _timeline(call: Call) -> Reply:

@@ -140,19 +140,7 @@ def _nulls(item: Statistics) -> float | None:
 def _materializations(call: Call) -> Reply:
     """When a group was brought up to date."""
     found = call.store.materializations(call.path["group"], MOST_RECORDS)
-    records = [
-        {
-            "group": item.group,
-            "started": isoformat(item.started),
-            "seconds": item.seconds,
-            "rows": item.rows,
-            "keys": item.keys,
-            "author": item.author,
-            "rebuilt": item.rebuilt,
-        }
-        for item in found
-    ]
-    return _reply({"records": records})
+    return _reply({"records": [item.to_dict() for item in found]})
 
 
 def _quality(call: Call) -> Reply:

@@ -13,6 +13,7 @@ from headrace.errors import ConflictError, InvalidInputError, NotFoundError
 from headrace.server.columns import dumps
 from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply, json_reply
+from headrace.server.native.experiments import RUN_FACTS
 from headrace.server.schema import Content, Field, Record
 from headrace.tracking.client.origin import DIFF_FILE, ENVIRONMENT_FILE
 from headrace.tracking.overview import ARCHIVED_TAG, Extremes, goal_of
@@ -86,15 +87,7 @@ _FILES = Record(
 _RUN = Record(
     "Run",
     {
-        "id": Field("Its id."),
-        "name": Field("Its name."),
-        "experiment_id": Field("The experiment it is in."),
-        "experiment": Field("That experiment's name."),
-        "status": Field("How it stands.", choices=("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")),
-        "state": Field(
-            "Its status, or LOST: it should be running, and nothing was heard of it for a minute. It heals when data comes.",
-            choices=("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED", "LOST"),
-        ),
+        **RUN_FACTS,
         "seen": Field("When a process that writes it was last heard of, RFC 3339; null if none says so.", nullable=True),
         "start": Field("When it started, RFC 3339."),
         "end": Field("When it ended, RFC 3339.", nullable=True),

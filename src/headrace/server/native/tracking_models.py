@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from headrace.errors import NotFoundError
 from headrace.models.gates import Evaluation, Gate
-from headrace.models.requests import TransitionRequest
 from headrace.models.service import Models
 from headrace.models.store import AuditStore, ModelStore
 from headrace.models.version import check_name
@@ -107,16 +104,8 @@ def _request_list(task: Task) -> Any:
 
 def _request_say(task: Task) -> Any:
     """Comment on a request, approve, reject or withdraw it."""
-    asked, requests = task.arguments, _models(task).requests
-    verbs: dict[str, Callable[[str, str], TransitionRequest]] = {
-        "comment": requests.comment,
-        "approve": requests.approve,
-        "reject": requests.reject,
-        "withdraw": requests.withdraw,
-    }
-    if asked["kind"] not in verbs:
-        raise NotFoundError.of("kind of remark", asked["kind"], verbs)
-    return plain(verbs[asked["kind"]](asked["request"], asked["text"]))
+    asked = task.arguments
+    return plain(_models(task).requests.remark(asked["kind"], asked["request"], asked["text"]))
 
 
 def _set_gates(task: Task) -> None:

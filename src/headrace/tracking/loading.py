@@ -3,19 +3,55 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
 
 from headrace.artifacts.store import ArtifactStore
 from headrace.errors import IntegrityError, NotFoundError
 from headrace.flavors.loaded import LoadedModel
 from headrace.flavors.saving import load_model
-from headrace.models.version import ModelVersion
-from headrace.tracking.run import ArtifactEntry, LoggedModel
+from headrace.flavors.signature import Signature
+from headrace.tracking.run import ArtifactEntry
 
-__all__ = ["LoadedModel", "fetch", "load"]
+__all__ = ["KeptModel", "fetch", "load"]
 
 
-def load(model: ModelVersion | LoggedModel, artifacts: ArtifactStore, *, allow_pickle: bool = False) -> LoadedModel:
+class KeptModel(Protocol):
+    """A logged model or a version of a registered one: what loading it needs to know. Attributes as in `LoggedModel`."""
+
+    @property
+    def urn(self) -> str:
+        """What errors call it."""
+        ...
+
+    @property
+    def files(self) -> Sequence[ArtifactEntry]:
+        """Its files."""
+        ...
+
+    @property
+    def flavor(self) -> str:
+        """How it was saved."""
+        ...
+
+    @property
+    def serializer(self) -> str:
+        """In which format."""
+        ...
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """What the flavor needs to load it."""
+        ...
+
+    @property
+    def signature(self) -> Signature | None:
+        """The columns that it takes and gives, if known."""
+        ...
+
+
+def load(model: KeptModel, artifacts: ArtifactStore, *, allow_pickle: bool = False) -> LoadedModel:
     """The model in memory. Its files pass through a temporary folder, each checked against its SHA-256.
 
     Raises:
@@ -35,7 +71,7 @@ def load(model: ModelVersion | LoggedModel, artifacts: ArtifactStore, *, allow_p
         )
 
 
-def fetch(model: ModelVersion | LoggedModel, artifacts: ArtifactStore, folder: Path) -> None:
+def fetch(model: KeptModel, artifacts: ArtifactStore, folder: Path) -> None:
     """Write the model's files into a folder, each checked against its SHA-256.
 
     Raises:
