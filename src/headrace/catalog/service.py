@@ -30,8 +30,8 @@ PAUSE_SECONDS = 0.01
 class Catalog:
     """The registry of definitions.
 
-    A look-up costs microseconds while nothing changes: what was made from the catalog is kept until the store's stamp differs,
-    and thrown away only if its revision then differs too. So a reader sees another process's apply at its next look-up.
+    A look-up costs microseconds while nothing changes: definitions are cached until the store's stamp changes, and dropped only
+    if its revision has changed too. So a reader sees another process's apply at its next look-up.
 
     Args:
         store: where versions are kept, also for those who pass it on.
@@ -49,7 +49,7 @@ class Catalog:
         self._cached: tuple[int, Contents] | None = None
 
     def plan(self, definitions: Sequence[Definition | FeatureSelection | OnDemandFeature], *, prune: bool = False) -> Plan:
-        """What `apply` would do; nothing is changed.
+        """Plan what `apply` would do; nothing is changed.
 
         Raises:
             DefinitionError: with every fault of the definitions, and of those in the catalog that depend on them.
@@ -64,11 +64,11 @@ class Catalog:
     def apply(self, definitions: Sequence[Definition | FeatureSelection | OnDemandFeature], *, prune: bool = False) -> Plan:
         """Bring the catalog to the definitions, all or nothing, and say what changed.
 
-        A plan is made from one state of the catalog and committed only if that is its state still; else it is made anew. So
-        processes that apply at once don't undo each other's work.
+        A plan is made from one state of the catalog and committed only if the catalog is still in that state; else it is made
+        again. So processes that apply at the same time don't undo each other's work.
 
         Args:
-            definitions: what to define; what they refer to comes along.
+            definitions: what to define; what they refer to is included.
             prune: remove what the list doesn't hold. Default: keep it. Versions of a removed name stay readable by number.
 
         Raises:
@@ -90,8 +90,8 @@ class Catalog:
         raise ConflictError(msg)
 
     def accept(self, revision: int, added: Sequence[DefinitionVersion], removed: Sequence[Key]) -> Plan:
-        """Commit versions that another process planned. They are planned anew from their specs, so nothing gets in that `apply`
-        would refuse; returns the plan.
+        """Commit versions that another process planned, and return the plan. They are planned again from their specs, so that
+        nothing is committed that `apply` would refuse.
 
         Raises:
             DefinitionError: with every fault; nothing was changed.

@@ -1,1 +1,1 @@
-"""Faces of other tools over ours."""
+"""Modules that stand in for other tools."""

@@ -1,4 +1,4 @@
-"""Drift: how far the values of now lie from those of then, column by column."""
+"""Drift: how far present values lie from earlier ones, column by column."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["MODERATE", "STRONG", "Drift", "DriftReport", "column_drift", "statistics_drift"]
 
 MODERATE, STRONG = 0.1, 0.25
-"""The PSI from which drift is called moderate and strong, as is the custom."""
+"""The PSI from which drift is called moderate, and strong, by convention."""
 BINS = 10
 CATEGORIES = 50
 HALF = 0.5  # a bin that is empty on one side counts as half a row, or PSI would be infinite
@@ -32,12 +32,12 @@ class Drift:
     """How two samples of one column differ. Nulls and NaN count as values of their own.
 
     Attributes:
-        psi: the population stability index over at most ten bins of equally many reference rows, or over the values where these
-            are text, bools or few numbers.
-        js: the Jensen-Shannon distance over the same bins, base 2: 0 for equal, 1 for nothing in common.
-        noise: about the PSI that two samples this small have by chance.
-        reference, current: rows on either side.
-        reference_nulls, current_nulls: their shares of nulls.
+        psi: the population stability index over at most ten bins of equally many reference rows; for text, bools and few distinct
+            numbers, over the values.
+        js: the Jensen-Shannon distance over the same bins, base 2: 0 if they are equal, 1 if they have nothing in common.
+        noise: about the PSI that two samples of this size have by chance.
+        reference, current: the number of rows of each.
+        reference_nulls, current_nulls: the share of nulls of each.
     """
 
     column: str
@@ -51,7 +51,7 @@ class Drift:
 
     @property
     def level(self) -> Literal["none", "moderate", "strong"]:
-        """In a word: none below a PSI of 0.1 or of what chance can explain, strong from 0.25."""
+        """`strong` from a PSI of 0.25, `moderate` from 0.1, `none` below that or if chance explains it."""
         if self.psi < max(MODERATE, 3 * self.noise):
             return "none"
         return "moderate" if self.psi < STRONG else "strong"
@@ -59,15 +59,15 @@ class Drift:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """How far the values that are online lie from those of a training set.
+    """How far the online values have drifted from a training set.
 
     Attributes:
         view: the view version, `ranking:3`.
         training_set: `ranking-2026-11:1`.
-        columns: feature of the view to its drift, the furthest first.
-        left_out: features that can't be compared: points in time, those that the training set lacks, and of samples on-demand
-            features.
-        against: "served" if the values are answers that were kept (setting `sample`), "online" if they are samples of its groups.
+        columns: feature to its drift, the strongest first.
+        left_out: features that can't be compared: timestamps, those that the training set lacks, and, with samples of groups,
+            on-demand features.
+        against: "served" if the values are kept answers (setting `sample`), "online" if they are samples of the view's groups.
     """
 
     view: str
@@ -77,7 +77,7 @@ class DriftReport:
     against: Literal["served", "online"] = "online"
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per feature, the furthest first."""
+        """One row per feature, the strongest drift first."""
         import pandas as pd
 
         return pd.DataFrame([{**asdict(drift), "level": drift.level} for drift in self.columns.values()])

@@ -1,4 +1,4 @@
-"""Freshness: how far behind now the online values are."""
+"""Freshness: how old the newest event behind the online values is."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Freshness:
         age: now minus newest, in seconds; None if there is none.
         limit: the group's declared limit in seconds; None if it declared none.
         waiting: whether the lake holds batch rows that materialize hasn't brought online.
-        lag: offsets of the stream that aren't online yet.
-        late: pushed events that came further behind the newest one than their source's lateness. They count from then on.
-        rows: rows of the source that the lake holds; None if it wasn't asked.
-        written: when rows last came to the lake, microseconds since 1970; None for never.
-        materialized: when the group was last brought up to date by materialize; None for never.
+        lag: how many offsets of the stream aren't online yet.
+        late: how many pushed events were further behind the newest one than their source's lateness. They count nevertheless.
+        rows: how many rows of the source the lake holds; None if it wasn't asked.
+        written: when rows were last written to the lake, microseconds since 1970; None for never.
+        materialized: when materialize last brought the group up to date, microseconds since 1970; None for never.
     """
 
     group: str
@@ -49,7 +49,7 @@ class Freshness:
 
     @property
     def stale(self) -> bool:
-        """Older than its limit, or empty though it has a limit."""
+        """Whether the newest event is older than the limit, or there is none although there is a limit."""
         return self.limit is not None and (self.age is None or self.age > self.limit)
 
 

@@ -1,4 +1,4 @@
-"""How rows come in: `write` in batch, `push` in real time, and what brings each to the online store and the lake."""
+"""Takes rows in: `write` in batch, `push` in real time, and the steps that bring both to the online store and the lake."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 __all__ = ["Ingest", "Lock", "Pushed", "Written", "typed_rows"]
 
 FLUSH_ROWS = 50_000
-"""Pushed rows wait in the log, durable, until so many are there or somebody reads the lake: one large commit, not many."""
+"""Pushed rows stay in the log, which is durable, until there are so many or the lake is read: one large commit, not many."""
 
 Lock = Callable[[str], AbstractContextManager[None]]
-"""A lock by name that holds across threads and processes and is free again when its holder dies."""
+"""A lock by name that holds across threads and processes, and is released when its holder dies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write did.
+    """The result of a write.
 
     Attributes:
-        rows: rows that are now in the lake because of it.
-        repeats: rows left out because their event id had been counted already.
-        replayed: the batch id had been written before, so nothing was.
-        quarantined: rows set aside because they break what the source expects.
+        rows: how many rows were added to the lake.
+        repeats: how many rows were left out because their event id had been counted already.
+        replayed: whether the batch id had been written before, so that nothing was written.
+        quarantined: how many rows were set aside because they break an expectation of the source.
     """
 
     source: str
@@ -54,12 +54,12 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What a push did.
+    """The result of a push.
 
     Attributes:
-        rows: rows that are durable and visible online.
-        repeats: rows left out because their event id had been counted already.
-        quarantined: rows set aside because they break what the source expects.
+        rows: how many rows are now durable and visible online.
+        repeats: how many rows were left out because their event id had been counted already.
+        quarantined: how many rows were set aside because they break an expectation of the source.
     """
 
     source: str
@@ -103,8 +103,8 @@ class Ingest:
 
         Raises:
             NotFoundError: no such source.
-            InvalidInputError: the rows don't fit the source's schema or break what it expects, or a group's expression fails on
-                one; nothing was written.
+            InvalidInputError: the rows don't fit the source's schema or break an expectation, or a group's expression fails on
+                one of them; nothing was written.
         """
         source, where, repeats = self._catalog.source(name), f"store.write({name!r})", 0
         found = self.read(source, data, where)
@@ -124,12 +124,12 @@ class Ingest:
         return Written(name, found.rows.num_rows, repeats, quarantined=found.quarantined)
 
     def push(self, name: str, data: Any) -> Pushed:
-        """Take rows in now: durable in the log, then online; the lake follows, at the latest when it is next read.
+        """Take rows in now: first into the log, then online; into the lake later, at the latest before it is next read.
 
         Raises:
             NotFoundError: no such source.
-            InvalidInputError: the rows don't fit the source's schema or break what it expects, or a group's expression fails on
-                one; nothing was taken in.
+            InvalidInputError: the rows don't fit the source's schema or break an expectation, or a group's expression fails on
+                one of them; nothing was taken in.
         """
         source, where = self._catalog.source(name), f"store.push({name!r})"
         found, repeats, batches = self._append(source, self.read(source, data, where), where)
@@ -140,7 +140,7 @@ class Ingest:
         return Pushed(name, found.rows.num_rows, repeats, found.quarantined)
 
     def live_groups(self, source: Source) -> list[GroupVersion]:
-        """The group versions that the source feeds: what the catalog names, and superseded ones that still have online values."""
+        """The group versions that the source feeds: the catalog's, and superseded ones that still have online values."""
         current = {version.id: version for version in self._catalog.groups_of(source.name)}
         for group in self._groups.store.groups():
             if group not in current:
@@ -160,7 +160,8 @@ class Ingest:
             self._feed.advance(source, groups, partition, build=build)
 
     def flush(self, source: Source) -> None:
-        """Bring everything in the log to the lake, then let the log forget it. Online comes first: the log is its feed."""
+        """Bring everything in the log to the lake, then let the log forget it. It comes online first, because that reads the
+        log."""
         snapshot = self.table(source).snapshot()
         if snapshot.version < 0:
             self._refuse_lost_table(source)
@@ -174,7 +175,7 @@ class Ingest:
         self._waiting[source.name] = 0
 
     def land(self, source: Source, partition: int, batches: Sequence[LogBatch]) -> None:
-        """Bring runs of the log to the lake in one commit, then let the log forget them. What is there already is left out."""
+        """Bring batches of the log to the lake in one commit, then let the log forget them. Rows already there are left out."""
         import pyarrow as pa
 
         held = [as_rows(source, batch) for batch in batches if batch.rows.num_rows]
@@ -191,7 +192,7 @@ class Ingest:
         return self.table(source).snapshot()
 
     def repair(self) -> dict[str, list[tuple[int, int]]]:
-        """Keep what can be read of damaged logs; source name to the (first, last) offsets that were lost and not in the lake."""
+        """Repair damaged logs, keeping what can be read. Returns by source the (first, last) offsets that were lost for good."""
         lost: dict[str, list[tuple[int, int]]] = {}
         for source in self._catalog.sources():
             snapshot = self.table(source).snapshot()
@@ -211,7 +212,7 @@ class Ingest:
         return behind
 
     def _refuse_lost_table(self, source: Source) -> None:
-        """Without its table the lake would look empty and answers be wrong: what is online or gone from the log was there."""
+        """Raise if the lake has lost the table: rows that are online, or that the log has forgotten, must have been in it."""
         lost = self._log.guarded and any(self._log.start(source.name, p) > 0 for p in self._log.partitions(source.name))
         if lost or any(self._groups.status(group).applied.get(BATCH, -1) >= 0 for group in self.live_groups(source)):
             msg = (
@@ -223,7 +224,7 @@ class Ingest:
     def _append(self, source: Source, found: Admitted, where: str) -> tuple[Admitted, int, list[LogBatch]]:
         """Make rows durable in the log; returns what was admitted in the end, the repeats left out, and where the rows are.
 
-        What is set aside is kept first: a push that is cut off in between loses nothing.
+        Quarantined rows are kept first, so that a push that is cut off loses nothing.
         """
         if not (self._log.guarded and isinstance(source, EventSource) and source.id is not None):
             self._quality.keep(source, found, "push")
@@ -237,7 +238,7 @@ class Ingest:
             return found, repeats, batches
 
     def _first_times(self, source: EventSource, found: Admitted, where: str) -> tuple[Admitted, int]:
-        """What of the admitted rows comes for the first time, and how many rows are left out because they don't."""
+        """The admitted rows without repeats, and how many repeats were left out."""
         fresh = self._repeats.first_times(source, found.rows)
         again = self._quality.admit_first_times(source, found.rows, fresh, where)
         return found.then(again), found.rows.num_rows - again.rows.num_rows - again.quarantined
@@ -249,10 +250,10 @@ class Ingest:
             self._feed.advance(source, groups, partition, known=known)
 
     def read(self, source: Source, data: Any, where: str, *, streamed: bool = False) -> Admitted:
-        """Rows that somebody hands over, as the lake keeps them, and those to be set aside.
+        """Convert given rows to the form that the lake keeps, and find those to be quarantined.
 
         Args:
-            streamed: they are messages, so what the source expects refuses none: it sets them aside.
+            streamed: the rows are messages, so those that break an expectation are quarantined and never refused.
 
         Raises:
             InvalidInputError: as `write` does.
@@ -290,7 +291,7 @@ class Ingest:
 
 
 def typed_rows(catalog: Catalog, source: Source, data: Any, where: str) -> pa.Table:
-    """What somebody hands over as a table of exactly the source's columns.
+    """The given rows as a table of exactly the source's columns.
 
     Args:
         where: the call that an error names.

@@ -55,8 +55,8 @@ class OnlineFeatures:
         view: the view version that answered, `ranking:3`.
         keys: the request's columns, as asked.
         values: feature name to its values.
-        statuses: feature name to PRESENT, NULL_VALUE, NOT_FOUND or OUTSIDE_MAX_AGE per row.
-        ages: feature name to the age in seconds of the newest event or record behind the value; None if there is none.
+        statuses: feature name to the status of each row: PRESENT, NULL_VALUE (there is a row, its value is null), NOT_FOUND
+            (there is no row) or OUTSIDE_MAX_AGE (older than the ttl).
         at: the moment asked about, microseconds since 1970 UTC.
     """
 
@@ -174,8 +174,8 @@ class Lookup:
             entities: join keys and request inputs; scalars are broadcast to the length of the lists.
             at: the moment to answer for. Default: now.
             sample: the share of keys whose answers are kept for `verify`. Default: the setting.
-            max_staleness: seconds that the states behind the answer may be old, so that kept ones may answer. Default: none.
-            request: the id under which answers are kept. Default: a new one.
+            max_staleness: accept values that were read at most so many seconds ago. Default: always read the online store.
+            request: the id under which the answer is kept. Default: a new one.
 
         Raises:
             NotFoundError: no such view.

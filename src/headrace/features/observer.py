@@ -1,4 +1,4 @@
-"""Observes what comes in and what is online: statistics, kept over time, and their drift."""
+"""Takes statistics of incoming rows and of online values, and keeps them over time."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Statistics:
     Attributes:
         subject: `source:ratings` or `group:user_taste`.
         version: of its definition.
-        kind: "write" for a batch, "stream" for pushed rows that reached the lake; of a group "materialize" and "online" for a
-            sample of its online values, taken after it was brought up to date or when somebody asked.
+        kind: of a source, "write" for a batch and "stream" for pushed rows when they reach the lake; of a group, "materialize"
+            for a sample of its online values after materialize, "online" for one that was asked for.
         at: microseconds since 1970.
-        rows: how many there were.
+        rows: how many rows or values they were computed from.
         columns: column or feature to its statistics.
     """
 
@@ -54,7 +54,7 @@ class Statistics:
         return self.columns[name]
 
     def drift_from(self, reference: Statistics) -> dict[str, Drift]:
-        """How far each column that both have lies from an older one, told from values and histograms that were kept."""
+        """The drift of each common column from older statistics, estimated from the kept values and histograms."""
         found = {
             name: statistics_drift(name, reference.columns[name], current)
             for name, current in self.columns.items()

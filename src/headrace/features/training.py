@@ -1,4 +1,4 @@
-"""Training sets: historical features and labels, kept, versioned, fingerprinted and made again at will."""
+"""Training sets: historical features and labels, which are kept, versioned, fingerprinted and can be made again."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = ["PINNED", "TrainingSet", "TrainingSets", "Verification"]
 
 
 PINNED = "HEADRACE_PINNED_SETS"
-"""The variable that names the training sets, `ranking:3,other:1`, which a reproduction reads instead of newer ones."""
+"""The environment variable with the training sets, `ranking:3,other:1`, that a reproduction reads instead of newer ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What recomputing a training set showed.
+    """The result of recomputing a training set. True if nothing differs.
 
     Attributes:
-        ok: the recomputed values have the same fingerprint.
-        rows: rows compared.
+        ok: whether the recomputed values have the same fingerprint.
+        rows: how many rows were compared.
         differing: column name to the number of rows that differ.
     """
 
@@ -50,7 +50,7 @@ class Verification:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A training set: the frame it was asked for, with the view's features appended. It never changes."""
+    """A training set: the frame of labels with the view's features appended. It never changes."""
 
     record: TrainingSetRecord
     load: Callable[[], pa.Table] = field(repr=False, compare=False)
@@ -83,7 +83,7 @@ class TrainingSet:
 
     @property
     def urn(self) -> str:
-        """What names it in the lineage."""
+        """Its name in the lineage."""
         return self.record.urn
 
     def __len__(self) -> int:
@@ -109,7 +109,7 @@ class TrainingSet:
         return pl.DataFrame(self.load())
 
     def verify(self) -> Verification:
-        """Compute it again from the lake as it was, and compare every value."""
+        """Compute it again from the lake as it was, and compare every value with the kept one."""
         kept, again = self.load(), self.recompute()
         if fingerprint(again) == self.fingerprint and fingerprint(kept) == self.fingerprint:
             return Verification(ok=True, rows=kept.num_rows, differing={})
@@ -159,7 +159,7 @@ class TrainingSets:
             timestamp: the column with each row's moment.
             label: the column to predict.
             name: what to call it. Default: the view's name.
-            as_known: only what had reached us at each row's moment counts.
+            as_known: use only rows that had arrived by each row's moment, as serving would have.
         """
         if name is not None and ":" in name:
             msg = f"a training set can't be called {name!r}: behind ':' comes the version; leave it out"
@@ -210,7 +210,7 @@ class TrainingSets:
         return [self._open(record) for record in self.kept.all()]
 
     def _pinned(self, name: str) -> TrainingSetRecord | None:
-        """The version of this name that the run which is reproduced here has read; None where nothing is reproduced."""
+        """While a run is reproduced: the version of this name that the run has read. Else None."""
         references = [parse_reference(text) for text in os.environ.get(PINNED, "").split(",") if text]
         return next((self.kept.get(*reference) for reference in references if reference[0] == name), None)
 
@@ -239,7 +239,7 @@ def _same(left: TrainingSetRecord, right: TrainingSetRecord) -> bool:
 def _asks_for(
     record: TrainingSetRecord, view: str, queries: pa.Table, timestamp: str, label: str | None, *, as_known: bool
 ) -> bool:
-    """Whether a request is the one that made the record, but for the state of the lake."""
+    """Whether a request has the same arguments as the one that made the record."""
     asked = (view, timestamp, label or "", as_known)
     held = (record.view, record.timestamp, record.label, record.as_known)
     return asked == held and record.labels == fingerprint(queries)

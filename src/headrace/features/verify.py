@@ -1,4 +1,4 @@
-"""Verify: what was served, computed again from history, restricted to exactly what each value reflected at its moment."""
+"""Verify: computes served values again from history, restricted to exactly the rows that each value reflected."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class FeatureCheck:
-    """One feature's served values against history.
+    """One feature's served values compared with history.
 
     Attributes:
-        equal, differing: rows whose values are the same to the bit, or aren't.
-        missing: rows that couldn't be computed again; `reason` says why.
-        inherited: of the differing ones of an on-demand feature, those that follow from a differing input.
+        equal, differing: how many rows have the same value bit by bit, and how many don't.
+        missing: how many rows couldn't be computed again; `reason` says why.
+        inherited: for an on-demand feature, how many of the differing rows have a differing input.
         examples: some of the differing rows, the newest first.
     """
 
@@ -74,16 +74,17 @@ class FeatureCheck:
 
 @dataclass(frozen=True, slots=True)
 class ViewVerification:
-    """What computing served values again showed. True if none differs.
+    """The result of computing served values again. True if none differs.
 
     Attributes:
         view: the view version that served them, `ranking:3`.
-        rows: how many kept rows were looked at.
-        dropped: rows that were in the sample and that no process could keep.
+        rows: how many kept rows were compared.
+        dropped: how many rows of the sample couldn't be kept.
         features: by name.
-        as_known: whether the values were compared with what had reached us by then, not with what they reflected.
-        lag: with `as_known`, the longest time, in seconds, for which a row that had reached us wasn't seen online by an answer
-            that differs; None without.
+        as_known: whether the values were compared with all rows that had arrived by then, not only with those that they
+            reflected.
+        lag: with `as_known`, the longest time in seconds between a row's arrival and its visibility online, among the answers
+            that differ; None without.
     """
 
     view: str

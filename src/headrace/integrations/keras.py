@@ -31,7 +31,7 @@ def keras_callback(run: ActiveRun, *, every: int = 0) -> Any:
         raise HeadraceError(msg) from error
 
     class HeadraceCallback(Callback):  # type: ignore[misc]
-        """Logs to the run that it was made for; ends it neither way."""
+        """Logs to the run that it was made for, and leaves ending the run to its owner."""
 
         def __init__(self) -> None:
             super().__init__()

@@ -25,7 +25,7 @@ def lightning_logger(run: ActiveRun) -> Any:
     base, rank_zero_only = _parts()
 
     class HeadraceLogger(base):  # type: ignore[misc, valid-type]
-        """Logs to the run that it was made for; ends it neither way."""
+        """Logs to the run that it was made for, and leaves ending the run to its owner."""
 
         name = run.experiment
         version = run.id

@@ -30,7 +30,7 @@ def transformers_callback(run: ActiveRun) -> Any:
     from headrace.capture.redact import is_secret_name
 
     class HeadraceCallback(TrainerCallback):  # type: ignore[misc]
-        """Logs to the run that it was made for; ends it neither way."""
+        """Logs to the run that it was made for, and leaves ending the run to its owner."""
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             """Log the training arguments."""

@@ -1,4 +1,4 @@
-"""The lineage as a graph: what a node was made from, what was made from it, and the tree of either as text."""
+"""The lineage as a graph: upstream, what a node was made from; downstream, what was made from it; either as a tree of text."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Graph:
         return len(self.nodes())
 
     def tree(self) -> str:
-        """The graph as an indented text tree, newest first; what was shown above already is marked and not unfolded again."""
+        """The graph as an indented text tree, newest first; a node that was shown above is marked and not repeated in full."""
         children = self._children()
         lines = [self.root]
         shown = {self.root}
@@ -100,7 +100,7 @@ class Graph:
 
 
 class LineageReads(Protocol):
-    """What a Store tells of its lineage."""
+    """Reads of a Store's lineage."""
 
     def upstream(self, urn: str, depth: int | None = None) -> Graph:
         """What a node was made from, `depth` steps far or all the way. Raises NotFoundError."""
@@ -118,14 +118,14 @@ class LineageReads(Protocol):
 class Lineage:
     """The lineage of a project.
 
-    Besides the edges of the store it knows what needs none: a column is part of its source, a feature of its group, and an
-    alias points at the version that the registry says it does now.
+    Some edges aren't stored but follow from names: a column is part of its source, a feature of its group, and an alias points at
+    the version that the registry gives for it now.
 
     Args:
         store: the edges.
         resolve_alias: `models:/name@alias`, `models:/name/Production`, … to the URNs it names now.
         aliases_of: the URN of a model version to the URNs of the aliases that point at it now.
-        predictions: `prediction:REQUEST` to the edges that lead to it; predictions are kept where there is room for so many.
+        predictions: `prediction:REQUEST` to the edges that lead to it; predictions are kept in the lake, as there are so many.
     """
 
     def __init__(
@@ -147,8 +147,8 @@ class Lineage:
     def upstream(self, urn: str, depth: int | None = None) -> Graph:
         """What a node was made from, `depth` steps far or all the way.
 
-        A name without a version, such as `view:ranking`, means its newest version. Of the id of a run or a logged model the
-        beginning will do, if no other begins so.
+        A name without a version, such as `view:ranking`, means its newest version. The id of a run or a logged model may be cut
+        short, as long as it is unique.
 
         Raises:
             NotFoundError: nothing of that name is in the lineage; names the nearest.

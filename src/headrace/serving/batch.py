@@ -1,4 +1,4 @@
-"""Batch scoring: a file of Parquet or CSV in, predictions out, in parts that outlive a crash, by the same code as the service."""
+"""Batch scoring: reads a file and writes its predictions, in parts that survive a crash, by the same code as the service."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _MOMENT = "__moment"
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What was done.
+    """The result of scoring a file.
 
     Attributes:
         path: the file with the predictions.
         model: the version that predicted.
-        view: the view version that the features came from; empty if the file brought them.
-        rows: how many.
-        resumed: of these, how many an earlier call had done.
+        view: the view version that the features came from; empty if they were in the file.
+        rows: how many rows were scored.
+        resumed: how many of them an earlier call had scored.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""The table of predictions: a row a request, its columns as JSON. A large request costs little more to keep than a small one."""
+"""The table of predictions: one row per request, its columns as JSON, so that large requests cost little more than small ones."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Made:
 
     Attributes:
         request: its id.
-        model, version: who predicted.
-        role: `main`; `canary` for a share of the traffic; `shadow` for a copy whose answer nobody saw.
+        model, version: the version that predicted.
+        role: `main`; `canary` for a share of the traffic; `shadow` for a copy of it, whose answers aren't sent to anybody.
         view: the view version behind the features; empty if they came with the request.
         source: where the features came from: `request`, `online`, `defaults`, `last_good`.
         method: what was asked of the model.
-        keys: columns of the request, as `messages.pack` packs them: bytes cost the collector of garbage nothing while they wait.
-        asked: what the model was given, the method and the columns, as they were packed for its process.
-        json: the predictions, a JSON list with a member a row.
+        keys: columns of the request, packed by `messages.pack`: the garbage collector doesn't look into bytes.
+        asked: the model's input, method and columns, as they were packed for its process.
+        json: the predictions, a JSON list with one member per row.
         rows: how many.
         at: when, microseconds since 1970.
-        seconds: from the request to the answer.
+        seconds: the time from the request to the answer.
     """
 
     request: str
@@ -63,13 +63,13 @@ class PredictionRecord:
     """One row of a kept request.
 
     Attributes:
-        request, row: which; rows count from 0.
+        request, row: the id of the request, and the row in it, from 0.
         uri: the version that predicted, `models:/name/3`.
         role, view, source, method: as in `Made`.
-        keys, features: what was asked, and what the model was given.
-        prediction: what it said.
+        keys, features: the keys of the request, and the input of the model.
+        prediction: the model's answer.
         time: microseconds since 1970.
-        latency_ms: from the request to the answer.
+        latency_ms: the time from the request to the answer.
     """
 
     request: str
@@ -92,7 +92,7 @@ class PredictionRecord:
 
     @property
     def edges(self) -> list[Edge]:
-        """What made it: the version, and the view that its features came from."""
+        """The lineage edges that lead to it: from the version, and from the view that its features came from."""
         target = f"{URN}{self.request}"
         view = [Edge(f"view:{self.view}", target, "feeds", self.time)] if self.view else []
         return [Edge(self.uri, target, "shadows" if self.role == "shadow" else "predicts", self.time), *view]
@@ -104,8 +104,8 @@ class Answering:
 
     Attributes:
         model, version, role: as in `Made`.
-        rows: how many predictions it made, of those that were kept.
-        last: when it made the last one, microseconds since 1970.
+        rows: how many of its predictions were kept.
+        last: the time of the last one, microseconds since 1970.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""What was predicted, of what, by which version; and what came of it: labels for training, and quality while it is served."""
+"""Predictions and their outcomes: labels for training, and the quality of each version while it is served."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Predictions:
         return self._log.dropped
 
     def read(self, model: str, since: Any = None) -> pd.DataFrame:
-        """The predictions of a model, newest first, with the outcome of each where it is known.
+        """The predictions of a model, newest first, each with its outcome if that is known.
 
         Columns: `request`, `row`, `version`, `role`, `view`, `source`, `method`, `timestamp`, `latency_ms`, the keys, the
         features, `prediction`, `outcome`, `outcome_at`. Predictions reach the lake within half a minute.
@@ -89,10 +89,10 @@ class Predictions:
         return frame.sort_values(["timestamp", "request", "row"], ascending=[False, True, True], ignore_index=True)
 
     def labels(self, model: str, since: Any = None) -> pd.DataFrame:
-        """What a training set is made of: the keys, `timestamp` and `outcome` of predictions whose outcome is known.
+        """Labels for a training set: the keys, `timestamp` and `outcome` of predictions whose outcome is known.
 
-        Predictions of rows that came without keys, with their features, aren't among them: they have no history.
-        Each row asks about the moment of its prediction, so features are those that the model saw:
+        Predictions of rows that came with their features instead of keys aren't among them: they have no history. Each row has
+        the moment of its prediction, so its features are those that the model saw:
         `store.training_set("ranking", store.predictions.labels("ranker"), label="outcome")`.
         """
         known = self.read(model, since)
@@ -102,7 +102,7 @@ class Predictions:
         return known[[*keys, "timestamp", "outcome"]].infer_objects().reset_index(drop=True)
 
     def quality(self, model: str, metrics: Sequence[str], since: Any = None) -> pd.DataFrame:
-        """The quality of each version while it was served, in a row: `version`, `role`, `rows`, and a column a metric.
+        """The quality of each version while it was served, one row each: `version`, `role`, `rows`, and a column per metric.
 
         Args:
             metrics: as `store.models.evaluate` takes them: auc, log_loss, accuracy, f1, rmse, mae, …
@@ -125,11 +125,14 @@ class Predictions:
         return pd.DataFrame(found, columns=["version", "role", "rows", *metrics])
 
     def record_outcomes(self, frame: Any) -> int:
-        """Keep what came of predictions; durable when it returns. Said twice, the later one counts. Returns how many.
+        """Keep the outcomes of predictions; they are durable when it returns. Of two for one row the later counts.
 
         Args:
-            frame: `request`, the request's id; `outcome`, what came of it; perhaps `row`, the row of the request, default 0; and
-                `timestamp`, when that was known, default now.
+            frame: columns `request`, the id of the request, and `outcome`; optional are `row`, the row in the request (default
+                0), and `timestamp`, when the outcome was known (default now).
+
+        Returns:
+            How many were kept.
 
         Raises:
             InvalidInputError: a column is missing, or a row has no request. Nothing was kept.
@@ -158,7 +161,7 @@ class Predictions:
         return count
 
     def find(self, request: str) -> list[PredictionRecord]:
-        """The rows of a request, those of shadows last. Raises NotFoundError if nothing of that id was kept."""
+        """The predictions of a request, those of shadows last. Raises NotFoundError if none were kept."""
         for back in _LOOK_BACK:
             since = None if back is None else self._clock() - back
             rows = [self._log.read(table, schema(), since, request) for table in self._log.names(TABLE)]
@@ -175,7 +178,7 @@ class Predictions:
 
         Args:
             until: microseconds since 1970; only those of this moment and before. Default: all.
-            version, role: of these alone.
+            version, role: only those of this version and role.
         """
         import pyarrow.compute as pc
 
@@ -195,7 +198,7 @@ class Predictions:
         return found
 
     def serving(self, model: str, since: int) -> list[Answering]:
-        """Which versions answered since a moment (microseconds since 1970), the one that did so last first."""
+        """The versions that answered since a moment (microseconds since 1970), the latest first."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -207,12 +210,12 @@ class Predictions:
         return sorted((Answering(model, *each) for each in facts), key=lambda each: -each.last)
 
     def outcomes(self, records: Sequence[PredictionRecord]) -> dict[tuple[str, int], tuple[Any, Any]]:
-        """What came of these predictions: (request, row) to the outcome and the moment when it was known."""
+        """The outcomes of these predictions: (request, row) to the outcome and the moment when it was known."""
         wanted = {(record.request, record.row) for record in records}
         return {row: told for row, told in self._outcomes().items() if row in wanted} if wanted else {}
 
     def take(self, table: str, rows: pa.Table, lane: int) -> None:
-        """Append rows that a service elsewhere has made, by `Predictions` of a remote store. They bear the time of their arrival.
+        """Append rows from a service elsewhere, sent by a remote store's `Predictions`. Their time is that of their arrival here.
 
         Raises:
             InvalidInputError: no such table holds predictions or outcomes, or the rows aren't its.
