@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from common import Benchmark, Contestant
+from contest import Benchmark, Contestant
 from peers import WORK
 
 CLAIM = "against Feast-SQLite: reads 2, 5 and 30 times faster at 1 x 10, 1 x 50, 100 x 50; push 5 times, materialize 10 times"

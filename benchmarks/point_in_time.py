@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from common import Benchmark, Contestant, once
+from contest import Benchmark, Contestant, once
 from peers import WORK
 
 CLAIM = "point-in-time reads within 1.2 times the fastest hand-written join; 5 times faster than Feast's file store"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
-from common import Benchmark, Contestant
+from contest import Benchmark, Contestant
 from point_in_time import check, columns, load, prepare, project, rows_file
 
 CLAIM = "point-in-time reads on Spark at least 2 times faster than Spark's own join"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from common import Benchmark, Contestant, once
+from contest import Benchmark, Contestant, once
 from peers import WORK
 
 CLAIM = "windows over a history within 1.5 times the best hand-written way"

@@ -93,7 +93,7 @@ def before(frame: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
 
 
 def label(ratings: pd.DataFrame) -> pd.DataFrame:
-    """What a model shall learn: who rated which film when, and whether they liked it. The keys of the view, a moment, a label."""
+    """What a model is to learn: who rated which film when, and whether they liked it. The keys of the view, a moment, a label."""
     labels = ratings[[*KEYS, "rated_at"]].copy()
     labels["liked"] = ratings["stars"] >= LIKED_FROM
     return labels.reset_index(drop=True)

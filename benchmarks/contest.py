@@ -1,4 +1,4 @@
-"""What the benchmarks share: runs in turn in processes of their own, medians and peak memory, a table, a claim held or missed.
+"""A contest of several ways to do one thing: runs in turn in processes of their own, medians and peak memory, a table, a claim.
 
 A benchmark file is both the runner and the worker: the runner starts it again for each contestant, `--worker NAME CASE`, so
 that one's memory and caches are its own. A worker prints one line of JSON. Everything made is kept under `.work/`.
