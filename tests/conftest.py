@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import uuid
@@ -22,6 +23,7 @@ def pytest_configure(config):
     config.pluginmanager.register(Leftovers())
     for part in ("connect", "read", "write", "pool"):  # five seconds by default; the product always says how long it waits
         setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, part, PATIENCE)
+    httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)  # 20 ms each time otherwise
 
 
 @pytest.fixture(autouse=True)

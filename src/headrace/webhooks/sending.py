@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Collection, Mapping
+from functools import cache
+from ssl import SSLContext
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
@@ -58,7 +60,7 @@ def send(url: str, body: bytes, headers: Mapping[str, str], allowed: Collection[
     named = host if parts.port is None else f"{host}:{parts.port}"
     try:
         with (
-            httpx.Client(timeout=SECONDS, follow_redirects=False, trust_env=False) as client,
+            httpx.Client(timeout=SECONDS, follow_redirects=False, trust_env=False, verify=_trust()) as client,
             client.stream(
                 "POST", pinned, content=body, headers={**headers, "Host": named}, extensions={"sni_hostname": host}
             ) as response,
@@ -66,6 +68,14 @@ def send(url: str, body: bytes, headers: Mapping[str, str], allowed: Collection[
             return Answer(response.status_code, _beginning(response))
     except httpx.HTTPError as error:
         return Answer(None, f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+@cache
+def _trust() -> SSLContext:
+    """Whom to trust, read once: it takes 20 ms."""
+    import httpx
+
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _resolve(host: str, port: int) -> list[str] | str:
