@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from headrace.errors import StorageError
 from headrace.patience import WouldWaitError, impatient, is_impatient, left
 from headrace.sql.database import Database
 from headrace.sql.prepared import RefusedError
@@ -33,6 +34,7 @@ class _Write:
         result: what it gave.
         error: what it raised, or what the commit did.
         done: whether it is committed, or has failed.
+        leads: whether its thread is to lead the next group.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class _Write:
             future.set_running_or_notify_cancel()  # who waits for it may go away; the write doesn't
         self.result: Any = None
         self.error: BaseException | None = None
-        self.done = False
+        self.done = self.leads = False
         self.turn = threading.Lock()
         self.turn.acquire()
 
@@ -101,16 +103,29 @@ class GroupCommit:
             with self._lock:
                 self._waiting.append(mine)
             return
-        with self._lock:
-            self._waiting.append(mine)
-            leads, self._busy = not self._busy, True
-        if not leads:
-            mine.turn.acquire()
-        if not mine.done:
-            self._lead()
+        try:
+            with self._lock:
+                self._waiting.append(mine)
+                mine.leads, self._busy = not self._busy, True
+            if not mine.leads:
+                mine.turn.acquire()
+            if not mine.done:
+                self._lead()
+        except BaseException:
+            self._withdraw(mine)
+            raise
         if mine.error is not None:
             raise mine.error
         then(mine.result)
+
+    def _withdraw(self, mine: _Write) -> None:
+        """Leave a write undone whose thread was interrupted, and let another one lead if it was to."""
+        with self._lock:
+            if mine not in self._waiting:
+                return
+            self._waiting.remove(mine)
+        if mine.leads:
+            self._hand_on()
 
     def _lead_those_left(self, *, here: bool) -> None:
         with self._lock:
@@ -130,6 +145,9 @@ class GroupCommit:
             with self._lock:
                 self._waiting[:0] = group
             return False
+        except BaseException:
+            self._over(group)
+            raise
         self._over(group)
         return True
 
@@ -146,20 +164,25 @@ class GroupCommit:
         return group
 
     def _over(self, group: Sequence[_Write]) -> None:
-        """Tell everybody that a group is kept or has failed, and let the next one be led: by the thread of its first write, or by
-        ours if that has none."""
+        """Tell everybody that a group is kept or has failed, and let the next one be led."""
         for write in group:
             write.done = True
             write.tell()
+        self._hand_on()
+        for write in group:
+            self._go_on(write)
+
+    def _hand_on(self) -> None:
+        """Let the next group be led: by the thread of its first write, or by ours if that has none."""
         with self._lock:
             following = self._waiting[0] if self._waiting else None
             self._busy = following is not None
+            if following is not None:
+                following.leads = True
         if following is not None and following.future is None:
             following.turn.release()
         elif following is not None:
             self._submit()
-        for write in group:
-            self._go_on(write)
 
     def _submit(self) -> None:
         if self._writer is None:
@@ -182,10 +205,16 @@ class GroupCommit:
                     for write in group:
                         self._run_beside(connection, write)
         except WouldWaitError:
+            for write in group:
+                write.error = None
             raise
-        except BaseException as error:  # noqa: BLE001 - each of the group's threads is told
+        except Exception as error:  # noqa: BLE001 - each of the group's threads is told
             for write in group:
                 write.error = write.error or error
+        except BaseException:  # this thread is interrupted; the others only lose what was to be kept with it
+            for write in group:
+                write.error = write.error or StorageError("a thread was interrupted that wrote for others too; try again")
+            raise
 
     def _run_as_one(self, group: Sequence[_Write]) -> bool:
         """Run a group without savepoints; False if one of several failed, or the database refused it, and nothing was kept.

@@ -217,7 +217,19 @@ class _Turns:
             mine = threading.Lock()
             mine.acquire()
             self._waiting.append(mine)
-        mine.acquire()
+        try:
+            mine.acquire()
+        except BaseException:  # interrupted: whoever comes next isn't to wait for this thread
+            self._leave(mine)
+            raise
+
+    def _leave(self, mine: threading.Lock) -> None:
+        with self._lock:
+            waits = mine in self._waiting
+            if waits:
+                self._waiting.remove(mine)
+        if not waits:  # it was just given to it
+            self.__exit__()
 
     def take_if_free(self) -> bool:
         """Get it, if nobody holds it."""

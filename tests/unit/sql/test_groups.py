@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 
 import pytest
 import sqlalchemy as sa
 
-from headrace.errors import InvalidInputError
+from headrace.errors import InvalidInputError, StorageError
 from headrace.patience import leaving
 from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
@@ -164,6 +165,47 @@ def test_what_fails_after_a_write_that_was_left_to_others_is_in_the_log(database
     database.close()
     assert "of what follows" in caplog.text
     assert kept(database) == ["a"]
+
+
+def interrupt_when(waiting):
+    """Press Ctrl-C once the main thread has come to wait."""
+
+    def press():
+        until(waiting, "a thread that waits")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press).start()
+
+
+def test_a_thread_that_is_interrupted_while_it_waits_holds_up_nobody(database):
+    group = GroupCommit(database)
+    with Held(group):
+        interrupt_when(lambda: group._waiting)
+        with pytest.raises(KeyboardInterrupt):
+            group.run(keep("given up"))
+    with Held(group):
+        interrupt_when(lambda: database._dialect._turn._waiting)
+        with pytest.raises(KeyboardInterrupt), database.write():
+            pass
+    group.run(keep("after"))
+    assert kept(database) == ["after", "leader", "leader"]
+
+
+def test_those_whose_leader_is_interrupted_are_told_and_the_next_ones_are_kept(database):
+    group = GroupCommit(database)
+
+    def interrupted(connection):
+        keep("interrupted")(connection)
+        raise KeyboardInterrupt
+
+    with leaving() as left:
+        group.run(keep("with it"))
+    with pytest.raises(KeyboardInterrupt):
+        group.run(interrupted)
+    with pytest.raises(StorageError, match="try again"):
+        left.futures[0].result(PATIENCE)
+    group.run(keep("after"))
+    assert kept(database) == ["after"]
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
