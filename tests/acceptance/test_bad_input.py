@@ -91,6 +91,25 @@ def test_an_unknown_name_tells_the_nearest(store):
         store.apply([hr.FeatureView("other", features=[taste["totl"]])])
 
 
+def test_what_is_no_name_and_no_request_is_told(store):
+    asked = pd.DataFrame({"user_id": [1], "ts": [pd.Timestamp(AT)]})
+    for ask in (
+        lambda: store.historical_features(view, asked, timestamp="ts"),
+        lambda: store.training_set(view, asked, timestamp="ts"),
+        lambda: store.online_features(view, {"user_id": 1}),
+        lambda: store.parity(view, {"user_id": 1}),
+    ):
+        with pytest.raises(hr.InvalidInputError, match="a FeatureView isn't a name; give text, for example 'ranking'"):
+            ask()
+    with pytest.raises(hr.InvalidInputError, match="a FeatureGroup isn't a name; give text"):
+        store.materialize(taste)
+    for entities, kind in ((None, "NoneType"), ([{"user_id": 1}], "list")):
+        with pytest.raises(hr.InvalidInputError, match=f"the entities are a {kind}, not columns"):
+            store.online_features("ranking", entities)
+    with pytest.raises(hr.InvalidInputError, match=r"no stage named 5|of the wrong type: to"):
+        store.models.promote("ranker", 1, to=5)
+
+
 @pytest.mark.parametrize("kind", ["pandas", "polars", "arrow"])
 def test_an_empty_frame_keeps_its_schema(store, kind):
     empty = pd.DataFrame({"user_id": pd.array([], "int64"), "ts": pd.to_datetime([], utc=True)})

@@ -57,6 +57,7 @@ class Contents:
 
     def view(self, reference: str) -> ViewVersion:
         """A view, the latest version or a pinned one, its on-demand functions loaded."""
+        parse_reference(reference)  # what isn't text may not even be a key
         if reference not in self._views:
             self._views[reference] = self._make_view(self.find("view", reference))
         return self._views[reference]

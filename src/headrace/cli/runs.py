@@ -50,7 +50,9 @@ def list_runs(
     """List runs, newest first, with their metrics."""
     view: View = "deleted" if deleted else "active"
     found = session.store.runs.search(query, experiment or None, order_by or (), limit, view)
-    return Answer([run_data(run) for run in found], [_runs_table(list(found))])
+    asked = query or experiment or deleted
+    none = "no run is like that" if asked else 'no runs; log one in Python: with hr.start_run(experiment="…") as run: …'
+    return Answer([run_data(run) for run in found], [_runs_table(list(found), none)])
 
 
 @verb("show", "headrace runs show 0190f7c2", "headrace runs show 0190f7c2 --json")
@@ -242,7 +244,7 @@ def _each(session: Session, runs: list[str], method: str, done: str) -> Answer:
     return Answer({done: found}, [f"{done} {', '.join(found)}"])
 
 
-def _runs_table(runs: list[Run]) -> Table:
+def _runs_table(runs: list[Run], none: str) -> Table:
     names = list(dict.fromkeys(key for run in runs for key in run.metrics if not key.startswith(SYSTEM_METRICS)))[:SHOWN_METRICS]
     columns = ("RUN", "NAME", "EXPERIMENT", "STATUS", "STARTED (UTC)", "TOOK", "USER", *names)
     rows = [
@@ -258,7 +260,7 @@ def _runs_table(runs: list[Run]) -> Table:
         )
         for run in runs
     ]
-    return Table(columns, rows, empty='no runs; log one in Python: with hr.start_run(experiment="…") as run: …')
+    return Table(columns, rows, empty=none)
 
 
 def _run_parts(run: Run, files: Sequence[ArtifactEntry], environment: Mapping[str, Any]) -> list[Part]:

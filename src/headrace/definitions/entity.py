@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headrace.definitions.faults import mapping
+
 __all__ = ["Entity"]
 
 
@@ -26,8 +28,9 @@ class Entity:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "keys", dict(self.keys))
-        object.__setattr__(self, "tags", dict(self.tags))
+        where = f"entity {self.name!r}"
+        object.__setattr__(self, "keys", mapping(f"{where}, keys", self.keys, "keys={'user_id': 'int64'}"))
+        object.__setattr__(self, "tags", mapping(f"{where}, tags", self.tags, "tags={'team': 'recsys'}"))
 
     def to_spec(self) -> dict[str, Any]:
         """The definition as plain JSON values."""

@@ -8,12 +8,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headrace.definitions.schema import RESERVED_COLUMNS, TYPES, is_float, is_integer, item_type, vector_size
-from headrace.errors import nearest
+from headrace.errors import DefinitionError, nearest
 
-__all__ = ["column_fault", "default_fault", "metadata_faults", "name_faults", "type_fault"]
+__all__ = ["column_fault", "default_fault", "mapping", "metadata_faults", "name_faults", "type_fault"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _INTEGER_BITS = {"int32": 31, "int64": 63}
+
+
+def mapping(where: str, value: Any, example: str) -> dict[Any, Any]:
+    """A copy of a mapping that a definition is made with. Raises DefinitionError with an example if it isn't one."""
+    if not isinstance(value, Mapping):
+        msg = f"{where}: {value!r} isn't a dict; write for example {example}"
+        raise DefinitionError([msg])
+    return dict(value)
 
 
 def name_faults(where: str, name: Any) -> Iterator[str]:

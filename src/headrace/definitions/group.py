@@ -9,11 +9,18 @@ from typing import Any
 from headrace.definitions.aggregation import Aggregation, Column, Feature
 from headrace.definitions.entity import Entity
 from headrace.definitions.expectation import Expectation, expectations, expectations_from_spec
+from headrace.definitions.faults import mapping
 from headrace.definitions.source import Source
 from headrace.definitions.window import Duration, format_duration, parse_duration
 from headrace.errors import NotFoundError
 
 __all__ = ["FeatureGroup", "FeatureSelection"]
+
+_MAPPINGS = {
+    "features": "{'stars_avg_7d': hr.mean('stars', '7d')}",
+    "keys": "{'user_id': 'viewer'}",
+    "tags": "{'team': 'recsys'}",
+}
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,10 @@ class FeatureGroup:
             value = getattr(self, name)
             if value is not None and not isinstance(value, int):
                 object.__setattr__(self, name, parse_duration(value))
-        for name in ("features", "keys", "tags"):
-            object.__setattr__(self, name, dict(getattr(self, name)))
-        object.__setattr__(self, "expect", expectations(f"group {self.name!r}", self.expect))
+        where = f"group {self.name!r}"
+        for name, example in _MAPPINGS.items():
+            object.__setattr__(self, name, mapping(f"{where}, {name}", getattr(self, name), f"{name}={example}"))
+        object.__setattr__(self, "expect", expectations(where, self.expect))
         features = {name: Column(value) if isinstance(value, str) else value for name, value in self.features.items()}
         object.__setattr__(self, "features", features)
         if [(feature.name, feature.value) for feature in self.resolved] != list(features.items()):  # new, or copied and changed

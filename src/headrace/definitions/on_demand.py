@@ -80,6 +80,10 @@ def on_demand(
         default: the value in place of null.
     """
 
+    if isinstance(inputs, str):
+        msg = f"on-demand feature, inputs: {inputs!r} isn't a list of names; write inputs=[{inputs!r}]"
+        raise DefinitionError([msg])
+
     def wrap(function: Function) -> OnDemandFeature:
         return OnDemandFeature(
             name=name or function.__name__,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headrace.definitions.expectation import Expectation, expectations, expectations_from_spec
+from headrace.definitions.faults import mapping
 from headrace.definitions.window import DAY, Duration, format_duration, parse_duration
 
 __all__ = ["EventSource", "Source", "TableSource", "source_from_spec"]
@@ -25,9 +26,11 @@ class _Source:
     expect: Sequence[Expectation] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "schema", dict(self.schema))
-        object.__setattr__(self, "tags", dict(self.tags))
-        object.__setattr__(self, "expect", expectations(f"source {self.name!r}", self.expect))
+        where = f"source {self.name!r}"
+        example = "schema={'user_id': 'int64', 'rated_at': 'timestamp'}"
+        object.__setattr__(self, "schema", mapping(f"{where}, schema", self.schema, example))
+        object.__setattr__(self, "tags", mapping(f"{where}, tags", self.tags, "tags={'team': 'recsys'}"))
+        object.__setattr__(self, "expect", expectations(where, self.expect))
 
     @property
     def is_table(self) -> bool:

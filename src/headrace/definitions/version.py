@@ -96,13 +96,17 @@ def without_on_demand(view: ViewVersion) -> ViewVersion:
 
 def several(names: Names) -> Sequence[str] | None:
     """Names as a sequence of them; a single one isn't the sequence of its letters."""
-    return [names] if isinstance(names, str) else names
+    if names is None:
+        return None
+    return list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [names]
 
 
 def parse_reference(reference: str) -> tuple[str, int | None]:
     """`"ranking"` → ("ranking", None); `"ranking:3"` → ("ranking", 3). Raises InvalidInputError for what isn't text."""
     if not isinstance(reference, str):
-        msg = f"{reference!r} isn't a name; give text, for example 'ranking' or 'ranking:3'"
+        shown = repr(reference)
+        shown = shown if len(shown) <= 40 else f"a {type(reference).__name__}"  # a definition is long
+        msg = f"{shown} isn't a name; give text, for example 'ranking' or 'ranking:3'"
         raise InvalidInputError(msg)
     name, colon, version = reference.rpartition(":")
     if colon and version.isdigit():

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from headrace.definitions.faults import mapping
 from headrace.definitions.group import FeatureGroup, FeatureSelection
 from headrace.definitions.on_demand import OnDemandFeature
 from headrace.errors import DefinitionError
@@ -32,7 +33,7 @@ class FeatureView:
     def __post_init__(self) -> None:
         features = tuple(FeatureSelection(item) if isinstance(item, FeatureGroup) else item for item in self.features)
         object.__setattr__(self, "features", features)
-        object.__setattr__(self, "tags", dict(self.tags))
+        object.__setattr__(self, "tags", mapping(f"view {self.name!r}, tags", self.tags, "tags={'team': 'recsys'}"))
 
     @property
     def selections(self) -> tuple[FeatureSelection, ...]:

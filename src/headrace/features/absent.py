@@ -7,7 +7,8 @@ from typing import Any
 
 from headrace.clock import Clock, system_clock
 from headrace.definitions.version import ViewVersion
-from headrace.features.lookup import OnlineFeatures, broadcast, complete, types_of
+from headrace.features.asked import broadcast
+from headrace.features.lookup import OnlineFeatures, complete, types_of
 from headrace.features.values import columns_of, finish_values
 
 __all__ = ["absent"]

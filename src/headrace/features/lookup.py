@@ -15,6 +15,7 @@ from headrace.definitions.version import GroupVersion, ViewVersion, without_on_d
 from headrace.definitions.view import FeatureView
 from headrace.errors import InvalidInputError
 from headrace.features import on_demand
+from headrace.features.asked import broadcast
 from headrace.features.cache import StateCache, checked_staleness
 from headrace.features.frames import to_model_frame
 from headrace.features.history import History
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Lookup", "OnlineFeatures", "broadcast", "complete", "listed", "types_of"]
+__all__ = ["Lookup", "OnlineFeatures", "complete", "types_of"]
 
 
 MOST_PLANS = 1000
@@ -407,34 +408,6 @@ def _compute(
         times[name] = [None] * rows
 
 
-def broadcast(
-    view: str, keys: Mapping[str, str], inputs: Sequence[str], entities: Mapping[str, Any]
-) -> tuple[dict[str, list[Any]], int]:
-    """The request's columns as lists of one length, join keys first; names that the view doesn't know are left out.
-
-    Args:
-        view: the view version, for errors.
-        keys: its join keys and their types.
-        inputs: the columns that its on-demand features take.
-    """
-    asked: dict[str, Any] = {}
-    for name in (*keys, *inputs):
-        if name not in entities:
-            need = ", ".join(repr(key) for key in (*keys, *inputs))
-            msg = f"view {view!r} needs {name!r} in the request; it takes: {need}"
-            raise InvalidInputError(msg)
-        asked[name] = listed(entities[name])
-    lengths = {name: len(column) for name, column in asked.items() if isinstance(column, list)}
-    if len(set(lengths.values())) > 1:
-        msg = f"the columns of a request must have one length, not {lengths}; scalars are repeated"
-        raise InvalidInputError(msg)
-    rows = next(iter(lengths.values()), 1)
-    columns = {name: column if isinstance(column, list) else [column] * rows for name, column in asked.items()}
-    for name, kind in keys.items():
-        _check_key(name, kind, columns[name])
-    return columns, rows
-
-
 def _input(name: str, column: list[Any]) -> pa.Array:
     import pyarrow as pa
 
@@ -443,54 +416,6 @@ def _input(name: str, column: list[Any]) -> pa.Array:
     except (pa.ArrowException, OverflowError) as error:
         msg = f"{name!r} of the request can't be read as one type of values: {error}"
         raise InvalidInputError(msg) from error
-
-
-def listed(column: Any) -> Any:
-    """Lists, arrays and series become lists of their own, everything else is a scalar. A missing value of pandas is None."""
-    if isinstance(column, (list, tuple, range)):
-        return list(column)
-    if hasattr(column, "isna"):  # a pandas Series
-        column = column.astype("object").where(column.notna(), None)
-    elif getattr(getattr(column, "dtype", None), "kind", "") == "M":  # NumPy would list nanoseconds as plain integers
-        column = column.astype("datetime64[us]")
-    for listing in ("to_pylist", "to_list", "tolist"):  # Arrow; polars and pandas; NumPy
-        if hasattr(column, listing):
-            return getattr(column, listing)()
-    return column
-
-
-_EXACT = 2**53
-"""Up to here every whole number has a float of its own."""
-_KEY_TYPES: dict[str, tuple[type, ...]] = {
-    "bool": (bool,),
-    "int32": (int,),
-    "int64": (int,),
-    "float32": (float, int),
-    "float64": (float, int),
-    "string": (str,),
-    "bytes": (bytes,),
-}
-
-
-def _check_key(name: str, kind: str, column: list[Any]) -> None:
-    allowed = _KEY_TYPES.get(kind)
-    if allowed is None:
-        return
-    for row, value in enumerate(column):
-        if value is None or (type(value) in allowed):
-            continue
-        if kind in ("int32", "int64") and _is_whole(value):
-            column[row] = int(value)
-            continue
-        msg = f"join key {name!r} is {kind}; row {row} of the request holds {value!r} ({type(value).__name__})"
-        raise InvalidInputError(msg)
-
-
-def _is_whole(value: Any) -> bool:
-    """Whether it is a whole number; pandas holds one as a float where a neighbour is missing."""
-    if isinstance(value, float):
-        return value.is_integer() and abs(value) <= _EXACT
-    return hasattr(value, "__index__") and not isinstance(value, bool)
 
 
 def _encode(group: _GroupPlan, asked: Mapping[str, list[Any]]) -> list[bytes | None]:

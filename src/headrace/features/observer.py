@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from headrace.catalog.service import Catalog
 from headrace.clock import Clock
 from headrace.definitions.source import Source
-from headrace.definitions.version import GroupVersion
+from headrace.definitions.version import GroupVersion, parse_reference
 from headrace.errors import HeadraceError, NotFoundError
 from headrace.features.drift import Drift, statistics_drift
 from headrace.features.quality import group_subject, source_subject
@@ -146,14 +146,21 @@ class Observer:
         """What is kept of a source or a group, newest first.
 
         Args:
-            name: `"ratings"`, `"user_taste"`; `"source:ratings"` or `"group:ratings"` where both have the name.
+            name: `"ratings"`, `"user_taste"`; `"source:ratings"` or `"group:ratings"` where both have the name; of one version
+                alone: `"user_taste:2"`.
 
         Raises:
-            NotFoundError: there is no such source or group.
+            NotFoundError: there is no such source or group, or no such version.
         """
+        name, version = parse_reference(name)
         subject = self._subject(name)
-        found = self._store.statistics(subject, kinds, limit)
-        return StatisticsHistory(subject, [_statistics(record) for record in found])
+        if version is None:
+            found = self._store.statistics(subject, kinds, limit)
+            return StatisticsHistory(subject, [_statistics(record) for record in found])
+        kind, _, known = subject.partition(":")
+        (self._catalog.source if kind == "source" else self._catalog.group)(f"{known}:{version}")  # raises if there is none
+        found = [record for record in self._store.statistics(subject, kinds) if record.version == version]
+        return StatisticsHistory(subject, [_statistics(record) for record in found[:limit]])
 
     def _subject(self, name: str) -> str:
         groups = [version.group.name for version in self._catalog.groups()]

@@ -119,7 +119,7 @@ class Lifecycle:
 def parse_stage(text: str) -> Stage:
     """The stage that `text` names, in any case. Raises InvalidInputError with the stages there are."""
     for stage in STAGES:
-        if stage.lower() == text.lower():
+        if stage.lower() == str(text).lower():
             return stage
     msg = f"no stage named {text!r}; the stages are: {', '.join(STAGES)}"
     raise InvalidInputError(msg)

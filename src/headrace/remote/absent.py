@@ -19,8 +19,8 @@ class Absent:
 
     def __init__(self, part: str, url: str) -> None:
         self._said = (
-            f"store.{part} isn't served over HTTP in this release: open the project by its directory, hr.connect('path/of/it'), "
-            f"where its stores can be reached; {url} serves features, their definitions, training sets and lineage"
+            f"store.{part} isn't served over HTTP, as by {url}: open the project by its directory, hr.connect('path/of/it'), "
+            "where its stores can be reached"
         )
 
     def __getattr__(self, name: str) -> Any:

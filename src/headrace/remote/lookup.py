@@ -9,9 +9,10 @@ from headrace.catalog.functions import unloaded
 from headrace.catalog.service import Catalog
 from headrace.clock import from_micros, to_micros
 from headrace.definitions.version import ViewVersion
+from headrace.features.asked import broadcast, listed, require_columns
 from headrace.features.cache import checked_staleness
 from headrace.features.freshness import Freshness
-from headrace.features.lookup import OnlineFeatures, broadcast, complete, listed
+from headrace.features.lookup import OnlineFeatures, complete
 from headrace.remote.transport import Transport
 from headrace.wire.online import Shape, answer_from, shape_from
 
@@ -55,6 +56,7 @@ class RemoteLookup:
     ) -> tuple[dict[str, list[Any]], OnlineFeatures, Shape]:
         """The columns of the request, the answer, and its shape."""
         moment = None if at is None else from_micros(to_micros(at))
+        require_columns(entities)
         asked = {name: listed(column) for name, column in entities.items()}
         known = self._shapes.get(reference) if isinstance(reference, str) else None
         request = {

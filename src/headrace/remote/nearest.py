@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headrace.features.lookup import listed
+from headrace.features.asked import listed
 from headrace.features.nearest import Neighbours
 from headrace.remote.transport import Transport
 

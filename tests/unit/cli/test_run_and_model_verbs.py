@@ -42,6 +42,7 @@ def ranker(cli, runs):
 
 def test_runs_are_listed_searched_and_ordered(cli, runs):
     assert [run["run_id"] for run in cli("runs", "list", "--json").json] == runs[::-1]
+    assert cli("runs", "list", "-q", "metrics.auc > 99").out.strip() == "no run is like that"
     found = cli("runs", "list", "-q", "metrics.auc > 0.8 and params.depth = '6'", "-e", "ranker", "--json").json
     assert [run["params"] for run in found] == [{"depth": "6"}]
     ordered = cli("runs", "list", "--order-by", "metrics.auc asc", "--limit", 1, "--json").json

@@ -271,6 +271,25 @@ def test_a_duration_that_cannot_be_read_is_refused_at_once(make):
         make()
 
 
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda: Entity("user", keys=["user_id"]),
+            r"entity 'user', keys: \['user_id'\] isn't a dict.*keys=\{'user_id': '",
+        ),
+        (lambda: source(schema=["stars"]), r"schema: \['stars'\] isn't a dict; write for example schema=\{"),
+        (lambda: group(features=[hr.count()]), r"group 'g', features: .* isn't a dict; write for example features=\{"),
+        (lambda: group(keys=["viewer"]), r"keys: \['viewer'\] isn't a dict; write for example keys=\{'user_id': 'viewer'\}"),
+        (lambda: FeatureView("v", [TASTE], tags=["a"]), r"view 'v', tags: \['a'\] isn't a dict"),
+        (lambda: on_demand(inputs="avg", returns="float64"), r"inputs: 'avg' isn't a list of names; write inputs=\['avg'\]"),
+    ],
+)
+def test_what_a_definition_cannot_be_made_of_is_told_with_an_example(make, words):
+    with pytest.raises(DefinitionError, match=words):
+        make()
+
+
 def test_a_group_copied_with_other_features_has_their_types():
     copied = replace(resolve([TASTE]).groups["taste"], features={"n": hr.count()})
     assert [feature.name for feature in copied.resolved] == ["n"]

@@ -88,6 +88,9 @@ def test_materialize_and_profile_leave_statistics_of_the_values_online(store):
     again = store.profile("sums")
     assert again.kind == "online"
     assert again["avg"].mean > 1
+    assert store.statistics("sums:1") == store.statistics("sums")
+    with pytest.raises(hr.NotFoundError, match="group 'sums' has no version 7"):
+        store.statistics("sums:7")
     assert store.statistics("sums").latest["avg"] == again["avg"]
     assert again.drift_from(found)["avg"].level == "strong"
 
