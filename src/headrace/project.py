@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.clock import Clock, system_clock
 from headrace.errors import SettingsError
-from headrace.settings import SPOOL_FOLDER, STATE_FOLDER, Settings, find_project, load_settings
+from headrace.settings import SPOOL_FOLDER, STATE_FOLDER, Settings, find_project, load_settings, named_server
 
 if TYPE_CHECKING:
     from headrace.store import Store
@@ -34,8 +34,8 @@ def connect(target: str | os.PathLike[str] | None = None, *, clock: Clock = syst
         SettingsError: headrace.toml holds something that can't be used.
         StorageError: a store can't be opened.
     """
-    server = os.environ.get("HEADRACE_SERVER") if target is None else target
-    if isinstance(server, str) and (target is None or "://" in server):
+    server = named_server() if target is None else target
+    if isinstance(server, str) and "://" in server:
         from headrace.composition.remote import open_remote
 
         return open_remote(server, _settings(find_project(Path.cwd())), clock)
@@ -78,7 +78,7 @@ def start_run(
         run_id: join or continue the run with this id, instead of starting a new one.
         offline: keep everything on disk until `headrace sync`. Default: True if HEADRACE_MODE is "offline".
     """
-    place = os.environ.get("HEADRACE_SERVER") or find_project(Path.cwd())
+    place = named_server() or find_project(Path.cwd())
     store = _default.get(place)
     if store is None:
         store = _default[place] = connect(place)

@@ -9,7 +9,17 @@ from pathlib import Path
 
 from headrace.errors import SettingsError, nearest
 
-__all__ = ["FILE_NAME", "SPOOL_FOLDER", "STATE_FOLDER", "Settings", "find_project", "is_project", "load_settings"]
+__all__ = [
+    "FILE_NAME",
+    "SPOOL_FOLDER",
+    "STATE_FOLDER",
+    "Settings",
+    "find_project",
+    "is_offline",
+    "is_project",
+    "load_settings",
+    "named_server",
+]
 
 FILE_NAME = "headrace.toml"
 STATE_FOLDER = ".headrace"
@@ -61,6 +71,24 @@ class Settings:
     sample: str = "0"
 
 
+def named_server() -> str | None:
+    """The server that HEADRACE_SERVER names; None if it names none. Raises SettingsError if it isn't an address."""
+    server = os.environ.get("HEADRACE_SERVER", "").strip()
+    if server and "://" not in server:
+        msg = f"HEADRACE_SERVER is {server!r}, which isn't a server's address; write for example http://{server.split('/')[0]}"
+        raise SettingsError(msg)
+    return server or None
+
+
+def is_offline() -> bool:
+    """Whether HEADRACE_MODE says that runs stay here until `headrace sync`. Raises SettingsError for what it can't say."""
+    mode = os.environ.get("HEADRACE_MODE", "").strip().lower()
+    if mode not in ("", "online", "offline"):
+        msg = f"HEADRACE_MODE is {mode!r}; use 'offline', or leave it out"
+        raise SettingsError(msg)
+    return mode == "offline"
+
+
 def find_project(start: Path) -> Path:
     """The nearest folder at or above `start` that holds a headrace.toml or a .headrace folder, else `start` itself."""
     start = start.resolve()
@@ -73,7 +101,7 @@ def find_project(start: Path) -> Path:
 def is_project(folder: Path) -> bool:
     """Whether a folder holds a headrace.toml or a .headrace folder, or HEADRACE_CATALOG says where its catalog is, as in a
     container that has its settings in the environment and no file."""
-    return "HEADRACE_CATALOG" in os.environ or (folder / FILE_NAME).is_file() or (folder / STATE_FOLDER).is_dir()
+    return bool(os.environ.get("HEADRACE_CATALOG")) or (folder / FILE_NAME).is_file() or (folder / STATE_FOLDER).is_dir()
 
 
 def load_settings(project: Path) -> Settings:
@@ -92,8 +120,12 @@ def load_settings(project: Path) -> Settings:
     names = [field.name for field in fields(Settings) if field.name != "project"]
     for name in names:
         text = os.environ.get(f"HEADRACE_{name.upper()}")
-        if text is not None:
+        if text:  # one that is set to nothing says nothing
             values[name] = tuple(filter(None, text.split(","))) if name in LISTS else text
+    for name in ("catalog", "lake", "artifacts", "online", "events"):
+        if not str(values[name]).strip():
+            msg = f"setting {name!r} is empty; give a place, or leave it out"
+            raise SettingsError(msg)
     for name in ("lake", "artifacts", "online", "events"):
         if "://" not in str(values[name]):
             values[name] = str(project / Path(str(values[name])).expanduser())  # relative to the project, wherever we stand

@@ -14,7 +14,7 @@ from headrace.definitions.entity import Entity
 from headrace.definitions.group import FeatureGroup
 from headrace.definitions.source import EventSource, TableSource
 from headrace.definitions.view import FeatureView
-from headrace.errors import DefinitionError, InvalidInputError
+from headrace.errors import DefinitionError, HeadraceError, InvalidInputError
 from headrace.settings import FILE_NAME
 
 Definition = Entity | EventSource | TableSource | FeatureGroup | FeatureView
@@ -43,6 +43,8 @@ def load_definitions(targets: Sequence[str], project: Path) -> list[Definition]:
     for target in targets:
         try:
             found += definitions_in(_load(target, project))
+        except DefinitionError as error:
+            faults += error.faults
         except InvalidInputError as error:
             faults.append(str(error))
     if faults:
@@ -109,14 +111,18 @@ def _import(name: str, root: Path, project: Path) -> ModuleType:
     except SystemExit as error:
         msg = f"{name}: it ended Python with exit code {error.code}; a module of definitions must only define"
         raise InvalidInputError(msg) from error
+    except DefinitionError as error:
+        raise DefinitionError([_fault(error, name, fault) for fault in error.faults]) from error
+    except HeadraceError as error:
+        raise InvalidInputError(_fault(error, name, str(error))) from error
     except Exception as error:
         raise InvalidInputError(_fault(error, name)) from error
 
 
-def _fault(error: Exception, name: str) -> str:
-    """Where the user's own code raised it, not where ours or the import system did."""
+def _fault(error: Exception, name: str, words: str = "") -> str:
+    """Where the user's own code raised it, not where ours or the import system did, and what it is."""
     ours = str(Path(__file__).resolve().parents[1])
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith((ours, "<frozen"))]
     own = [frame for frame in frames if Path(frame.filename).suffix == ".py" and "importlib" not in Path(frame.filename).parts]
     where = f"{own[-1].filename}:{own[-1].lineno}" if own else name
-    return f"{where}: {type(error).__name__}: {error}"
+    return f"{where}: {words or f'{type(error).__name__}: {error}'}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import typer
 from headrace.cli.failures import outcome
 from headrace.cli.output import Answer, print_answer
 from headrace.errors import InvalidInputError
-from headrace.settings import Settings, find_project, is_project, load_settings
+from headrace.settings import Settings, find_project, is_project, load_settings, named_server
 
 if TYPE_CHECKING:
     from headrace.store import Store
@@ -56,7 +55,7 @@ class Session:
     def server(self) -> str | None:
         """The address of the project's server, which --project or HEADRACE_SERVER names; None for a project in a folder."""
         if self.target is None:
-            return os.environ.get("HEADRACE_SERVER")
+            return named_server()
         return self.target if "://" in self.target else None
 
     @property

@@ -16,6 +16,7 @@ from headrace.definitions.window import Duration, parse_duration
 from headrace.errors import InvalidInputError, NotFoundError
 from headrace.flavors.loaded import LoadedModel
 from headrace.lineage.store import LineageStore
+from headrace.settings import is_offline
 from headrace.tracking.client.delivery import Delivery
 from headrace.tracking.client.origin import ENVIRONMENT_FILE, PACKAGES_FILE
 from headrace.tracking.client.run import ActiveRun, start_run
@@ -174,7 +175,7 @@ class Runs:
         A run that is logged to a server doesn't wait for it, unless it is `strict`: what the server refuses becomes a warning
         later.
         """
-        away = os.environ.get("HEADRACE_MODE") == "offline" if offline is None else offline
+        away = is_offline() if offline is None else offline
         inside = parent if parent is None or self._is_taken(parent, away=away) else self.resolve(parent)
         joins = None
         if run_id is not None:

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+import headrace as hr
 from headrace.cli import data
 from headrace.cli.failures import outcome
 from headrace.errors import SettingsError
@@ -63,6 +64,32 @@ def test_with_json_a_mistake_is_json_too(cli, ready, mistake):
     assert said in result.json["error"]["message"]
     assert result.json["error"]["code"] == 2
     assert result.err == ""
+
+
+def test_an_environment_that_names_no_server_or_no_place_is_told_not_passed_over(cli, ready, monkeypatch):
+    """A server without its scheme isn't a folder, in which runs would be lost; what is set to nothing isn't set."""
+    monkeypatch.setenv("HEADRACE_SERVER", "features.example.com:5000")
+    assert "write for example http://features.example.com:5000" in cli("runs", "list", code=2).err
+    for start in (hr.connect, lambda: hr.start_run(capture=False)):
+        with pytest.raises(hr.SettingsError, match=r"HEADRACE_SERVER is 'features.example.com:5000', which isn't a"):
+            start()
+    for name in ("SERVER", "MODE", "CATALOG", "LAKE", "ONLINE", "MODULES", "SAMPLE"):
+        monkeypatch.setenv(f"HEADRACE_{name}", "")
+    assert "fraud" in cli("features", "list").out
+    monkeypatch.setenv("HEADRACE_MODE", "ofline")
+    with pytest.raises(hr.SettingsError, match="HEADRACE_MODE is 'ofline'; use 'offline', or leave it out"):
+        hr.start_run(capture=False)
+    (ready / "headrace.toml").write_text('lake = ""\n')
+    assert "setting 'lake' is empty; give a place, or leave it out" in cli("features", "list", code=2).err
+    assert not (ready / "features.example.com:5000").exists()
+
+
+def test_a_fault_at_making_a_definition_is_told_with_its_line(cli, ready):
+    (ready / "bad.py").write_text('import headrace as hr\ne = hr.Entity("e", keys=["id"])\n')
+    (ready / "worse.py").write_text('import headrace as hr\nn = hr.count("7 weeks")\n')
+    first, second = cli("plan", "bad", "worse", "--json", code=2).json["error"]["faults"]
+    assert "bad.py:2: entity 'e', keys: ['id'] isn't a dict; write" in first
+    assert "worse.py:2: '7 weeks' isn't a duration" in second
 
 
 def test_faults_of_definitions_are_listed(cli, ready):
