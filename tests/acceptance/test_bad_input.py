@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import stat
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -63,11 +64,11 @@ REJECTED = {
 
 
 @pytest.mark.parametrize("verb", ["write", "push"])
-@pytest.mark.parametrize("case", REJECTED)
-def test_a_bad_frame_is_refused_whole(store, verb, case):
-    make, named = REJECTED[case]
-    with pytest.raises(hr.InvalidInputError, match=named):
-        getattr(store, verb)("ratings", make())
+def test_a_bad_frame_is_refused_whole(store, verb):
+    for case, (make, named) in REJECTED.items():
+        with pytest.raises(hr.InvalidInputError) as caught:
+            getattr(store, verb)("ratings", make())
+        assert re.search(named, str(caught.value)), case
     store.materialize()
     assert counted(store) == 0
 

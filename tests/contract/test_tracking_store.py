@@ -10,38 +10,12 @@ from dataclasses import replace
 
 import pytest
 
+from contract.tracking_runs import make_run, names
 from headrace.errors import AlreadyExistsError, ConflictError, InvalidInputError, NotFoundError
 from headrace.flavors.signature import Column, Signature
-from headrace.ids import new_id
-from headrace.remote.tracking import remote_tracking
-from headrace.sql.database import Database
-from headrace.sql.tracking import tracking_stores
 from headrace.tracking.history import Series
-from headrace.tracking.page import Form
-from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Metric, ModelOutput, Purged, Run
-from headrace.tracking.search import EXPERIMENTS, LOGGED_MODELS, ModelOrder, Order, parse_filter, parse_order
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "remote"])
-def stores(request, tmp_path):
-    if request.param == "remote":
-        yield remote_tracking(request.getfixturevalue("remote")())
-        return
-    here = f"sqlite:///{tmp_path / 'catalog.db'}"
-    database = Database(here if request.param == "sqlite" else request.getfixturevalue("postgres").new_database())
-    yield tracking_stores(database)
-    database.close()
-
-
-def make_run(stores, **changes):
-    values = {"id": new_id(), "name": "r", "experiment_id": "0", "experiment": "Default", "status": "RUNNING", "start": 1_000}
-    run = Run(**{**values, **changes})
-    stores.runs.create(run)
-    return run.id
-
-
-def names(stores, filters="", order=(), **options):
-    return [run.name for run in stores.runs.search(parse_filter(filters), parse_order(tuple(order)), **options).runs()]
+from headrace.tracking.run import ArtifactEntry, DatasetInput, LoggedModel, Metric, ModelOutput, Purged
+from headrace.tracking.search import LOGGED_MODELS, ModelOrder, Order, parse_filter
 
 
 def test_the_default_experiment_is_there_from_the_start(stores):
@@ -263,89 +237,6 @@ def test_ids_are_found_by_their_start(stores):
     assert stores.runs.starting_with("x", 2) == []
 
 
-@pytest.fixture
-def filled(stores):
-    """Four runs: a and c have metrics, b has NaN, d has nothing."""
-    rows = {
-        "a": ([Metric("auc", 0.9, 1)], {"opt": "Adam"}, "FINISHED", 4_000_000),
-        "b": ([Metric("auc", math.nan, 1)], {"opt": "adam"}, "FAILED", 3_000_000),
-        "c": ([Metric("auc", 0.5, 1)], {"opt": "s_d%"}, "RUNNING", 2_000_000),
-        "d": ([], {}, "RUNNING", 1_000_000),
-    }
-    for name, (metrics, params, status, start) in rows.items():
-        run_id = make_run(stores, name=name, status=status, start=start, params=params, tags={"a b": name} if name < "c" else {})
-        stores.runs.log(run_id, metrics)
-        if name in "ab":
-            stores.runs.add_inputs(run_id, [DatasetInput(name="films", digest=name, context="training")])
-    return stores
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", "abcd"),
-        ("metrics.auc > 0.5", "a"),
-        ("metrics.auc >= 0.5", "ac"),
-        ("metrics.auc != 0.5", "ab"),
-        ("metrics.auc = 0", ""),
-        ("params.opt = 'Adam'", "a"),
-        ("params.opt != 'Adam'", "bc"),
-        ("params.opt LIKE 'a%'", "b"),
-        ("params.opt ILIKE 'a%'", "ab"),
-        ("params.opt LIKE 's__%'", "c"),
-        ("params.opt IS NULL", "d"),
-        ("params.opt is not null", "abc"),
-        ("tags.`a b` IS NULL", "cd"),
-        ("status = 'RUNNING'", "cd"),
-        ("status = 'running'", ""),
-        ("run_name LIKE 'A'", ""),
-        ("start_time > 2000", "ab"),
-        ("start_time <= 2000", "cd"),
-        ("dataset.name = 'films'", "ab"),
-        ("dataset.digest IN ('b', 'x') and datasets.context = 'training'", "b"),
-        ("dataset.digest NOT IN ('b')", "a"),
-        ("metrics.auc > 0.1 AND params.opt ILIKE '%d%' AND status != 'FAILED'", "ac"),
-    ],
-)
-def test_filters_mean_what_mlflow_means(filled, text, expected):
-    assert names(filled, text) == list(expected)
-
-
-@pytest.mark.parametrize(
-    ("order", "expected"),
-    [
-        (["metrics.auc"], "cabd"),
-        (["metrics.auc DESC"], "acbd"),
-        (["params.opt asc"], "abcd"),
-        (["params.opt desc"], "cbad"),
-        (["start_time"], "dcba"),
-        (["status", "run_name desc"], "badc"),
-        ([], "abcd"),
-    ],
-)
-def test_orders_put_nan_and_missing_last_both_ways(filled, order, expected):
-    assert names(filled, order=order) == list(expected)
-
-
-def test_searches_page_and_stay_in_their_experiments(filled):
-    assert [names(filled, limit=2), names(filled, limit=2, offset=2)] == [["a", "b"], ["c", "d"]]
-    home = filled.experiments.create("other", {}, 1)
-    make_run(filled, name="e", experiment_id=home.id, start=9)
-    assert (names(filled, experiments=[home.id]), names(filled, experiments=[])) == (["e"], [])
-
-
-def test_a_page_in_another_form_has_the_same_runs(filled):
-    form = Form(lambda keys, values: list(zip(keys, values, strict=True)), lambda points: [*points.metrics().values()])
-    page = filled.runs.search_as(form, (), (), experiments=["0"], view="active", limit=3, offset=1)
-    whole = filled.runs.search((), (), limit=3, offset=1).runs()
-    assert [page.ids, [page.heads[run.id][0] for run in whole]] == [[run.id for run in whole], ["b", "c", "d"]]
-    for run in whole:
-        held = (page.params, page.tags, page.metrics, page.inputs)
-        expected = (run.params.items(), run.tags.items(), run.latest.values(), run.inputs)
-        for part, items in zip(held, expected, strict=True):
-            assert sorted(map(str, part.get(run.id, ()))) == sorted(map(str, items))  # as texts: NaN is itself there
-
-
 def test_writers_in_threads_lose_nothing(stores):
     run_id = make_run(stores)
 
@@ -385,21 +276,6 @@ def test_models_and_data_that_a_run_read_are_kept_once(stores):
     assert [(use.name, use.digest, use.context) for use in stores.runs.datasets(["0", "x"], 9)] == [("films", "d", "training")]
     stores.runs.set_stage(run_id, "deleted", 9)
     assert stores.runs.datasets(["0"], 9) == []
-
-
-def test_experiments_are_searched(stores):
-    for name, team in (("b", "x"), ("a", "y"), ("C", "x")):
-        stores.experiments.create(f"find {name}", {"team": team}, 5_000)
-
-    def found(text, order=(), **options):
-        asked = parse_filter(text, EXPERIMENTS), parse_order(order, EXPERIMENTS)
-        return [item.name for item in stores.experiments.search(*asked, **options)]
-
-    assert found("name LIKE 'find _'") == ["find C", "find a", "find b"]
-    assert found("name ILIKE 'FIND %' AND tags.team != 'y'", ["experiment_id"]) == ["find b", "find C"]
-    assert found("name LIKE 'find%' AND tags.team IS NOT NULL", ["experiment_id"], limit=1, offset=1) == ["find a"]
-    assert found("creation_time = 5 AND last_update_time <= 5 AND tags.team IS NULL") == []
-    assert found("experiment_id NOT IN ('0') AND name != 'find a'", ["last_update_time", "experiment_id"]) == ["find b", "find C"]
 
 
 def test_logged_models_are_searched_and_changed(stores):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import numpy as np
@@ -208,27 +209,27 @@ def test_equal_distances_come_by_key(store):
     assert store.nearest("catalog", ASKED, k=3).keys["video_id"] == ["v01", "v03", "v05"]
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"vector": [1, 2]}, r"shape \(2,\), but 'embedding' is vector\[8\]: give 8 numbers"),
-        ({"vector": ["a"] * N}, "isn't a list of numbers"),
-        ({"vector": [np.nan] * N}, "NaN or infinity"),
-        ({"vector": [0] * N}, "no direction"),
-        ({"k": 0}, "at least 1"),
-        ({"metric": "cosin"}, "did you mean 'cosine'"),
-        ({"by": "genre"}, "isn't a vector"),
-        ({"where": "genre"}, "not a condition"),
-        ({"where": "gendre = 'x'"}, "did you mean 'genre'"),
-        ({"where": "embedding["}, "isn't valid SQL"),
-        ({"entities": {"video_id": "v01"}}, "what is looked for"),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)
-def test_what_cannot_be_asked_is_refused(store, options, said):
+REFUSED = [
+    ({"vector": [1, 2]}, r"shape \(2,\), but 'embedding' is vector\[8\]: give 8 numbers"),
+    ({"vector": ["a"] * N}, "isn't a list of numbers"),
+    ({"vector": [np.nan] * N}, "NaN or infinity"),
+    ({"vector": [0] * N}, "no direction"),
+    ({"k": 0}, "at least 1"),
+    ({"metric": "cosin"}, "did you mean 'cosine'"),
+    ({"by": "genre"}, "isn't a vector"),
+    ({"where": "genre"}, "not a condition"),
+    ({"where": "gendre = 'x'"}, "did you mean 'genre'"),
+    ({"where": "embedding["}, "isn't valid SQL"),
+    ({"entities": {"video_id": "v01"}}, "what is looked for"),
+]
+
+
+def test_what_cannot_be_asked_is_refused(store):
     fill(store)
-    with pytest.raises(InvalidInputError, match=said):
-        store.nearest("catalog", **{"vector": ASKED, **options})
+    for options, said in REFUSED:
+        with pytest.raises(InvalidInputError) as caught:
+            store.nearest("catalog", **{"vector": ASKED, **options})
+        assert re.search(said, str(caught.value)), options
 
 
 def test_a_view_whose_other_keys_are_not_given_says_which(store):
