@@ -19,7 +19,8 @@ from headrace.lineage.store import LineageStore
 from headrace.settings import is_offline
 from headrace.tracking.client.delivery import Delivery
 from headrace.tracking.client.origin import ENVIRONMENT_FILE, PACKAGES_FILE
-from headrace.tracking.client.run import ActiveRun, start_run
+from headrace.tracking.client.run import ActiveRun
+from headrace.tracking.client.start import start_run
 from headrace.tracking.compare import Comparison, best_step, compare_runs, environment_facts, value_at
 from headrace.tracking.found import RunList
 from headrace.tracking.history import MetricHistory
