@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import ClassVar, Protocol
 
 import sqlalchemy as sa
@@ -93,6 +93,10 @@ class Dialect(Protocol):
 
     def close(self) -> None:
         """Close all connections."""
+        ...
+
+    def forking(self) -> AbstractContextManager[object]:
+        """Surround a fork, in the parent: what must not be in the middle of something is not."""
         ...
 
     def forget(self) -> None:
@@ -249,6 +253,10 @@ class Database:
             end()
         self._dialect.close()
 
+    def forking(self) -> AbstractContextManager[object]:
+        """Surround a fork of this process. What this thread itself is in the middle of isn't waited for."""
+        return self._dialect.forking() if self.joined is None else nullcontext()
+
     def forget_connections(self) -> None:
         """Leave a parent process its connections: they can't be used on both sides of a fork."""
         self._dialect.forget()
@@ -336,10 +344,23 @@ def _dialect(url: sa.URL) -> Dialect:
 _OPEN: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
-def _forget_all() -> None:
+_forks = threading.local()
+
+
+def _before_fork() -> None:
+    _forks.surrounding = ExitStack()
+    for database in list(_OPEN):
+        _forks.surrounding.enter_context(database.forking())
+
+
+def _after_fork_in_parent() -> None:
+    _forks.surrounding.close()
+
+
+def _after_fork_in_child() -> None:
     for database in list(_OPEN):
         database.forget_connections()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -225,6 +225,10 @@ class PostgreSQL:
             while True:
                 _end(self._idle.pop())
 
+    def forking(self) -> AbstractContextManager[object]:
+        """Nothing to wait for: what a connection is in the middle of is on the server."""
+        return nullcontext()
+
     def forget(self) -> None:
         """Leave a parent process its connections."""
         self._idle = []

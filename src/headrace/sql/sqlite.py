@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,6 +28,8 @@ MOST_WAL_BYTES = 128 << 20
 """A log that grew because somebody read for long is cut to this once it was brought into the file."""
 MOST_AT_ONCE = 1000
 """After so many writes that waited for nobody, a patient one looks whether the log is to be brought into the file."""
+FORK_SECONDS = 2.0
+"""How long a fork waits for a write of another thread."""
 MAPPED_BYTES = 4 << 30
 """So much of the file is read where the system has it: a search that looks at thousands of rows copies no page for each."""
 _ADVICE = {
@@ -153,6 +155,17 @@ class SQLite:
                 self._watch.close()
                 self._watch = None
 
+    @contextmanager
+    def forking(self) -> Iterator[None]:
+        """Nobody writes meanwhile, or takes a glance: SQLite remembers in memory who holds a lock, and in a child that is forked
+        in the middle of a write it is held for ever. What takes longer isn't waited for."""
+        with ExitStack() as held:
+            if self._turn.take_within(FORK_SECONDS):
+                held.push(self._turn)
+            if self._glancing.acquire(timeout=FORK_SECONDS):
+                held.callback(self._glancing.release)
+            yield
+
     def forget(self) -> None:
         """Leave a parent process its connections."""
         self.engine.dispose(close=False)
@@ -230,6 +243,20 @@ class _Turns:
                 self._waiting.remove(mine)
         if not waits:  # it was just given to it
             self.__exit__()
+
+    def take_within(self, seconds: float) -> bool:
+        """Get it, if that takes no longer than this."""
+        with self._lock:
+            if not self._held:
+                self._held = True
+                return True
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        taken = mine.acquire(timeout=seconds)
+        if not taken:
+            self._leave(mine)
+        return taken
 
     def take_if_free(self) -> bool:
         """Get it, if nobody holds it."""

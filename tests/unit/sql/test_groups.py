@@ -209,6 +209,36 @@ def test_those_whose_leader_is_interrupted_are_told_and_the_next_ones_are_kept(d
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_is_forked_between_two_writes_and_writes(database):
+    """SQLite would hold the lock of a write for ever in a child that was forked in its middle."""
+    group = GroupCommit(database)
+
+    def write():
+        while not stop.is_set():
+            group.run(keep("parent"))
+            wrote.set()
+
+    for _ in range(5):
+        stop, wrote = threading.Event(), threading.Event()
+        thread = threading.Thread(target=write)
+        thread.start()
+        assert wrote.wait(PATIENCE)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            failed = 1
+            try:
+                group.run(keep("child"))
+                failed = 0
+            finally:
+                os._exit(failed)
+        stop.set()
+        thread.join(PATIENCE)
+        assert os.waitpid(child, 0)[1] == 0
+    assert kept(database).count("child") == 5
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_forked_in_the_middle_of_a_group_writes(database):
     group = GroupCommit(database)
     with Held(group):
