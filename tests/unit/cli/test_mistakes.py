@@ -77,8 +77,11 @@ def test_an_environment_that_names_no_server_or_no_place_is_told_not_passed_over
         monkeypatch.setenv(f"HEADRACE_{name}", "")
     assert "fraud" in cli("features", "list").out
     monkeypatch.setenv("HEADRACE_MODE", "ofline")
-    with pytest.raises(hr.SettingsError, match="HEADRACE_MODE is 'ofline'; use 'offline', or leave it out"):
-        hr.start_run(capture=False)
+    with (
+        hr.connect(ready) as store,
+        pytest.raises(hr.SettingsError, match="HEADRACE_MODE is 'ofline'; use 'offline', or leave it out"),
+    ):
+        store.start_run(capture=False)
     (ready / "headrace.toml").write_text('lake = ""\n')
     assert "setting 'lake' is empty; give a place, or leave it out" in cli("features", "list", code=2).err
     assert not (ready / "features.example.com:5000").exists()
