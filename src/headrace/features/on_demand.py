@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -160,4 +161,4 @@ def _output(item: OnDemandFeature, result: Any, rows: int) -> pa.Array:
 
 
 def _plain(values: Iterable[Any]) -> list[Any]:
-    return [None if isinstance(value, float) and value != value else value for value in values]  # noqa: PLR0124 - NaN test
+    return [None if isinstance(value, float) and math.isnan(value) else value for value in values]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -43,5 +44,5 @@ def _numbers(column: pa.Array) -> pa.Array:
 
 def _bits(value: Any) -> Any:
     if isinstance(value, float):
-        return "NaN" if value != value else struct.pack("<d", value)  # noqa: PLR0124 - NaN
+        return "NaN" if math.isnan(value) else struct.pack("<d", value)
     return [_bits(item) for item in value] if isinstance(value, list) else value

@@ -233,7 +233,7 @@ class Distinct:
         keep = np.append(True, (group[1:] != group[:-1]) | ~same)
         group, values = group[keep], block.decode(numbers[keep])
         if numbers.dtype.kind == "f":
-            values = [None if value != value else value for value in values]  # noqa: PLR0124 - NaN
+            values = [None if math.isnan(value) else value for value in values]
         bounds = np.searchsorted(group, np.arange(len(block.starts) + 1)).tolist()
         return [values[start:end] for start, end in pairwise(bounds)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["Steps", "run", "run_async"]
 
@@ -16,27 +16,23 @@ Steps = Generator[Question, Answer, Result]
 
 def run(steps: Steps[Question, Answer, Result], ask: Callable[[Question], Answer]) -> Result:
     """The result, with each question put to `ask`; what `ask` raises ends it."""
-    try:
-        question = next(steps)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
+    answer: Any = None  # as the first thing that a generator is sent
     while True:
-        answer = ask(question)
         try:
             question = steps.send(answer)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            result: Result = end.value
+            return result
+        answer = ask(question)
 
 
 async def run_async(steps: Steps[Question, Answer, Result], ask: Callable[[Question], Awaitable[Answer]]) -> Result:
     """As `run`, but the event loop does other things while an answer is on its way."""
-    try:
-        question = next(steps)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
+    answer: Any = None
     while True:
-        answer = await ask(question)
         try:
             question = steps.send(answer)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            result: Result = end.value
+            return result
+        answer = await ask(question)

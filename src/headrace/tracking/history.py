@@ -8,6 +8,7 @@ of a chunk have one origin.
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -277,7 +278,7 @@ class MetricHistory(Sequence[Metric]):
 
 def _rank(time: int, value: float) -> tuple[int, bool, float]:
     """Of one step, the latest point is that of the highest time, then value; a NaN comes before every number."""
-    number = value == value  # noqa: PLR0124 - NaN differs from itself
+    number = not math.isnan(value)
     return time, number, value if number else 0.0
 
 
