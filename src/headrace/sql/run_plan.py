@@ -106,7 +106,7 @@ def _found(connection: sa.Connection, asked: _Asked, limit: int, offset: int = 0
         if found is not None:
             return found[offset:]
     statement = asked.statement(drivers, among).limit(limit).offset(offset)
-    return list(connection.execute(statement, execution_options=_ANEW).scalars())
+    return [run_id for (run_id,) in tuples(connection, statement.execution_options(**_ANEW))]
 
 
 def _drivers(connection: sa.Connection, asked: _Asked, few: int) -> tuple[list[Comparison], sa.ColumnElement[bool] | None]:
