@@ -7,7 +7,7 @@ import math
 import pytest
 
 from contract.tracking_runs import make_run, names
-from headrace.tracking.page import Form
+from headrace.tracking.page import Form, LatestPoints
 from headrace.tracking.run import DatasetInput, Metric
 from headrace.tracking.search import EXPERIMENTS, parse_filter, parse_order
 
@@ -82,7 +82,7 @@ def test_searches_page_and_stay_in_their_experiments(filled):
 
 
 def test_a_page_in_another_form_has_the_same_runs(filled):
-    form = Form(lambda keys, values: list(zip(keys, values, strict=True)), lambda points: [*points.metrics().values()])
+    form = Form(lambda *columns: list(zip(*columns, strict=True)), lambda *columns: [*LatestPoints(*columns).metrics().values()])
     page = filled.runs.search_as(form, (), (), experiments=["0"], view="active", limit=3, offset=1)
     whole = filled.runs.search((), (), limit=3, offset=1).runs()
     assert [page.ids, [page.heads[run.id][0] for run in whole]] == [[run.id for run in whole], ["b", "c", "d"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from headrace.sql.packing import Packing, is_one, packing_of, read_doubles
 from headrace.sql.prepared import Asked, Query
 from headrace.sql.tables.tracking import latest_metrics
-from headrace.tracking.page import LatestPoints
+from headrace.tracking.page import Origin
 
 __all__ = ["NUMBERS", "POINTS", "Cells", "by_key", "texts_of"]
 
@@ -20,6 +20,8 @@ T = TypeVar("T")
 M = TypeVar("M")
 Pairs = tuple[Sequence[str], Sequence[T]]
 """Keys, and the value of each."""
+Points = tuple[Sequence[str], Sequence[float], Sequence[int], Sequence[int], Mapping[str, Origin]]
+"""The columns of LatestPoints."""
 
 _NONE: tuple[Any, ...] = (None, "[]", "{}")
 """Nothing, as it comes."""
@@ -114,11 +116,11 @@ def _points(packing: Packing) -> list[sa.ColumnElement[Any]]:
     return [*_numbers(packing), *integers, sa.cast(packing.by_key(latest.key, origin).filter(has_origin), sa.Text)]
 
 
-def _points_read(reader: _Reader, row: Sequence[Any]) -> LatestPoints:
+def _points_read(reader: _Reader, row: Sequence[Any]) -> Points:
     packed, values, nans, times, steps, origins = row
     keys, read = reader.keys(packed), reader.packing.read_integers
     measured = {} if origins in _NONE else {key: tuple(origin) for key, origin in json.loads(origins).items()}
-    return LatestPoints(keys, reader.values(keys, values, nans), read(times), read(steps), measured)
+    return keys, reader.values(keys, values, nans), read(times), read(steps), measured
 
 
 NUMBERS = Cells(latest_metrics, _numbers, _numbers_read, keyed=True)

@@ -21,7 +21,7 @@ from headrace.sql.tables.tracking import (
     run_tags,
     runs,
 )
-from headrace.tracking.page import Form, Head, Page, RunPage
+from headrace.tracking.page import Form, Head, LatestPoints, Page, RunPage
 from headrace.tracking.run import DatasetInput, ModelOutput
 
 __all__ = ["INPUT_FIELDS", "load_page", "load_page_as", "load_runs"]
@@ -57,7 +57,7 @@ _HEADS = Query(
     )
 )
 _PARAMS, _TAGS = texts_of(params), texts_of(run_tags)
-PLAIN = Form(lambda keys, values: by_key((keys, values)), lambda points: points)
+PLAIN = Form(lambda keys, values: by_key((keys, values)), LatestPoints)
 """What a RunPage has."""
 
 
@@ -93,7 +93,7 @@ def _asked(connection: sa.Connection, run_ids: Sequence[str], form: Form[T, P]) 
     """The metrics, params, tags and heads of runs: what takes longest to read comes first."""
     asked = {"run_ids": listed(connection, sorted(run_ids))}  # in the order of the tables, which cost less so
     texts = (cells.asked(connection, lambda pairs: form.texts(*pairs), **asked) for cells in (_PARAMS, _TAGS))
-    return [POINTS.asked(connection, form.points, **asked), *texts, (_HEADS, asked, list)]
+    return [POINTS.asked(connection, lambda points: form.points(*points), **asked), *texts, (_HEADS, asked, list)]
 
 
 def _joined(run_ids: Sequence[str], found: Sequence[Any], linked: Callable[[_Owners], _Linked]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from headrace.tracking.run import DatasetInput, Metric, ModelOutput, Run, Status
 
-__all__ = ["Form", "Head", "LatestPoints", "Page", "RunPage"]
+__all__ = ["Form", "Head", "LatestPoints", "Origin", "Page", "RunPage"]
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -47,11 +47,11 @@ class Form(Generic[T, P]):
 
     Attributes:
         texts: makes it of the keys and the values of params or of tags.
-        points: of the latest points.
+        points: of the columns of LatestPoints.
     """
 
     texts: Callable[[Sequence[str], Sequence[str]], T]
-    points: Callable[[LatestPoints], P]
+    points: Callable[[Sequence[str], Sequence[float], Sequence[int], Sequence[int], Mapping[str, Origin]], P]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,10 @@ class RunPage(Page[Mapping[str, str], LatestPoints]):
             {run_id: form.texts(list(held), list(held.values())) for run_id, held in by_run.items()}
             for by_run in (self.params, self.tags)
         )
-        metrics = {run_id: form.points(held) for run_id, held in self.metrics.items()}
+        metrics = {
+            run_id: form.points(held.keys, held.values, held.times, held.steps, held.origins)
+            for run_id, held in self.metrics.items()
+        }
         return Page(self.ids, self.heads, params, tags, metrics, self.inputs, self.model_inputs, self.outputs)
 
     def runs(self, ids: Iterable[str] | None = None) -> list[Run]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -10,7 +10,7 @@ import orjson
 
 from headrace.server.mlflow.wire import filled, millis, number, rendered
 from headrace.tracking.history import MetricHistory
-from headrace.tracking.page import Form, LatestPoints, Page
+from headrace.tracking.page import Form, LatestPoints, Origin, Page
 from headrace.tracking.run import DatasetInput, Experiment, LoggedModel, Metric, ModelOutput, Run, RunInfo
 
 __all__ = [
@@ -170,13 +170,20 @@ def _info(
     return shape
 
 
-def _points_text(points: LatestPoints) -> orjson.Fragment:
+def _points_text(
+    keys: Sequence[str],
+    values: Sequence[float],
+    times: Sequence[int],
+    steps: Sequence[int],
+    origins: Mapping[str, Origin],
+) -> orjson.Fragment:
     """Each as `metric_shape`, as JSON. Nearly all points of a page are finite numbers without an origin."""
-    if points.origins or not isfinite(sum(points.values)):
-        return orjson.Fragment(orjson.dumps([metric_shape(point) for point in points.metrics().values()]))
+    if origins or not isfinite(sum(values)):
+        points = LatestPoints(keys, values, times, steps, origins).metrics()
+        return orjson.Fragment(orjson.dumps([metric_shape(point) for point in points.values()]))
     shapes = [
         {"key": key, "value": value, "timestamp": time // 1000, "step": step}
-        for key, value, time, step in zip(points.keys, points.values, points.times, points.steps, strict=True)
+        for key, value, time, step in zip(keys, values, times, steps, strict=True)
     ]
     return orjson.Fragment(orjson.dumps(shapes))
 
