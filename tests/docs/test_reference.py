@@ -31,3 +31,10 @@ def test_every_variable_of_the_environment_has_an_entry():
 def test_every_error_has_an_entry():
     text = (REFERENCE / "errors.md").read_text(encoding="utf-8")
     assert [name for name in errors.__all__ if name[0].isupper() and f"| `{name}` |" not in text] == []
+
+
+def test_the_changelog_tells_of_each_thing_once():
+    """A merge that keeps both sides of a rewritten list would tell of most things twice."""
+    for release in (REFERENCE.parents[1] / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1:]:
+        topics = re.findall(r"^- \*\*(.+?)\*\*", release, re.MULTILINE)
+        assert [topic for topic in topics if topics.count(topic) > 1] == []
