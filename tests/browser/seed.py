@@ -52,7 +52,7 @@ def _training(store: hr.Store, chance: random.Random, number: int, steps: int) -
     params = {"learning_rate": rate, "depth": depth, "optimizer": optimizer, "seed": number % 5, "batch": 256, "data.folds": 5}
     tags = {"team": chance.choice(["search", "ranking"]), "stage": "sweep"}
     experiment = "video-ranker" if number % 4 else "video-ranker-baseline"
-    with store.start_run(experiment=experiment, params=params, tags=tags, capture=number % 40 == 0) as run:
+    with store.start_run(experiment=experiment, params=params, tags=tags, capture=number % 20 == 0) as run:
         start = store.runs.get(run.id).start
         quality = 0.93 - 0.02 * abs(math.log10(rate) + 1.5) - 0.004 * abs(depth - 8) + (0.01 if optimizer == "adam" else 0)
         points, gpu = [], chance.uniform(60, 85)

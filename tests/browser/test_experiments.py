@@ -40,6 +40,20 @@ def test_what_the_page_shows_first_is_asked_for_once_and_before_the_app_is_here(
     assert len(set(ours)) == len(ours)
 
 
+def test_whoever_comes_back_gets_rows_with_their_values_by_one_search(page):
+    searches = []
+    page.on("request", lambda request: searches.append(request.post_data_json) if request.url.endswith("/runs/search") else None)
+    page.goto("/experiments/1")
+    value = page.locator(".run-row .runs-cell[data-number]").last
+    for searched in (2, 1):  # at first which columns there are isn't known
+        expect(page.get_by_role("img", name=re.compile("^auc: "))).to_be_visible()  # the keys are known
+        expect(value).to_have_text(re.compile(r"^0\.\d+$"))
+        assert len(searches) == searched
+        assert "metrics.auc" in searches[-1]["columns"]
+        searches.clear()
+        page.reload()
+
+
 def test_a_query_filters_and_a_fault_is_told_where_it_is(page):
     page.expected_errors = ["422"]
     page.goto("/experiments/1")

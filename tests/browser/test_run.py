@@ -17,10 +17,15 @@ def runs_of(site, limit=4):
     return [run["id"] for run in httpx.post(f"{site}/api/v1/runs/search", json=asked).json()["runs"]]
 
 
+def files_of(site, run):
+    """The paths of a run's files."""
+    return [file["path"] for file in httpx.get(f"{site}/api/v1/runs/{run}/files").json()["files"]]
+
+
 def with_files(site):
     """A run that has reports."""
     for run in runs_of(site, limit=50):
-        if any(file["path"] == "reports/notes.md" for file in httpx.get(f"{site}/api/v1/runs/{run}/files").json()["files"]):
+        if "reports/notes.md" in files_of(site, run):
             return run
     raise AssertionError("no seeded run has files")
 
@@ -72,6 +77,19 @@ def test_runs_are_compared_from_difference_to_difference(page, site):
     expect(page.locator(".compare-row[data-current]")).to_have_count(1)
     page.get_by_role("radio", name="At best of").click()
     expect(page.get_by_label("Metric whose best step counts")).to_be_visible()
+
+
+def test_runs_are_compared_by_what_they_ran_in_too(page, site):
+    captured = [run for run in runs_of(site, limit=30) if "capture/environment.json" in files_of(site, run)]
+    assert len(captured) == 2
+    page.goto(f"/compare?runs={','.join(captured)}")
+    table = page.get_by_role("table", name="Comparison")
+    expect(table.get_by_role("rowheader", name="duration")).to_be_visible()
+    page.get_by_role("switch", name="Hide equal").click()
+    page.get_by_role("textbox", name="Find a fact").fill("numpy")
+    expect(table.get_by_role("row", name=re.compile(r"^(Environment )?numpy 2\.[\d.]+ 2\.[\d.]+$"))).to_be_visible()
+    page.get_by_role("textbox", name="Find a fact").fill("memory")
+    expect(table.get_by_role("row", name=re.compile(r"^(Environment )?memory [\d.]+ [MGT]B [\d.]+ [MGT]B$"))).to_be_visible()
 
 
 def test_a_run_that_isnt_there_is_told_in_words(page):

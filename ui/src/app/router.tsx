@@ -5,7 +5,8 @@ import { experimentsQuery, filesQuery, keysQuery, runQuery, runsQuery, tableQuer
 import { readAuditSearch } from '@/pages/audit/search';
 import { readCompareSearch } from '@/pages/compare/search';
 import { readExperimentSearch } from '@/pages/experiments/search';
-import { asked, partOf, tableOf, type TableSearch } from '@/pages/experiments/table-query';
+import { asked, columnsOf, lastColumns } from '@/pages/experiments/columns';
+import { partOf, tableOf, type TableSearch } from '@/pages/experiments/table-query';
 import { readFeaturesSearch } from '@/pages/features/search';
 import { readLineageSearch } from '@/pages/lineage/search';
 import { readRunSearch } from '@/pages/run/search';
@@ -39,7 +40,8 @@ const experiment = createRoute({
   validateSearch: readExperimentSearch,
   loaderDeps: ({ search: { q, sort, cols, by, deleted } }) => told<TableSearch>({ q, sort, cols, by, deleted }),
   loader: ({ context, params: { experiments }, deps }) => {
-    begin(context.client, tableQuery(partOf(tableOf(experiments, deps, asked(deps, undefined)), 0, 0)));
+    const columns = columnsOf(deps, undefined, lastColumns(experiments));
+    begin(context.client, tableQuery(partOf(tableOf(experiments, deps, asked(deps, columns)), 0, 0)));
     begin(context.client, keysQuery(experiments));
     begin(context.client, experimentsQuery());
   },

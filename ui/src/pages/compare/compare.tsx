@@ -17,6 +17,7 @@ import { plural } from '@/shared/ui/format';
 import { State } from '@/shared/ui/marks';
 import { Picker } from '@/shared/ui/picker';
 import { useAtBest } from './at-best';
+import { useEnvironments } from './environments';
 import { best, factsOf, nextDifference, type FactRow } from './facts';
 import { readCompareSearch, type CompareChange, type CompareSearch, type Figure } from './search';
 
@@ -89,7 +90,8 @@ function FactsPart({ runs, looks, search, change }: PartProps) {
   const [place, setPlace] = useState(-1);
   const wanted = useDeferredValue(text.toLowerCase());
   const hideEqual = search.equal !== true;
-  const all = useMemo(() => factsOf(runs, figure, at), [runs, figure, at]);
+  const environments = useEnvironments(runs);
+  const all = useMemo(() => factsOf(runs, figure, at, environments), [runs, figure, at, environments]);
   const rows = useMemo(() => all.filter((row) => (!hideEqual || row.differs) && row.key.toLowerCase().includes(wanted)), [all, hideEqual, wanted]);
   const host = useRef<HTMLDivElement>(null);
   const field = useRef<HTMLInputElement>(null);

@@ -20,6 +20,16 @@ describe('facts', () => {
     const at = new Map([['a', new Map([['auc', 0.25]])]]);
     expect(factsOf([run('a', 0.5, '4')], 'best', at)[0]?.values).toEqual(['0.25']);
   });
+  it('compare environments, and call what git said by names', () => {
+    const tagged = { ...run('b', 0.5, '4'), tags: { 'mlflow.source.git.commit': 'abc' } };
+    const environments = new Map([['a', new Map([['python', '3.11'], ['numpy', '2.1']])], ['b', new Map([['python', '3.12'], ['numpy', '2.1']])], ['uncaptured', new Map()]]);
+    const found = factsOf([run('a', 0.5, '4'), tagged, run('uncaptured', 0.5, '4')], 'last', null, environments);
+    expect(found.filter(({ section }) => section === 'Environment' || section === 'Code').map(({ key, values, differs }) => [key, values, differs])).toEqual([
+      ['commit', [null, 'abc', null], true],
+      ['python', ['3.11', '3.12', null], true],
+      ['numpy', ['2.1', '2.1', null], false],
+    ]);
+  });
   it('are walked from difference to difference, around the end', () => {
     const first = nextDifference(rows, -1, 1);
     const second = nextDifference(rows, first, 1);

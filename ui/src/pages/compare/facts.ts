@@ -17,12 +17,25 @@ export interface FactRow {
 /** Values of metrics at a step, by run and key: what "at best of" reads. */
 export type AtStep = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
+/** What was captured of runs, by run: facts of their environments. */
+export type Environments = ReadonlyMap<string, ReadonlyMap<string, string>>;
+
+/** Tags about the code, as people call them. */
+const CODE: Readonly<Record<string, string>> = {
+  'mlflow.source.name': 'source',
+  'mlflow.source.type': 'source type',
+  'mlflow.source.git.commit': 'commit',
+  'mlflow.source.git.branch': 'branch',
+  'mlflow.source.git.repoURL': 'repository',
+  'headrace.git.dirty': 'changed since the commit',
+  'headrace.git.root': 'working copy',
+};
 const HIDDEN = new Set(['mlflow.runName', 'mlflow.user', 'mlflow.note.content', 'mlflow.parentRunId']);
 
-export function factsOf(runs: readonly Run[], figure: Figure, at: AtStep | null): FactRow[] {
+export function factsOf(runs: readonly Run[], figure: Figure, at: AtStep | null, environments: Environments = new Map()): FactRow[] {
   const rows: FactRow[] = [];
-  const add = (section: string, key: string, values: (string | null)[], numbers: (number | null)[] | null = null) => {
-    if (values.some((value) => value !== null)) rows.push({ section, key, values, numbers, differs: new Set(values).size > 1 });
+  const add = (section: string, key: string, values: (string | null)[], numbers: (number | null)[] | null = null, compared = values) => {
+    if (values.some((value) => value !== null)) rows.push({ section, key, values, numbers, differs: new Set(compared).size > 1 });
   };
   const union = (pick: (run: Run) => Record<string, unknown>) => [...new Set(runs.flatMap((run) => Object.keys(pick(run))))].sort();
   add('Run', 'status', runs.map((run) => run.status));
@@ -37,9 +50,14 @@ export function factsOf(runs: readonly Run[], figure: Figure, at: AtStep | null)
     add('Data', key, runs.map((run) => run.inputs.find((input) => nameOf(input) === key)?.digest ?? null));
   for (const key of union((run) => run.tags).filter((tag) => !HIDDEN.has(tag))) {
     const code = key.startsWith('mlflow.source') || key.startsWith('headrace.git');
-    add(code ? 'Code' : 'Tags', key, runs.map((run) => run.tags[key] ?? null));
+    add(code ? 'Code' : 'Tags', CODE[key] ?? key, runs.map((run) => run.tags[key] ?? null));
   }
-  const order = ['Metrics', 'Params', 'Data', 'Code', 'Tags', 'Run'];
+  const captured = runs.flatMap((run) => environments.get(run.id) ?? []).filter((facts) => facts.size > 0);
+  for (const key of new Set(captured.flatMap((facts) => [...facts.keys()]))) {
+    const of = (facts: ReadonlyMap<string, string> | undefined) => facts?.get(key) ?? null;
+    add('Environment', key, runs.map((run) => of(environments.get(run.id))), null, captured.map(of)); // what wasn't captured differs from nothing
+  }
+  const order = ['Metrics', 'Params', 'Data', 'Code', 'Environment', 'Tags', 'Run'];
   return rows.sort((a, b) => order.indexOf(a.section) - order.indexOf(b.section));
 }
 

@@ -2,7 +2,7 @@
 import './experiments.css';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { lazy, Suspense, useCallback, useDeferredValue, useMemo, useRef, useState } from 'react';
+import { lazy, Suspense, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { Problem } from '@/api/client';
 import { experimentsQuery, keysQuery, tableQuery } from '@/api/queries';
 import { looks as looksOf, looksOfGroups } from '@/shared/chart/palette';
@@ -18,12 +18,13 @@ import { Actions } from './actions';
 import { ChartOptions, settingsOf } from '@/shared/charts/chart-options';
 import type { RunLabel } from '@/shared/charts/charts';
 import { ColumnChooser, GroupChooser } from './choosers';
+import { asked, columnsOf, keepColumns, lastColumns } from './columns';
 import type { Grouping } from '@/shared/charts/lines';
 import { useRows, type Row, type Rows } from './rows';
 import { RunsTable, Swatch } from './runs-table';
 import type { ExperimentSearch, Mode } from './search';
 import { useSelection, type Selection } from './selection';
-import { asked as askedOf, columnsOf, tableOf } from './table-query';
+import { tableOf } from './table-query';
 import { Views } from './views';
 
 /** Apart, for runs are shown before charts of them are drawn. */
@@ -48,10 +49,15 @@ export function ExperimentPage() {
   const change = useCallback<Change>((part) => void navigate({ search: (now) => told<ExperimentSearch>({ ...now, ...part }), replace: 'show' in part && Object.keys(part).length === 1 }), [navigate]);
   const keys = useQuery(keysQuery(experiments));
   const { cols, by } = search;
-  const columns = useMemo(() => columnsOf(told({ cols }), keys.data), [cols, keys.data]);
+  const last = useMemo(() => lastColumns(experiments), [experiments]);
+  const columns = useMemo(() => columnsOf(told({ cols }), keys.data, last), [cols, keys.data, last]);
   const groupBy = useMemo(() => by ?? [], [by]);
-  const asked = useMemo(() => askedOf(told({ cols, by }), keys.data), [cols, by, keys.data]);
-  const rows = useRows(tableOf(experiments, search, asked), tableOf(experiments, search, askedOf(told({ cols, by }), undefined)));
+  const tableWith = (shown: readonly string[]) => tableOf(experiments, search, asked(told({ by }), shown));
+  const begun = useMemo(() => columnsOf(told({ cols }), undefined, last), [cols, last]);
+  const rows = useRows(tableWith(columns), tableWith(begun));
+  useEffect(() => {
+    if (keys.data !== undefined && cols === undefined) keepColumns(experiments, columns);
+  }, [experiments, keys.data, cols, columns]);
   const setShow = useCallback((show: string[] | undefined) => change({ show }), [change]);
   const selection = useSelection(rows, search.show, setShow);
   const looks = useMemo(() => looksOf(selection.ids), [selection.ids]);

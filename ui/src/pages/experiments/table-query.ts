@@ -1,5 +1,4 @@
 /** What is asked of the table of an experiment: pages of its rows, and of very many columns those in sight. */
-import type { Schemas } from '@/api/client';
 import type { TableQuery } from '@/api/search';
 import { told } from '@/shared/search';
 
@@ -33,27 +32,6 @@ export function texts(value: unknown): string[] | undefined {
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined;
-}
-
-/** The columns that are shown: those that were chosen, else the first. */
-export function columnsOf(search: TableSearch, keys: Schemas['RunKeys'] | undefined): string[] {
-  return search.cols ?? firstColumns(keys);
-}
-
-/** The columns that are read: of what is shown, and of what runs are grouped by. */
-export function asked(search: TableSearch, keys: Schemas['RunKeys'] | undefined): string[] {
-  return [...new Set([...columnsOf(search, keys), ...(search.by ?? [])])];
-}
-
-/** The first columns: what most runs have, figures before settings; what the system logs is left out. */
-function firstColumns(keys: Schemas['RunKeys'] | undefined): string[] {
-  const most = (counts: Record<string, number> | undefined, prefix: string, size: number) =>
-    Object.entries(counts ?? {})
-      .filter(([key]) => !key.startsWith('system/'))
-      .sort(([, a], [, b]) => b - a)
-      .slice(0, size)
-      .map(([key]) => `${prefix}.${key}`);
-  return [...most(keys?.metrics, 'metrics', 4), ...most(keys?.params, 'params', 5)];
 }
 
 export function tableOf(experiments: string, search: TableSearch, columns: readonly string[]): TableQuery {

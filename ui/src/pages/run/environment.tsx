@@ -5,11 +5,9 @@ import { useMemo, type ReactNode } from 'react';
 import { fileTextQuery, filesQuery } from '@/api/queries';
 import { clock } from '@/shared/ui/format';
 import { Count, Facts } from '@/shared/ui/marks';
-import { originOf } from './captured';
+import { CAPTURED, PACKAGES, originOf } from '@/shared/origin';
 import type { Run } from './run';
 
-const CAPTURED = 'capture/environment.json';
-const PACKAGES = 'capture/requirements.txt';
 
 export function Environment({ run }: { run: Run }) {
   const files = useQuery(filesQuery(run.id));

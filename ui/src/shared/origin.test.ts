@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { originOf } from './captured';
+import { originOf, packagesOf } from './origin';
 
 const CAPTURED = {
   python: '3.11.9',
@@ -37,6 +37,10 @@ test('modules are shown as they are started, and a user beside the one whose run
     ['Folder', '/work'],
     ['User', 'robot'],
   ]);
+});
+
+test('packages are read out of requirements', () => {
+  expect(packagesOf('numpy==2.1.0\n# a note\nours @ git+https://example.com/ours\n-e .\n')).toEqual([['numpy', '2.1.0'], ['ours', 'git+https://example.com/ours']]);
 });
 
 test('without a capture, or with a broken one, the tags are shown', () => {

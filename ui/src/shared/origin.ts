@@ -1,7 +1,11 @@
 /** What was captured of the process, the software and the machine of a run, as facts that people read. */
 import { bytes, plural } from '@/shared/ui/format';
 
-/** The file that the client writes, as far as it is shown. */
+/** The files that the client writes. */
+export const CAPTURED = 'capture/environment.json';
+export const PACKAGES = 'capture/requirements.txt';
+
+/** The first of them, as far as it is shown. */
 interface Captured {
   python?: string;
   implementation?: string;
@@ -43,6 +47,14 @@ export function originOf(text: string | undefined, { user, tags }: Told): Origin
     ['Process', host.pid?.toString()],
   ];
   return { facts: facts.filter((fact): fact is [string, string] => fact[1] !== undefined && fact[1] !== ''), variables: Object.entries(variables) };
+}
+
+/** Packages and their versions, out of lines of requirements. */
+export function packagesOf(text: string | undefined): [string, string][] {
+  return (text ?? '').split('\n').flatMap((line): [string, string][] => {
+    const [, name, version] = /^([\w.-]+)\s*(?:==|@)\s*(\S+)/.exec(line) ?? [];
+    return name === undefined || version === undefined ? [] : [[name, version]];
+  });
 }
 
 function read(text: string | undefined): Captured {
