@@ -154,6 +154,11 @@ def test_a_server_that_is_gone_is_told_and_what_came_meanwhile_is_shown(tab, tmp
         expect(pill).to_contain_text("Reconnecting")
     with hr.connect(tmp_path) as store, store.start_run(experiment="meanwhile", capture=False) as run:
         run.log_metrics({"loss": 1.0})
-    with HeadraceServer(tmp_path, "--no-access-log", "--port", port):
+    with HeadraceServer(tmp_path, "--no-access-log", "--port", port) as server:
         expect(pill).to_contain_text("Live")
         expect(tab.get_by_role("link", name="meanwhile")).to_be_visible()
+        server.stop()
+        tab.get_by_role("link", name="Models", exact=True).click()  # a page whose code isn't here yet
+        expect(tab.get_by_role("alert")).to_contain_text("The server can\u2019t be reached")
+    with HeadraceServer(tmp_path, "--no-access-log", "--port", port):
+        expect(tab.get_by_role("heading", name="Models", level=1)).to_be_visible()

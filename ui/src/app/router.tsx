@@ -13,7 +13,7 @@ import { readRunSearch } from '@/pages/run/search';
 import { readSettingsSearch } from '@/pages/settings/search';
 import { told } from '@/shared/search';
 import { addressOf, placeOf } from './mlflow-links';
-import { Failed, NotFound } from './shell/lost';
+import { Failed, NotFound, loaded } from './shell/lost';
 import { Shell } from './shell/shell';
 
 interface Context {
@@ -31,7 +31,7 @@ const experiments = createRoute({
   getParentRoute: () => root,
   path: '/experiments',
   loader: ({ context }) => begin(context.client, experimentsQuery()),
-  component: lazyRouteComponent(() => import('@/pages/experiments/list'), 'ExperimentList'),
+  component: lazyRouteComponent(loaded(() => import('@/pages/experiments/list')), 'ExperimentList'),
 });
 
 const experiment = createRoute({
@@ -45,7 +45,7 @@ const experiment = createRoute({
     begin(context.client, keysQuery(experiments));
     begin(context.client, experimentsQuery());
   },
-  component: lazyRouteComponent(() => import('@/pages/experiments/experiment'), 'ExperimentPage'),
+  component: lazyRouteComponent(loaded(() => import('@/pages/experiments/experiment')), 'ExperimentPage'),
 });
 
 const run = createRoute({
@@ -56,7 +56,7 @@ const run = createRoute({
     begin(context.client, runQuery(params.run));
     begin(context.client, filesQuery(params.run));
   },
-  component: lazyRouteComponent(() => import('@/pages/run/run'), 'RunPage'),
+  component: lazyRouteComponent(loaded(() => import('@/pages/run/run')), 'RunPage'),
 });
 
 const compare = createRoute({
@@ -65,18 +65,18 @@ const compare = createRoute({
   validateSearch: readCompareSearch,
   loaderDeps: ({ search }) => ({ runs: search.runs }),
   loader: ({ context, deps }) => begin(context.client, runsQuery(deps.runs)),
-  component: lazyRouteComponent(() => import('@/pages/compare/compare'), 'ComparePage'),
+  component: lazyRouteComponent(loaded(() => import('@/pages/compare/compare')), 'ComparePage'),
 });
 
-const models = createRoute({ getParentRoute: () => root, path: '/models', component: lazyRouteComponent(() => import('@/pages/models/board'), 'ModelBoard') });
-const model = createRoute({ getParentRoute: () => root, path: '/models/$name', component: lazyRouteComponent(() => import('@/pages/models/model'), 'ModelPage') });
-const modelVersion = createRoute({ getParentRoute: () => root, path: '/models/$name/$version', component: lazyRouteComponent(() => import('@/pages/models/version'), 'VersionPage') });
+const models = createRoute({ getParentRoute: () => root, path: '/models', component: lazyRouteComponent(loaded(() => import('@/pages/models/board')), 'ModelBoard') });
+const model = createRoute({ getParentRoute: () => root, path: '/models/$name', component: lazyRouteComponent(loaded(() => import('@/pages/models/model')), 'ModelPage') });
+const modelVersion = createRoute({ getParentRoute: () => root, path: '/models/$name/$version', component: lazyRouteComponent(loaded(() => import('@/pages/models/version')), 'VersionPage') });
 
-const features = createRoute({ getParentRoute: () => root, path: '/features', validateSearch: readFeaturesSearch, component: lazyRouteComponent(() => import('@/pages/features/catalog'), 'FeatureCatalog') });
-const feature = createRoute({ getParentRoute: () => root, path: '/features/$kind/$name', component: lazyRouteComponent(() => import('@/pages/features/feature'), 'FeaturePage') });
+const features = createRoute({ getParentRoute: () => root, path: '/features', validateSearch: readFeaturesSearch, component: lazyRouteComponent(loaded(() => import('@/pages/features/catalog')), 'FeatureCatalog') });
+const feature = createRoute({ getParentRoute: () => root, path: '/features/$kind/$name', component: lazyRouteComponent(loaded(() => import('@/pages/features/feature')), 'FeaturePage') });
 
-const lineage = createRoute({ getParentRoute: () => root, path: '/lineage/$', validateSearch: readLineageSearch, component: lazyRouteComponent(() => import('@/pages/lineage/lineage'), 'LineagePage') });
-const lineageStart = createRoute({ getParentRoute: () => root, path: '/lineage', component: lazyRouteComponent(() => import('@/pages/lineage/start'), 'LineageStart') });
+const lineage = createRoute({ getParentRoute: () => root, path: '/lineage/$', validateSearch: readLineageSearch, component: lazyRouteComponent(loaded(() => import('@/pages/lineage/lineage')), 'LineagePage') });
+const lineageStart = createRoute({ getParentRoute: () => root, path: '/lineage', component: lazyRouteComponent(loaded(() => import('@/pages/lineage/start')), 'LineageStart') });
 
 const home = createRoute({
   getParentRoute: () => root,
@@ -85,11 +85,11 @@ const home = createRoute({
     const place = placeOf(location.hash);
     if (place !== null) redirect({ href: addressOf(place), replace: true, throw: true });
   },
-  component: lazyRouteComponent(() => import('@/pages/home/home'), 'HomePage'),
+  component: lazyRouteComponent(loaded(() => import('@/pages/home/home')), 'HomePage'),
 });
 
-const audit = createRoute({ getParentRoute: () => root, path: '/audit', validateSearch: readAuditSearch, component: lazyRouteComponent(() => import('@/pages/audit/audit'), 'AuditPage') });
-const settings = createRoute({ getParentRoute: () => root, path: '/settings', validateSearch: readSettingsSearch, component: lazyRouteComponent(() => import('@/pages/settings/settings'), 'SettingsPage') });
+const audit = createRoute({ getParentRoute: () => root, path: '/audit', validateSearch: readAuditSearch, component: lazyRouteComponent(loaded(() => import('@/pages/audit/audit')), 'AuditPage') });
+const settings = createRoute({ getParentRoute: () => root, path: '/settings', validateSearch: readSettingsSearch, component: lazyRouteComponent(loaded(() => import('@/pages/settings/settings')), 'SettingsPage') });
 
 const tree = root.addChildren([home, experiments, experiment, run, compare, models, model, modelVersion, features, feature, lineage, lineageStart, audit, settings]);
 

@@ -67,7 +67,9 @@ export function ExperimentPage() {
   const [find, setFind] = useState('');
   const wanted = useDeferredValue(find);
   const query = useRef<QueryBarHandle>(null);
-  const mode = search.mode ?? 'both';
+  const chosen = search.mode ?? 'both';
+  const isBare = !rows.pending && rows.total === 0 && rows.error === null;
+  const mode = chosen === 'both' && isBare ? 'table' : chosen; // without runs there are no charts
   const settings = settingsOf(search);
   const compare = useCompare();
   const open = useOpen();
@@ -85,7 +87,7 @@ export function ExperimentPage() {
         <QueryBar ref={query} value={search.q ?? ''} onChange={(q) => change({ q: q === '' ? undefined : q, show: undefined })} problem={problem} complete={complete} />
         <GroupChooser keys={keys.data} chosen={groupBy} band={search.band ?? 'std'} change={change} />
         <ColumnChooser keys={keys.data} chosen={columns} change={change} />
-        <Segmented label="What to show" value={mode} choices={MODES} iconsOnly onChange={(next) => change({ mode: next === 'both' ? undefined : next })} />
+        <Segmented label="What to show" value={chosen} choices={MODES} iconsOnly onChange={(next) => change({ mode: next === 'both' ? undefined : next })} />
       </div>
       <div className="experiment" data-mode={mode}>
         {(mode === 'both' || mode === 'table') && (
@@ -131,7 +133,7 @@ function Head({ experiments, rows, search, change }: { experiments: string; rows
           {names.join(', ')}
         </h1>
       </nav>
-      <span className="count grow">{rows.pending ? '' : search.q === undefined ? plural(rows.total, 'run') : `${whole(rows.total)} match`}</span>
+      <span className="count grow">{rows.pending || rows.error !== null ? '' : search.q === undefined ? plural(rows.total, 'run') : `${whole(rows.total)} match`}</span>
       <Views experiments={experiments} search={search} change={change} />
     </header>
   );

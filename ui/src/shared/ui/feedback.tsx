@@ -1,4 +1,5 @@
 /** What a place says when there is nothing to show yet, nothing at all, or something went wrong. */
+import { Link } from '@tanstack/react-router';
 import { Component, useEffect, useState, type ErrorInfo, type ReactNode } from 'react';
 import { Problem } from '@/api/client';
 import { Button } from './controls';
@@ -61,6 +62,23 @@ const TITLES: Record<number, string> = {
   503: 'The server can’t answer now',
 };
 
+/** Where one goes from a page that has nothing, by how its address begins. */
+const WAYS_OUT = [
+  ['/models', 'Models'],
+  ['/features', 'Features'],
+  ['/lineage', 'Lineage'],
+  ['/experiments', 'Experiments'],
+] as const;
+
+function WayOut() {
+  const [to, title] = WAYS_OUT.find(([start]) => location.pathname.startsWith(`${start}/`)) ?? WAYS_OUT[3];
+  return (
+    <Link to={to} className="button">
+      {title}
+    </Link>
+  );
+}
+
 /** `whole` where there is nothing else on the page: then its title is the page’s. */
 export function Failure({ error, retry, whole = false }: { error: unknown; retry?: () => void; whole?: boolean }) {
   const Heading = whole ? 'h1' : 'strong';
@@ -74,6 +92,7 @@ export function Failure({ error, retry, whole = false }: { error: unknown; retry
         <p>{error instanceof Error ? error.message : String(error)}</p>
         {problem !== null && problem.requestId !== '' && <p className="quiet mono">request {problem.requestId}</p>}
       </div>
+      {whole && problem?.status === 404 && <WayOut />}
       {retry !== undefined && problem?.status !== 404 && <Button onClick={retry}>Try again</Button>}
     </div>
   );
