@@ -14,11 +14,17 @@ import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import headrace as hr
 from headrace.clock import system_clock
 from headrace.ids import new_id
 from headrace.tracking.run import Metric, Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from headrace.definitions.validation import Definition
 
 __all__ = ["HOSTILE", "seed"]
 
@@ -42,7 +48,6 @@ def seed(folder: Path, runs: int = 120, steps: int = 300) -> None:
         _odd_ones(store)
         _models(store)
         _features(store)
-        _tastes(store)
 
 
 def _training(store: hr.Store, chance: random.Random, number: int, steps: int) -> None:
@@ -122,40 +127,6 @@ def _models(store: hr.Store) -> None:
     _predictions(store)
 
 
-def _tastes(store: hr.Store) -> None:
-    """Features of some users, a model that was trained on them, and rows of user 1 that aren't online yet."""
-    import pandas as pd
-    from sklearn.linear_model import LogisticRegression
-
-    columns = {"user_id": "int64", "stars": "float64", "seconds": "float64", "rated_at": "timestamp"}
-    ratings = hr.EventSource("ratings", timestamp="rated_at", stream="ratings", schema=columns)
-    user = hr.Entity("rater", keys={"user_id": "int64"})
-    made = {"stars_avg": hr.mean("stars"), "ratings": hr.count(), "seconds_sum": hr.sum("seconds"), "ratings_7d": hr.count("7d")}
-    for about in ("", "What users liked."):  # the second version computes the same as the first
-        taste = hr.FeatureGroup("user_taste", entity=user, source=ratings, features=made, owner="recsys", description=about)
-        store.apply(
-            [
-                hr.FeatureView("taste", features=[taste["stars_avg", "ratings"]]),
-                hr.FeatureView("patience", features=[taste["seconds_sum"].prefixed("user_")]),
-            ]
-        )
-    at = pd.Timestamp.now("UTC").floor("s") - pd.Timedelta(days=1)
-    rows = pd.DataFrame({"user_id": [n % 20 for n in range(100)], "stars": [n % 5 + 1.0 for n in range(100)], "seconds": 30.0})
-    store.write("ratings", rows.assign(rated_at=at))
-    store.materialize()
-    store.profile("user_taste")
-    labels = pd.DataFrame({"user_id": range(20), "timestamp": at + pd.Timedelta(hours=1), "liked": [0, 1] * 10})
-    with store.start_run(experiment="tasters", capture=False) as run:
-        train = store.training_set("taste", labels, label="liked", name="tasters")
-        run.use(train)
-        table = train.to_pandas()
-        model = LogisticRegression().fit(table[["stars_avg", "ratings"]], table["liked"])
-        logged = run.log_model(model, "taster", view="taste", example=table[["stars_avg", "ratings"]][:3])
-    store.models.register(logged, "taster")
-    store.models.promote("taster", 1, reason="the first")
-    store.write("ratings", rows[rows["user_id"] == 1][:1].assign(stars=1.0, rated_at=at + pd.Timedelta(hours=2)))
-
-
 def _predictions(store: hr.Store) -> None:
     """What the champion answered to a few requests, with what came of them."""
     import pandas as pd
@@ -186,11 +157,42 @@ def _predictions(store: hr.Store) -> None:
 
 
 def _features(store: hr.Store) -> None:
-    """Two groups, one of them stale, and a view of both of which a training set was made."""
+    """What is known of users: groups of three sources, one stale, one of two versions; views of them, and rows that wait."""
     import numpy as np
     import pandas as pd
 
     user = hr.Entity("user", keys={"user_id": "int64"}, description="somebody who may buy")
+    store.apply([user, *_bought(user), *_liked(user, description="")])
+    store.apply(_liked(user, description="What users liked."))  # the second version computes the same as the first
+    numbers, users, size = np.random.default_rng(11), 200, 1500
+    now = pd.Timestamp.now("UTC").floor("s")
+    end = now.floor("h") - pd.Timedelta("3D")
+    bought = pd.DataFrame(
+        {
+            "user_id": numbers.integers(0, users, size),
+            "price": numbers.lognormal(3, 0.7, size).round(2),
+            "category": numbers.choice(["books", "games", "tools", "food"], size),
+            "bought_at": end - pd.to_timedelta(numbers.uniform(0, 60, size), unit="D"),
+        }
+    )
+    bought.loc[:2, "price"] = -1.0  # is set aside
+    ages = numbers.normal(38, 12, users).clip(18, 90).astype("int64")
+    known = pd.DataFrame({"user_id": range(users), "age": ages, "country": numbers.choice(["DE", "FR", "PL"], users)})
+    rated = pd.DataFrame({"user_id": [n % 20 for n in range(100)], "stars": [n % 5 + 1.0 for n in range(100)], "seconds": 30.0})
+    at = now - pd.Timedelta("1D")
+    store.write("purchases", bought)
+    store.write("profiles", known.assign(changed_at=end - pd.Timedelta("90D")))
+    store.write("ratings", rated.assign(rated_at=at))
+    store.materialize()
+    asked = pd.DataFrame({"user_id": range(users), "timestamp": end, "bought": numbers.integers(0, 2, users)})
+    store.training_set("buying", asked, label="bought", name="buyers")
+    store.profile("user_taste")
+    _taster(store, at + pd.Timedelta("1h"))
+    store.write("ratings", rated[rated["user_id"] == 1][:1].assign(stars=1.0, rated_at=at + pd.Timedelta("2h")))  # not online yet
+
+
+def _bought(user: hr.Entity) -> list[Definition]:
+    """What users bought and who they are: two groups, and a view of both."""
     about = {"owner": "growth", "tags": {"team": "growth"}}
     purchases = hr.EventSource(
         "purchases",
@@ -223,26 +225,35 @@ def _features(store: hr.Store) -> None:
     )
     profile = hr.FeatureGroup("profile", entity=user, source=profiles, features={"age": "age", "country": "country"}, **about)
     view = hr.FeatureView("buying", [spending, profile], description="what the model of buyers reads", **about)
-    store.apply([user, purchases, profiles, spending, profile, view])
-    numbers, users = np.random.default_rng(11), 200
-    end = pd.Timestamp.now("UTC").floor("h") - pd.Timedelta("3D")
-    size = 1500
-    bought = pd.DataFrame(
-        {
-            "user_id": numbers.integers(0, users, size),
-            "price": numbers.lognormal(3, 0.7, size).round(2),
-            "category": numbers.choice(["books", "games", "tools", "food"], size),
-            "bought_at": end - pd.to_timedelta(numbers.uniform(0, 60, size), unit="D"),
-        }
-    )
-    ages = numbers.normal(38, 12, users).clip(18, 90).astype("int64")
-    known = pd.DataFrame({"user_id": range(users), "age": ages, "country": numbers.choice(["DE", "FR", "PL"], users)})
-    bought.loc[:2, "price"] = -1.0  # is set aside
-    store.write("purchases", bought)
-    store.write("profiles", known.assign(changed_at=end - pd.Timedelta("90D")))
-    store.materialize()
-    asked = pd.DataFrame({"user_id": range(users), "timestamp": end, "bought": numbers.integers(0, 2, users)})
-    store.training_set("buying", asked, label="bought", name="buyers")
+    return [purchases, profiles, spending, profile, view]
+
+
+def _liked(user: hr.Entity, description: str) -> list[Definition]:
+    """What users liked: a group of a stream, and two views that read different features of it."""
+    columns = {"user_id": "int64", "stars": "float64", "seconds": "float64", "rated_at": "timestamp"}
+    ratings = hr.EventSource("ratings", timestamp="rated_at", stream="ratings", schema=columns)
+    made = {"stars_avg": hr.mean("stars"), "ratings": hr.count(), "seconds_sum": hr.sum("seconds"), "ratings_7d": hr.count("7d")}
+    taste = hr.FeatureGroup("user_taste", entity=user, source=ratings, features=made, owner="recsys", description=description)
+    return [
+        hr.FeatureView("taste", features=[taste["stars_avg", "ratings"]]),
+        hr.FeatureView("patience", features=[taste["seconds_sum"].prefixed("user_")]),
+    ]
+
+
+def _taster(store: hr.Store, at: pd.Timestamp) -> None:
+    """A model that reads the view of tastes, in Production."""
+    import pandas as pd
+    from sklearn.linear_model import LogisticRegression
+
+    labels = pd.DataFrame({"user_id": range(20), "timestamp": at, "liked": [0, 1] * 10})
+    with store.start_run(experiment="tasters", capture=False) as run:
+        train = store.training_set("taste", labels, label="liked", name="tasters")
+        run.use(train)
+        table = train.to_pandas()
+        model = LogisticRegression().fit(table[["stars_avg", "ratings"]], table["liked"])
+        logged = run.log_model(model, "taster", view="taste", example=table[["stars_avg", "ratings"]][:3])
+    store.models.register(logged, "taster")
+    store.models.promote("taster", 1, reason="the first")
 
 
 def _files(run: hr.ActiveRun) -> None:
