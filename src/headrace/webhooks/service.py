@@ -26,6 +26,7 @@ from headrace.webhooks.webhook import (
     pause_after,
     signature,
     signed_body,
+    signing_key,
 )
 
 __all__ = ["Webhooks"]
@@ -68,13 +69,15 @@ class Webhooks:
         """Make a webhook. Raises InvalidInputError for an address, an event or a style that can't be used.
 
         Args:
-            secret: what deliveries are signed with, HMAC-SHA256; the receiver has to know it. Default: they aren't signed.
+            secret: what deliveries are signed with, HMAC-SHA256; the receiver has to know it. One that begins with `whsec_` is
+                a key in base64, as Standard Webhooks' libraries read it. Default: they aren't signed.
             style: `mlflow` tells it in the shape of MLflow's webhooks, of the events that those have.
             active: False for one that is told nothing yet.
         """
         if style not in STYLES:
             msg = f"no style named {style!r}; there are: {', '.join(STYLES)}"
             raise InvalidInputError(msg)
+        signing_key(secret, style)
         now = self._clock()
         webhook = Webhook(
             id=new_id()[-12:],
@@ -118,6 +121,7 @@ class Webhooks:
     ) -> Webhook:
         """Change a webhook. Raises NotFoundError, InvalidInputError."""
         webhook = self.get(webhook_id)
+        signing_key(secret or "", webhook.style)
         given: dict[str, Any] = {"url": url, "model": model, "active": active, "secret": secret}
         given |= {"name": name, "description": description}
         changed = replace(webhook, updated=self._clock(), **{key: value for key, value in given.items() if value is not None})
@@ -175,7 +179,7 @@ class Webhooks:
             "Webhook-Timestamp": str(seconds),
         }
         if webhook.secret:
-            headers["Webhook-Signature"] = signature(webhook.secret, delivery.id, seconds, body)
+            headers["Webhook-Signature"] = signature(_key(webhook), delivery.id, seconds, body)
         if webhook.style == "mlflow":
             headers = {mlflow.HEADERS.get(name, name): value for name, value in headers.items()}
         answer = send(webhook.url, body, headers, self._allowed)
@@ -208,3 +212,10 @@ def _spread(delivery: Delivery, attempts: int, pause: int) -> int:
     """The pause, up to a fifth longer, so that what failed together isn't sent together again."""
     share = hashlib.sha256(f"{delivery.id} {attempts}".encode()).digest()[0] / 255
     return round(pause * (1 + share / 5))
+
+
+def _key(webhook: Webhook) -> bytes:
+    try:
+        return signing_key(webhook.secret, webhook.style)
+    except InvalidInputError:  # it was made before such secrets were refused
+        return webhook.secret.encode()

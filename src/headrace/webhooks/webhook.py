@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -25,6 +26,7 @@ __all__ = [
     "pause_after",
     "signature",
     "signed_body",
+    "signing_key",
 ]
 
 EVENTS = (
@@ -159,6 +161,9 @@ class Delivery:
         }
 
 
+_PREFIX = "whsec_"
+
+
 def pause_after(attempts: int) -> int | None:
     """Microseconds until the next attempt, after so many; None if there is none."""
     return PAUSES[attempts - 1] * 1_000_000 if attempts <= len(PAUSES) else None
@@ -174,11 +179,24 @@ def signed_body(delivery: Delivery, style: Style = "headrace") -> bytes:
     return json.dumps(told, separators=(",", ":")).encode()
 
 
-def signature(secret: str, delivery_id: str, seconds: int, body: bytes) -> str:
-    """`v1,` and the base64 of HMAC-SHA256 over `id.seconds.body`, as Standard Webhooks has it."""
-    import base64
+def signing_key(secret: str, style: Style = "headrace") -> bytes:
+    """The key of a secret's signatures: what `whsec_` is followed by, in base64, as Standard Webhooks has it; else its text.
 
-    digest = hmac.digest(secret.encode(), f"{delivery_id}.{seconds}.".encode() + body, hashlib.sha256)
+    Raises:
+        InvalidInputError: what follows isn't base64.
+    """
+    if style == "mlflow" or not secret.startswith(_PREFIX):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except ValueError as error:
+        msg = f"a secret that begins with {_PREFIX} goes on in base64, and this one doesn't; mend it, or leave {_PREFIX} out"
+        raise InvalidInputError(msg) from error
+
+
+def signature(key: bytes, delivery_id: str, seconds: int, body: bytes) -> str:
+    """`v1,` and the base64 of HMAC-SHA256 over `id.seconds.body`, as Standard Webhooks has it."""
+    digest = hmac.digest(key, f"{delivery_id}.{seconds}.".encode() + body, hashlib.sha256)
     return f"v1,{base64.b64encode(digest).decode()}"
 
 

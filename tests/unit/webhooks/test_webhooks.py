@@ -81,6 +81,22 @@ def test_what_happens_is_told_once_and_signed(webhooks, record, hooks):
     assert (delivery.status, delivery.code, delivery.answer, delivery.attempts) == ("done", 200, "ok", 1)
 
 
+def test_a_secret_of_standard_webhooks_is_a_key_in_base64(webhooks, hooks):
+    """Their libraries take what follows `whsec_` for the key."""
+    key = bytes(range(24))
+    made = webhooks.create(hooks.url, secret=f"whsec_{base64.b64encode(key).decode()}")
+    webhooks.test(made.id)
+    ((headers, body),) = hooks.got
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    assert headers["webhook-signature"] == f"v1,{base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()}"
+    for change in (
+        lambda: webhooks.create(hooks.url, secret="whsec_not base64"),
+        lambda: webhooks.change(made.id, secret="whsec_ä"),
+    ):
+        with pytest.raises(InvalidInputError, match="a secret that begins with whsec_ goes on in base64"):
+            change()
+
+
 def test_only_wanted_events_of_wanted_models_are_told(webhooks, record, hooks):
     webhooks.create(hooks.url, ["model_version.created"])
     webhooks.create(hooks.url, model="other")
