@@ -106,7 +106,7 @@ def test_messages_that_cannot_be_used_are_kept_with_their_reasons_and_can_be_tri
     bad = {
         b"junk": "not JSON",
         None: "tombstone",
-        orjson.dumps({**good, "user_id": None}): "column 'user_id' is null",
+        orjson.dumps({**good, "user_id": None, "video_id": None}): "the key of every group is null: user_id, video_id",
         orjson.dumps({**good, "id": "b", "note": "x"}): "group 'by_user:1' can't use it",
         b'{"id": "' + b"x" * 1_050_000 + b'"}': "bytes",
         orjson.dumps({name: value for name, value in good.items() if name != "at"}): "column 'at' is missing",

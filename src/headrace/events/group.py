@@ -45,7 +45,7 @@ class GroupConsumer:
         self._begin = begin
         self._moved = moved
         self._next: dict[Place, int] = {}
-        self._paused = False
+        self._paused = self._leaving = False
         self._failure: BaseException | None = None
         self._dead = DeadLetters(broker)
         self._whole = broker.url.client.get("partition.assignment.strategy", COOPERATIVE) != COOPERATIVE
@@ -120,6 +120,7 @@ class GroupConsumer:
 
     def close(self) -> None:
         """Leave the group."""
+        self._leaving = True
         self._consumer.close()
 
     def _polled(self, place: Place, messages: list[Any]) -> Polled:
@@ -131,6 +132,9 @@ class GroupConsumer:
 
     def _assign(self, consumer: Any, partitions: list[Any]) -> None:
         """Called within poll. What the group committed comes first, then what the lake holds."""
+        if self._leaving:  # called within close: to ask a broker that is busy with it would hold up the others for a minute
+            (consumer.assign if self._whole else consumer.incremental_assign)(partitions)
+            return
         try:
             known = self._known(consumer, partitions)
             for item in known:

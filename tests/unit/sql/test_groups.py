@@ -177,6 +177,15 @@ def interrupt_when(waiting):
     threading.Thread(target=press).start()
 
 
+@pytest.fixture
+def interruptible():
+    """A process whose Ctrl-C is heard: workers of the tests ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_thread_that_is_interrupted_while_it_waits_holds_up_nobody(database):
     group = GroupCommit(database)
     with Held(group):

@@ -275,8 +275,14 @@ def server_of(folder: Path) -> str:
 
 
 def held_spools(root: Path) -> list[Path]:
-    """The folders of all writers below a project's spool, by run, so by time."""
-    return sorted(about.parent for about in root.glob(f"*/*/{_ABOUT}"))
+    """The folders of all writers below a project's spool, by run, so by time. Another process may be removing some."""
+    return [writer for run in _folders(root) for writer in _folders(run) if (writer / _ABOUT).exists()]
+
+
+def _folders(folder: Path) -> list[Path]:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(item for item in folder.iterdir() if item.is_dir())
+    return []
 
 
 def _encode(entry: Entry) -> bytes:
