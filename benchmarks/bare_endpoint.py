@@ -1,13 +1,18 @@
 """An HTTP endpoint that knows nothing: it gives MLflow's client the answers it waits for. What is left is what the client takes.
 
-python benchmarks/bare_endpoint.py PORT
+    python benchmarks/bare_endpoint.py PORT [CATALOG]
+
+With a catalog, a new SQLite file or the address of a PostgreSQL database, it keeps each body as a row first, committed, one at a
+time, and reads nothing of it: what is left then is what any server takes that loses nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import sys
+from collections.abc import Callable
 
 import uvloop
 
@@ -36,8 +41,28 @@ ANSWERS = {
 BODIES = {name: json.dumps(answer).encode() for name, answer in ANSWERS.items()}
 
 
+def keeper(catalog: str) -> Callable[[bytes], object]:
+    """What keeps a body, with the durability that the tracking servers have."""
+    if not catalog:
+        return len
+    if catalog.startswith("postgresql:"):
+        import psycopg
+
+        connection = psycopg.connect(catalog, autocommit=True)
+        connection.execute("CREATE TABLE bodies (body bytea)")
+        return lambda body: connection.execute("INSERT INTO bodies VALUES (%s)", (body,), prepare=True)
+    file = sqlite3.connect(catalog, isolation_level=None)
+    file.execute("PRAGMA journal_mode=WAL")
+    file.execute("PRAGMA synchronous=FULL")
+    file.execute("CREATE TABLE bodies (body BLOB)")
+    return lambda body: file.execute("INSERT INTO bodies VALUES (?)", (body,))
+
+
 class Answering(asyncio.Protocol):
     """One connection."""
+
+    def __init__(self, keep: Callable[[bytes], object]) -> None:
+        self._keep = keep
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -51,16 +76,19 @@ class Answering(asyncio.Protocol):
             if len(rest) < length:
                 return
             self._held = rest[length:]
+            if length:
+                self._keep(rest[:length])
             path = head.split(b" ", 2)[1].partition(b"?")[0]
             body = BODIES.get(path.rpartition(b"/")[2].decode(), b"{}")
             start = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
             self._transport.write(start % len(body) + body)
 
 
-async def main(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", port)
+async def main(port: int, catalog: str = "") -> None:
+    keep = keeper(catalog)
+    server = await asyncio.get_running_loop().create_server(lambda: Answering(keep), "127.0.0.1", port)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1])))
+    uvloop.run(main(int(sys.argv[1]), *sys.argv[2:]))

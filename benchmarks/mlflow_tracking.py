@@ -4,7 +4,8 @@
 
 The three are up together and measured in turn, round after round, so that a noisy moment hits everyone; medians are told.
 `log_metric` and the making of runs go through MLflow's unmodified client; batches are sent over raw HTTP, each request prepared
-before the clock starts, so that the server is measured and not its client. What the client alone takes is told beside it.
+before the clock starts, so that the server is measured and not its client. Beside it is told what the clients alone take, and
+what a server takes that keeps each body and does nothing else.
 """
 
 from __future__ import annotations
@@ -221,12 +222,12 @@ def our_server(folder: Path, catalog: str):
 
 
 @contextmanager
-def nobody():
-    """The address of an endpoint that does nothing."""
+def nobody(catalog: str = ""):
+    """The address of an endpoint that does nothing, or keeps each body in a catalog and does nothing else."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, str(Path(__file__).with_name("bare_endpoint.py")), str(port)])
+    process = subprocess.Popen([sys.executable, str(Path(__file__).with_name("bare_endpoint.py")), str(port), catalog])
     try:
         _wait(f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}"
@@ -303,6 +304,17 @@ def measured(kind: str, names: Sequence[str], rounds: int, seconds: float) -> di
     return found
 
 
+def bound(what: str, catalog: str, seconds: float) -> None:
+    """Tell how fast the senders are where a server does next to nothing."""
+    with nobody(catalog) as url, mlflow_client(url) as ask:
+        calls, runs = (statistics.median(ask(kind, seconds) for _ in range(3)) for kind in ("log_metric", "runs"))
+        points = statistics.median(writers(url, seconds)[0] for _ in range(3))
+    print(
+        f"  {what}: at most {calls:.0f} calls of log_metric, {runs:.0f} runs and {points:.0f} points of 8 writers a second",
+        flush=True,
+    )
+
+
 def against(kind: str, found: dict[str, dict[str, float]]) -> None:
     """Tell each figure against MLflow's two configurations."""
     ours = found["headrace"]
@@ -333,11 +345,13 @@ def main() -> None:
     os.environ.setdefault("HEADRACE_MLFLOW_PYTHON", python_of("mlflow"))
     compileall.compile_dir(ROOT / "src" / "headrace", quiet=1)  # as an installation does, which MLflow is
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and with it the servers, each of which is a dozen processes
-    with nobody() as url, mlflow_client(url) as ask:
-        calls, runs = (statistics.median(ask(what, options.seconds) for _ in range(3)) for what in ("log_metric", "runs"))
-        print(f"MLflow's client alone: at most {calls:.0f} calls of log_metric and {runs:.0f} runs a second", flush=True)
+    bound("MLflow's client alone", "", options.seconds)
     for kind in options.catalogs:
         print(kind)
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            catalog = f"{folder}/bodies.db" if kind == "sqlite" else stack.enter_context(_postgresql()).new_database()
+            bound("each body kept as a row, nothing else", catalog, options.seconds)
         found = measured(kind, options.only or list(CONTESTANTS), options.rounds, options.seconds)
         if len(found) == len(CONTESTANTS):
             against(kind, found)
