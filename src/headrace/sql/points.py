@@ -20,7 +20,7 @@ from headrace.errors import StorageError
 from headrace.patience import WouldWaitError, is_impatient
 from headrace.sql.changes import note
 from headrace.sql.database import Database
-from headrace.sql.prepared import Insert, RefusedError, direct, is_blind, pipelined
+from headrace.sql.prepared import AT_ONCE, Insert, RefusedError, direct, is_blind, pipelined, run_text
 from headrace.tracking.curves import LARGE, summed_up
 from headrace.tracking.history import Chunk, MetricHistory, Origin, Series, decode_all, encode, pack
 from headrace.tracking.run import Metric
@@ -130,19 +130,29 @@ def join_apart(database: Database, run_id: str, keys: Sequence[str]) -> None:
 def _add(connection: sa.Connection, run_id: str, additions: Sequence[_Addition], on_models: Sequence[Metric]) -> Added:
     counts: Sequence[Any] = ()
     if additions:
-        counts = _SET_LATEST.run(connection, [_latest_row(run_id, item) for item in additions])
         chunks = [
             (run_id, item.key, len(item.parts) - place, *_chunk_row(*part))
             for item in additions
             for place, part in enumerate(item.parts, start=1)
         ]
-        _ADD_CHUNKS.run(connection, chunks)
+        counts = _put_latest(connection, [_latest_row(run_id, item) for item in additions], chunks)
         _sum_up(connection, _ADD_SUMS, chunks)
         note(connection, "points", run_id, [item.key for item in additions])
     if on_models:
         _ON_MODELS.run(connection, [_model_row(run_id, point) for point in on_models])
     new = {item.key: len(item.parts) for item in additions}
     return Added(new, counts or _counts(connection, run_id, list(new)))
+
+
+def _put_latest(connection: sa.Connection, latest: Sequence[Sequence[Any]], chunks: Sequence[Sequence[Any]]) -> Sequence[Any]:
+    """Bring the latest rows of metrics up to date, and add their chunks; returns PostgreSQL's cursors, whose rows are metrics and
+    how many chunks they have had."""
+    if connection.dialect.name == "postgresql" and max(len(latest), len(chunks)) <= AT_ONCE:
+        values = [value for rows in (latest, chunks) for row in rows for value in row]
+        return [run_text(connection, _with_chunks_text(len(latest), len(chunks)), values)]
+    counts = _SET_LATEST.run(connection, latest)
+    _ADD_CHUNKS.run(connection, chunks)
+    return counts
 
 
 def _counts(connection: sa.Connection, run_id: str, keys: Sequence[str]) -> list[Any]:
@@ -162,7 +172,15 @@ def _sum_up(connection: sa.Connection, statement: Insert, chunks: Sequence[tuple
 _ORIGIN = ("model_id", "dataset_name", "dataset_digest")
 _POINT = ("step", "time", "value", "is_nan", *_ORIGIN)
 _LATEST = ("run_id", "key", *_POINT, "chunks", "count", "low", "high", "first_time", "last_time", "mixed")
-_CHUNK = ("run_id", "key", "number", "level", "count", "first_time", "last_time", "low", "high", *_ORIGIN, "data")
+_CHUNK_KINDS = {
+    **dict.fromkeys(("run_id", "key"), "VARCHAR"),
+    **{"number": "BIGINT", "level": "INTEGER"},
+    **dict.fromkeys(("count", "first_time", "last_time"), "BIGINT"),
+    **dict.fromkeys(("low", "high"), "DOUBLE PRECISION"),
+    **dict.fromkeys(_ORIGIN, "VARCHAR"),
+    "data": "BYTEA",
+}
+_CHUNK = tuple(_CHUNK_KINDS)
 _SUMS = ("run_id", "key", "number", "count", "data")
 _MODEL = ("run_id", "key", *_POINT)
 
@@ -199,6 +217,26 @@ def _numbered(table: str, columns: Sequence[str], number: str) -> Insert:
 
 _ADD_CHUNKS, _PUT_CHUNKS = (_numbered("metric_chunks", _CHUNK, number) for number in (_NUMBER, "?3"))
 _ADD_SUMS, _PUT_SUMS = (_numbered("metric_sums", _SUMS, number) for number in (_NUMBER, "?3"))
+
+
+@cache
+def _with_chunks_text(metrics: int, chunks: int) -> bytes:
+    """PostgreSQL's statement for the latest rows of metrics and their chunks. In one of their own the chunks would look for the
+    rows of their metrics, by a plan that knows nothing yet of a new table, and may go through all runs that have such a metric."""
+    firsts = range(len(_LATEST) * metrics + 1, len(_LATEST) * metrics + len(_CHUNK) * chunks + 1, len(_CHUNK))
+    rows = (", ".join(f"CAST(${place} AS {kind})" for place, kind in enumerate(_CHUNK_KINDS.values(), first)) for first in firsts)
+    added = ", ".join("latest.chunks - added.number" if name == "number" else f"added.{name}" for name in _CHUNK)
+    return b"".join(
+        (
+            b"WITH latest AS (",
+            _SET_LATEST.text(metrics),
+            f"), added ({', '.join(_CHUNK)}) AS (VALUES ({'), ('.join(rows)})), ".encode(),
+            f"kept AS (INSERT INTO metric_chunks ({', '.join(_CHUNK)}) SELECT {added} FROM added JOIN latest USING (key)) ".encode(),
+            b"SELECT key, chunks FROM latest",
+        )
+    )
+
+
 _ON_MODELS = Insert("model_metrics", _MODEL, tail="ON CONFLICT DO NOTHING")
 
 _NAMED = "FROM metric_chunks WHERE run_id = ? AND key = ?"

@@ -11,7 +11,20 @@ from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 
-__all__ = ["PLANNED_ANEW", "TRIP", "Asked", "Insert", "Query", "RefusedError", "direct", "is_blind", "pipelined", "read_each"]
+__all__ = [
+    "AT_ONCE",
+    "PLANNED_ANEW",
+    "TRIP",
+    "Asked",
+    "Insert",
+    "Query",
+    "RefusedError",
+    "direct",
+    "is_blind",
+    "pipelined",
+    "read_each",
+    "run_text",
+]
 
 T = TypeVar("T")
 
@@ -35,11 +48,11 @@ def direct(connection: sa.Connection, text: str, values: Sequence[Any] = ()) -> 
     if connection.dialect.name != "postgresql":
         driver: Any = connection.connection.dbapi_connection
         return driver.execute(text, values)
-    return _execute(connection, _in_its_words(text), values)
+    return run_text(connection, _in_its_words(text), values)
 
 
-def _execute(connection: sa.Connection, text: bytes, values: Sequence[Any], *, binary: bool = False) -> Any:
-    """Run a statement on PostgreSQL, or let it be a part of what is sent together."""
+def run_text(connection: sa.Connection, text: bytes, values: Sequence[Any], *, binary: bool = False) -> Any:
+    """Run a statement on PostgreSQL, or let it be a part of what is sent together; returns its cursor."""
     trip = connection.get_execution_options().get(TRIP)
     if trip is not None:
         return trip.say(text, values)
@@ -91,9 +104,9 @@ class Insert:
             driver.executemany(self._head + self._row + self._tail, rows)
             return []
         parts = [rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE)]
-        return [_execute(connection, self._text(len(some)), [value for row in some for value in row]) for some in parts]
+        return [run_text(connection, self.text(len(some)), [value for row in some for value in row]) for some in parts]
 
-    def _text(self, count: int) -> bytes:
+    def text(self, count: int) -> bytes:
         """PostgreSQL's statement for so many rows."""
         found = self._texts.get(count)
         if found is None:
@@ -122,7 +135,7 @@ class Query:
         or 1."""
         text, given = self.said(connection, values)
         if isinstance(text, bytes):  # PostgreSQL, whose numbers come as they are: from text took half the time of a page
-            return _execute(connection, text, given, binary=True)
+            return run_text(connection, text, given, binary=True)
         driver: Any = connection.connection.dbapi_connection
         return driver.execute(text, given)
 

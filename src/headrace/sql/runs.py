@@ -62,9 +62,11 @@ T = TypeVar("T")
 P = TypeVar("P")
 
 _CHUNK = 500
-_INSIST = "SELECT 1 / count(*) FROM {} WHERE {} = ? AND lifecycle_stage = '" + ACTIVE + "'"
-"""Fails on PostgreSQL, which divides by nothing, unless there is such a thing and it is active."""
-_INSIST_ON_RUN, _INSIST_ON_EXPERIMENT = _INSIST.format("runs", "run_id"), _INSIST.format("experiments", "id")
+_INSIST = f"SELECT 1 / count(CASE WHEN lifecycle_stage = '{ACTIVE}' THEN {{}} END) FROM {{}} WHERE {{}} = ?"
+"""Fails on PostgreSQL, which divides by nothing, unless there is such a thing and it is active. It is so put that no other index
+than that of the ids would do: of a new table the plan knows nothing, and may go through all that is active."""
+_INSIST_ON_RUN = _INSIST.format("status", "runs", "run_id")
+_INSIST_ON_EXPERIMENT = _INSIST.format("created", "experiments", "id")
 _STAGE = "SELECT lifecycle_stage FROM runs WHERE run_id = ?"
 _BIRTH = "SELECT experiment_id, start_time, user_id FROM runs WHERE run_id = ?"
 _HOME = "SELECT lifecycle_stage, name FROM experiments WHERE id = ?"

@@ -8,16 +8,28 @@ from typing import Any
 
 from headrace.errors import InvalidInputError
 from headrace.server.http import Call, Reply
-from headrace.server.mlflow.columns import plain_series
 from headrace.server.mlflow.runs import RUN_ID
 from headrace.server.mlflow.shapes import CONTEXT_TAG
-from headrace.server.mlflow.wire import DONE, METRIC, member, micros, operation, pairs, read, read_metric, read_record
+from headrace.server.mlflow.wire import (
+    DONE,
+    METRIC,
+    MOST_IN_ALL,
+    MOST_METRICS,
+    MOST_PAIRS,
+    member,
+    micros,
+    operation,
+    pairs,
+    read,
+    read_metric,
+    read_record,
+)
 from headrace.server.schema import Field, Record
 from headrace.tracking.run import DatasetInput, Metric, ModelOutput
 
 __all__ = ["BATCH", "INPUTS", "LOG_METRIC", "LOG_MODEL", "LOG_PARAM", "OUTPUTS"]
 
-MOST_METRICS, MOST_PAIRS, MOST_IN_ALL, MOST_DATASETS = 1000, 100, 1000, 1000
+MOST_DATASETS = 1000
 HISTORY_TAG = "mlflow.log-model.history"
 _METRIC = Record("MlflowLogMetric", {"run_id": RUN_ID, **METRIC.fields})
 _PARAM = Record(
@@ -69,6 +81,12 @@ _MODEL_FIELDS = ("artifact_path", "flavors", "utc_time_created", "run_id")
 
 def _log_metric(call: Call) -> Reply:
     """Log one point of a metric."""
+    from headrace.server.mlflow.plain import plain_metric
+
+    plain = plain_metric(call)
+    if plain is not None:
+        call.store.runs.recorder.log(plain[0], metrics=[plain[1]])
+        return DONE
     asked = read(call, _METRIC)
     point = _point(read_metric(asked, ""), "")
     call.store.runs.recorder.log(asked["run_id"], metrics=[point])
@@ -84,18 +102,23 @@ def _log_param(call: Call) -> Reply:
 
 def _log_batch(call: Call) -> Reply:
     """Log points, params and tags, all or nothing."""
+    from headrace.server.mlflow.plain import plain_batch
+
+    plain = plain_batch(call)
+    if plain is not None:
+        call.store.runs.recorder.log(plain.run_id, params=plain.params, tags=plain.tags, series=plain.series)
+        return DONE
     asked = read(call, _BATCH)
     counts = {name: len(asked[name]) for name in ("metrics", "params", "tags")}
     _require_few("metrics", counts["metrics"], MOST_METRICS)
     _require_few("params", counts["params"], MOST_PAIRS)
     _require_few("tags", counts["tags"], MOST_PAIRS)
     _require_few("metrics, params, and tags", sum(counts.values()), MOST_IN_ALL)
-    series = plain_series(asked["metrics"])
-    points = [] if series is not None else _points(asked["metrics"])
+    points = _points(asked["metrics"])
     params = pairs(asked["params"], "params")
     _require_unique([key for key, _ in params])
     tags = dict(pairs(asked["tags"], "tags"))
-    call.store.runs.recorder.log(asked["run_id"], metrics=points, params=dict(params), tags=tags, series=series or ())
+    call.store.runs.recorder.log(asked["run_id"], metrics=points, params=dict(params), tags=tags)
     return DONE
 
 

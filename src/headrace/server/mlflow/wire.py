@@ -31,6 +31,9 @@ from headrace.server.schema import Content, Field, Record
 __all__ = [
     "DONE",
     "METRIC",
+    "MOST_IN_ALL",
+    "MOST_METRICS",
+    "MOST_PAIRS",
     "PAGE",
     "choice",
     "experiment_id",
@@ -57,6 +60,8 @@ PAGE = {
     "max_results": Field("At most so many.", ("integer",)),
     "page_token": Field("The `next_page_token` of the page before."),
 }
+MOST_METRICS, MOST_PAIRS, MOST_IN_ALL = 1000, 100, 1000
+"""What one batch may hold."""
 INT64 = range(-(2**63), 2**63)
 EXACT = 2**53
 MOST_AT_ONCE = 32_000
@@ -122,7 +127,10 @@ async def _once_kept(reply: Reply, left: Leaving, pace: Pace | None) -> Reply:
     elif left.lead is not None:
         left.lead(here=False)
     for future in left.futures:
-        await asyncio.wrap_future(future)
+        if future.done():
+            future.result()
+        else:
+            await asyncio.wrap_future(future)
     return reply
 
 
