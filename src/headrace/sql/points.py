@@ -98,7 +98,7 @@ def add_series(connection: sa.Connection, run_id: str, series: Sequence[Series])
     additions = []
     for key, group in by_key.items():
         facts = [item.facts() for item in group]
-        newest = max((fact.newest for fact in facts), key=_rank)
+        newest = max((fact.newest for fact in facts), key=_rank) if len(facts) > 1 else facts[0].newest
         parts = [(fact.figures, item.origin, fact.data) for item, fact in zip(group, facts, strict=True)]
         additions.append(_Addition(key, newest, len(group) > 1 or facts[0].may_repeat, parts))
     return _add(connection, run_id, additions, [point for item in series if item.origin[0] for point in item.points()])
@@ -331,6 +331,9 @@ def _chunk_row(figures: _Figures, origin: Origin, data: bytes) -> tuple[Any, ...
 
 def _latest_row(run_id: str, item: _Addition) -> tuple[Any, ...]:
     """The latest row of a metric that had none."""
+    if len(item.parts) == 1:  # nearly always
+        (count, first, last, low, high), _, _ = item.parts[0]
+        return run_id, item.key, *_point(item.newest), 1, count, low, high, first, last, item.repeats
     counts, firsts, lasts, lows, highs = zip(*(figures for figures, _, _ in item.parts), strict=True)
     low = min((value for value in lows if value is not None), default=None)
     high = max((value for value in highs if value is not None), default=None)

@@ -12,7 +12,7 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from math import isnan
 from operator import sub
@@ -115,11 +115,19 @@ class Series:
 
     Attributes:
         data: the bytes of a chunk, as `encode` makes them.
+        known: its figures, if they are known already.
     """
 
     key: str
     origin: Origin
     data: bytes
+    known: SeriesFacts | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of_points(cls, key: str, times: Sequence[int], steps: Sequence[int], values: Sequence[float]) -> Series:
+        """A series of points without an origin, one or more: their times in microseconds, their steps, their values."""
+        facts = _facts_of(key, ("", "", ""), times, steps, values)
+        return cls(key, ("", "", ""), facts.data, facts)
 
     @classmethod
     def of(cls, key: str, origin: Origin, times: bytes, steps: bytes, values: bytes) -> Series:
@@ -131,7 +139,8 @@ class Series:
         return cls(key, origin, _HEAD.pack(PLAIN, count) + times + steps + values)
 
     def __len__(self) -> int:
-        return (len(self.data) - _HEAD.size) // 24
+        count: int = _HEAD.unpack_from(self.data)[1]
+        return count
 
     def points(self) -> list[Metric]:
         """Each point."""
@@ -141,24 +150,13 @@ class Series:
 
     def facts(self) -> SeriesFacts:
         """Its figures. A few points are looked at one by one: an array for them would cost more than they do."""
+        if self.known is not None:
+            return self.known
         count = len(self)
         if count > _FEW:
             return _facts(self.key, decode(self.data, self.origin), self.data)
         found = struct.unpack_from(f"<{2 * count}q{count}d", self.data, _HEAD.size)
-        times, steps, values = found[:count], found[count : 2 * count], found[2 * count :]
-        numbers = [value for value in values if not isnan(value)] if any(map(isnan, values)) else values
-        low, high = (min(numbers), max(numbers)) if numbers else (None, None)
-        figures = (count, min(times), max(times), low, high)
-        if even := _even(times, steps, values):
-            place = -1 if steps[-1] > steps[0] else 0
-            return SeriesFacts(Metric(self.key, values[place], times[place], steps[place], *self.origin), figures, False, even)
-        last = max(steps)
-        places = [place for place, step in enumerate(steps) if step == last]
-        if len(places) > 1:
-            places.sort(key=lambda place: _rank(times[place], values[place]))
-        newest = Metric(self.key, values[places[-1]], times[places[-1]], last, *self.origin)
-        repeats = len(set(steps)) < count and len(set(zip(times, steps, strict=True))) < count
-        return SeriesFacts(newest, figures, repeats, self.data)
+        return _facts_of(self.key, self.origin, found[:count], found[count : 2 * count], found[2 * count :])
 
 
 class MetricHistory(Sequence[Metric]):
@@ -282,6 +280,23 @@ def _rank(time: int, value: float) -> tuple[int, bool, float]:
     return time, number, value if number else 0.0
 
 
+def _facts_of(key: str, origin: Origin, times: Sequence[int], steps: Sequence[int], values: Sequence[float]) -> SeriesFacts:
+    """The figures of points, looked at one by one."""
+    numbers = [value for value in values if not isnan(value)] if isnan(sum(values)) else values  # infinities may add up to one
+    low, high = (min(numbers), max(numbers)) if numbers else (None, None)
+    figures = (len(times), min(times), max(times), low, high)
+    if even := _even(times, steps, values):
+        place = -1 if steps[-1] > steps[0] else 0
+        return SeriesFacts(Metric(key, values[place], times[place], steps[place], *origin), figures, False, even)
+    last = max(steps)
+    places = [place for place, step in enumerate(steps) if step == last]
+    if len(places) > 1:
+        places.sort(key=lambda place: _rank(times[place], values[place]))
+    newest = Metric(key, values[places[-1]], times[places[-1]], last, *origin)
+    repeats = len(set(steps)) < len(steps) and len(set(zip(times, steps, strict=True))) < len(steps)
+    return SeriesFacts(newest, figures, repeats, _plain(times, steps, values))
+
+
 def _facts(key: str, chunk: Chunk, data: bytes) -> SeriesFacts:
     import numpy as np
 
@@ -342,20 +357,22 @@ def buckets(
 
 def encode(points: Sequence[Metric]) -> bytes:
     """The bytes of a chunk with these points. Needs no NumPy: a point at a time is what training loops log."""
-    count = len(points)
     times, steps, values = zip(*[(point.time, point.step, point.value) for point in points], strict=True)
-    return _even(times, steps, values) or _HEAD.pack(PLAIN, count) + struct.pack(
-        f"<{2 * count}q{count}d", *times, *steps, *values
-    )
+    return _even(times, steps, values) or _plain(times, steps, values)
 
 
-def _even(times: tuple[int, ...], steps: tuple[int, ...], values: tuple[float, ...]) -> bytes | None:
+def _plain(times: Sequence[int], steps: Sequence[int], values: Sequence[float]) -> bytes:
+    count = len(times)
+    return _HEAD.pack(PLAIN, count) + struct.pack(f"<{2 * count}q{count}d", *times, *steps, *values)
+
+
+def _even(times: Sequence[int], steps: Sequence[int], values: Sequence[float]) -> bytes | None:
     """The bytes of a chunk whose steps are evenly apart; None for one whose aren't, or whose times are too far apart."""
     count = len(steps)
     if count < _SOME:
         return None
     apart = steps[1] - steps[0]
-    if not apart or steps != tuple(range(steps[0], steps[0] + apart * count, apart)):
+    if not apart or [*steps] != [*range(steps[0], steps[0] + apart * count, apart)]:
         return None
     try:
         columns = struct.pack(f"<{count - 1}i{count}d", *map(sub, times[1:], times), *values)

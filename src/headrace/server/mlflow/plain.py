@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
@@ -19,11 +17,7 @@ from headrace.tracking.run import Metric
 __all__ = ["PlainBatch", "plain_batch", "plain_metric"]
 
 T = TypeVar("T")
-Columns = tuple["array[int]", "array[int]", "array[float]"]
-"""Times in microseconds, steps, values: what a series holds."""
-
 _LATEST = (2**63 - 1) // 1000
-_NO_ORIGIN = ("", "", "")
 _Name = Annotated[str, Meta(min_length=1)]
 _Millis = Annotated[int, Meta(ge=0, le=_LATEST)]
 _Step = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -98,26 +92,19 @@ def _series(points: Sequence[_Point]) -> list[Series]:
     if not points:
         return []
     keys = [point.key for point in points]
-    times = array("q", [point.timestamp * 1000 for point in points])
-    columns: Columns = times, array("q", [point.step for point in points]), array("d", [point.value for point in points])
-    if sys.byteorder == "big":
-        for column in columns:
-            column.byteswap()
-    return _by_key(keys, columns)
-
-
-def _by_key(keys: list[str], columns: Columns) -> list[Series]:
+    times = [point.timestamp * 1000 for point in points]
+    steps, values = [point.step for point in points], [point.value for point in points]
     names = list(dict.fromkeys(keys))
     count = len(names)
     if keys == names * (len(keys) // count):  # every key at every step, as training loops log
         return [
-            Series.of(name, _NO_ORIGIN, *(column[start::count].tobytes() for column in columns))
+            Series.of_points(name, times[start::count], steps[start::count], values[start::count])
             for start, name in enumerate(names)
         ]
     groups: dict[str, list[int]] = {name: [] for name in names}
     for place, key in enumerate(keys):
         groups[key].append(place)
     return [
-        Series.of(name, _NO_ORIGIN, *(array(column.typecode, [column[place] for place in own]).tobytes() for column in columns))
+        Series.of_points(name, *([column[place] for place in own] for column in (times, steps, values)))
         for name, own in groups.items()
     ]
