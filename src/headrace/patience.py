@@ -6,9 +6,10 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Lead", "Leaving", "WouldWaitError", "impatient", "is_impatient", "leaving", "left"]
+__all__ = ["Lead", "Leaving", "Wait", "WouldWaitError", "impatient", "is_impatient", "leaving", "left"]
 
 _local = threading.local()
 
@@ -33,12 +34,24 @@ def is_impatient() -> bool:
     return getattr(_local, "impatient", False)
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What comes before the next step of something: a socket has something to be read, or `writes` and can be written to."""
+
+    socket: int
+    writes: bool = False
+
+
 class Lead(Protocol):
     """Sees that writes are made."""
 
-    def __call__(self, *, here: bool) -> None:
-        """Let all that wait be written, by this thread if that waits for nobody, else by another one. If somebody is at it, they
-        are the next."""
+    def __call__(self, *, here: bool) -> Iterator[Wait] | None:
+        """Let all that wait be written: by this thread if `here` and it waits for nobody, else by another one. If somebody is at
+        it, they are the next.
+
+        Returns:
+            The steps of it, if it is this thread's to go through them and to wait in its own way.
+        """
         ...
 
 

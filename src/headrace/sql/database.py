@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 import sqlalchemy as sa
 
 from headrace.errors import InvalidInputError, SettingsError, StorageError
-from headrace.patience import is_impatient
+from headrace.patience import Wait, is_impatient
 from headrace.sql.prepared import RefusedError
 
 __all__ = ["HEAD", "Database", "Dialect"]
@@ -49,6 +49,10 @@ class Dialect(Protocol):
 
     def blind(self, scope: str) -> AbstractContextManager[sa.Connection] | None:
         """A write transaction as `Database.blind` says; None if it would save nothing."""
+        ...
+
+    def blind_steps(self, scope: str, work: Callable[[sa.Connection], None]) -> Iterator[Wait]:
+        """The same in steps, as `Database.blind_steps` says. Raises WouldWaitError where they would save nothing, too."""
         ...
 
     def glance(self) -> AbstractContextManager[sa.Connection] | None:
@@ -198,14 +202,28 @@ class Database:
             with self.write(scope) as connection:
                 yield connection
             return
-        with self._errors():
-            try:
-                with blind as connection:
-                    yield connection
-            except self._dialect.refusals as error:
-                self._dialect.learn(error)
-                raise RefusedError from error
+        with self._errors(), self._refusals(), blind as connection:
+            yield connection
         self._dialect.committed()
+
+    def blind_steps(self, work: Callable[[sa.Connection], None], scope: str = "catalog") -> Iterator[Wait]:
+        """Such a transaction for who may not wait: `work` is run in it, and what comes is to be waited for before the next step.
+
+        Raises:
+            WouldWaitError: it can't be begun at once, and nothing was done.
+            RefusedError: a statement failed, and nothing was changed.
+        """
+        with self._errors(), self._refusals():
+            yield from self._dialect.blind_steps(scope, work)
+        self._dialect.committed()
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except self._dialect.refusals as error:
+            self._dialect.learn(error)
+            raise RefusedError from error
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from headrace.errors import StorageError
-from headrace.patience import WouldWaitError, impatient, is_impatient, left
+from headrace.patience import Wait, WouldWaitError, impatient, is_impatient, left
 from headrace.sql.database import Database
 from headrace.sql.prepared import RefusedError
 
@@ -53,12 +54,25 @@ class _Write:
 
     def tell(self) -> None:
         """Let who waits for it go on."""
+        self.done = True
         if self.future is None:
             self.turn.release()
         elif self.error is None:
             self.future.set_result(None)
         else:
             self.future.set_exception(self.error)
+
+
+class _Said:
+    """How far a group's transaction has come: `whole` once nothing but its commit is left."""
+
+    whole = False
+
+    def say(self, group: Sequence[_Write], connection: sa.Connection) -> None:
+        """Run the writes of a group."""
+        for write in group:
+            write.result = write.work(connection)
+        self.whole = True
 
 
 class GroupCommit:
@@ -127,13 +141,37 @@ class GroupCommit:
         if mine.leads:
             self._hand_on()
 
-    def _lead_those_left(self, *, here: bool) -> None:
+    def _lead_those_left(self, *, here: bool) -> Iterator[Wait] | None:
         with self._lock:
             if self._busy or not self._waiting:
-                return
+                return None
             self._busy = True
+        if here and not self._database.nearby:
+            return self._lead_in_steps()
         if not (here and self._lead_at_once()):
-            self._submit()
+            self._in_our_thread(self._lead)
+        return None
+
+    def _lead_in_steps(self) -> Iterator[Wait]:
+        """Lead one group after the other until nobody waits, or one is a thread's."""
+        while True:
+            group, said = self._take(), _Said()
+            try:
+                yield from self._database.blind_steps(partial(said.say, group))
+            except Exception as error:  # noqa: BLE001 - each of the group is told
+                if not said.whole or isinstance(error, RefusedError):  # a thread asks what is wrong, and with which of them
+                    self._in_our_thread(self._lead, group)
+                    return
+                for write in group:
+                    write.error = error
+            for write in group:
+                write.tell()
+            with self._lock:
+                self._busy = bool(self._waiting)
+            for write in group:
+                self._go_on_at_once(write)
+            if not self._busy:
+                return
 
     def _lead_at_once(self) -> bool:
         """Lead a group, unless that would wait for somebody."""
@@ -151,8 +189,8 @@ class GroupCommit:
         self._over(group)
         return True
 
-    def _lead(self) -> None:
-        group = self._take()
+    def _lead(self, group: Sequence[_Write] | None = None) -> None:
+        group = group or self._take()
         try:
             self._commit(group)
         finally:
@@ -166,7 +204,6 @@ class GroupCommit:
     def _over(self, group: Sequence[_Write]) -> None:
         """Tell everybody that a group is kept or has failed, and let the next one be led."""
         for write in group:
-            write.done = True
             write.tell()
         self._hand_on()
         for write in group:
@@ -182,12 +219,12 @@ class GroupCommit:
         if following is not None and following.future is None:
             following.turn.release()
         elif following is not None:
-            self._submit()
+            self._in_our_thread(self._lead)
 
-    def _submit(self) -> None:
+    def _in_our_thread(self, work: Callable[..., None], *given: Any) -> None:
         if self._writer is None:
             self._writer = ThreadPoolExecutor(1, "headrace-writer")
-        self._writer.submit(self._lead)
+        self._writer.submit(work, *given)
 
     def _go_on(self, write: _Write) -> None:
         """Do what follows a write that no thread waits for."""
@@ -195,8 +232,18 @@ class GroupCommit:
             return
         try:
             write.then(write.result)
+        except WouldWaitError:
+            raise
         except Exception:
             log.exception("what follows a write that is kept has failed")
+
+    def _go_on_at_once(self, write: _Write) -> None:
+        """The same in a thread that waits for nobody; what would wait is left to ours."""
+        try:
+            with impatient():
+                self._go_on(write)
+        except WouldWaitError:
+            self._in_our_thread(self._go_on, write)
 
     def _commit(self, group: Sequence[_Write]) -> None:
         try:
@@ -219,16 +266,14 @@ class GroupCommit:
     def _run_as_one(self, group: Sequence[_Write]) -> bool:
         """Run a group without savepoints; False if one of several failed, or the database refused it, and nothing was kept.
         A commit that fails is told, and not tried again: it may have come through."""
-        committing = False
+        said = _Said()
         try:
             with self._database.blind() as connection:
-                for write in group:
-                    write.result = write.work(connection)
-                committing = True
+                said.say(group, connection)
         except RefusedError:
             return False
         except Exception:
-            if committing or len(group) == 1:
+            if said.whole or len(group) == 1:
                 raise
             return False
         return True

@@ -115,7 +115,9 @@ def join_many(connection: sa.Connection, run_id: str, keys: Sequence[str]) -> No
 def join_apart(database: Database, run_id: str, keys: Sequence[str]) -> None:
     """The same in a transaction of its own. They are read before it, and PostgreSQL is asked twice in all; if somebody else has
     joined them meanwhile, nothing is done. Nor is it if the catalog can't be used: the points are kept, and aren't to be sent
-    again."""
+    again. Raises WouldWaitError in a thread that is impatient."""
+    if is_impatient():
+        raise WouldWaitError
     try:
         with database.glance() as connection:
             asked = {key: _ask_small(connection, run_id, key) for key in keys}
@@ -174,7 +176,8 @@ _POINT = ("step", "time", "value", "is_nan", *_ORIGIN)
 _LATEST = ("run_id", "key", *_POINT, "chunks", "count", "low", "high", "first_time", "last_time", "mixed")
 _CHUNK_KINDS = {
     **dict.fromkeys(("run_id", "key"), "VARCHAR"),
-    **{"number": "BIGINT", "level": "INTEGER"},
+    "number": "BIGINT",
+    "level": "INTEGER",
     **dict.fromkeys(("count", "first_time", "last_time"), "BIGINT"),
     **dict.fromkeys(("low", "high"), "DOUBLE PRECISION"),
     **dict.fromkeys(_ORIGIN, "VARCHAR"),
@@ -222,16 +225,17 @@ _ADD_SUMS, _PUT_SUMS = (_numbered("metric_sums", _SUMS, number) for number in (_
 @cache
 def _with_chunks_text(metrics: int, chunks: int) -> bytes:
     """PostgreSQL's statement for the latest rows of metrics and their chunks. In one of their own the chunks would look for the
-    rows of their metrics, by a plan that knows nothing yet of a new table, and may go through all runs that have such a metric."""
+    rows of their metrics, and a plan that knows nothing of a new table may go through all runs that have such a metric."""
     firsts = range(len(_LATEST) * metrics + 1, len(_LATEST) * metrics + len(_CHUNK) * chunks + 1, len(_CHUNK))
     rows = (", ".join(f"CAST(${place} AS {kind})" for place, kind in enumerate(_CHUNK_KINDS.values(), first)) for first in firsts)
+    columns = ", ".join(_CHUNK)
     added = ", ".join("latest.chunks - added.number" if name == "number" else f"added.{name}" for name in _CHUNK)
     return b"".join(
         (
             b"WITH latest AS (",
             _SET_LATEST.text(metrics),
-            f"), added ({', '.join(_CHUNK)}) AS (VALUES ({'), ('.join(rows)})), ".encode(),
-            f"kept AS (INSERT INTO metric_chunks ({', '.join(_CHUNK)}) SELECT {added} FROM added JOIN latest USING (key)) ".encode(),
+            f"), added ({columns}) AS (VALUES ({'), ('.join(rows)})), ".encode(),
+            f"kept AS (INSERT INTO metric_chunks ({columns}) SELECT {added} FROM added JOIN latest USING (key)) ".encode(),
             b"SELECT key, chunks FROM latest",
         )
     )

@@ -6,7 +6,7 @@ import hashlib
 import select
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from headrace.errors import MissingExtraError
-from headrace.patience import WouldWaitError
+from headrace.patience import Wait, WouldWaitError
 from headrace.sql.prepared import PLANNED_ANEW, TRIP, direct, pipelined
 
 if TYPE_CHECKING:
@@ -127,6 +127,13 @@ class PostgreSQL:
             yield connection
             trip.make()
 
+    def blind_steps(self, scope: str, work: Callable[[sa.Connection], None]) -> Iterator[Wait]:
+        """The same, for who may not wait for it: on a connection that is there."""
+        with self._trip(new=False) as (connection, trip):
+            direct(connection, "SELECT pg_advisory_xact_lock(?)", (_key(scope),))
+            work(connection)
+            yield from trip.steps()
+
     @contextmanager
     def glance(self) -> Iterator[sa.Connection]:
         """One that reads, in the same way."""
@@ -135,9 +142,12 @@ class PostgreSQL:
             trip.make(_BEGIN_READ.encode(), b"COMMIT")
 
     @contextmanager
-    def _trip(self) -> Iterator[tuple[sa.Connection, Trip]]:
-        """A connection for statements that are sent together."""
-        connection = self._kept() or self.engine.connect()
+    def _trip(self, *, new: bool = True) -> Iterator[tuple[sa.Connection, Trip]]:
+        """A connection for statements that are sent together. Raises WouldWaitError if none is there, and none may be made."""
+        connection = self._kept()
+        if connection is None and not new:
+            raise WouldWaitError
+        connection = connection or self.engine.connect()
         options = connection.get_execution_options()
         if TRIP not in options:
             from headrace.sql.trips import Trip

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from headrace.errors import StorageError
-from headrace.patience import WouldWaitError
+from headrace.patience import Wait, WouldWaitError
 from headrace.sql.packing import Doubles
 from headrace.sql.prepared import direct
 
@@ -81,6 +81,10 @@ class SQLite:
 
     def blind(self, scope: str) -> None:
         """None: SQLite is in this process, and there is nothing to wait for."""
+
+    def blind_steps(self, scope: str, work: object) -> Iterator[Wait]:  # noqa: ARG002 - as above
+        """None either."""
+        raise WouldWaitError
 
     def glance(self) -> AbstractContextManager[sa.Connection] | None:
         """One on a connection that is kept for it; None while another thread has that."""

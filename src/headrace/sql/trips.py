@@ -14,6 +14,8 @@ import psycopg
 from psycopg import pq
 from psycopg.adapt import PyFormat, Transformer
 
+from headrace.patience import Wait
+
 __all__ = ["Answer", "Trip", "one_by_one"]
 
 MOST_PREPARED = 500
@@ -80,11 +82,21 @@ class Trip:
         Raises:
             psycopg.Error: one of them failed, and nothing was changed; or the connection was lost, and nobody knows.
         """
+        for wait in self.steps(first, last):
+            _wait(self._poll, wait)
+
+    def steps(self, first: bytes = b"", last: bytes = b"") -> Iterator[Wait]:
+        """As `make`, for who waits in a way of its own: for what comes, before it asks for the next."""
         said, self._said = self._said, []
         self.sound = False
         self._server.enter_pipeline_mode()
-        expected = self._send(said, first, last)
-        error = self._read(expected)
+        expected = iter(self._send(said, first, last))
+        error: psycopg.Error | None = None
+        for item in _exchange(self._server):
+            if isinstance(item, Wait):
+                yield item
+            else:
+                error = error or self._take(item, next(expected))
         self._server.exit_pipeline_mode()
         self.sound = self._server.transaction_status == pq.TransactionStatus.IDLE  # else `last` wasn't reached
         if error is not None:
@@ -117,20 +129,17 @@ class Trip:
         server.pipeline_sync()
         return expected
 
-    def _read(self, expected: Sequence[Any]) -> psycopg.Error | None:
-        """Take in all answers; returns the first error."""
-        error: psycopg.Error | None = None
-        _flush(self._server, self._poll)
-        for result, what in zip(_results(self._server, self._poll), expected, strict=False):
-            if result.status in _FINE:
-                if isinstance(what, tuple):
-                    self._prepared[what[0]] = what[1]
-                elif result.ntuples:
-                    self._loading.set_pgresult(result)
-                    what.take(self._loading.load_rows(0, result.ntuples, tuple))
-            elif result.status != pq.ExecStatus.PIPELINE_ABORTED and error is None:
-                error = psycopg.errors.error_from_result(result)
-        return error
+    def _take(self, result: pq.abc.PGresult, what: Any) -> psycopg.Error | None:
+        """Keep what was answered; returns an error that it tells."""
+        if result.status in _FINE:
+            if isinstance(what, tuple):
+                self._prepared[what[0]] = what[1]
+            elif result.ntuples:
+                self._loading.set_pgresult(result)
+                what.take(self._loading.load_rows(0, result.ntuples, tuple))
+        elif result.status != pq.ExecStatus.PIPELINE_ABORTED:
+            return psycopg.errors.error_from_result(result)
+        return None
 
 
 def one_by_one(driver: psycopg.Connection[Any], asked: Sequence[tuple[bytes, Sequence[Any]]]) -> Generator[list[tuple[Any, ...]]]:
@@ -152,7 +161,6 @@ def one_by_one(driver: psycopg.Connection[Any], asked: Sequence[tuple[bytes, Seq
         server.send_query_params(*statement)
         server.send_flush_request()
     server.pipeline_sync()
-    _flush(server, poll)
     results = _results(server, poll)
     try:
         for result in results:
@@ -168,10 +176,23 @@ def one_by_one(driver: psycopg.Connection[Any], asked: Sequence[tuple[bytes, Seq
 
 
 def _results(server: pq.abc.PGconn, poll: select.poll) -> Iterator[pq.abc.PGresult]:
-    """What is answered, one by one, up to a Sync. Raises psycopg.Error if the connection was lost."""
+    """What is answered to all that is to be sent, one by one. Raises psycopg.Error if the connection was lost."""
+    for item in _exchange(server):
+        if isinstance(item, Wait):
+            _wait(poll, item)
+        else:
+            yield item
+
+
+def _exchange(server: pq.abc.PGconn) -> Iterator[Wait | pq.abc.PGresult]:
+    """Send all that is to be sent, and take what is answered up to a Sync: each answer, and what is to be waited for before the
+    next. Raises psycopg.Error if the connection was lost."""
+    while server.flush():
+        yield Wait(server.socket, writes=True)
+        server.consume_input()  # a server whose answers nobody reads stops reading
     while True:
         while server.is_busy():
-            poll.poll()
+            yield Wait(server.socket)
             server.consume_input()
         result = server.get_result()
         if result is None:  # between the answers to two statements
@@ -183,13 +204,6 @@ def _results(server: pq.abc.PGconn, poll: select.poll) -> Iterator[pq.abc.PGresu
         yield result
 
 
-def _flush(server: pq.abc.PGconn, poll: select.poll) -> None:
-    """Send all of it, and read meanwhile: a server whose answers nobody reads stops reading."""
-    if not server.flush():
-        return
-    poll.modify(server.socket, select.POLLIN | select.POLLOUT)
-    while server.flush():
-        for _, event in poll.poll():
-            if event & select.POLLIN:
-                server.consume_input()
-    poll.modify(server.socket, select.POLLIN)
+def _wait(poll: select.poll, wait: Wait) -> None:
+    poll.modify(wait.socket, select.POLLIN | select.POLLOUT if wait.writes else select.POLLIN)
+    poll.poll()

@@ -1,4 +1,4 @@
-"""What clients log nearly always, decoded and checked in one step. Whatever is unusual is left to be looked at member by member."""
+"""What clients log nearly always, decoded and checked in one step. What is unusual is left to be looked at member by member."""
 
 from __future__ import annotations
 
@@ -105,6 +105,6 @@ def _series(points: Sequence[_Point]) -> list[Series]:
     for place, key in enumerate(keys):
         groups[key].append(place)
     return [
-        Series.of_points(name, *([column[place] for place in own] for column in (times, steps, values)))
+        Series.of_points(name, [times[place] for place in own], [steps[place] for place in own], [values[place] for place in own])
         for name, own in groups.items()
     ]

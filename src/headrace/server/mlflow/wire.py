@@ -22,6 +22,7 @@ import orjson
 
 from headrace.errors import InvalidInputError
 from headrace.patience import Leaving, WouldWaitError, impatient, leaving
+from headrace.server import steps
 from headrace.server.endpoint import Handler, Operation, Quick
 from headrace.server.errors import BadRequestError
 from headrace.server.http import JSON, Call, Reply
@@ -115,6 +116,7 @@ def _left_to_others(handler: Handler) -> Quick:
             return None
         with leaving() as left:
             reply = handler(call)
+        steps.go_on()
         return _once_kept(reply, left, pace if call.store.runs.stores.nearby else None)
 
     return patient
@@ -125,7 +127,9 @@ async def _once_kept(reply: Reply, left: Leaving, pace: Pace | None) -> Reply:
     if left.lead is not None and pace is not None and (pace.fast or pace.looks()):
         pace.timed(left.lead, here=True)
     elif left.lead is not None:
-        left.lead(here=False)
+        further = left.lead(here=pace is None)
+        if further is not None:
+            steps.take(further)
     for future in left.futures:
         if future.done():
             future.result()
