@@ -1,17 +1,18 @@
 """An HTTP endpoint that knows nothing: it gives MLflow's client the answers it waits for. What is left is what the client takes.
 
-    python benchmarks/bare_endpoint.py PORT [CATALOG]
+    python benchmarks/bare_endpoint.py PORT [CATALOG] [--uvicorn]
 
 With a catalog, a new SQLite file or the address of a PostgreSQL database, it keeps each body as a row first, committed, one at a
-time, and reads nothing of it: what is left then is what any server takes that loses nothing.
+time, and reads nothing of it: what is left then is what any server takes that loses nothing. With `--uvicorn` its HTTP is that of
+uvicorn, as that of ours.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import sqlite3
-import sys
 from collections.abc import Callable
 
 import uvloop
@@ -84,11 +85,37 @@ class Answering(asyncio.Protocol):
             self._transport.write(start % len(body) + body)
 
 
-async def main(port: int, catalog: str = "") -> None:
-    keep = keeper(catalog)
+def serve_through_uvicorn(port: int, keep: Callable[[bytes], object]) -> None:
+    from uvicorn import run
+
+    async def answer(scope, receive, send) -> None:
+        body = (await receive())["body"]
+        if body:
+            keep(body)
+        told = BODIES.get(scope["path"].rpartition("/")[2], b"{}")
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(told))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": told})
+
+    run(answer, port=port, loop="uvloop", http="httptools", lifespan="off", log_level="error", access_log=False)
+
+
+async def serve(port: int, keep: Callable[[bytes], object]) -> None:
     server = await asyncio.get_running_loop().create_server(lambda: Answering(keep), "127.0.0.1", port)
     await server.serve_forever()
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("port", type=int)
+    parser.add_argument("catalog", nargs="?", default="")
+    parser.add_argument("--uvicorn", action="store_true")
+    options = parser.parse_args()
+    if options.uvicorn:
+        serve_through_uvicorn(options.port, keeper(options.catalog))
+    else:
+        uvloop.run(serve(options.port, keeper(options.catalog)))
+
+
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), *sys.argv[2:]))
+    main()

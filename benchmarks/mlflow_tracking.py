@@ -28,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -222,12 +223,12 @@ def our_server(folder: Path, catalog: str):
 
 
 @contextmanager
-def nobody(catalog: str = ""):
+def nobody(catalog: str = "", *options: str):
     """The address of an endpoint that does nothing, or keeps each body in a catalog and does nothing else."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, str(Path(__file__).with_name("bare_endpoint.py")), str(port), catalog])
+    process = subprocess.Popen([sys.executable, str(Path(__file__).with_name("bare_endpoint.py")), str(port), catalog, *options])
     try:
         _wait(f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}"
@@ -304,9 +305,9 @@ def measured(kind: str, names: Sequence[str], rounds: int, seconds: float) -> di
     return found
 
 
-def bound(what: str, catalog: str, seconds: float) -> None:
+def bound(what: str, catalog: str, seconds: float, *options: str) -> None:
     """Tell how fast the senders are where a server does next to nothing."""
-    with nobody(catalog) as url, mlflow_client(url) as ask:
+    with nobody(catalog, *options) as url, mlflow_client(url) as ask:
         calls, runs = (statistics.median(ask(kind, seconds) for _ in range(3)) for kind in ("log_metric", "runs"))
         points = statistics.median(writers(url, seconds)[0] for _ in range(3))
     print(
@@ -350,11 +351,16 @@ def main() -> None:
         print(kind)
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            catalog = f"{folder}/bodies.db" if kind == "sqlite" else stack.enter_context(_postgresql()).new_database()
-            bound("each body kept as a row, nothing else", catalog, options.seconds)
+            new = stack.enter_context(_postgresql()).new_database if kind == "postgresql" else _names(folder).__next__
+            bound("each body kept as a row, nothing else", new(), options.seconds)
+            bound("the same with uvicorn's HTTP", new(), options.seconds, "--uvicorn")
         found = measured(kind, options.only or list(CONTESTANTS), options.rounds, options.seconds)
         if len(found) == len(CONTESTANTS):
             against(kind, found)
+
+
+def _names(folder: str):
+    yield from (f"{folder}/bodies{place}.db" for place in count())
 
 
 def _postgresql():
