@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["Lead", "Leaving", "Wait", "WouldWaitError", "impatient", "is_impatient", "leaving", "left"]
+__all__ = ["Lead", "Leaving", "Promise", "Wait", "WouldWaitError", "impatient", "is_impatient", "leaving", "left"]
 
 _local = threading.local()
 
@@ -55,30 +54,47 @@ class Lead(Protocol):
         ...
 
 
-class Leaving:
+class Promise(Protocol):
+    """What is told, by any thread, that a write is kept or what went wrong."""
+
+    def set_result(self, result: None, /) -> None:
+        """It is kept."""
+        ...
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """It isn't."""
+        ...
+
+
+P = TypeVar("P", bound=Promise)
+
+
+class Leaving(Generic[P]):
     """The writes that a thread has left.
 
     Attributes:
-        futures: each is over when its write is kept, or has what went wrong.
+        promise: makes one.
+        promises: one for each write.
         lead: to be called then; None if there are none.
     """
 
-    def __init__(self) -> None:
-        self.futures: list[Future[None]] = []
+    def __init__(self, promise: Callable[[], P]) -> None:
+        self.promise = promise
+        self.promises: list[P] = []
         self.lead: Lead | None = None
 
 
 @contextmanager
-def leaving() -> Iterator[Leaving]:
+def leaving(promise: Callable[[], P]) -> Iterator[Leaving[P]]:
     """Within the block, a write that others may share a commit with isn't done when its call returns. To be led after it."""
-    _local.left = Leaving()
+    _local.left = Leaving(promise)
     try:
         yield _local.left
     finally:
         _local.left = None
 
 
-def left() -> Leaving | None:
+def left() -> Leaving[Any] | None:
     """What the block of `leaving` has left that this thread is in; None if it is in none."""
-    found: Leaving | None = getattr(_local, "left", None)
+    found: Leaving[Any] | None = getattr(_local, "left", None)
     return found

@@ -6,10 +6,51 @@ import asyncio
 import select
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 from headrace.patience import Wait
 
-__all__ = ["go_on", "take"]
+__all__ = ["Kept", "go_on", "take"]
+
+
+class Kept:
+    """The promise that a write is kept, made to a request on the event loop of this thread. Any thread may tell."""
+
+    def __init__(self) -> None:
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+        self._told: asyncio.Future[None] | None = None
+        self._over = False
+        self._error: BaseException | None = None
+
+    def set_result(self, result: None) -> None:  # noqa: ARG002 - there is none but this
+        """It is kept."""
+        self._over = True
+        if self._told is None:  # nobody waits yet; who is about to will look once more
+            return
+        if threading.get_ident() == self._thread:
+            _wake(self._told)
+        else:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(_wake, self._told)
+
+    def set_exception(self, error: BaseException) -> None:
+        """It isn't."""
+        self._error = error
+        self.set_result(None)
+
+    async def awaited(self) -> None:
+        """Wait until it is told. Raises what went wrong."""
+        if not self._over:
+            self._told = self._loop.create_future()
+            if not self._over:
+                await self._told
+        if self._error is not None:
+            raise self._error
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 class _Going(threading.local):

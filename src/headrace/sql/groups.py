@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from headrace.errors import StorageError
-from headrace.patience import Wait, WouldWaitError, impatient, is_impatient, left
+from headrace.patience import Promise, Wait, WouldWaitError, impatient, is_impatient, left
 from headrace.sql.database import Database
 from headrace.sql.prepared import RefusedError
 
@@ -31,21 +31,17 @@ class _Write:
 
     Attributes:
         then: told what it gave, once that is committed.
-        future: over when it is committed or has failed, if no thread waits for it.
+        promise: told when it is committed or has failed, if no thread waits for it.
         result: what it gave.
         error: what it raised, or what the commit did.
         done: whether it is committed, or has failed.
         leads: whether its thread is to lead the next group.
     """
 
-    def __init__(
-        self, work: Callable[[sa.Connection], Any], then: Callable[[Any], None], future: Future[None] | None = None
-    ) -> None:
+    def __init__(self, work: Callable[[sa.Connection], Any], then: Callable[[Any], None], promise: Promise | None = None) -> None:
         self.work = work
         self.then = then
-        self.future = future
-        if future is not None:
-            future.set_running_or_notify_cancel()  # who waits for it may go away; the write doesn't
+        self.promise = promise
         self.result: Any = None
         self.error: BaseException | None = None
         self.done = self.leads = False
@@ -55,12 +51,12 @@ class _Write:
     def tell(self) -> None:
         """Let who waits for it go on."""
         self.done = True
-        if self.future is None:
+        if self.promise is None:
             self.turn.release()
         elif self.error is None:
-            self.future.set_result(None)
+            self.promise.set_result(None)
         else:
-            self.future.set_exception(self.error)
+            self.promise.set_exception(self.error)
 
 
 class _Said:
@@ -110,9 +106,9 @@ class GroupCommit:
             then(result)
             return
         leaving = left()
-        mine = _Write(work, then, None if leaving is None else Future())
-        if leaving is not None and mine.future is not None:
-            leaving.futures.append(mine.future)
+        mine = _Write(work, then, None if leaving is None else leaving.promise())
+        if leaving is not None:
+            leaving.promises.append(mine.promise)
             leaving.lead = self._lead_those_left
             with self._lock:
                 self._waiting.append(mine)
@@ -216,7 +212,7 @@ class GroupCommit:
             self._busy = following is not None
             if following is not None:
                 following.leads = True
-        if following is not None and following.future is None:
+        if following is not None and following.promise is None:
             following.turn.release()
         elif following is not None:
             self._in_our_thread(self._lead)
@@ -228,7 +224,7 @@ class GroupCommit:
 
     def _go_on(self, write: _Write) -> None:
         """Do what follows a write that no thread waits for."""
-        if write.future is None or write.error is not None:
+        if write.promise is None or write.error is not None:
             return
         try:
             write.then(write.result)

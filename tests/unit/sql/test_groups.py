@@ -13,6 +13,7 @@ from headrace.errors import InvalidInputError, StorageError
 from headrace.patience import leaving
 from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
+from promises import promise
 from waiting import PATIENCE, until
 
 
@@ -138,14 +139,14 @@ def test_within_a_threads_own_transaction_a_write_is_a_part_of_it(database):
 def test_a_write_that_is_left_to_others_shares_their_commit_and_tells_when_it_is_kept(database):
     group, followed = GroupCommit(database), []
     with Held(group):
-        with leaving() as left:
+        with leaving(promise) as left:
             group.run(keep("a"), followed.append)
             group.run(keep("b", fail=True), followed.append)
             group.run(keep("c"), followed.append)
         left.lead(here=True)  # somebody else leads
         assert kept(database) == []
-        assert not any(future.done() or future.cancel() for future in left.futures)
-    assert [str(future.exception(PATIENCE)) for future in left.futures] == ["None", "b", "None"]
+        assert not any(future.done() or future.cancel() for future in left.promises)
+    assert [str(future.exception(PATIENCE)) for future in left.promises] == ["None", "b", "None"]
     assert kept(database) == ["a", "c", "leader"]
     group.run(keep("d"))
     database.close()  # ends the thread that they were left to
@@ -158,10 +159,10 @@ def test_what_fails_after_a_write_that_was_left_to_others_is_in_the_log(database
     def follow(_):
         raise InvalidInputError("of what follows")
 
-    with leaving() as left:
+    with leaving(promise) as left:
         group.run(keep("a"), follow)
     left.lead(here=False)
-    assert left.futures[0].exception(PATIENCE) is None
+    assert left.promises[0].exception(PATIENCE) is None
     database.close()
     assert "of what follows" in caplog.text
     assert kept(database) == ["a"]
@@ -207,12 +208,12 @@ def test_those_whose_leader_is_interrupted_are_told_and_the_next_ones_are_kept(d
         keep("interrupted")(connection)
         raise KeyboardInterrupt
 
-    with leaving() as left:
+    with leaving(promise) as left:
         group.run(keep("with it"))
     with pytest.raises(KeyboardInterrupt):
         group.run(interrupted)
     with pytest.raises(StorageError, match="try again"):
-        left.futures[0].result(PATIENCE)
+        left.promises[0].result(PATIENCE)
     group.run(keep("after"))
     assert kept(database) == ["after"]
 
@@ -261,22 +262,22 @@ def test_a_child_forked_in_the_middle_of_a_group_writes(database):
 
 def test_what_was_left_is_led_by_a_thread_that_waits_for_nobody(database):
     group = GroupCommit(database)
-    with leaving() as left:
+    with leaving(promise) as left:
         for name, fail in (("a", False), ("b", True), ("c", False)):
             group.run(keep(name, fail))
     left.lead(here=True)
-    assert [str(future.exception(0)) for future in left.futures] == ["None", "b", "None"]
+    assert [str(future.exception(0)) for future in left.promises] == ["None", "b", "None"]
     left.lead(here=True)  # nothing is left
     assert kept(database) == ["a", "c"]
 
 
 def test_what_was_left_goes_to_another_thread_where_it_would_have_to_wait(database):
     group = GroupCommit(database)
-    with leaving() as left:
+    with leaving(promise) as left:
         group.run(keep("a"))
     with database.write() as connection:
         left.lead(here=True)
         keep("b")(connection)
-        assert not left.futures[0].done()
-    assert left.futures[0].result(PATIENCE) is None
+        assert not left.promises[0].done()
+    assert left.promises[0].result(PATIENCE) is None
     assert kept(database) == ["a", "b"]

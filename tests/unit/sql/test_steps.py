@@ -15,6 +15,7 @@ from headrace.sql.points import FANOUT
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.history import Series
 from headrace.tracking.run import Run
+from promises import promise
 from waiting import PATIENCE, until
 
 
@@ -64,36 +65,36 @@ def held(database):
 
 
 def test_who_comes_meanwhile_is_the_next_group_of_the_same_steps(stores, database):
-    with leaving() as first:
+    with leaving(promise) as first:
         log(stores, "a", 1)
         log(stores, "b", 1)
     with held(database):
         steps = first.lead(here=True)
         assert not next(steps).writes
-        with leaving() as second:
+        with leaving(promise) as second:
             log(stores, "a", 2)
         assert second.lead(here=True) is None
-        assert not any(future.done() for future in first.futures)
+        assert not any(future.done() for future in first.promises)
     assert through(steps) >= 1
-    assert [future.result(0) for future in (*first.futures, *second.futures)] == [None] * 3
+    assert [future.result(0) for future in (*first.promises, *second.promises)] == [None] * 3
     assert (steps_of(stores, "a"), steps_of(stores, "b")) == ([1, 2], [1])
-    with leaving() as third:
+    with leaving(promise) as third:
         log(stores, "b", 2)
     assert through(third.lead(here=True)) >= 1
     assert steps_of(stores, "b") == [1, 2]
 
 
 def test_of_those_left_who_may_not_is_told_why_and_the_others_are_kept(stores):
-    with leaving() as left:
+    with leaving(promise) as left:
         for run in ("a", "missing", "b"):
             log(stores, run, 1)
     through(left.lead(here=True))
-    assert [type(future.exception(PATIENCE)) for future in left.futures] == [type(None), NotFoundError, type(None)]
+    assert [type(future.exception(PATIENCE)) for future in left.promises] == [type(None), NotFoundError, type(None)]
     assert (steps_of(stores, "a"), steps_of(stores, "b")) == ([1], [1])
 
 
 def test_a_connection_that_is_lost_between_two_steps_is_told_and_nothing_is_done_twice(stores, database):
-    with leaving() as left:
+    with leaving(promise) as left:
         log(stores, "a", 1)
         log(stores, "b", 1)
     with held(database) as other:
@@ -105,21 +106,21 @@ def test_a_connection_that_is_lost_between_two_steps_is_told_and_nothing_is_done
             "a writer that waits",
         )
         through(steps)
-    assert [type(future.exception(0)) for future in left.futures] == [StorageError] * 2
+    assert [type(future.exception(0)) for future in left.promises] == [StorageError] * 2
     assert (steps_of(stores, "a"), steps_of(stores, "b")) == ([], [])
     log(stores, "a", 1)
     assert steps_of(stores, "a") == [1]
 
 
 def test_more_than_a_socket_takes_is_sent_as_it_is_read(stores, database):
-    with leaving() as left:
+    with leaving(promise) as left:
         for step in range(1000):
             log(stores, "a", step, tags={f"t{step}": "x" * 8000})
     with held(database):
         steps = left.lead(here=True)
         assert next(steps).writes
     assert through(steps) > 1
-    assert {future.result(0) for future in left.futures} == {None}
+    assert {future.result(0) for future in left.promises} == {None}
     assert steps_of(stores, "a") == list(range(1000))
 
 
@@ -127,20 +128,20 @@ def test_where_no_connection_is_ready_a_thread_makes_one(postgres):
     opened = Database(postgres.new_database())
     try:
         stores = tracking_stores(opened)
-        with leaving() as left:
+        with leaving(promise) as left:
             stores.runs.create(Run(id="a", name="a", experiment_id="0", experiment="Default", status="RUNNING", start=1))
         assert through(left.lead(here=True)) == 0
-        assert left.futures[0].result(PATIENCE) is None
+        assert left.promises[0].result(PATIENCE) is None
     finally:
         opened.close()
 
 
 def test_chunks_are_joined_by_a_thread_that_may_wait(stores, database):
     for step in range(2 * FANOUT):
-        with leaving() as left:
+        with leaving(promise) as left:
             log(stores, "a", step)
         through(left.lead(here=True) or ())  # the thread that joins may still be at it
-        assert left.futures[0].result(PATIENCE) is None
+        assert left.promises[0].result(PATIENCE) is None
 
     def chunks():
         with database.read() as connection:

@@ -114,7 +114,7 @@ def _left_to_others(handler: Handler) -> Quick:
     def patient(call: Call) -> Coroutine[Any, Any, Reply] | None:
         if len(call.body) > MOST_AT_ONCE:
             return None
-        with leaving() as left:
+        with leaving(steps.Kept) as left:
             reply = handler(call)
         steps.go_on()
         return _once_kept(reply, left, pace if call.store.runs.stores.nearby else None)
@@ -122,7 +122,7 @@ def _left_to_others(handler: Handler) -> Quick:
     return patient
 
 
-async def _once_kept(reply: Reply, left: Leaving, pace: Pace | None) -> Reply:
+async def _once_kept(reply: Reply, left: Leaving[steps.Kept], pace: Pace | None) -> Reply:
     await asyncio.sleep(0)  # the other requests leave theirs
     if left.lead is not None and pace is not None and (pace.fast or pace.looks()):
         pace.timed(left.lead, here=True)
@@ -130,11 +130,8 @@ async def _once_kept(reply: Reply, left: Leaving, pace: Pace | None) -> Reply:
         further = left.lead(here=pace is None)
         if further is not None:
             steps.take(further)
-    for future in left.futures:
-        if future.done():
-            future.result()
-        else:
-            await asyncio.wrap_future(future)
+    for kept in left.promises:
+        await kept.awaited()
     return reply
 
 
