@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack
 
+import pytest
 from playwright.sync_api import expect
 
 
@@ -52,6 +53,29 @@ def test_whoever_comes_back_gets_rows_with_their_values_by_one_search(page):
         assert "metrics.auc" in searches[-1]["columns"]
         searches.clear()
         page.reload()
+
+
+def test_the_line_between_table_and_charts_is_pulled_moved_by_keys_and_put_back(page):
+    page.goto("/experiments/1")
+    line, table = page.get_by_role("separator"), page.get_by_role("region", name="Runs")
+    expect(page.get_by_role("img", name=re.compile("^auc: "))).to_be_visible()
+    expect(line).to_have_attribute("aria-valuenow", "46")
+    first, place = table.bounding_box(), line.bounding_box()
+    page.mouse.move(place["x"], 500)
+    page.mouse.down()
+    page.mouse.move(place["x"] + 200, 500, steps=4)
+    page.mouse.up()
+    assert table.bounding_box()["width"] == pytest.approx(first["width"] + 200, abs=8)  # a share is a whole percent
+    pulled = int(line.get_attribute("aria-valuenow"))
+    line.press("ArrowLeft")
+    expect(line).to_have_attribute("aria-valuenow", str(pulled - 2))
+    page.reload()
+    expect(line).to_have_attribute("aria-valuenow", str(pulled - 2))
+    line.press("End")
+    expect(line).to_have_attribute("aria-valuenow", "80")
+    line.dblclick()
+    expect(line).to_have_attribute("aria-valuenow", "46")
+    assert table.bounding_box()["width"] == first["width"]
 
 
 def test_a_query_filters_and_a_fault_is_told_where_it_is(page):

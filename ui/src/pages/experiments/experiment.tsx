@@ -19,6 +19,7 @@ import { ChartOptions, settingsOf } from '@/shared/charts/chart-options';
 import type { RunLabel } from '@/shared/charts/charts';
 import { ColumnChooser, GroupChooser } from './choosers';
 import { asked, columnsOf, keepColumns, lastColumns } from './columns';
+import { Divider } from './divider';
 import type { Grouping } from '@/shared/charts/lines';
 import { useRows, type Row, type Rows } from './rows';
 import { RunsTable, Swatch } from './runs-table';
@@ -91,11 +92,12 @@ export function ExperimentPage() {
       </div>
       <div className="experiment" data-mode={mode}>
         {(mode === 'both' || mode === 'table') && (
-          <section className="experiment-table" aria-label="Runs">
+          <section id="experiment-table" className="experiment-table" aria-label="Runs">
             <Actions selection={selection} search={search} change={change} compare={compare} />
             <RunsPart rows={rows} problem={problem} filtered={search.q !== undefined} columns={columns} search={search} change={change} selection={selection} looks={looks} cursor={cursor} onCursor={setCursor} />
           </section>
         )}
+        {mode === 'both' && <Divider controls="experiment-table" />}
         {(mode === 'both' || mode === 'charts') && (
           <section className="experiment-charts" aria-label="Charts">
             <ChartOptions settings={settings} metrics={Object.keys(keys.data?.metrics ?? {})} find={find} onFind={setFind} change={(part) => change(part.x === 'step' ? { ...part, x: undefined } : part)} />

@@ -86,18 +86,9 @@ function Failed() {
       {query.data !== undefined && runs.length === 0 && <p className="home-none">No run failed.</p>}
       <ul className="lines">
         {runs.map((run, index) => (
-          <li key={run.id}>
-            <State state={run.state} bare />
-            <span className="grow">
-              <Link to="/runs/$run" params={{ run: run.id }} className="item-name home-name" title={run.name}>
-                {run.name}
-              </Link>
-              <span className="lines-more quiet">{lastLine(errors[index]) || run.experiment}</span>
-            </span>
-            <span className="quiet">
-              <Ago time={run.end} />
-            </span>
-          </li>
+          <RunLine key={run.id} run={run} more={lastLine(errors[index]) || run.experiment}>
+            <Ago time={run.end} />
+          </RunLine>
         ))}
       </ul>
     </Panel>
@@ -114,23 +105,30 @@ function Finished() {
       {query.isError && query.data === undefined && <Failure error={query.error} retry={() => void query.refetch()} />}
       <ul className="lines">
         {runs.map((run) => (
-          <li key={run.id}>
-            <State state={run.state} bare />
-            <span className="grow">
-              <Link to="/runs/$run" params={{ run: run.id }} className="item-name home-name" title={run.name}>
-                {run.name}
-              </Link>
-              <span className="lines-more quiet" title={run.experiment}>
-                {run.experiment}
-              </span>
-            </span>
-            <span className="quiet home-when">
-              <Lasted run={run} /> · <Ago time={run.end} />
-            </span>
-          </li>
+          <RunLine key={run.id} run={run} more={run.experiment}>
+            <Lasted run={run} /> · <Ago time={run.end} />
+          </RunLine>
         ))}
       </ul>
     </Panel>
+  );
+}
+
+/** A run that has ended: its name over what there is to say of it, and when that was. */
+function RunLine({ run, more, children }: { run: Schemas['RunHead']; more: string; children: ReactNode }) {
+  return (
+    <li>
+      <State state={run.state} bare />
+      <span className="grow">
+        <Link to="/runs/$run" params={{ run: run.id }} className="item-name home-name" title={run.name}>
+          {run.name}
+        </Link>
+        <span className="lines-more quiet" title={more}>
+          {more}
+        </span>
+      </span>
+      <span className="quiet home-when">{children}</span>
+    </li>
   );
 }
 
