@@ -48,12 +48,14 @@ def test_a_password_is_never_shown(postgres):
     assert "s3cret" not in str(told.value)
 
 
-def test_a_text_that_it_cannot_hold_is_refused_and_nothing_is_changed(postgres, tmp_path, monkeypatch):
+def test_a_nul_that_it_cannot_hold_is_replaced_and_one_past_the_rules_is_refused(postgres, tmp_path, monkeypatch):
     monkeypatch.setenv("HEADRACE_CATALOG", postgres.new_database())
     with hr.connect(tmp_path) as store, store.start_run(experiment="e") as run:
+        store.runs.set_tag(run.id, "note", "a\x00b")
         with pytest.raises(hr.InvalidInputError, match="nothing was changed"):
-            store.runs.set_tag(run.id, "note", "a\x00b")
-        assert "note" not in store.runs.get(run.id).tags
+            store.runs.stores.runs.log(run.id, tags={"other": "a\x00b"})
+        assert store.runs.get(run.id).tags["note"] == "a?b"
+        assert "other" not in store.runs.get(run.id).tags
 
 
 def test_a_database_of_something_else_is_refused(postgres):

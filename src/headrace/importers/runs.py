@@ -22,7 +22,7 @@ from headrace.importers.naming import derived_id, fit_key, fit_path, is_run_id
 from headrace.importers.report import ImportReport
 from headrace.importers.source import LAST_MOMENT, Folder, RunSource, SourceFile, SourceRun
 from headrace.progress import Progress
-from headrace.tracking.rules import clean_name
+from headrace.tracking.rules import clean_name, clean_text
 from headrace.tracking.run import ACTIVE, ALIAS_TAG, DELETED, NAME_TAG, PARENT_TAG, ArtifactEntry, Experiment, Metric, Run
 
 __all__ = ["ID_TAG", "SOURCE_TAG", "STATE_TAG", "RunImport", "put_files"]
@@ -233,7 +233,7 @@ class RunImport:
         return self._artifacts(run, held, folder, files, again=bool(before))
 
     def _params(self, run: Run, held: Run) -> dict[str, str]:
-        params = {self._key("param", key, run): value for key, value in run.params.items()}
+        params = {self._key("param", key, run): clean_text(value) for key, value in run.params.items()}
         for key, value in held.params.items():
             if params.get(key, value) != value:
                 self._report.leave("param", f"{key} of {run.id}", "it has another value here, and a param is written once")
@@ -241,7 +241,7 @@ class RunImport:
         return params
 
     def _tags(self, run: Run) -> dict[str, str]:
-        tags = {self._key("tag", key, run): value for key, value in run.tags.items()} | {NAME_TAG: run.name}
+        tags = {self._key("tag", key, run): clean_text(value) for key, value in run.tags.items()} | {NAME_TAG: run.name}
         if PARENT_TAG in tags:
             tags[PARENT_TAG] = self.ids.get(tags[PARENT_TAG], tags[PARENT_TAG])
         return tags

@@ -15,6 +15,7 @@ from headrace.models.reads import ModelReads
 from headrace.models.selecting import Selector
 from headrace.models.store import Edit
 from headrace.models.version import ModelVersion, RegisteredModel, check_alias, check_name, check_tags
+from headrace.tracking.rules import model_id_of
 from headrace.tracking.run import LoggedModel
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Models(ModelReads):
         The run's metrics, parameters, data and tags are kept with it.
 
         Args:
-            model: what `run.log_model` returned, or its id, `m-…`.
+            model: what `run.log_model` returned, or its id, `m-…`, also as its address or its URN.
             description, tags: of the version.
             docker: the container image to run it in, `ghcr.io/team/ranker:1.4@sha256:…`. Default: the image that its run ran in,
                 if HEADRACE_IMAGE or the container runtime named it.
@@ -287,11 +288,7 @@ class Models(ModelReads):
         return self._version(name, self._promotions.rollback(name, target, reason))
 
     def _logged_model(self, model: object) -> LoggedModel:
-        found = self.resolve(f"models:/{model.removeprefix('models:/')}") if isinstance(model, str) else model
-        if not isinstance(found, LoggedModel):
-            msg = f"a {type(found).__name__} isn't a logged model; register what run.log_model returned, or its id"
-            raise InvalidInputError(msg)
-        return found
+        return model if isinstance(model, LoggedModel) else self._logged.get(model_id_of(model))
 
     def _edit(
         self,

@@ -13,6 +13,7 @@ from headrace.errors import InvalidInputError
 from headrace.flavors.signature import Signature
 from headrace.models.gates import Gate
 from headrace.models.lifecycle import Lifecycle, Stage
+from headrace.tracking.rules import is_text
 from headrace.tracking.run import ArtifactEntry, DatasetInput
 
 __all__ = [
@@ -271,9 +272,12 @@ def check_alias(alias: str) -> None:
 
 
 def check_tags(tags: Mapping[str, Any]) -> dict[str, str]:
-    """The tags with their values as text. Raises InvalidInputError for an empty or overlong key, or an overlong value."""
+    """The tags with their values as text. Raises InvalidInputError for an empty or overlong key, an overlong value, or NUL."""
     out = {str(key): str(value) for key, value in tags.items()}
     for key, value in out.items():
+        if not is_text(key + value):
+            msg = f"tag {_short(key)}: it holds NUL or half of a character, which no catalog can keep; take that out"
+            raise InvalidInputError(msg)
         if not key.strip() or len(key) > MAX_TAG_KEY or len(value) > MAX_TAG_VALUE:
             msg = f"tag {_short(key)}: a key has 1 to {MAX_TAG_KEY} characters, a value at most {MAX_TAG_VALUE}"
             raise InvalidInputError(msg)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from headrace.errors import InvalidInputError
-from headrace.tracking.run import NAME_TAG
+from headrace.tracking.run import NAME_TAG, LoggedModel
 
 __all__ = [
     "LONGEST_KEY",
@@ -28,6 +28,9 @@ __all__ = [
     "clean_name",
     "clean_params",
     "clean_tags",
+    "clean_text",
+    "is_text",
+    "model_id_of",
     "random_name",
 ]
 
@@ -42,7 +45,9 @@ _LONGEST_LOCATION = 2048
 _LONGEST_ORIGIN = {"model's id": 64, "dataset's name": 500, "dataset's digest": 128}
 _BUCKETS = ("s3", "gs", "az", "wasb", "wasbs", "abfs", "abfss")
 
+_NOT_IN_A_MODEL = frozenset("/:.%\"'\0")
 _KEY = re.compile(r"[/\w.\- :]+")
+_MODEL = re.compile(r"(?:models:/|logged_model:)?(m-[\w\-]+)")
 _PLAIN = re.compile(r"\w[\w\- :]*(/\w[\w\- :]*)*")
 _ADJECTIVES = (
     "amber",
@@ -112,14 +117,14 @@ def check_origin(*origin: Any) -> tuple[str, str, str]:
     """The model's id, the dataset's name and its digest themselves, if a point may have been measured on them. Raises
     InvalidInputError."""
     for (what, most), told in zip(_LONGEST_ORIGIN.items(), origin, strict=True):
-        if not isinstance(told, str) or len(told) > most or not _is_text(told):
+        if not isinstance(told, str) or len(told) > most or not is_text(told):
             msg = f"Invalid {what} {str(told)[:40]!a} of a metric: it is text of at most {most} characters"
             raise InvalidInputError(msg)
     model_id, dataset_name, dataset_digest = origin
     return model_id, dataset_name, dataset_digest
 
 
-def _is_text(told: str) -> bool:
+def is_text(told: str) -> bool:
     """Whether it is what every catalog holds: neither halves of characters nor NUL."""
     try:
         return b"\0" not in told.encode()
@@ -137,12 +142,14 @@ def check_pairs(kind: str, pairs: Any) -> Mapping[Any, Any]:
 
 def clean_params(params: Mapping[str, Any]) -> dict[str, str]:
     """Params as text, those longer than 6,000 characters cut. Raises InvalidInputError for a key."""
-    return {check_key("param", key): _whole(str(value)[:LONGEST_PARAM]) for key, value in check_pairs("param", params).items()}
+    return {
+        check_key("param", key): clean_text(str(value)[:LONGEST_PARAM]) for key, value in check_pairs("param", params).items()
+    }
 
 
 def clean_tags(tags: Mapping[str, Any]) -> dict[str, str]:
     """Tags as text, those longer than 8,000 characters cut, a run's name to 500. Raises InvalidInputError for a key."""
-    found = {check_key("tag", key): _whole(str(value)[:LONGEST_TAG]) for key, value in check_pairs("tag", tags).items()}
+    found = {check_key("tag", key): clean_text(str(value)[:LONGEST_TAG]) for key, value in check_pairs("tag", tags).items()}
     if NAME_TAG in found:
         found[NAME_TAG] = clean_name(found[NAME_TAG])
     return found
@@ -150,17 +157,19 @@ def clean_tags(tags: Mapping[str, Any]) -> dict[str, str]:
 
 def clean_name(name: str) -> str:
     """A run's name, cut to 500 characters: what an index of a database holds of it."""
-    return _whole(name[:_LONGEST_NAME])
+    return clean_text(name[:_LONGEST_NAME])
 
 
-def _whole(text: str) -> str:
-    """A text that can be written: halves of characters, which Python has in the names of files that aren't UTF-8, become `?`."""
+def clean_text(text: str) -> str:
+    """The text as every catalog can hold it: NUL becomes `?`, and so do halves of characters, which Python has in the names of
+    files that aren't UTF-8."""
+    text = text.replace("\0", "?")
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def check_experiment_name(name: Any) -> str:
     """The name itself, if it may name an experiment. Raises InvalidInputError."""
-    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_EXPERIMENT or not _is_text(name):
+    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_EXPERIMENT or not is_text(name):
         msg = f"Invalid experiment name: {str(name)[:40]!a}; give a text of 1 to {_LONGEST_EXPERIMENT} characters"
         raise InvalidInputError(msg)
     return name
@@ -168,7 +177,7 @@ def check_experiment_name(name: Any) -> str:
 
 def check_experiment_tag(key: Any, value: Any) -> tuple[str, str]:
     """The tag itself, if an experiment may have it: a value isn't cut. Raises InvalidInputError."""
-    text = str(value)
+    text = clean_text(str(value))
     if len(text) > _LONGEST_EXPERIMENT_TAG:
         msg = (
             f"'value' exceeds the maximum length of {_LONGEST_EXPERIMENT_TAG} characters: tag {str(key)[:40]!r} of an experiment"
@@ -179,11 +188,26 @@ def check_experiment_tag(key: Any, value: Any) -> tuple[str, str]:
 
 def check_model_name(name: Any) -> str:
     """The name itself, if a logged model may have it. Raises InvalidInputError."""
-    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_EXPERIMENT or set(name) & set("/:.%\"'"):
-        wrong = "it is 1 to 500 characters, without / : . % and quotes"
+    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_EXPERIMENT or set(name) & _NOT_IN_A_MODEL:
+        wrong = "it is 1 to 500 characters, without / : . %, quotes and NUL"
         msg = f"Invalid model name ({str(name)[:40]!r}) provided. Model name must be a non-empty string: {wrong}"
         raise InvalidInputError(msg)
     return name
+
+
+def model_id_of(model: object) -> str:
+    """The id of a logged model: of the model itself, or of a text that names it as `m-…`, `models:/m-…` or by its URN.
+
+    Raises InvalidInputError if it is neither.
+    """
+    if isinstance(model, LoggedModel):
+        return model.id
+    named = _MODEL.fullmatch(model) if isinstance(model, str) else None
+    if named is None:
+        given = repr(model[:80]) if isinstance(model, str) else f"a value of type {type(model).__name__}"
+        msg = f"{given} isn't a logged model; pass what run.log_model returned, or its id, m-…"
+        raise InvalidInputError(msg)
+    return named[1]
 
 
 def check_location(location: str) -> str:

@@ -28,6 +28,7 @@ from headrace.tracking.journal import Journal, Sink
 from headrace.tracking.loading import load
 from headrace.tracking.overview import goal_of
 from headrace.tracking.recorder import Recorder, ResolveView
+from headrace.tracking.rules import model_id_of
 from headrace.tracking.run import (
     ACTIVE,
     DELETED,
@@ -425,17 +426,19 @@ class Runs:
         return self._stores.models.get(model_id)
 
     def load_model(self, model: LoggedModel | str, *, allow_pickle: bool = False) -> LoadedModel:
-        """Load a logged model, or the one with this id; every file is checked against its digest first.
+        """Load a logged model; every file is checked against its digest first.
 
         Args:
+            model: what `run.log_model` returned, or its id, `m-…`.
             allow_pickle: load a pickled model, which runs whatever code it holds.
 
         Raises:
             UnsafeModelError: it is a pickle, or holds types that aren't known to be safe.
             IntegrityError: a stored file is gone or damaged.
             NotFoundError: no such model.
+            InvalidInputError: `model` isn't a logged model.
         """
-        held = self.model(model) if isinstance(model, str) else model
+        held = model if isinstance(model, LoggedModel) else self.model(model_id_of(model))
         return load(held, self._artifacts, allow_pickle=allow_pickle)
 
     def environment(self, run_id: str) -> dict[str, Any]:

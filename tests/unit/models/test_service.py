@@ -56,15 +56,15 @@ def test_the_same_model_registered_again_is_another_version(world, models):
 
 def test_a_logged_model_is_registered_by_its_id(world, models):
     logged = world.log(Always(1), "pickle")
-    versions = [models.register(name, "ranker") for name in (logged.id, f"models:/{logged.id}")]
-    assert [(version.version, version.model_id) for version in versions] == [(1, logged.id), (2, logged.id)]
+    versions = [models.register(name, "ranker") for name in (logged.id, f"models:/{logged.id}", logged.urn)]
+    assert [(version.version, version.model_id) for version in versions] == [(number, logged.id) for number in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(
     ("model", "error", "message"),
     [
-        (None, InvalidInputError, "a NoneType isn't a logged model"),
-        ("runs:/abc/model", InvalidInputError, "isn't a model's address"),
+        (None, InvalidInputError, "a value of type NoneType isn't a logged model"),
+        ("runs:/abc/model", InvalidInputError, "'runs:/abc/model' isn't a logged model"),
         ("m-nope", NotFoundError, "m-nope"),
     ],
 )
@@ -76,7 +76,7 @@ def test_what_is_no_logged_model_is_not_registered(models, model, error, message
 
 def test_a_version_is_not_registered_again(world, models):
     world.register(1)
-    with pytest.raises(InvalidInputError, match="a ModelVersion isn't a logged model"):
+    with pytest.raises(InvalidInputError, match="'models:/ranker/1' isn't a logged model"):
         models.register("models:/ranker/1", "other")
 
 
@@ -104,9 +104,13 @@ def test_the_container_image_is_kept_with_its_digest(world, models):
     assert "Nobody has described" in card
 
 
-def test_a_bad_name_registers_nothing(world, models):
+def test_a_name_or_a_tag_that_cant_be_registers_nothing(world, models):
+    logged = world.log(Always(1), "pickle")
     with pytest.raises(InvalidInputError, match="can't name a model"):
-        models.register(world.log(Always(1), "pickle"), "a/b")
+        models.register(logged, "a/b")
+    for tags in ({"team": "a\0b"}, {"a\0b": "team"}, {"team": "caf\udce9"}):
+        with pytest.raises(InvalidInputError, match="no catalog can keep"):
+            models.register(logged, "ranker", tags=tags)
     assert models.list() == []
 
 

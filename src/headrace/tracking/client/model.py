@@ -7,14 +7,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from headrace.errors import InvalidInputError
 from headrace.flavors.saving import infer_signature, save_model
 from headrace.flavors.signature import to_frame
+from headrace.tracking.rules import check_model_name
 from headrace.tracking.run import LoggedModel, Run
 
 __all__ = ["write_model"]
 
-_FORBIDDEN = "/:.%\"'"
 _EXAMPLE_ROWS = 20
 
 
@@ -24,9 +23,7 @@ def write_model(model: Any, folder: Path, *, run: Run, name: str, example: Any, 
     Raises:
         UnsafeModelError, InvalidInputError: as `save_model` and `infer_signature` do, and for a name.
     """
-    if not name or any(char in name for char in _FORBIDDEN):
-        msg = f"Invalid model name {name!r}: it isn't empty and has none of {' '.join(_FORBIDDEN)}"
-        raise InvalidInputError(msg)
+    check_model_name(name)
     signature = infer_signature(model, example) if example is not None else None
     saved = save_model(model, folder, serializer)
     draft = LoggedModel(

@@ -34,6 +34,7 @@ from headrace.tracking.rules import (
     check_pairs,
     clean_params,
     clean_tags,
+    model_id_of,
 )
 from headrace.tracking.run import (
     NO_PAGE,
@@ -199,7 +200,7 @@ class ActiveRun:
             self._params |= new
 
     def log_metric(
-        self, key: str, value: Any, step: int | None = None, *, dataset: Any = None, model: LoggedModel | None = None
+        self, key: str, value: Any, step: int | None = None, *, dataset: Any = None, model: LoggedModel | str | None = None
     ) -> None:
         """Log one number. Takes microseconds, whatever the disk, the network and the server do. Arguments as in `log_metrics`."""
         plain_step = step is None or (type(step) is int and -_FAR < step < _FAR)
@@ -213,7 +214,7 @@ class ActiveRun:
             self.log_metrics({key: value}, step, dataset=dataset, model=model)
 
     def log_metrics(
-        self, metrics: Mapping[str, Any], step: int | None = None, *, dataset: Any = None, model: LoggedModel | None = None
+        self, metrics: Mapping[str, Any], step: int | None = None, *, dataset: Any = None, model: LoggedModel | str | None = None
     ) -> None:
         """Log several numbers in one step. NaN and infinities are kept; steps may come in any order.
 
@@ -221,14 +222,18 @@ class ActiveRun:
             step: the position on the caller's own axis. Default: 0.
             dataset: the data that they were measured on: a training set, what `use` returned, or the name of a dataset that this
                 run uses.
-            model: the logged model that they were measured on.
+            model: the logged model that they were measured on: what `log_model` returned, or its id, `m-…`.
         """
         now = self._clock()
         data: DatasetInput | None = None
         if dataset is not None:
             with self._guard("a metric's dataset"):
                 data = self._dataset(dataset)
-        origin = (model.id if model else "", data.name if data else "", data.digest if data else "")
+        model_id = ""
+        if model is not None:
+            with self._guard("a metric's model"):
+                model_id = model_id_of(model)
+        origin = (model_id, data.name if data else "", data.digest if data else "")
         points: list[bytes] = []
         for key, value in self._pairs("metric", metrics):
             with self._guard("a metric"):
