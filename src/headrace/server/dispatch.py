@@ -183,8 +183,8 @@ class Dispatcher:
         if self._companion is not None:
             await self._companion.close()
         self._admit.close()
-        self._streams.shutdown()
-        self._pool.shutdown()
+        for threads in (self._streams, self._pool):  # what a thread waits for may be done on this loop
+            await asyncio.to_thread(threads.shutdown)
         self._access.flush()
         self._store.close()
         await send({"type": "lifespan.shutdown.complete"})

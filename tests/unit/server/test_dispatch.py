@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -15,6 +17,7 @@ from headrace.server.guard import Guard
 from headrace.server.http import Reply
 from headrace.server.logs import AccessLog
 from headrace.server.metrics import Metrics
+from waiting import PATIENCE
 
 
 class Lifespan:
@@ -121,6 +124,31 @@ def test_too_many_requests_are_told_to_come_back(tmp_path):
     answers = asyncio.run(work())
     assert [status for status, _ in answers] == [200, 200, 503, 503, 503]
     assert answers[-1][1]["type"] == "urn:headrace:error:BusyError"
+
+
+def test_a_thread_that_waits_for_the_event_loop_while_the_server_stops_is_waited_for(tmp_path):
+    stopping = threading.Event()
+
+    class Threads(ThreadPoolExecutor):
+        def shutdown(self, *given, **named):
+            stopping.set()
+            super().shutdown(*given, **named)
+
+    async def work():
+        def waits(_call):
+            stopping.wait(PATIENCE)
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(PATIENCE)
+            return Reply(b"{}")
+
+        loop, routes = asyncio.get_running_loop(), (Endpoint("POST", "/waits", "", Operation(waits)),)
+        app = Dispatcher(routes, lambda: hr.connect(tmp_path), Guard("127.0.0.1"), Limits(), Metrics(), AccessLog(None))
+        app._pool = Threads(2)
+        async with Lifespan(app) as app:
+            asked = asyncio.create_task(ask(app, "/waits", b""))
+            await asyncio.sleep(0)
+        return await asked
+
+    assert asyncio.run(work()) == (200, {})
 
 
 def test_a_fault_of_ours_is_a_500_without_its_text(tmp_path, caplog):
