@@ -275,11 +275,13 @@ class GroupCommit:
         return True
 
     def _run_beside(self, connection: sa.Connection, write: _Write) -> None:
-        """Run one of several: if it fails, the others are kept."""
+        """Run one of several: if it fails, the others are kept. Raises what it raised if nothing of them can be kept any more."""
         try:
             with self._database.part(connection):
                 write.result = write.work(connection)
         except WouldWaitError:
             raise
-        except Exception as error:  # noqa: BLE001 - it is told to its own thread
-            write.error = error
+        except Exception as error:
+            if connection.invalidated:  # it is lost, and the transaction with it
+                raise
+            write.error = error  # told to its own thread

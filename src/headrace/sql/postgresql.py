@@ -51,6 +51,7 @@ _ADVICE = {
     "timed out": "the server didn't answer in time: check the network and its load",
     "is lost": "the server closed the connection: it was restarted or stopped; try again",
     "terminat": "the server closed the connection: it was restarted or stopped; try again",
+    "pipeline mode": "the server closed the connection: it was restarted or stopped; try again",
     "closed": "the server closed the connection: it was restarted or stopped; try again",
     "disk full": "the server's disk is full; free some space there",
     "No space left": "the server's disk is full; free some space there",

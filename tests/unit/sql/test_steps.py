@@ -64,6 +64,14 @@ def held(database):
         yield other
 
 
+def end_one_that_waits(other):
+    waiting = "application_name = 'headrace' AND wait_event_type = 'Lock'"
+    until(
+        lambda: other.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {waiting}").fetchall(),
+        "a writer that waits",
+    )
+
+
 def test_who_comes_meanwhile_is_the_next_group_of_the_same_steps(stores, database):
     with leaving(promise) as first:
         log(stores, "a", 1)
@@ -100,16 +108,24 @@ def test_a_connection_that_is_lost_between_two_steps_is_told_and_nothing_is_done
     with held(database) as other:
         steps = left.lead(here=True)
         next(steps)
-        waiting = "application_name = 'headrace' AND wait_event_type = 'Lock'"
-        until(
-            lambda: other.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {waiting}").fetchall(),
-            "a writer that waits",
-        )
+        end_one_that_waits(other)
         through(steps)
     assert [type(future.exception(0)) for future in left.promises] == [StorageError] * 2
     assert (steps_of(stores, "a"), steps_of(stores, "b")) == ([], [])
     log(stores, "a", 1)
     assert steps_of(stores, "a") == [1]
+
+
+def test_a_connection_that_is_lost_beside_one_who_may_not_is_told_to_all_others(stores, database):
+    with leaving(promise) as left:
+        for run in ("missing", "a", "b"):
+            log(stores, run, 1)
+    with held(database) as other:
+        through(left.lead(here=True))
+        end_one_that_waits(other)
+        errors = [future.exception(PATIENCE) for future in left.promises]
+    assert [type(error) for error in errors] == [NotFoundError, StorageError, StorageError]
+    assert (steps_of(stores, "a"), steps_of(stores, "b")) == ([], [])
 
 
 def test_more_than_a_socket_takes_is_sent_as_it_is_read(stores, database):
