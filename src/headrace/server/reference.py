@@ -69,10 +69,17 @@ def _content(title: str, content: Content) -> list[str]:
 
 def _rows(fields: Mapping[str, Field]) -> list[str]:
     rows = [
-        f"| `{name}` | {' or '.join(member.kinds)}{', required' if member.required else ''} | {member.text} |"
+        f"| `{name}` | {' or '.join(member.kinds)}{', required' if member.required else ''} | {_told(member)} |"
         for name, member in fields.items()
     ]
     return ["| | | |", "|---|---|---|", *rows]
+
+
+def _told(member: Field) -> str:
+    """What a member is, and the texts that it may be, unless they are told there already."""
+    if all(choice in member.text for choice in member.choices):
+        return member.text
+    return f"{member.text} One of {', '.join(f'`{choice}`' for choice in member.choices)}."
 
 
 if __name__ == "__main__":

@@ -38,11 +38,11 @@ class ExperimentStore(Protocol):
     def create(
         self, name: str, tags: Mapping[str, str], time: int, artifact_location: str = "", experiment_id: str = ""
     ) -> Experiment:
-        """Make one, under this id if one is given. Raises ConflictError if the name or the id is taken."""
+        """Make an experiment, under this id if one is given. Raises ConflictError if the name or the id is taken."""
         ...
 
     def get(self, experiment_id: str) -> Experiment:
-        """One, deleted or not, by its id or, if no other has that, by one that `alias` gave it. Raises NotFoundError."""
+        """An experiment, deleted or not, by its id, or by one that `alias` gave it if no other has that. Raises NotFoundError."""
         ...
 
     def alias(self, experiment_id: str, known_as: str, source: str) -> None:
@@ -50,11 +50,11 @@ class ExperimentStore(Protocol):
         ...
 
     def by_name(self, name: str) -> Experiment | None:
-        """One by name, deleted or not."""
+        """The experiment of this name, deleted or not."""
         ...
 
     def list(self, view: View = "active") -> list[Experiment]:
-        """All of them, newest first."""
+        """All experiments, newest first."""
         ...
 
     def search(
@@ -64,11 +64,11 @@ class ExperimentStore(Protocol):
         ...
 
     def rename(self, experiment_id: str, name: str, time: int) -> None:
-        """Rename an active one. Raises NotFoundError, ConflictError."""
+        """Rename an active experiment. Raises NotFoundError, ConflictError."""
         ...
 
     def set_stage(self, experiment_id: str, stage: str, time: int) -> None:
-        """Delete or restore it together with its runs. Raises NotFoundError if it doesn't exist or isn't in the other stage."""
+        """Delete or restore an experiment together with its runs. Raises NotFoundError if it isn't in the other stage."""
         ...
 
     def set_tag(self, experiment_id: str, key: str, value: str) -> None:
@@ -102,7 +102,7 @@ class RunStore(Protocol):
         ...
 
     def set_stage(self, run_id: str, stage: str, time: int) -> None:
-        """Delete or restore at a time, microseconds since 1970; again is a no-op. Raises NotFoundError."""
+        """Delete or restore a run at a time, microseconds since 1970; again is a no-op. Raises NotFoundError."""
         ...
 
     def purge(self, before: int, *, dry_run: bool = False) -> Purged:
@@ -212,11 +212,11 @@ class LoggedModelStore(Protocol):
         ...
 
     def get(self, model_id: str, *, deleted: bool = False) -> LoggedModel:
-        """One, with its metrics; a deleted one if wanted. Raises NotFoundError."""
+        """A logged model, with its metrics; a deleted one if wanted. Raises NotFoundError."""
         ...
 
     def of_run(self, run_id: str) -> list[LoggedModel]:
-        """Those that a run logged, oldest first."""
+        """The logged models of a run, oldest first."""
         ...
 
     def search(
@@ -229,7 +229,7 @@ class LoggedModelStore(Protocol):
         limit: int = 100,
         offset: int = 0,
     ) -> list[LoggedModel]:
-        """Those that match every comparison, ordered; then newest first, then by id.
+        """The logged models that match every comparison, ordered; then newest first, then by id.
 
         Args:
             datasets: (name, digest) pairs, an empty digest for any. Only metrics on one of them count, and a model has one.

@@ -189,3 +189,28 @@ def test_files_are_listed_read_and_downloaded(runs, tmp_path):
 def test_a_run_is_named_by_text(runs, wrong):
     with pytest.raises(InvalidInputError, match="a run is named by its id"):
         runs.get(wrong)
+
+
+def test_a_metric_is_of_a_model_that_is_given_itself_or_by_its_id(runs):
+    linear = pytest.importorskip("sklearn.linear_model")
+    with runs.start(capture=False, strict=True) as run:
+        logged = run.log_model(linear.LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0]), "line")
+        for key, given in zip("abcd", (logged, logged.id, f"models:/{logged.id}", logged.urn), strict=True):
+            run.log_metric(key, 1.0, model=given)
+            assert runs.load_model(given).predict([[3.0]])[0] == pytest.approx(3.0)
+    assert sorted(point.key for point in runs.model(logged.id).metrics) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [("text", "'text'"), ("", "''"), ("models:/ranker@champion", "'models:/ranker@champion'"), (7, "a value of type int")],
+)
+def test_what_is_no_logged_model_is_named_and_the_metric_is_kept(runs, wrong, told):
+    told = f"{told} isn't a logged model; pass what run.log_model returned, or its id"
+    with runs.start(capture=False) as run, pytest.warns(TrackingWarning, match=told):
+        run.log_metric("auc", 0.5, model=wrong)
+    assert runs.get(run.id).metrics == {"auc": 0.5}
+    with runs.start(capture=False, strict=True) as strict, pytest.raises(InvalidInputError, match=told):
+        strict.log_metrics({"auc": 0.5}, model=wrong)
+    with pytest.raises(InvalidInputError, match=told):
+        runs.load_model(wrong)

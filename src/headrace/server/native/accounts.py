@@ -132,7 +132,7 @@ def _roles(call: Call) -> Reply:
 
 
 def _change_password(call: Call) -> Reply:
-    """Give oneself another password. It wants the present one, if there is one, whatever the request shows who asks."""
+    """Change your own password. The present one, if there is one, has to be given, also by a request with a token or a cookie."""
     asked, account = _NEW_PASSWORD.read(call.json()), call.account
     if account is None:
         msg = "a password is somebody's, and this project has no users yet"
@@ -146,13 +146,13 @@ def _users(call: Call) -> Reply:
 
 
 def _add_user(call: Call) -> Reply:
-    """Make a user. From the first one on, who is an admin, the server wants to know who asks."""
+    """Make a user. The first one is an admin; from then on, requests have to say who asks."""
     asked = _NEW_USER.read(call.json())
     return _reply(call.store.accounts.add_user(asked["name"], asked["role"], asked["password"]).to_dict())
 
 
 def _change_user(call: Call) -> Reply:
-    """Give a user another role or password, or let them in no more."""
+    """Change a user's role or password, or shut the user out."""
     return _reply(call.store.accounts.change_user(call.path["user"], **_CHANGE.read(call.json())).to_dict())
 
 
@@ -163,7 +163,7 @@ def _tokens(call: Call) -> Reply:
 
 
 def _create_token(call: Call) -> Reply:
-    """Make a token; the answer has its secret, this once. One's own, unless an admin asks."""
+    """Make a token for yourself, or as an admin for another user. The answer has its secret, which isn't shown again."""
     asked = _NEW_TOKEN.read(call.json())
     scopes = list(map(str, asked["scopes"] or ()))
     token, secret = call.store.accounts.create_token(asked["user"], asked["label"], scopes, asked["days"])
@@ -171,7 +171,7 @@ def _create_token(call: Call) -> Reply:
 
 
 def _revoke(call: Call) -> Reply:
-    """Make a token open nothing any more."""
+    """Revoke a token."""
     call.store.accounts.revoke(call.path["token"])
     return _reply({"id": call.path["token"]})
 

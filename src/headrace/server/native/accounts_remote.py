@@ -33,7 +33,7 @@ def _users(task: Task) -> Any:
 
 
 def _change_user(task: Task) -> Any:
-    """Give a user another role or password, or let them in no more."""
+    """Change a user's role or password, or shut the user out."""
     return plain(task.store.accounts.change_user(**task.arguments).hidden())
 
 
@@ -54,7 +54,7 @@ def _tokens(task: Task) -> Any:
 
 
 def _revoke(task: Task) -> None:
-    """Make a token open nothing any more."""
+    """Revoke a token."""
     task.store.accounts.revoke(task.arguments["token"])
 
 

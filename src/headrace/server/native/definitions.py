@@ -16,7 +16,7 @@ __all__ = ["COMMIT", "GREETING", "REVISION", "STATE", "VERSIONS"]
 
 
 def _greeting(_call: Call) -> Reply:
-    """The release, and the number of the language that remote stores must speak."""
+    """The server's release, and the version of the protocol that remote stores have to speak."""
     return Reply(pack({"release": version("headrace"), "wire": WIRE}), media_type=MSGPACK)
 
 

@@ -27,7 +27,7 @@ _PUSH = Record(
     {
         "source": Field("The source that the rows are of.", required=True),
         "rows": Field("The rows, an object each.", ("array",), nullable=True),
-        "columns": Field("Or column to its values.", ("object",), nullable=True),
+        "columns": Field("Instead of `rows`: each column's values, by its name.", ("object",), nullable=True),
     },
 )
 _PUSHED = Record(
@@ -74,7 +74,7 @@ def _historical(call: Call) -> Reply:
 
 
 def _push(call: Call) -> Reply:
-    """Take rows in now: when this answers they are durable and online features reflect them."""
+    """Take in rows of a source with a stream: when this answers, they are durable and online features reflect them."""
     if call.is_arrow:
         name = read_query(call.query, _PUSH_QUERY)["source"]
         if name is None:
@@ -123,7 +123,7 @@ def _value(source: Source, name: str, value: Any, row: int) -> Any:
 
 
 def _freshness(call: Call) -> Reply:
-    """How far behind now the online values of each group are, and what waits to be brought online."""
+    """How far the online values of each group are behind, and what waits to be brought online."""
     found = {}
     for name, fresh in call.store.freshness().items():
         times = {field: getattr(fresh, field) for field in ("newest", "written", "materialized")}

@@ -93,8 +93,8 @@ def _list(call: Call) -> Reply:
 
 
 def _file(call: Call) -> Reply:
-    """The bytes of a file, or a range of them. A whole file is verified. What is a page may draw itself, and nothing else:
-    it has no origin and reaches no server."""
+    """The bytes of a file, or a range of them. A whole file is verified. An HTML page may draw itself and nothing
+    else: browsers give it no origin, and it reaches no server."""
     download = read_query(call.query, _DOWNLOAD)["download"]
     home, entry = _found(call)
     name = PurePosixPath(entry.path).name.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "_")

@@ -77,7 +77,7 @@ _SERVED_MICROS = 86_400_000_000
 
 
 def _lineage(call: Call) -> Reply:
-    """What a thing was made from and what was made from it, some steps far.
+    """What a thing was made from and what was made from it, as many steps away as is asked for.
 
     It is named as everywhere: `models:/NAME@champion`, `view:NAME`, `run:ID`, `source:NAME.COLUMN`.
     """
@@ -95,7 +95,7 @@ def _lineage(call: Call) -> Reply:
 
 
 def _impact(call: Call) -> Reply:
-    """What would change if a thing did: of a column or a feature, only what takes its values.
+    """What a change of a thing would reach: for a column or a feature, only what takes its values.
 
     A view is touched if it selects a feature that takes them, or computes one on demand; then its training sets, the runs that
     used them, the models, their versions and aliases, and what is served.

@@ -101,7 +101,7 @@ _RUN = Record(
         "inputs": Field("The data that it read.", ("array",), of=_INPUT),
         "models": Field("The models that it logged.", ("array",), of=_MODEL),
         "note": Field("What somebody wrote about it, Markdown."),
-        "archived": Field("Whether it was put away.", ("boolean",)),
+        "archived": Field("Whether it was archived.", ("boolean",)),
         "duration": Field("Seconds from start to end; null while it runs.", ("number",), nullable=True),
         "config": Field("Its params as a tree: `model.depth` and `model/depth` are depth in model.", ("object",)),
         "code": Field("The code it ran.", ("object",), of=_CODE),
@@ -127,7 +127,7 @@ _UPDATE = Record(
         "note": Field("A new note, Markdown; empty to remove it.", nullable=True),
         "set": Field("Tags to set.", ("object",), nullable=True, of=Field("A value."), keyed=True),
         "remove": Field("Tags to remove; a run that lacks one is left as it is.", ("array",), nullable=True, of=Field("A key.")),
-        "archived": Field("Put them away, or bring them back.", ("boolean",), nullable=True),
+        "archived": Field("Archive them, or bring them back.", ("boolean",), nullable=True),
         "stage": Field("`deleted` hides them, `active` restores them.", nullable=True, choices=("active", "deleted")),
     },
 )
@@ -147,7 +147,7 @@ def _many(call: Call) -> Reply:
 
 
 def _update(call: Call) -> Reply:
-    """Change several runs: name, note, tags, put away, deleted. Every run is looked at before the first is changed.
+    """Change several runs: name, note, tags; archive, delete or restore them. All are checked before the first is changed.
 
     Deleted runs can only be restored; that comes first. What was done can be undone with another update.
     """

@@ -20,7 +20,7 @@ _DONE = Record("SignedOut", {"done": Field("Always true.", ("boolean",))}, whole
 
 
 def _sign_in(call: Call) -> Reply:
-    """Stay signed in as who this request's `Authorization` header shows: the answer sets a cookie for two weeks.
+    """Sign in as the user whom the `Authorization` header names: the answer sets a cookie that holds for two weeks.
 
     The cookie stands for a token that was made for it, or for the one that the header showed.
     """
@@ -33,7 +33,7 @@ def _sign_in(call: Call) -> Reply:
 
 
 def _sign_out(call: Call) -> Reply:
-    """Sign out: the cookie opens nothing any more."""
+    """Sign out: the cookie stops working."""
     if call.account is not None:
         call.store.accounts.sign_out(call.account.token)
     return _reply({"done": True}, _cookie(call, "", 0))
