@@ -61,6 +61,7 @@ def test_from_an_open_server_to_one_that_knows_everybody(chromium, tab, guarded,
     retention(tab, guarded, tmp_path)
     somebody_else(chromium, guarded)
     two_decide(chromium, tab, guarded, tmp_path)
+    what_one_may(chromium, guarded)
 
 
 def first_admin(tab):
@@ -199,6 +200,42 @@ def somebody_else(chromium, url):
     context.close()
 
 
+def what_one_may(chromium, url):
+    """Nobody is offered what would be refused, and whose session ends is asked to sign in again, where they were."""
+
+    def make(scope):
+        asked = {"user": "root", "label": scope, "scopes": [scope], "days": 1}
+        return httpx.post(f"{url}/api/v1/accounts/tokens", json=asked, auth=admin).json()["token"]
+
+    admin = ("root", PASSWORD)
+    narrow, viewer = make("runs:read"), make("viewer")
+    context = chromium.new_context(base_url=url, viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto("/")
+    sign_in(page, "root", narrow)
+    places = page.get_by_role("list").first.get_by_role("link")
+    expect(places).to_have_count(3)  # by their names, though only icons are seen
+    assert [place.get_attribute("aria-label") for place in places.all()] == ["Home", "Experiments", "Settings"]
+    expect(page.get_by_role("region", name="Waiting in Staging")).to_have_count(0)
+    page.context.clear_cookies()
+    page.reload()
+    sign_in(page, "root", viewer)
+    page.goto("/models/decided/1")
+    expect(page.get_by_role("region", name="Model card")).to_be_visible()
+    expect(page.get_by_role("region", name="Requests")).to_contain_text("root approved")
+    for offer in ("Write", "Ask for a move", "Move", "Promote", "Roll back"):
+        expect(page.get_by_role("button", name=offer, exact=True)).to_have_count(0)
+    revoked = httpx.delete(f"{url}/api/v1/accounts/tokens/{viewer.split('_')[1]}", auth=admin)
+    assert revoked.status_code == 200
+    page.get_by_role("link", name="Audit").click()
+    expect(page.get_by_text("Your session has ended")).to_be_visible()
+    expect(page.get_by_label("User", exact=True)).to_have_value("root")
+    without_barriers(page)
+    sign_in(page, "root", PASSWORD)
+    expect(page.get_by_role("heading", name="Audit")).to_be_visible()
+    context.close()
+
+
 def two_decide(chromium, tab, url, folder):
     """Who asks for a promotion doesn't decide; another approves, the trail tells of both, and of what was changed past it."""
     import pandas as pd
@@ -229,6 +266,7 @@ def two_decide(chromium, tab, url, folder):
     expect(asked).to_contain_text("root approved: agreed")
     expect(requests.get_by_role("article", name="Request of eve")).to_contain_text("root approved: agreed")
     expect(page.get_by_text("@champion").first).to_be_visible()
+    expect(page.get_by_role("button", name="Promote")).to_have_count(0)  # an approver does
     context.close()
     tab.get_by_role("link", name="Audit").click()
     expect(tab.get_by_role("row", name=re.compile("eve .* request"))).to_contain_text("good enough")

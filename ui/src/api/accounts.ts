@@ -13,7 +13,24 @@ export const ROLES: readonly Role[] = ['viewer', 'editor', 'approver', 'admin'];
 /** The label of a token that signing in made. */
 export const SESSION = 'signed in from a browser';
 
-export const meQuery = () => queryOptions({ queryKey: ['me'], queryFn: ({ signal }) => get('/api/v1/accounts/me', { signal }), staleTime: 300_000 });
+export const meQuery = () =>
+  queryOptions({
+    queryKey: ['me'],
+    queryFn: async ({ client, signal }) => {
+      const now = await get('/api/v1/accounts/me', { signal });
+      const before = client.getQueryData<Me>(['me']);
+      if (typeof before?.name === 'string' && now.name === null && !now.open) client.setQueryData(ENDED, before.name);
+      return now;
+    },
+    staleTime: 300_000,
+  });
+
+const ENDED = ['ended'];
+
+/** Whose session ended while this page was open, without their signing out; undefined if nobody's did. */
+export function endedOf(client: QueryClient): string | undefined {
+  return client.getQueryData<string>(ENDED);
+}
 
 export const usersQuery = () => queryOptions({ queryKey: ['users'], queryFn: async ({ signal }) => (await get('/api/v1/accounts/users', { signal })).users });
 
@@ -36,6 +53,7 @@ function basic(user: string, password: string): string {
 
 export async function signOut(client: QueryClient): Promise<void> {
   await remove('/api/v1/session');
+  client.setQueryData(meQuery().queryKey, (me) => me && { ...me, name: null, role: null, permissions: [] });
   await startAnew(client);
 }
 

@@ -34,6 +34,9 @@ const client: QueryClient = new QueryClient({
   },
 });
 live.subscribe((event) => apply(client, event));
+live.watch(() => {
+  if (live.state === 'reconnecting') void client.invalidateQueries({ queryKey: meQuery().queryKey }); // the session may be what ended
+});
 boundCurves(client);
 client.query(meQuery()).catch(() => undefined); // whoever needs it asks, and tells, again
 

@@ -3,7 +3,7 @@ import './shell.css';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
 import { lazy, Suspense, useEffect, useState, useSyncExternalStore } from 'react';
-import { meQuery, signOut, type Me } from '@/api/accounts';
+import { may, meQuery, signOut, type Me } from '@/api/accounts';
 import { live } from '@/api/live';
 import { release } from '@/api/release';
 import { chooseTheme, chosenTheme, type Theme } from '@/shared/chart/theme';
@@ -19,14 +19,14 @@ const SignIn = lazy(() => import('@/pages/sign-in/sign-in').then((module) => ({ 
 const KeyHelp = lazy(() => import('./key-help').then((module) => ({ default: module.KeyHelp })));
 
 const PLACES = [
-  { to: '/', label: 'Home', icon: 'home' },
-  { to: '/experiments', label: 'Experiments', icon: 'flask' },
-  { to: '/models', label: 'Models', icon: 'box' },
-  { to: '/features', label: 'Features', icon: 'layers' },
-  { to: '/lineage', label: 'Lineage', icon: 'graph' },
-  { to: '/audit', label: 'Audit', icon: 'shield' },
-  { to: '/settings', label: 'Settings', icon: 'gear' },
-] as const satisfies readonly { to: string; label: string; icon: IconName }[];
+  { to: '/', label: 'Home', icon: 'home', needs: '' },
+  { to: '/experiments', label: 'Experiments', icon: 'flask', needs: 'runs:read' },
+  { to: '/models', label: 'Models', icon: 'box', needs: 'models:read' },
+  { to: '/features', label: 'Features', icon: 'layers', needs: 'definitions:read' },
+  { to: '/lineage', label: 'Lineage', icon: 'graph', needs: 'lineage:read' },
+  { to: '/audit', label: 'Audit', icon: 'shield', needs: 'models:read' },
+  { to: '/settings', label: 'Settings', icon: 'gear', needs: '' },
+] as const satisfies readonly { to: string; label: string; icon: IconName; needs: string }[];
 
 export function Shell() {
   const [palette, setPalette] = useState(false);
@@ -64,7 +64,7 @@ export function Shell() {
           <kbd>Ctrl K</kbd>
         </button>
         <ul className="rail-places">
-          {PLACES.map((place) => (
+          {PLACES.filter(({ needs }) => me.data === undefined || needs === '' || may(me.data, needs)).map((place) => (
             <li key={place.to}>
               <RailLink {...place} />
             </li>
@@ -95,7 +95,7 @@ export function Shell() {
 
 function RailLink({ to, label, icon }: (typeof PLACES)[number]) {
   return (
-    <Link to={to} className="rail-link" activeProps={{ 'aria-current': 'page' }} activeOptions={{ exact: to === '/', includeSearch: false }}>
+    <Link to={to} className="rail-link" aria-label={label} title={label} activeProps={{ 'aria-current': 'page' }} activeOptions={{ exact: to === '/', includeSearch: false }}>
       <Icon name={icon} />
       <span>{label}</span>
     </Link>

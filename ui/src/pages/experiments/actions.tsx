@@ -2,6 +2,7 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { post } from '@/api/client';
+import { useMay } from '@/shared/may';
 import { Button, IconButton, Input } from '@/shared/ui/controls';
 import { plural } from '@/shared/ui/format';
 import { Dialog } from '@/shared/ui/overlays';
@@ -13,6 +14,7 @@ import type { Selection } from './selection';
 export function Actions({ selection, search, change, compare }: { selection: Selection; search: ExperimentSearch; change: Change; compare: (ids: readonly string[]) => void }) {
   const [tagging, setTagging] = useState(false);
   const stage = useStage();
+  const writes = useMay()('runs:write');
   const ids = [...selection.ids];
   const deleted = search.deleted === true;
   const move = (to: 'active' | 'deleted') => {
@@ -35,7 +37,7 @@ export function Actions({ selection, search, change, compare }: { selection: Sel
       <Button tone="quiet" icon="compare" disabled={selection.size < 2} onClick={() => compare(ids)}>
         Compare
       </Button>
-      {selection.chosen && selection.size > 0 && !deleted && (
+      {writes && selection.chosen && selection.size > 0 && !deleted && (
         <>
           <Button tone="quiet" icon="tag" onClick={() => setTagging(true)}>
             Tag
@@ -45,7 +47,7 @@ export function Actions({ selection, search, change, compare }: { selection: Sel
           </Button>
         </>
       )}
-      {deleted && (
+      {writes && deleted && (
         <Button tone="quiet" icon="undo" disabled={selection.size === 0} busy={stage.isPending} onClick={() => move('active')}>
           Restore
         </Button>

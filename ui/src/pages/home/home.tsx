@@ -8,6 +8,7 @@ import { freshnessQuery, type Fresh } from '@/api/features';
 import { failedQuery, finishedQuery } from '@/api/home';
 import { modelsQuery, openRequestsQuery, type Model, type Version } from '@/api/models';
 import { catalogQuery, experimentsQuery } from '@/api/queries';
+import { useMay } from '@/shared/may';
 import { Boundary, Failure, Skeleton } from '@/shared/ui/feedback';
 import { duration, plural, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
@@ -17,9 +18,10 @@ import { Running } from './running';
 import { Start } from './start';
 
 export function HomePage() {
+  const may = useMay();
   const experiments = useQuery(experimentsQuery());
-  const models = useQuery(modelsQuery());
-  const catalog = useQuery(catalogQuery());
+  const models = useQuery({ ...modelsQuery(), enabled: may('models:read') });
+  const catalog = useQuery({ ...catalogQuery(), enabled: may('definitions:read') });
   const runs = experiments.data?.experiments.reduce((sum, item) => sum + item.runs, 0);
   const bare = runs === 0 && models.data?.models.length === 0 && catalog.data?.group.length === 0;
   return (
@@ -44,15 +46,21 @@ export function HomePage() {
               </Boundary>
             </div>
             <div className="home-column">
-              <Boundary>
-                <Requests />
-              </Boundary>
-              <Boundary>
-                <Waiting models={models.data?.models} />
-              </Boundary>
-              <Boundary>
-                <Stale />
-              </Boundary>
+              {may('models:read') && (
+                <>
+                  <Boundary>
+                    <Requests />
+                  </Boundary>
+                  <Boundary>
+                    {models.isError && models.data === undefined ? <Failure error={models.error} retry={() => void models.refetch()} /> : <Waiting models={models.data?.models} />}
+                  </Boundary>
+                </>
+              )}
+              {may('features:read') && (
+                <Boundary>
+                  <Stale />
+                </Boundary>
+              )}
               <Recent experiments={experiments.data?.experiments ?? []} />
               <Views experiments={experiments.data?.experiments ?? []} />
             </div>

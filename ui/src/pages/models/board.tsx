@@ -5,6 +5,7 @@ import { Link } from '@tanstack/react-router';
 import { useRef, useState, type DragEvent } from 'react';
 import { gatesQuery, modelsQuery, STAGES, type Model, type Stage, type Version } from '@/api/models';
 import { useKeys } from '@/shared/keys';
+import { useMay, type May } from '@/shared/may';
 import { Button, Input } from '@/shared/ui/controls';
 import { Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
 import { number, plural } from '@/shared/ui/format';
@@ -13,7 +14,7 @@ import { Ago } from '@/shared/ui/marks';
 import { Menu } from '@/shared/ui/overlays';
 import { toast } from '@/shared/ui/toasts';
 import { keyMetric } from './figures';
-import { moveName, whyNot } from './moves';
+import { moveName, whyMayNot, whyNot } from './moves';
 import { MoveDialog, RollbackDialog } from './promote';
 import { useSeen } from './seen';
 
@@ -31,11 +32,12 @@ export function ModelBoard() {
   const [moving, setMoving] = useState<Moving | null>(null);
   const [back, setBack] = useState<Model | null>(null);
   const field = useRef<HTMLInputElement>(null);
+  const may = useMay();
   useKeys({ '/': () => field.current?.focus() });
   const all = query.data?.models ?? [];
   const shown = all.filter((model) => model.name.toLowerCase().includes(text.toLowerCase()));
   const ask = (model: Model, version: Version, to: Stage) => {
-    const why = whyNot(version, to);
+    const why = whyNot(version, to) ?? whyMayNot(may, version, to);
     if (why === null) setMoving({ model, version, to });
     else toast(`Version ${version.version} can’t go to ${to}. ${why}`, { bad: true });
   };
@@ -66,7 +68,7 @@ export function ModelBoard() {
               ))}
             </div>
             {shown.map((model) => (
-              <BoardRow key={model.name} model={model} onMove={ask} onBack={() => setBack(model)} />
+              <BoardRow key={model.name} model={model} may={may} onMove={ask} onBack={() => setBack(model)} />
             ))}
           </div>
         )}
@@ -77,7 +79,7 @@ export function ModelBoard() {
   );
 }
 
-function BoardRow({ model, onMove, onBack }: { model: Model; onMove: (model: Model, version: Version, to: Stage) => void; onBack: () => void }) {
+function BoardRow({ model, may, onMove, onBack }: { model: Model; may: May; onMove: (model: Model, version: Version, to: Stage) => void; onBack: () => void }) {
   const [over, setOver] = useState<Stage | null>(null);
   const drop = (event: DragEvent, stage: Stage) => {
     event.preventDefault();
@@ -94,7 +96,7 @@ function BoardRow({ model, onMove, onBack }: { model: Model; onMove: (model: Mod
           {model.name}
         </Link>
         <span className="quiet">{plural(model.versions.length, 'version')}</span>
-        {model.previous !== null && (
+        {model.previous !== null && may('models:promote') && (
           <Button tone="quiet" icon="undo" onClick={onBack}>
             Roll back
           </Button>
@@ -116,7 +118,7 @@ function BoardRow({ model, onMove, onBack }: { model: Model; onMove: (model: Mod
             onDrop={(event) => drop(event, stage)}
           >
             {here.slice(0, MOST_IN_CELL).map((version) => (
-              <VersionCard key={version.version} model={model} version={version} onMove={onMove} />
+              <VersionCard key={version.version} model={model} version={version} may={may} onMove={onMove} />
             ))}
             {here.length > MOST_IN_CELL && (
               <Link to="/models/$name" params={{ name: model.name }} className="quiet board-more">
@@ -157,7 +159,7 @@ function neighbour(card: HTMLElement, step: number): HTMLElement | undefined {
   return cards[cards.indexOf(card) + step];
 }
 
-function VersionCard({ model, version, onMove }: { model: Model; version: Version; onMove: (model: Model, version: Version, to: Stage) => void }) {
+function VersionCard({ model, version, may, onMove }: { model: Model; version: Version; may: May; onMove: (model: Model, version: Version, to: Stage) => void }) {
   const champion = model.versions.find((item) => item.version === model.champion);
   const metric = keyMetric(model, version);
   const reference = champion === undefined || champion === version || metric === null ? null : keyMetric(model, champion);
@@ -165,7 +167,7 @@ function VersionCard({ model, version, onMove }: { model: Model; version: Versio
   return (
     <article
       className="version"
-      draggable
+      draggable={may('models:write')}
       tabIndex={0}
       aria-label={`Version ${version.version} of ${model.name}`}
       aria-keyshortcuts="p ArrowUp ArrowDown ArrowLeft ArrowRight"
@@ -190,18 +192,20 @@ function VersionCard({ model, version, onMove }: { model: Model; version: Versio
         ))}
         <span className="grow" />
         {model.gates.length > 0 && isCandidate(version) && <GateLight model={model.name} version={version.version} />}
-        <Menu
-          trigger={
-            <button type="button" className="icon-button" aria-label={`Move version ${version.version} of ${model.name}`}>
-              <Icon name="dots" size={14} />
-            </button>
-          }
-          items={STAGES.filter((stage) => stage !== version.stage).map((stage) => ({
-            label: moveName(version.stage, stage) === null ? `To ${stage}: no way` : `${moveName(version.stage, stage) ?? ''} ${stage === 'Production' ? '' : `→ ${stage}`}`.trim(),
-            disabled: whyNot(version, stage) !== null,
-            onSelect: () => onMove(model, version, stage),
-          }))}
-        />
+        {may('models:write') && (
+          <Menu
+            trigger={
+              <button type="button" className="icon-button" aria-label={`Move version ${version.version} of ${model.name}`}>
+                <Icon name="dots" size={14} />
+              </button>
+            }
+            items={STAGES.filter((stage) => stage !== version.stage).map((stage) => ({
+              label: moveName(version.stage, stage) === null ? `To ${stage}: no way` : `${moveName(version.stage, stage) ?? ''} ${stage === 'Production' ? '' : `→ ${stage}`}`.trim(),
+              disabled: (whyNot(version, stage) ?? whyMayNot(may, version, stage)) !== null,
+              onSelect: () => onMove(model, version, stage),
+            }))}
+          />
+        )}
       </div>
       {metric !== null && (
         <div className="row version-figure">

@@ -4,6 +4,7 @@ import { lazy, Suspense, useState } from 'react';
 import { getText } from '@/api/client';
 import { address } from '@/api/request';
 import { writeCard, type Version } from '@/api/models';
+import { useMay } from '@/shared/may';
 import { Button } from '@/shared/ui/controls';
 import { Failure, Skeleton } from '@/shared/ui/feedback';
 import { toast } from '@/shared/ui/toasts';
@@ -13,6 +14,7 @@ const Markdown = lazy(() => import('@/shared/ui/markdown').then((module) => ({ d
 export function Card({ name, version }: { name: string; version: Version }) {
   const [draft, setDraft] = useState<string | null>(null);
   const client = useQueryClient();
+  const writes = useMay()('models:write');
   const query = useQuery({
     queryKey: ['models', name, 'card', version.version],
     queryFn: ({ signal }) => getText(address('/api/v1/models/{name}/versions/{version}/card', { path: { name, version: String(version.version) } }), signal),
@@ -29,9 +31,8 @@ export function Card({ name, version }: { name: string; version: Version }) {
     <section className="panel" aria-label="Model card">
       <header>
         <h2 className="grow">Model card</h2>
-        {draft === null ? (
-          <Button onClick={() => setDraft(version.card)}>{version.card === '' ? 'Write' : 'Edit'}</Button>
-        ) : (
+        {draft === null && writes && <Button onClick={() => setDraft(version.card)}>{version.card === '' ? 'Write' : 'Edit'}</Button>}
+        {draft !== null && (
           <>
             <Button onClick={() => setDraft(null)}>Cancel</Button>
             <Button tone="primary" busy={write.isPending} onClick={() => write.mutate(draft)}>

@@ -5,6 +5,7 @@ import { Link, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { Schemas } from '@/api/client';
 import { historyQuery, modelQuery, type Model, type Version } from '@/api/models';
+import { useMay } from '@/shared/may';
 import { DataTable, type DataColumn } from '@/shared/table/data-table';
 import { Button } from '@/shared/ui/controls';
 import { Failure, Skeleton } from '@/shared/ui/feedback';
@@ -22,6 +23,7 @@ export function ModelPage() {
   const query = useQuery(modelQuery(name));
   const history = useQuery(historyQuery(name));
   const [back, setBack] = useState<number | null>(null);
+  const promotes = useMay()('models:promote');
   if (query.data === undefined) return query.isError ? <Failure whole error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
   const model = query.data;
   return (
@@ -36,7 +38,7 @@ export function ModelPage() {
           <Icon name="graph" size={14} />
           Lineage
         </Link>
-        {model.previous !== null && (
+        {model.previous !== null && promotes && (
           <Button icon="undo" onClick={() => setBack(model.previous)}>
             Roll back to v{model.previous}
           </Button>
@@ -44,7 +46,7 @@ export function ModelPage() {
       </header>
       <div className="page-body model">
         {model.description !== '' && <p>{model.description}</p>}
-        <Reigns model={model} onBack={setBack} />
+        <Reigns model={model} onBack={promotes ? setBack : null} />
         <MetricOverVersions model={model} />
         <section className="panel">
           <header>
@@ -61,7 +63,7 @@ export function ModelPage() {
             {history.isError && <Failure error={history.error} retry={() => void history.refetch()} />}
             <ol className="timeline">
               {history.data?.entries.map((entry) => (
-                <Entry key={entry.seq} entry={entry} model={model} onBack={setBack} />
+                <Entry key={entry.seq} entry={entry} model={model} onBack={promotes ? setBack : null} />
               ))}
             </ol>
           </section>
@@ -159,10 +161,10 @@ function MetricOverVersions({ model }: { model: Model }) {
   );
 }
 
-function Entry({ entry, model, onBack }: { entry: Schemas['AuditEntry']; model: Model; onBack: (version: number) => void }) {
+function Entry({ entry, model, onBack }: { entry: Schemas['AuditEntry']; model: Model; onBack: ((version: number) => void) | null }) {
   const bad = entry.action === 'refuse' || entry.report?.forced === true;
   const version = model.versions.find((item) => item.version === entry.version);
-  const can = (entry.action === 'promote' || entry.action === 'rollback') && version?.reigned === true && version.version !== model.champion;
+  const can = onBack !== null && (entry.action === 'promote' || entry.action === 'rollback') && version?.reigned === true && version.version !== model.champion;
   return (
     <li data-bad={bad || undefined}>
       <div className="row">

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Version } from '@/api/models';
-import { did, movedMeanwhile, whyNot } from './moves';
+import { did, movedMeanwhile, whyMayNot, whyNot } from './moves';
 
 const version = (stage: Version['stage'], reigned = false) => ({ stage, reigned }) as Version;
 
@@ -13,6 +13,21 @@ describe('moves between stages', () => {
     expect(whyNot(version('Archived'), 'Production')).toContain('Staging first');
     expect(whyNot(version('Archived', true), 'Production')).toBeNull();
     expect(whyNot(version('None'), 'Production')).toBeNull();
+  });
+});
+
+describe('who is signed in', () => {
+  const may = (...permissions: string[]) => (permission: string) => permissions.includes(permission);
+  it.each([
+    [may('models:write', 'models:promote'), 'Staging', 'Production', null],
+    [may('models:write'), 'None', 'Staging', null],
+    [may('models:write'), 'Staging', 'Production', 'ask for the move'],
+    [may('models:write'), 'Production', 'Archived', 'ask for the move'],
+    [may('models:read'), 'None', 'Staging', 'not move them'],
+  ] as const)('moves what they may, and is told why not (%#)', (who, from, to, why) => {
+    const said = whyMayNot(who, version(from), to);
+    if (why === null) expect(said).toBeNull();
+    else expect(said).toContain(why);
   });
 });
 

@@ -1,5 +1,6 @@
 /** Which moves there are between stages, and what each is called. */
 import type { Model, Stage, Version } from '@/api/models';
+import type { May } from '@/shared/may';
 
 const MOVES: Partial<Record<Stage, Partial<Record<Stage, string>>>> = {
   None: { Staging: 'Stage', Production: 'Promote', Archived: 'Archive' },
@@ -47,6 +48,13 @@ export function whyNot(version: Version, to: Stage): string | null {
     return `No way leads from ${version.stage} to ${to}; from there it goes to ${ways}.`;
   }
   if (version.stage === 'Archived' && to === 'Production' && !version.reigned) return 'Only a version that was in Production before goes back there; restore it to Staging first.';
+  return null;
+}
+
+/** Why who is signed in can't move a version to a stage themselves; null if they can. */
+export function whyMayNot(may: May, version: Pick<Version, 'stage'>, to: Stage): string | null {
+  if (!may('models:write')) return 'You may look at models and not move them.';
+  if ((to === 'Production' || version.stage === 'Production') && !may('models:promote')) return 'An approver decides what is in Production; ask for the move on the page of the version.';
   return null;
 }
 

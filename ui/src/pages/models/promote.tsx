@@ -3,6 +3,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Problem } from '@/api/client';
 import { gatesQuery, modelQuery, move, rollback, type Model, type Report, type Stage, type Version } from '@/api/models';
+import { useMay } from '@/shared/may';
 import { Button, Input, Switch } from '@/shared/ui/controls';
 import { Failure, Skeleton } from '@/shared/ui/feedback';
 import { number } from '@/shared/ui/format';
@@ -18,6 +19,7 @@ export function MoveDialog({ model, version, to, onClose }: { model: Model; vers
   const gates = useQuery({ ...gatesQuery(model.name, version.version), enabled: gated, staleTime: 0 });
   const [reason, setReason] = useState('');
   const [force, setForce] = useState(false);
+  const forces = useMay()('models:force');
   const client = useQueryClient();
   const change = useMutation({
     mutationFn: async () => {
@@ -53,7 +55,8 @@ export function MoveDialog({ model, version, to, onClose }: { model: Model; vers
       {gated && gates.isPending && <Skeleton lines={3} label="Asking the gates" />}
       {gated && gates.isError && <Failure error={gates.error} retry={() => void gates.refetch()} />}
       {gates.data !== undefined && gated && <GateTable report={gates.data} />}
-      {refused && <Switch label="Promote although a gate refuses. The audit trail says so in red." checked={force} onChange={setForce} />}
+      {refused && forces && <Switch label="Promote although a gate refuses. The audit trail says so in red." checked={force} onChange={setForce} />}
+      {refused && !forces && <p className="quiet">An admin may promote it although a gate refuses.</p>}
       <Input placeholder={refused ? 'Why? A reason is needed.' : 'Why? (goes into the history)'} aria-label="Reason" value={reason} onChange={(event) => setReason(event.target.value)} />
       {change.isError && <p className="dialog-wrong" role="alert">{told(change.error)}</p>}
     </Dialog>

@@ -9,7 +9,7 @@ import { sharesOf } from './shares';
 
 type Reign = Schemas['ModelReign'];
 
-export function Reigns({ model, onBack }: { model: Model; onBack: (version: number) => void }) {
+export function Reigns({ model, onBack }: { model: Model; onBack: ((version: number) => void) | null }) {
   const query = useQuery(timelineQuery(model.name));
   if (query.isError && query.data === undefined) return <Failure error={query.error} retry={() => void query.refetch()} />;
   const told = (query.data ?? []).filter(({ reigns }) => reigns.length > 0);
@@ -26,14 +26,14 @@ export function Reigns({ model, onBack }: { model: Model; onBack: (version: numb
               {reigns.at(-1)?.ended !== null && ', names nothing now'}
             </span>
           </header>
-          <Line reigns={reigns} now={now} canGo={({ version }) => alias === 'champion' && version !== model.champion && model.versions.some((one) => one.version === version && one.reigned)} onBack={onBack} />
+          <Line reigns={reigns} now={now} canGo={({ version }) => onBack !== null && alias === 'champion' && version !== model.champion && model.versions.some((one) => one.version === version && one.reigned)} onBack={onBack} />
         </div>
       ))}
     </section>
   );
 }
 
-function Line({ reigns, now, canGo, onBack }: { reigns: readonly Reign[]; now: number; canGo: (reign: Reign) => boolean; onBack: (version: number) => void }) {
+function Line({ reigns, now, canGo, onBack }: { reigns: readonly Reign[]; now: number; canGo: (reign: Reign) => boolean; onBack: ((version: number) => void) | null }) {
   const shares = sharesOf(reigns, now);
   return (
     <ol className="reigns">
@@ -44,7 +44,7 @@ function Line({ reigns, now, canGo, onBack }: { reigns: readonly Reign[]; now: n
         const said = `v${reign.version}, ${holds ? 'since' : 'from'} ${clock(Date.parse(reign.began))}, ${lasted}; ${reign.action} by ${reign.user}${reign.reason === '' ? '' : `: ${reign.reason}`}`;
         return (
           <li key={`${reign.version} ${reign.began}`} style={{ flexGrow: shares[index] }}>
-            <button type="button" className="reign" data-now={holds || undefined} data-forced={reign.forced || undefined} disabled={!can} title={can ? `${said}. Press to go back to it.` : said} aria-label={can ? `Back to version ${reign.version}` : said} onClick={() => onBack(reign.version)}>
+            <button type="button" className="reign" data-now={holds || undefined} data-forced={reign.forced || undefined} disabled={!can} title={can ? `${said}. Press to go back to it.` : said} aria-label={can ? `Back to version ${reign.version}` : said} onClick={() => onBack?.(reign.version)}>
               <b>v{reign.version}</b>
               <span className="cut">{lasted}</span>
               <span className="cut quiet">{reign.user}</span>

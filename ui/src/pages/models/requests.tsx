@@ -1,8 +1,9 @@
 /** Requests to move a version: asked for by one, approved or refused by another, with what was said. */
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { may, meQuery } from '@/api/accounts';
+import { meQuery } from '@/api/accounts';
 import { ask, remark, requestsQuery, type Stage, type TransitionRequest } from '@/api/models';
+import { useMay } from '@/shared/may';
 import { Button, Field, Input, Select } from '@/shared/ui/controls';
 import { Failure } from '@/shared/ui/feedback';
 import { Ago, Chip, type Tone } from '@/shared/ui/marks';
@@ -17,11 +18,12 @@ export function Requests({ name, version, stages }: { name: string; version: num
   const query = useQuery(requestsQuery(name, version));
   const [asking, setAsking] = useState(false);
   const requests = query.data ?? [];
+  const asks = useMay()('models:write');
   return (
     <section className="panel" aria-label="Requests">
       <header>
         <h2 className="grow">Requests</h2>
-        {stages.length > 0 && !requests.some((item) => item.status === 'open') && <Button onClick={() => setAsking(true)}>Ask for a move</Button>}
+        {asks && stages.length > 0 && !requests.some((item) => item.status === 'open') && <Button onClick={() => setAsking(true)}>Ask for a move</Button>}
       </header>
       {query.isError && query.data === undefined && <Failure error={query.error} retry={() => void query.refetch()} />}
       {query.data?.length === 0 && <p className="panel-body quiet">Nobody asked for this version to be moved.</p>}
@@ -47,7 +49,8 @@ function Request({ request }: { request: TransitionRequest }) {
   });
   const [tone, status] = STATUS[request.status];
   const own = me !== undefined && me.name !== null && me.name === request.user;
-  const approves = may(me, 'models:approve');
+  const may = useMay();
+  const approves = may('models:approve');
   return (
     <article className="request panel-body" aria-label={`Request of ${request.user}`}>
       <div className="row">
@@ -69,7 +72,7 @@ function Request({ request }: { request: TransitionRequest }) {
           </li>
         ))}
       </ol>
-      {request.status === 'open' && (
+      {request.status === 'open' && may('models:write') && (
         <>
           <Input aria-label="What you say" placeholder="What you say" maxLength={2000} value={text} onChange={(event) => setText(event.target.value)} />
           <div className="row request-verbs">

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
 import { decisionsQuery, gatesQuery, modelQuery, STAGES, type Stage } from '@/api/models';
+import { useMay } from '@/shared/may';
 import { Button } from '@/shared/ui/controls';
 import { Boundary, Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
 import { bytes, number, whole } from '@/shared/ui/format';
@@ -12,7 +13,7 @@ import { Ago, Facts } from '@/shared/ui/marks';
 import { Menu } from '@/shared/ui/overlays';
 import { Card } from './card';
 import { StageChip } from './model';
-import { did, moveName, whyNot } from './moves';
+import { did, moveName, whyMayNot, whyNot } from './moves';
 import { isSystem } from './figures';
 import { Predictions } from './predictions';
 import { GateTable, MoveDialog, RollbackDialog } from './promote';
@@ -26,13 +27,16 @@ export function VersionPage() {
   const query = useQuery(modelQuery(name));
   const [to, setTo] = useState<Stage | null>(null);
   const [back, setBack] = useState(false);
+  const may = useMay();
   if (query.data === undefined) return query.isError ? <Failure whole error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
   const model = query.data;
   const version = model.versions.find((item) => String(item.version) === given);
   if (version === undefined) return <Empty icon="box" title={`${name} has no version ${given}`} />;
   const uri = `models:/${model.name}/${version.version}`;
   const ownFigures = Object.fromEntries(Object.entries(version.metrics).filter(([key]) => !isSystem(key)));
-  const open = STAGES.filter((stage) => whyNot(version, stage) === null && !(version.stage === 'Archived' && stage === 'Production'));
+  const ways = STAGES.filter((stage) => whyNot(version, stage) === null && !(version.stage === 'Archived' && stage === 'Production'));
+  const open = ways.filter((stage) => whyMayNot(may, version, stage) === null);
+  const others = open.filter((stage) => stage !== 'Production');
   return (
     <div className="page">
       <header className="page-head">
@@ -53,7 +57,7 @@ export function VersionPage() {
             </span>
           ))}
         </span>
-        {version.stage === 'Production' && model.previous !== null && (
+        {version.stage === 'Production' && model.previous !== null && may('models:promote') && (
           <Button icon="undo" onClick={() => setBack(true)}>
             Roll back to v{model.previous}
           </Button>
@@ -63,15 +67,17 @@ export function VersionPage() {
             Promote
           </Button>
         )}
-        {version.reigned && version.stage === 'Archived' && (
+        {version.reigned && version.stage === 'Archived' && may('models:promote') && (
           <Button icon="undo" onClick={() => setTo('Production')}>
             Put back
           </Button>
         )}
-        <Menu
-          trigger={<Button icon="dots" aria-label="Move" />}
-          items={open.filter((stage) => stage !== 'Production').map((stage) => ({ label: `${moveName(version.stage, stage) ?? ''} → ${stage}`, onSelect: () => setTo(stage) }))}
-        />
+        {others.length > 0 && (
+          <Menu
+            trigger={<Button icon="dots" aria-label="Move" />}
+            items={others.map((stage) => ({ label: `${moveName(version.stage, stage) ?? ''} → ${stage}`, onSelect: () => setTo(stage) }))}
+          />
+        )}
       </header>
       <div className="page-body model">
         {version.description !== '' && (
@@ -123,7 +129,7 @@ export function VersionPage() {
             </section>
           </div>
           <div className="overview-column">
-            <Requests name={model.name} version={version.version} stages={open} />
+            <Requests name={model.name} version={version.version} stages={ways} />
             <Card key={uri} name={model.name} version={version} />
             <section className="panel">
               <header>

@@ -9,6 +9,7 @@ import { looks as looksOf } from '@/shared/chart/palette';
 import { ChartOptions, settingsOf } from '@/shared/charts/chart-options';
 import { Charts } from '@/shared/charts/charts';
 import { told } from '@/shared/search';
+import { useMay } from '@/shared/may';
 import { Button } from '@/shared/ui/controls';
 import { Boundary, Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
 import { Icon } from '@/shared/ui/icon';
@@ -81,6 +82,7 @@ function Strip({ children }: { children: React.ReactNode }) {
 
 /** Says that a run is deleted, perhaps by another while it was looked at, and brings it back. */
 function Deleted({ run }: { run: Run }) {
+  const writes = useMay()('runs:write');
   const client = useQueryClient();
   const restore = useMutation({
     mutationFn: () => post('/api/v1/runs/update', { runs: [run.id], stage: 'active' }),
@@ -90,9 +92,11 @@ function Deleted({ run }: { run: Run }) {
   return (
     <Strip>
       <span className="grow">This run is deleted. It can be restored until it is removed for good.</span>
-      <Button icon="undo" busy={restore.isPending} onClick={() => restore.mutate()}>
-        Restore
-      </Button>
+      {writes && (
+        <Button icon="undo" busy={restore.isPending} onClick={() => restore.mutate()}>
+          Restore
+        </Button>
+      )}
     </Strip>
   );
 }
@@ -110,6 +114,7 @@ function Part({ tab, run, files, search }: { tab: Tab; run: Run; files: Files; s
 function Head({ run }: { run: Run }) {
   const [reproducing, setReproducing] = useState(false);
   const [registering, setRegistering] = useState(false);
+  const registers = useMay()('models:write');
   const commit = run.tags['mlflow.source.git.commit'];
   const dirty = run.tags['headrace.git.dirty'] === 'true' || run.tags['headrace.git.dirty'] === 'True';
   return (
@@ -158,7 +163,7 @@ function Head({ run }: { run: Run }) {
       <Button icon="play" onClick={() => setReproducing(true)}>
         Reproduce
       </Button>
-      {run.models.length > 0 && (
+      {registers && run.models.length > 0 && (
         <Button icon="box" tone="primary" onClick={() => setRegistering(true)}>
           Register
         </Button>

@@ -2,13 +2,14 @@
 import './sign-in.css';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { signIn } from '@/api/accounts';
+import { endedOf, signIn } from '@/api/accounts';
 import { Problem } from '@/api/client';
 import { Button, Field, Input } from '@/shared/ui/controls';
 
 export function SignIn() {
   const client = useQueryClient();
-  const [user, setUser] = useState('');
+  const [ended] = useState(() => endedOf(client));
+  const [user, setUser] = useState(ended ?? '');
   const [password, setPassword] = useState('');
   const ask = useMutation({ mutationFn: () => signIn(client, user.trim(), password) });
   return (
@@ -21,11 +22,12 @@ export function SignIn() {
         }}
       >
         <h1>Sign in to Headrace</h1>
+        {ended !== undefined && <p role="status">Your session has ended. Sign in again, and the page that you were on follows.</p>}
         <Field label="User">
-          <Input name="username" autoComplete="username" autoCapitalize="none" required autoFocus value={user} onChange={(event) => setUser(event.target.value)} />
+          <Input name="username" autoComplete="username" autoCapitalize="none" required autoFocus={ended === undefined} value={user} onChange={(event) => setUser(event.target.value)} />
         </Field>
         <Field label="Password or token" hint="An admin gives you one; headrace users change NAME --password sets one.">
-          <Input name="password" type="password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.target.value)} />
+          <Input name="password" type="password" autoComplete="current-password" required autoFocus={ended !== undefined} value={password} onChange={(event) => setPassword(event.target.value)} />
         </Field>
         {ask.isError && (
           <p className="wrong" role="alert">
