@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -32,6 +32,8 @@ FANOUT = 64
 """So many chunks of a level are joined to one of the next: a history of n points is read from about 64 log(n) chunks."""
 KEYS = 500
 """Keys in one query: SQLite of old builds takes 999 parameters."""
+MOST_TEXTS = 500
+"""Statements of so many kinds are remembered: of all numbers of metrics and of chunks they would take 140 MB."""
 
 _Figures = tuple[int, int, int, float | None, float | None]
 """Of some points: how many, the first and the last time, the lowest and the highest value (None if all are NaN)."""
@@ -222,7 +224,7 @@ _ADD_CHUNKS, _PUT_CHUNKS = (_numbered("metric_chunks", _CHUNK, number) for numbe
 _ADD_SUMS, _PUT_SUMS = (_numbered("metric_sums", _SUMS, number) for number in (_NUMBER, "?3"))
 
 
-@cache
+@lru_cache(MOST_TEXTS)
 def _with_chunks_text(metrics: int, chunks: int) -> bytes:
     """PostgreSQL's statement for the latest rows of metrics and their chunks. In one of their own the chunks would look for the
     rows of their metrics, and a plan that knows nothing of a new table may go through all runs that have such a metric."""
