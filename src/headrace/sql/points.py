@@ -252,7 +252,7 @@ _SMALL = (
 )
 _OF_LEVEL = f"{_NAMED} AND level = ? AND number <= ?"
 _INSIST_ON_LEVEL = f"SELECT 1 / CASE WHEN count(*) = ? THEN 1 ELSE 0 END {_OF_LEVEL}"
-"""Fails on PostgreSQL, which divides by nothing, unless there are so many."""
+"""Divides by zero, an error on PostgreSQL, unless the level has so many chunks: a check whose answer nobody has to read."""
 _DROP_LEVEL = f"DELETE {_OF_LEVEL}"
 _DROP_SUMS = f"DELETE FROM metric_sums WHERE run_id = ? AND key = ? AND number IN (SELECT number {_OF_LEVEL})"
 

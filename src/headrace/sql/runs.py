@@ -63,8 +63,9 @@ P = TypeVar("P")
 
 _CHUNK = 500
 _INSIST = f"SELECT 1 / count(CASE WHEN lifecycle_stage = '{ACTIVE}' THEN {{}} END) FROM {{}} WHERE {{}} = ?"
-"""Fails on PostgreSQL, which divides by nothing, unless there is such a thing and it is active. It is so put that no other index
-than that of the ids would do: of a new table the plan knows nothing, and may go through all that is active."""
+"""Divides by zero, an error on PostgreSQL, unless there is such a row and it is active: a check whose answer nobody has to read.
+The stage is no condition of the query. Of runs it has an index, and while PostgreSQL has no statistics of a new table, it might
+choose that one and go through everything that is active, instead of looking the id up."""
 _INSIST_ON_RUN = _INSIST.format("status", "runs", "run_id")
 _INSIST_ON_EXPERIMENT = _INSIST.format("created", "experiments", "id")
 _STAGE = "SELECT lifecycle_stage FROM runs WHERE run_id = ?"
