@@ -247,7 +247,7 @@ class Store:
         return self.services.ingest.write(source, frame, batch_id)
 
     def push(self, source: str, rows: Any) -> Pushed:
-        """Hand over rows of a source with a stream now: when it returns they are durable and online features reflect them."""
+        """Hand over rows now: when it returns they are durable and online features reflect them."""
         return self.services.ingest.push(source, rows)
 
     def stream_writer(self, source: str, query: str) -> Callable[[Any, int], None]:

@@ -8,10 +8,8 @@ import subprocess
 from pathlib import Path
 
 import httpx
-import pandas as pd
 import pytest
 
-import headrace as hr
 from protocol.feast.questions import QUESTIONS, G
 from servers.headrace import headrace_server
 
@@ -194,34 +192,6 @@ def test_a_push_is_online_at_once_and_one_offline_after_materialization(own_url)
     assert accepted.status_code in (202, 409)
     assert ask(own_url, "/materialize-incremental?force=true", {"end_ts": "2026-01-03T00:00:00"}).json() is None
     assert size("q") == [6]
-
-
-def test_a_source_without_a_stream_takes_no_push_by_any_way(tmp_path):
-    """As with Kafka, where there would be no topic to push to. Batches it takes by all of them."""
-    (tmp_path / "headrace.toml").write_text("", encoding="utf-8")
-    shops = hr.TableSource("shops", timestamp="at", schema={"shop": "string", "size": "int64", "at": "timestamp"})
-    group = hr.FeatureGroup("sizes", entity=hr.Entity("shop", keys={"shop": "string"}), source=shops, features={"size": "size"})
-    rows = [{"shop": "x", "size": 3, "at": "2026-01-02T00:00:00Z"}]
-    frame = {"shop": ["x"], "size": [3], "at": ["2026-01-02T00:00:00Z"]}
-    batch = pd.DataFrame(frame).assign(at=pd.Timestamp("2026-01-02", tz="UTC"))
-    told = "source 'shops' has no stream, so it takes rows by store.write alone"
-    with hr.connect(tmp_path) as store:
-        store.apply([hr.FeatureView("sized", features=[group])])
-        with pytest.raises(hr.InvalidInputError, match=told):
-            store.push("shops", batch)
-    with headrace_server(tmp_path) as url:
-        with hr.connect(url) as remote, pytest.raises(hr.InvalidInputError, match=told):
-            remote.push("shops", batch)
-        for path, body in (
-            ("/api/v1/push", {"source": "shops", "rows": rows}),
-            ("/push", {"push_source_name": "shops", "df": frame}),
-            ("/write-to-online-store", {"feature_view_name": "sizes", "df": frame}),
-        ):
-            answer = ask(url, path, body)
-            assert (answer.status_code, told in answer.text) == (422, True), path
-        assert ask(url, "/push", {"push_source_name": "shops", "df": frame, "to": "offline"}).status_code == 200
-        with hr.connect(url) as remote:
-            assert remote.write("shops", batch).rows == 1
 
 
 def test_a_vector_is_a_list_of_numbers(url):

@@ -50,9 +50,9 @@ def push(
     ] = "-",
     batch: Annotated[int, typer.Option("--batch", min=1, help="How many rows to send at once.")] = 1000,
 ) -> Answer:
-    """Hand over rows of a source with a stream in real time: one JSON object a line.
+    """Hand over rows in real time: one JSON object a line. Timestamps are RFC 3339 text, bytes are base64.
 
-    Timestamps are RFC 3339 text, bytes are base64. When it returns the rows are durable and online features reflect them.
+    When it returns the rows are durable and online features reflect them.
     """
     schema = session.store.catalog.source(source).schema
     total = Total(source)

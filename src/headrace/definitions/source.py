@@ -60,8 +60,7 @@ class EventSource(_Source):
         name: unique among sources.
         timestamp: the column that says when it happened.
         schema: every column and its type, the timestamp included.
-        stream: the topic that real-time events come through. Leave it out for batch only: the source then takes rows by
-            `store.write`, not by `store.push`.
+        stream: the topic that real-time events come through. Leave it out for batch only.
         id: the column that identifies an event: it counts once however often it is delivered, within `lateness`.
         available: the column that says when the event reached us. Default: when Headrace received it.
         expect: what each row must be like, for example `[hr.expect.between("stars", 0.5, 5)]`.
@@ -96,8 +95,7 @@ class TableSource(_Source):
         name: unique among sources.
         timestamp: the column that says from when on the record holds.
         schema: every column and its type, the timestamp included.
-        stream: the topic that changes come through. Leave it out for batch only: the source then takes rows by `store.write`,
-            not by `store.push`.
+        stream: the topic that changes come through. Leave it out for batch only.
         available: the column that says when the record reached us. Default: when Headrace received it.
         expect: what each row must be like, for example `[hr.expect.not_null("title")]`.
     """

@@ -25,7 +25,7 @@ from headrace.lake.table import AVAILABLE_TIME, BATCH, EVENT_TIME, OFFSET, LakeT
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Ingest", "Lock", "Pushed", "Written", "require_stream", "typed_rows"]
+__all__ = ["Ingest", "Lock", "Pushed", "Written", "typed_rows"]
 
 FLUSH_ROWS = 50_000
 """Pushed rows stay in the log, which is durable, until there are so many or the lake is read: one large commit, not many."""
@@ -128,11 +128,10 @@ class Ingest:
 
         Raises:
             NotFoundError: no such source.
-            InvalidInputError: the source has no stream; or the rows don't fit its schema or break an expectation, or a group's
-                expression fails on one of them. Nothing was taken in.
+            InvalidInputError: the rows don't fit the source's schema or break an expectation, or a group's expression fails on
+                one of them; nothing was taken in.
         """
         source, where = self._catalog.source(name), f"store.push({name!r})"
-        require_stream(source)
         found, repeats, batches = self._append(source, self.read(source, data, where), where)
         self._bring_online(source, batches)
         self._waiting[name] = self._waiting.get(name, 0) + found.rows.num_rows
@@ -289,16 +288,6 @@ class Ingest:
         for partition in (BATCH, *(lane for lane in self._feed.lanes(source) if lane not in own)):
             for last, rows in self._feed.rows(source, partition, self._repeats.position(source, partition)):
                 self._repeats.record(source, partition, last, rows)
-
-
-def require_stream(source: Source) -> None:
-    """Raise InvalidInputError for a source that is declared for batch only."""
-    if source.stream is None:
-        msg = (
-            f"source {source.name!r} has no stream, so it takes rows by store.write alone; "
-            "declare it with stream='TOPIC', then: headrace apply"
-        )
-        raise InvalidInputError(msg)
 
 
 def typed_rows(catalog: Catalog, source: Source, data: Any, where: str) -> pa.Table:

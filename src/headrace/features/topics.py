@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headrace.catalog.service import Catalog
-from headrace.errors import NotFoundError, SettingsError
+from headrace.errors import InvalidInputError, NotFoundError, SettingsError
 from headrace.events.log import EventLog
 from headrace.features.admission import Admission
 from headrace.features.feed import Feed
-from headrace.features.ingest import Ingest, require_stream
+from headrace.features.ingest import Ingest
 from headrace.features.online import OnlineGroups
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ class Topics:
                 raise NotFoundError(msg)
             return found
         for name in names:
-            require_stream(self._catalog.source(name))
+            if self._catalog.source(name).stream is None:
+                msg = f"source {name!r} has no stream; declare it with stream='TOPIC', then: headrace apply"
+                raise InvalidInputError(msg)
         return list(dict.fromkeys(names))
 
     def worker(

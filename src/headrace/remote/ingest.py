@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.catalog.service import Catalog
-from headrace.features.ingest import Pushed, Written, require_stream, typed_rows
+from headrace.features.ingest import Pushed, Written, typed_rows
 from headrace.features.materialize import Materialized
 from headrace.ids import new_id
 from headrace.progress import Progress, silent
@@ -37,7 +37,6 @@ class RemoteIntake:
 
     def push(self, name: str, data: Any) -> Pushed:
         """Take rows in now: durable and online when it returns. Raises as the embedded verb does."""
-        require_stream(self._catalog.source(name))
         rows = self._rows(name, data, f"store.push({name!r})")
         found, _ = self._transport.work("features/push", {"source": name}, rows, changes=True)
         return Pushed(**found)
