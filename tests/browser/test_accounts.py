@@ -220,6 +220,7 @@ def what_one_may(chromium, url):
     page.context.clear_cookies()
     page.reload()
     sign_in(page, "root", viewer)
+    expect(page.get_by_role("button", name="Signed in as root")).to_be_visible()  # a page that is left signs nobody in
     page.goto("/models/decided/1")
     expect(page.get_by_role("region", name="Model card")).to_be_visible()
     expect(page.get_by_role("region", name="Requests")).to_contain_text("root approved")
