@@ -74,7 +74,7 @@ def _historical(call: Call) -> Reply:
 
 
 def _push(call: Call) -> Reply:
-    """Take in rows of a source with a stream: when this answers, they are durable and online features reflect them."""
+    """Take in rows: when this answers, they are durable and online features reflect them."""
     if call.is_arrow:
         name = read_query(call.query, _PUSH_QUERY)["source"]
         if name is None:
