@@ -1,10 +1,11 @@
 """An HTTP endpoint that knows nothing: it gives MLflow's client the answers it waits for. What is left is what the client takes.
 
-    python benchmarks/bare_endpoint.py PORT [CATALOG] [--uvicorn]
+    python benchmarks/bare_endpoint.py PORT [CATALOG] [--uvicorn] [--statements]
 
 With a catalog, a new SQLite file or the address of a PostgreSQL database, it keeps each body as a row first, committed, one at a
 time, and reads nothing of it: what is left then is what any server takes that loses nothing. With `--uvicorn` its HTTP is that of
-uvicorn, as that of ours.
+uvicorn, as that of ours. With `--statements` the file is a catalog, and our server's statements are run for each request, which
+keep all that a search or a chart reads; their values were prepared before. What is left is what remains for everything else.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import sqlite3
 from collections.abc import Callable
 
 import uvloop
+
+from bare_statements import asker
 
 RUN_ID = "0" * 32
 INFO = {
@@ -42,27 +45,31 @@ ANSWERS = {
 BODIES = {name: json.dumps(answer).encode() for name, answer in ANSWERS.items()}
 
 
-def keeper(catalog: str) -> Callable[[bytes], object]:
+Keep = Callable[[str, bytes], object]
+"""Given the last part of a request's path, and its body."""
+
+
+def keeper(catalog: str) -> Keep:
     """What keeps a body, with the durability that the tracking servers have."""
     if not catalog:
-        return len
+        return lambda _, body: body
     if catalog.startswith("postgresql:"):
         import psycopg
 
         connection = psycopg.connect(catalog, autocommit=True)
         connection.execute("CREATE TABLE bodies (body bytea)")
-        return lambda body: connection.execute("INSERT INTO bodies VALUES (%s)", (body,), prepare=True)
+        return lambda _, body: body and connection.execute("INSERT INTO bodies VALUES (%s)", (body,), prepare=True)
     file = sqlite3.connect(catalog, isolation_level=None)
     file.execute("PRAGMA journal_mode=WAL")
     file.execute("PRAGMA synchronous=FULL")
     file.execute("CREATE TABLE bodies (body BLOB)")
-    return lambda body: file.execute("INSERT INTO bodies VALUES (?)", (body,))
+    return lambda _, body: body and file.execute("INSERT INTO bodies VALUES (?)", (body,))
 
 
 class Answering(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, keep: Callable[[bytes], object]) -> None:
+    def __init__(self, keep: Keep) -> None:
         self._keep = keep
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -77,22 +84,20 @@ class Answering(asyncio.Protocol):
             if len(rest) < length:
                 return
             self._held = rest[length:]
-            if length:
-                self._keep(rest[:length])
-            path = head.split(b" ", 2)[1].partition(b"?")[0]
-            body = BODIES.get(path.rpartition(b"/")[2].decode(), b"{}")
+            name = head.split(b" ", 2)[1].partition(b"?")[0].rpartition(b"/")[2].decode()
+            self._keep(name, rest[:length])
+            body = BODIES.get(name, b"{}")
             start = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
             self._transport.write(start % len(body) + body)
 
 
-def serve_through_uvicorn(port: int, keep: Callable[[bytes], object]) -> None:
+def serve_through_uvicorn(port: int, keep: Keep) -> None:
     from uvicorn import run
 
     async def answer(scope, receive, send) -> None:
-        body = (await receive())["body"]
-        if body:
-            keep(body)
-        told = BODIES.get(scope["path"].rpartition("/")[2], b"{}")
+        name = scope["path"].rpartition("/")[2]
+        keep(name, (await receive())["body"])
+        told = BODIES.get(name, b"{}")
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(told))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": told})
@@ -100,7 +105,7 @@ def serve_through_uvicorn(port: int, keep: Callable[[bytes], object]) -> None:
     run(answer, port=port, loop="uvloop", http="httptools", lifespan="off", log_level="error", access_log=False)
 
 
-async def serve(port: int, keep: Callable[[bytes], object]) -> None:
+async def serve(port: int, keep: Keep) -> None:
     server = await asyncio.get_running_loop().create_server(lambda: Answering(keep), "127.0.0.1", port)
     await server.serve_forever()
 
@@ -110,11 +115,13 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("catalog", nargs="?", default="")
     parser.add_argument("--uvicorn", action="store_true")
+    parser.add_argument("--statements", action="store_true")
     options = parser.parse_args()
+    keep = asker(options.catalog) if options.statements else keeper(options.catalog)
     if options.uvicorn:
-        serve_through_uvicorn(options.port, keeper(options.catalog))
+        serve_through_uvicorn(options.port, keep)
     else:
-        uvloop.run(serve(options.port, keeper(options.catalog)))
+        uvloop.run(serve(options.port, keep))
 
 
 if __name__ == "__main__":
