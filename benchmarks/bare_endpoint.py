@@ -1,11 +1,10 @@
 """An HTTP endpoint that knows nothing: it gives MLflow's client the answers it waits for. What is left is what the client takes.
 
-    python benchmarks/bare_endpoint.py PORT [CATALOG] [--uvicorn] [--statements]
+    python benchmarks/bare_endpoint.py PORT [CATALOG] [--uvicorn]
 
 With a catalog, a new SQLite file or the address of a PostgreSQL database, it keeps each body as a row first, committed, one at a
 time, and reads nothing of it: what is left then is what any server takes that loses nothing. With `--uvicorn` its HTTP is that of
-uvicorn, as that of ours. With `--statements` the file is a catalog, and our server's statements are run for each request, which
-keep all that a search or a chart reads; their values were prepared before. What is left is what remains for everything else.
+uvicorn, as that of ours.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ import sqlite3
 from collections.abc import Callable
 
 import uvloop
-
-from bare_statements import asker
 
 RUN_ID = "0" * 32
 INFO = {
@@ -115,9 +112,8 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("catalog", nargs="?", default="")
     parser.add_argument("--uvicorn", action="store_true")
-    parser.add_argument("--statements", action="store_true")
     options = parser.parse_args()
-    keep = asker(options.catalog) if options.statements else keeper(options.catalog)
+    keep = keeper(options.catalog)
     if options.uvicorn:
         serve_through_uvicorn(options.port, keep)
     else:

@@ -305,14 +305,13 @@ def measured(kind: str, names: Sequence[str], rounds: int, seconds: float) -> di
     return found
 
 
-def bound(what: str, catalog: str, seconds: float, *options: str, writes_batches: bool = True) -> None:
+def bound(what: str, catalog: str, seconds: float, *options: str) -> None:
     """Tell how fast the senders are where a server does next to nothing."""
     with nobody(catalog, *options) as url, mlflow_client(url) as ask:
         calls, runs = (statistics.median(ask(kind, seconds) for _ in range(3)) for kind in ("log_metric", "runs"))
-        told = f"  {what}: at most {calls:.0f} calls of log_metric and {runs:.0f} runs"
-        if writes_batches:
-            told += f", {statistics.median(writers(url, seconds)[0] for _ in range(3)):.0f} points of 8 writers"
-    print(f"{told} a second", flush=True)
+        points = statistics.median(writers(url, seconds)[0] for _ in range(3))
+    told = f"{calls:.0f} calls of log_metric, {runs:.0f} runs, {points:.0f} points of 8 writers a second"
+    print(f"  {what}: at most {told}", flush=True)
 
 
 def against(kind: str, found: dict[str, dict[str, float]]) -> None:
@@ -353,9 +352,6 @@ def main() -> None:
             new = stack.enter_context(_postgresql()).new_database if kind == "postgresql" else _names(folder).__next__
             bound("each body kept as a row, nothing else", new(), options.seconds)
             bound("the same with uvicorn's HTTP", new(), options.seconds, "--uvicorn")
-            if kind == "sqlite":
-                told = "the statements of ours with uvicorn's HTTP, nothing else"
-                bound(told, new(), options.seconds, "--uvicorn", "--statements", writes_batches=False)
         found = measured(kind, options.only or list(CONTESTANTS), options.rounds, options.seconds)
         if len(found) == len(CONTESTANTS):
             against(kind, found)

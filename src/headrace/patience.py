@@ -8,8 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["Lead", "Leaving", "Promise", "Wait", "WouldWaitError", "impatient", "is_impatient", "leaving", "left"]
+__all__ = [
+    "Behind",
+    "Lead",
+    "Leaving",
+    "Promise",
+    "Wait",
+    "WouldWaitError",
+    "behind",
+    "impatient",
+    "is_impatient",
+    "leaving",
+    "left",
+]
 
+Behind = Callable[[Callable[[], None]], object]
+"""Given something to be done, sees that it is, soon, in this thread."""
 _local = threading.local()
 
 
@@ -18,19 +32,28 @@ class WouldWaitError(Exception):
 
 
 @contextmanager
-def impatient() -> Iterator[None]:
+def impatient(behind: Behind | None = None) -> Iterator[None]:
     """Within the block, in this thread, what would wait for another thread or process, or compute for long, raises WouldWaitError
-    instead."""
-    _local.impatient = True
+    instead.
+
+    Args:
+        behind: takes what can be done behind the answer.
+    """
+    _local.impatient, _local.behind = True, behind
     try:
         yield
     finally:
-        _local.impatient = False
+        _local.impatient, _local.behind = False, None
 
 
 def is_impatient() -> bool:
     """Whether this thread is within such a block."""
     return getattr(_local, "impatient", False)
+
+
+def behind() -> Behind | None:
+    """What takes work that nobody waits for; None if this thread is in no such block."""
+    return getattr(_local, "behind", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +97,22 @@ class Leaving(Generic[P]):
 
     Attributes:
         promise: makes one.
+        behind: takes what can be done behind the answer, if anything does.
         promises: one for each write.
         lead: to be called then; None if there are none.
     """
 
-    def __init__(self, promise: Callable[[], P]) -> None:
+    def __init__(self, promise: Callable[[], P], behind: Behind | None) -> None:
         self.promise = promise
+        self.behind = behind
         self.promises: list[P] = []
         self.lead: Lead | None = None
 
 
 @contextmanager
-def leaving(promise: Callable[[], P]) -> Iterator[Leaving[P]]:
+def leaving(promise: Callable[[], P], behind: Behind | None = None) -> Iterator[Leaving[P]]:
     """Within the block, a write that others may share a commit with isn't done when its call returns. To be led after it."""
-    _local.left = Leaving(promise)
+    _local.left = Leaving(promise, behind)
     try:
         yield _local.left
     finally:

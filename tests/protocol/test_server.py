@@ -64,6 +64,7 @@ def test_who_holds_the_catalog_keeps_those_waiting_who_write_and_nobody_else(pro
     api = f"{url}/api/2.0/mlflow/runs"
     run_id = httpx.post(f"{api}/create", json={"experiment_id": "0"}).json()["run"]["info"]["run_id"]
     point = {"run_id": run_id, "key": "loss", "value": 0.5, "timestamp": 1, "step": 1}
+    httpx.get(f"{api}/get", params={"run_id": run_id})  # who reads brings it into the tables, if the server hasn't yet
     with closing(sqlite3.connect(project / ".headrace" / "catalog.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with ThreadPoolExecutor(1) as pool:

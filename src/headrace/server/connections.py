@@ -23,7 +23,8 @@ class HttpConnection(HttpToolsProtocol):
     _since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the class above
-        """Begin to wait."""
+        """Begin to wait. What is written is sent at once, where uvloop would gather it until nothing else is left to be done."""
+        transport.set_write_buffer_limits(high=0)
         super().connection_made(cast("asyncio.Transport", _Joining(transport, self.loop)))
         self._expect()
 

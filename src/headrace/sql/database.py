@@ -18,7 +18,7 @@ from headrace.sql.prepared import RefusedError
 
 __all__ = ["HEAD", "Database", "Dialect"]
 
-HEAD = "0019"
+HEAD = "0020"
 """The newest migration. Kept here so that opening an up-to-date catalog doesn't import Alembic."""
 
 
@@ -38,6 +38,9 @@ class Dialect(Protocol):
 
     nearby: ClassVar[bool]
     """Whether it is this machine's own, and answers so soon that an event loop may wait for it."""
+    bring_in: Callable[[sa.Connection], None] | None
+    """Brings briefs into the tables, in a transaction that is alone in writing: `headrace.sql.briefs`. Once it is known, every
+    transaction that begins looks whether any are left."""
 
     def turn(self, scope: str) -> AbstractContextManager[object]:
         """What a thread holds while it writes within `scope`, from before it has a connection."""
@@ -182,6 +185,16 @@ class Database:
             yield connection
         self._dialect.committed()
 
+    def keep_briefs(self, bring_in: Callable[[sa.Connection], None]) -> None:
+        """Let writes be kept in brief, where that saves anything: this brings them into the tables."""
+        if self.nearby:
+            self._dialect.bring_in = bring_in
+
+    def bring_in(self) -> None:
+        """Bring in the briefs that are left, as any transaction does that begins."""
+        with self.write():
+            pass
+
     @contextmanager
     def part(self, connection: sa.Connection) -> Iterator[None]:
         """A part of a transaction that is undone alone if it fails."""
@@ -249,6 +262,7 @@ class Database:
     def migration(self) -> Iterator[sa.Connection]:
         """A write transaction for changing tables: references aren't enforced inside it, and are checked at its end."""
         with self._errors(), self.engine.connect() as connection, self._dialect.migrating(connection):
+            self._dialect.bring_in = None  # nothing is left, and the table of what is may be gone in the end
             self._refuse_strangers(connection)
             yield connection
         self._dialect.committed()

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from headrace.errors import ConflictError, NotFoundError
 from headrace.sql.database import Database
 from headrace.sql.metrics import upsert
-from headrace.sql.runs import require_a_tree, require_active_run
+from headrace.sql.run_writes import require_active_run
+from headrace.sql.runs import require_a_tree
 from headrace.sql.tables.tracking import experiments, logged_models, model_files, run_artifacts, runs
 from headrace.tracking.files import Home
 from headrace.tracking.run import ACTIVE, ArtifactEntry

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
 from headrace.errors import StorageError
-from headrace.patience import Promise, Wait, WouldWaitError, impatient, is_impatient, left
+from headrace.patience import Behind, Promise, Wait, WouldWaitError, behind, impatient, is_impatient, left
 from headrace.sql.database import Database
 from headrace.sql.prepared import RefusedError
 
 __all__ = ["GroupCommit"]
 
-T = TypeVar("T")
+Work = Callable[[sa.Connection], Any]
+"""Writes in a transaction, and gives something."""
+IDLE_SECONDS = 600e-6
+"""If nobody has written for so long, there is time between two writes."""
+_LEFT = "briefs are left until somebody reads or writes: %s"
 log = logging.getLogger("headrace.sql")
 
 
@@ -30,7 +36,9 @@ class _Write:
     """One thread's part of a group.
 
     Attributes:
+        way: what is run: `work` or, if nobody else writes, `brief`.
         then: told what it gave, once that is committed.
+        behind: takes what is to be done behind the answer.
         promise: told when it is committed or has failed, if no thread waits for it.
         result: what it gave.
         error: what it raised, or what the commit did.
@@ -38,10 +46,12 @@ class _Write:
         leads: whether its thread is to lead the next group.
     """
 
-    def __init__(self, work: Callable[[sa.Connection], Any], then: Callable[[Any], None], promise: Promise | None = None) -> None:
-        self.work = work
+    def __init__(self, work: Work, brief: Work | None, then: Callable[[Any], None]) -> None:
+        self.work = self.way = work
+        self.brief = brief
         self.then = then
-        self.promise = promise
+        self.behind: Behind | None = None
+        self.promise: Promise | None = None
         self.result: Any = None
         self.error: BaseException | None = None
         self.done = self.leads = False
@@ -67,7 +77,7 @@ class _Said:
     def say(self, group: Sequence[_Write], connection: sa.Connection) -> None:
         """Run the writes of a group."""
         for write in group:
-            write.result = write.work(connection)
+            write.result = write.way(connection)
         self.whole = True
 
 
@@ -86,28 +96,39 @@ class GroupCommit:
         self._waiting: list[_Write] = []
         self._busy = False
         self._writer: ThreadPoolExecutor | None = None
+        self._ended = 0.0
+        self._has_briefs = False
 
     def _end(self) -> None:
         if self._writer is not None:
             self._writer.shutdown()
+        if self._has_briefs:
+            with suppress(StorageError):  # they are brought in by whoever comes next
+                self._database.bring_in()
 
-    def run(self, work: Callable[[sa.Connection], T], then: Callable[[T], None] = _nothing) -> None:
+    def run(self, work: Work, then: Callable[[Any], None] = _nothing, *, brief: Work | None = None) -> None:
         """Run a write in a transaction, blind if it can be; it may be run again. Within a block of `leaving` it waits to be led.
 
         Args:
             then: told what the write gives, once that is committed.
+            brief: gives the same, and keeps the write in brief, which is brought into the tables behind the answer. Run instead
+                where nobody else writes.
 
         Raises:
             StorageError: it couldn't be committed. And what the write raises.
         """
+        mine = _Write(work, brief, then)
         if self._database.joined is not None or is_impatient():  # a part of this thread's own, or nobody's to wait for
+            mine.behind = behind()
+            self._choose(mine)
             with self._database.write() as connection:
-                result = work(connection)
+                result = mine.way(connection)
+            self._leave(mine)
             then(result)
             return
         leaving = left()
-        mine = _Write(work, then, None if leaving is None else leaving.promise())
         if leaving is not None:
+            mine.promise, mine.behind = leaving.promise(), leaving.behind
             leaving.promises.append(mine.promise)
             leaving.lead = self._lead_those_left
             with self._lock:
@@ -127,6 +148,38 @@ class GroupCommit:
         if mine.error is not None:
             raise mine.error
         then(mine.result)
+
+    def _choose(self, write: _Write) -> None:
+        """Let a write that is alone be brief if nobody else will want the time that it takes to bring it in."""
+        if write.brief is None or write.behind is None or self._database.joined is not None or not self._database.nearby:
+            return
+        if time.perf_counter() - self._ended > IDLE_SECONDS:
+            write.way = write.brief
+
+    def _leave(self, write: _Write) -> None:
+        """Leave a brief to be brought in."""
+        self._ended = time.perf_counter()
+        if write.way is not write.work and write.behind is not None and write.error is None:
+            self._has_briefs = True
+            write.behind(self._bring_in)
+
+    def _bring_in(self) -> None:
+        """Bring in what is left if nobody else writes, who would have done it; what takes long is our thread's."""
+        try:
+            with impatient():
+                self._database.bring_in()
+        except WouldWaitError:
+            self._in_our_thread(self._bring_in_patiently)
+        except StorageError as error:
+            log.warning(_LEFT, error)
+        self._has_briefs = False
+        self._ended = time.perf_counter()
+
+    def _bring_in_patiently(self) -> None:
+        try:
+            self._database.bring_in()
+        except StorageError as error:
+            log.warning(_LEFT, error)
 
     def _withdraw(self, mine: _Write) -> None:
         """Leave a write undone whose thread was interrupted, and let another one lead if it was to."""
@@ -172,10 +225,13 @@ class GroupCommit:
     def _lead_at_once(self) -> bool:
         """Lead a group, unless that would wait for somebody."""
         group = self._take()
+        if len(group) == 1:
+            self._choose(group[0])
         try:
             with impatient():
                 self._commit(group)
         except WouldWaitError:
+            group[0].way = group[0].work
             with self._lock:
                 self._waiting[:0] = group
             return False
@@ -201,6 +257,7 @@ class GroupCommit:
         """Tell everybody that a group is kept or has failed, and let the next one be led."""
         for write in group:
             write.tell()
+        self._leave(group[0])
         self._hand_on()
         for write in group:
             self._go_on(write)

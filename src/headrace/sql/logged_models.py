@@ -13,7 +13,7 @@ from headrace.flavors.signature import Signature
 from headrace.sql.database import Database
 from headrace.sql.metrics import insert_new, metric_of, upsert
 from headrace.sql.model_search import model_search
-from headrace.sql.runs import require_active_experiment, require_active_run, require_unchanged
+from headrace.sql.run_writes import require_active_experiment, require_active_run, require_unchanged
 from headrace.sql.tables.tracking import logged_models, model_files, model_metrics, model_params, model_tags, run_outputs
 from headrace.tracking.run import ACTIVE, PENDING, ArtifactEntry, LoggedModel
 from headrace.tracking.search import Comparison, ModelOrder

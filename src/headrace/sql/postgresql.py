@@ -67,6 +67,7 @@ class PostgreSQL:
     """
 
     nearby: ClassVar[bool] = False
+    bring_in: Callable[[sa.Connection], None] | None = None
 
     def __init__(self, url: sa.URL) -> None:
         try:

@@ -9,20 +9,31 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from headrace.errors import AlreadyExistsError, ConflictError, InvalidInputError, NotFoundError
+from headrace.errors import InvalidInputError, NotFoundError
 from headrace.sql.changes import note
 from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
 from headrace.sql.metrics import insert_new, upsert
-from headrace.sql.packing import is_one, listed
-from headrace.sql.points import TAKEN_IN, Added, add_points, add_series, join_apart, join_many
-from headrace.sql.prepared import Insert, Query, direct, is_blind, pipelined
+from headrace.sql.points import TAKEN_IN, Added, join_apart, join_many
+from headrace.sql.prepared import Query, is_blind, pipelined
 from headrace.sql.purge import purge
 from headrace.sql.run_pages import INPUT_FIELDS, load_page, load_page_as, load_runs
 from headrace.sql.run_plan import search_ids
+from headrace.sql.run_writes import (
+    add_run,
+    add_to_run,
+    change_run,
+    experiment_number,
+    is_there,
+    no_run,
+    require_active,
+    require_active_experiment,
+    require_active_run,
+    require_params,
+    set_tags,
+)
 from headrace.sql.tables.tracking import (
     is_id,
-    params,
     run_artifacts,
     run_inputs,
     run_model_inputs,
@@ -35,7 +46,6 @@ from headrace.tracking.page import Form, Page, RunPage
 from headrace.tracking.run import (
     ACTIVE,
     DELETED,
-    NAME_TAG,
     ArtifactEntry,
     DatasetInput,
     DatasetUse,
@@ -53,26 +63,12 @@ __all__ = [
     "SqlArtifactIndex",
     "SqlRunStore",
     "require_a_tree",
-    "require_active_experiment",
-    "require_active_run",
-    "require_unchanged",
 ]
 
 T = TypeVar("T")
 P = TypeVar("P")
 
 _CHUNK = 500
-_INSIST = f"SELECT 1 / count(CASE WHEN lifecycle_stage = '{ACTIVE}' THEN {{}} END) FROM {{}} WHERE {{}} = ?"
-"""Divides by zero, an error on PostgreSQL, unless there is such a row and it is active: a check whose answer nobody has to read.
-The stage is no condition of the query. Of runs it has an index, and while PostgreSQL has no statistics of a new table, it might
-choose that one and go through everything that is active, instead of looking the id up."""
-_INSIST_ON_RUN = _INSIST.format("status", "runs", "run_id")
-_INSIST_ON_EXPERIMENT = _INSIST.format("created", "experiments", "id")
-_STAGE = "SELECT lifecycle_stage FROM runs WHERE run_id = ?"
-_BIRTH = "SELECT experiment_id, start_time, user_id FROM runs WHERE run_id = ?"
-_HOME = "SELECT lifecycle_stage, name FROM experiments WHERE id = ?"
-_MOVE = "UPDATE runs SET status = coalesce(?, status), end_time = coalesce(?, end_time) WHERE run_id = ?"
-_RENAME = "UPDATE runs SET name = ? WHERE run_id = ?"
 
 
 class SqlRunStore:
@@ -81,35 +77,33 @@ class SqlRunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._group = GroupCommit(database)
+        database.keep_briefs(_bring_in)
 
     def create(self, run: Run) -> None:
         """Keep a new run with its tags and params, its name mirrored in the tag that MLflow's clients read.
 
         The same run again, which a client sends that heard no answer, changes nothing.
         """
-        row = (
-            run.id,
-            _number(run.experiment_id),
-            run.name,
-            run.user,
-            run.status,
-            run.start,
-            run.end,
-            run.artifact_uri,
-            run.lifecycle_stage,
-        )
+        number = experiment_number(run.experiment_id)
+        row = (run.id, number, run.name, run.user, run.status, run.start, run.end, run.artifact_uri, run.lifecycle_stage)
+
+        def is_new(connection: sa.Connection) -> bool:
+            if not is_blind(connection) and is_there(connection, run):
+                return False
+            require_active_experiment(connection, run.experiment_id)
+            return True
 
         def write(connection: sa.Connection) -> None:
-            if not is_blind(connection) and _is_there(connection, run):
-                return
-            require_active_experiment(connection, run.experiment_id)
-            with pipelined(connection):
-                _ADD_RUN.run(connection, [row])
-                _write_pairs(connection, _SET_TAGS, run.id, {**run.tags, NAME_TAG: run.name})
-                _write_pairs(connection, _KEEP_PARAMS, run.id, run.params)
-                note(connection, "created", run.id)
+            if is_new(connection):
+                add_run(connection, row, run.tags, run.params)
 
-        self._group.run(write)
+        def brief(connection: sa.Connection) -> None:
+            from headrace.sql.briefs import NewRun, keep
+
+            if is_new(connection):
+                keep(connection, NewRun(row, dict(run.tags), dict(run.params)))
+
+        self._group.run(write, brief=brief)
 
     def get(self, run_ids: Sequence[str]) -> list[Run]:
         """The runs with these ids, in their order, deleted or not. Raises NotFoundError."""
@@ -133,25 +127,30 @@ class SqlRunStore:
         def write(connection: sa.Connection) -> Callable[[], list[tuple[Any, ...]]]:
             require_active_run(connection, run_id)
             with pipelined(connection):
-                if status is not None or end is not None:
-                    direct(connection, _MOVE, (status, end, run_id))
-                if name is not None:
-                    direct(connection, _RENAME, (name, run_id))
-                    _write_pairs(connection, _SET_TAGS, run_id, {NAME_TAG: name})
-                note(connection, "changed" if end is None else "ended", run_id)
+                change_run(connection, run_id, status, end, name)
                 return _INFO.ask(connection, run_id=run_id)
 
+        def brief(connection: sa.Connection) -> Callable[[], list[tuple[Any, ...]]]:
+            from headrace.sql.briefs import Change, keep
+
+            held = _INFO.rows(connection, run_id=run_id)
+            require_active(run_id, [row[-1] for row in held])
+            keep(connection, Change(run_id, status, end, name))
+            given = {"status": status, "end": end, "name": name}
+            new = [given.get(field) for field in _INFO_FIELDS]
+            return lambda: [tuple(old if value is None else value for old, value in zip(held[0], new, strict=True))]
+
         told: list[tuple[Any, ...]] = []
-        self._group.run(write, lambda rows: told.extend(rows()))
+        self._group.run(write, lambda rows: told.extend(rows()), brief=brief)
         (row,) = told
-        return RunInfo(**{**dict(zip(_INFO_FIELDS, row, strict=True)), "experiment_id": str(row[2])})
+        return _info(row)
 
     def set_stage(self, run_id: str, stage: str, time: int) -> None:
         """Delete or restore at a time, microseconds since 1970; again is a no-op. Raises NotFoundError."""
         values = {"lifecycle_stage": stage, "deleted": time if stage == DELETED else None}
         with self._database.write() as connection:
             if connection.execute(sa.select(runs.c.run_id).where(runs.c.run_id == run_id)).first() is None:
-                raise _no_run(run_id)
+                raise no_run(run_id)
             changed = runs.c.run_id == run_id, runs.c.lifecycle_stage != stage
             if connection.execute(runs.update().where(*changed).values(values)).rowcount:
                 note(connection, "changed", run_id)
@@ -170,16 +169,15 @@ class SqlRunStore:
     ) -> None:
         """Add all or nothing."""
 
-        def write(connection: sa.Connection) -> list[Added]:
+        given, labels = params or {}, tags or {}
+
+        def check(connection: sa.Connection) -> None:
             require_active_run(connection, run_id)
-            _add_params(connection, run_id, params or {})
-            with pipelined(connection):
-                added = [add_points(connection, run_id, metrics), add_series(connection, run_id, series)]
-                _write_pairs(connection, _SET_TAGS, run_id, tags or {})
-                if tags and NAME_TAG in tags:
-                    direct(connection, _RENAME, (tags[NAME_TAG], run_id))
-                if params or tags:
-                    note(connection, "changed", run_id)
+            require_params(connection, run_id, given)
+
+        def write(connection: sa.Connection) -> list[Added]:
+            check(connection)
+            added = add_to_run(connection, run_id, metrics, series, given, labels)
             if is_blind(connection):
                 return added  # how many chunks there are is told when it is committed
             for item in added:
@@ -192,7 +190,14 @@ class SqlRunStore:
                 join_apart(self._database, run_id, grown)
             TAKEN_IN.points += len(metrics) + sum(map(len, series))
 
-        self._group.run(write, then)
+        def brief(connection: sa.Connection) -> list[Added]:
+            from headrace.sql.briefs import Log, keep
+
+            check(connection)
+            keep(connection, Log.of(run_id, metrics, series, given, labels))
+            return []
+
+        self._group.run(write, then, brief=brief)
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Remove a tag. Raises NotFoundError for the run or the tag."""
@@ -210,7 +215,7 @@ class SqlRunStore:
         with self._database.write() as connection:
             require_active_run(connection, run_id)
             before = _json_list(connection.execute(held).scalar() or "[]")
-            _write_pairs(connection, _SET_TAGS, run_id, {key: json.dumps([*before, json.loads(item)])})
+            set_tags(connection, run_id, {key: json.dumps([*before, json.loads(item)])})
 
     def add_inputs(self, run_id: str, inputs: Sequence[DatasetInput]) -> None:
         """Add datasets; the same (name, digest, context) is kept once."""
@@ -330,71 +335,14 @@ def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
     return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
 
 
-def require_active_run(connection: sa.Connection, run_id: str) -> None:
-    """Raise NotFoundError for a run that doesn't exist, ConflictError for a deleted one."""
-    if is_blind(connection):
-        direct(connection, _INSIST_ON_RUN, (run_id,))
-        return
-    found = direct(connection, _STAGE, (run_id,)).fetchone()
-    if found is None:
-        raise _no_run(run_id)
-    stage = found[0]
-    if stage != ACTIVE:
-        state = f"The run {run_id} must be in the 'active' state. Current state is {stage}."
-        msg = f"{state} Restore it with: store.runs.restore({run_id!r})"
-        raise ConflictError(msg)
+def _bring_in(connection: sa.Connection) -> None:
+    from headrace.sql.briefs import bring_in
+
+    bring_in(connection)
 
 
-def require_active_experiment(connection: sa.Connection, experiment_id: str) -> None:
-    """Raise NotFoundError for an experiment that doesn't exist, ConflictError for a deleted one."""
-    number = _number(experiment_id)
-    if is_blind(connection):
-        direct(connection, _INSIST_ON_EXPERIMENT, (number,))
-        return
-    row = direct(connection, _HOME, (number,)).fetchone()
-    if row is None:
-        msg = f"No Experiment with id={experiment_id} exists"
-        raise NotFoundError(msg)
-    stage, name = row
-    if stage != ACTIVE:
-        msg = f"The experiment {name!r} must be in the 'active' state; restore it or choose another name"
-        raise ConflictError(msg)
-
-
-def _is_there(connection: sa.Connection, run: Run) -> bool:
-    """Whether a run was made already. Raises AlreadyExistsError for another one of its id."""
-    held = direct(connection, _BIRTH, (run.id,)).fetchone()
-    if held is None:
-        return False
-    if held != (_number(run.experiment_id), run.start, run.user):
-        msg = f"another run with id {run.id} exists already"
-        raise AlreadyExistsError(msg)
-    return True
-
-
-def _number(experiment_id: str) -> int:
-    """An experiment's number; for what can't be an id one that none has."""
-    return int(experiment_id) if is_id(experiment_id) else -1
-
-
-def _no_run(run_id: str) -> NotFoundError:
-    return NotFoundError(f"Run with id={run_id} not found; list the runs with: headrace runs list, or store.runs.search()")
-
-
-def _write_pairs(connection: sa.Connection, statement: Insert, run_id: str, pairs: Mapping[str, str]) -> None:
-    if pairs:
-        statement.run(connection, [(run_id, key, value) for key, value in pairs.items()])
-
-
-def require_unchanged(held: Mapping[str, str], new: Mapping[str, str], owner: str) -> None:
-    """Raise InvalidInputError for another value of a param that is there."""
-    for key, value in new.items():
-        if held.get(key, value) != value:
-            msg = (
-                f"Changing param values is not allowed. Param with key='{key}' was already logged with value='{held[key]}' "
-                f"for {owner}. Attempted logging new value '{value}'."
-            )
-            raise InvalidInputError(msg)
+def _info(row: tuple[Any, ...]) -> RunInfo:
+    return RunInfo(**{**dict(zip(_INFO_FIELDS, row, strict=True)), "experiment_id": str(row[2])})
 
 
 def _json_list(text: str) -> list[Any]:
@@ -403,15 +351,6 @@ def _json_list(text: str) -> list[Any]:
     except ValueError:
         return []
     return found if isinstance(found, list) else []
-
-
-def _add_params(connection: sa.Connection, run_id: str, new: Mapping[str, str]) -> None:
-    if not new:
-        return
-    if not is_blind(connection):
-        held = dict(_HELD.rows(connection, run_id=run_id, keys=listed(connection, list(new))))
-        require_unchanged(held, new, f"run ID='{run_id}'")
-    _write_pairs(connection, _KEEP_PARAMS, run_id, new)
 
 
 _INFO_FIELDS = {
@@ -426,20 +365,3 @@ _INFO_FIELDS = {
     "lifecycle_stage": runs.c.lifecycle_stage,
 }
 _INFO = Query(lambda _: sa.select(*_INFO_FIELDS.values()).where(runs.c.run_id == sa.bindparam("run_id")))
-_ADD_RUN = Insert(
-    "runs",
-    ["run_id", "experiment_id", "name", "user_id", "status", "start_time", "end_time", "artifact_uri", "lifecycle_stage"],
-)
-_PAIR = ("run_id", "key", "value")
-_SET_TAGS = Insert("run_tags", _PAIR, tail="ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value")
-_KEEP_PARAMS = Insert(
-    "params",
-    _PAIR,
-    tail="ON CONFLICT (run_id, key) DO UPDATE SET value = CASE WHEN excluded.value = params.value THEN params.value END",
-)
-"""Another value would be none at all, which the column refuses."""
-_HELD = Query(
-    lambda connection: sa.select(params.c.key, params.c.value).where(
-        params.c.run_id == sa.bindparam("run_id"), is_one(connection, params.c.key, sa.bindparam("keys"))
-    )
-)

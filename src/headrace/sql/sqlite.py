@@ -7,15 +7,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
 from headrace.errors import StorageError
-from headrace.patience import Wait, WouldWaitError
+from headrace.patience import Wait, WouldWaitError, is_impatient
 from headrace.sql.packing import Doubles
 from headrace.sql.prepared import direct
 
@@ -28,10 +28,13 @@ MOST_WAL_BYTES = 128 << 20
 """A log that grew because somebody read for long is cut to this once it was brought into the file."""
 MOST_AT_ONCE = 1000
 """After so many writes that waited for nobody, a patient one looks whether the log is to be brought into the file."""
+BRIEF_SECONDS = 0.25
+"""So long a reading waits for somebody who isn't Headrace, until it can bring in what is left."""
 FORK_SECONDS = 2.0
 """How long a fork waits for a write of another thread."""
 MAPPED_BYTES = 4 << 30
 """So much of the file is read where the system has it: a search that looks at thousands of rows copies no page for each."""
+_LEFT = "SELECT EXISTS (SELECT 1 FROM briefs WHERE refused IS NULL)"
 _ADVICE = {
     "not a database": "it isn't a SQLite file; restore it from a backup, or point 'catalog' at another file",
     "malformed": "it is damaged; restore it from a backup",
@@ -49,6 +52,7 @@ class SQLite:
     refusals: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __init__(self, url: sa.URL) -> None:
+        self.bring_in: Callable[[sa.Connection], None] | None = None
         self.shown = str(url.database)
         _make_folder(Path(self.shown).parent)
         self.engine = _engine(url, 5)
@@ -70,14 +74,10 @@ class SQLite:
         """A write transaction that waits for nobody. Now and then one is refused, so that a patient one brings the log into the
         file in its place, which takes far longer."""
         if self._since_patient >= MOST_AT_ONCE or not self._turn.take_if_free():
-            self._since_patient = 0
             raise WouldWaitError
         self._since_patient += 1
-        try:
-            with self._quick.transaction(_begin_at_once) as connection:
-                yield connection
-        finally:
-            self._turn.__exit__()
+        with self._held(self._quick.transaction(self._begin_at_once), self._turn.__exit__) as connection:
+            yield connection
 
     def blind(self, scope: str) -> None:
         """None: SQLite is in this process, and there is nothing to wait for."""
@@ -87,24 +87,68 @@ class SQLite:
         raise WouldWaitError
 
     def glance(self) -> AbstractContextManager[sa.Connection] | None:
-        """One on a connection that is kept for it; None while another thread has that."""
-        return self._glance() if self._glancing.acquire(blocking=False) else None
+        """One on a connection that is kept for it; None while another thread has that. A thread that waits for nobody takes the
+        one that it writes with, if that is free: what it has just written is there in the cache."""
+        if is_impatient() and self._turn.take_if_free():
+            return self._held(self._quick.transaction(self._begin_at_once), self._turn.__exit__)
+        if self._glancing.acquire(blocking=False):
+            return self._held(self._glances.transaction(self.begin_read), self._glancing.release)
+        return None
 
     @contextmanager
-    def _glance(self) -> Iterator[sa.Connection]:
+    def _held(self, transaction: AbstractContextManager[sa.Connection], release: Callable[[], None]) -> Iterator[sa.Connection]:
         try:
-            with self._glances.transaction(self.begin_read) as connection:
+            with transaction as connection:
                 yield connection
         finally:
-            self._glancing.release()
+            release()
 
     def begin_read(self, connection: sa.Connection) -> None:
-        """Begin a transaction that sees one state."""
+        """Begin a transaction that sees one state, after all briefs are brought in. While one is left, only somebody who knows
+        nothing of them can hold the file for long; then what is in the tables is seen, for who reads waits for no writer."""
         direct(connection, "BEGIN")
+        waits = True
+        while waits and self._is_left(connection):
+            direct(connection, "ROLLBACK")
+            waits = self._bring_in_soon()
+            direct(connection, "BEGIN")
+
+    def _bring_in_soon(self) -> bool:
+        """Bring in the briefs; False if that would take long. Raises WouldWaitError in a thread that waits for nobody."""
+        if is_impatient():
+            with self.at_once():
+                return True
+        deadline = time.monotonic() + BRIEF_SECONDS
+        if not self._turn.take_within(BRIEF_SECONDS):
+            return False
+        try:
+            while time.monotonic() < deadline:
+                with suppress(WouldWaitError), self._quick.transaction(self._begin_at_once):
+                    return True
+                time.sleep(BRIEF_SECONDS / 50)
+        finally:
+            self._turn.__exit__()
+        return False
 
     def begin_write(self, connection: sa.Connection, scope: str) -> None:  # noqa: ARG002 - a file has one writer
         """Begin a transaction that is alone in writing."""
-        direct(connection, "BEGIN IMMEDIATE")
+        self._since_patient = 0
+        self._begin_alone(connection, _begin)
+
+    def _begin_at_once(self, connection: sa.Connection) -> None:
+        self._begin_alone(connection, _begin_at_once)
+
+    def _begin_alone(self, connection: sa.Connection, begin: Callable[[sa.Connection], None]) -> None:
+        """Briefs are brought in by a transaction of their own: the one that begins may be undone."""
+        begin(connection)
+        while self.bring_in is not None and self._is_left(connection):
+            self.bring_in(connection)
+            direct(connection, "COMMIT")
+            begin(connection)
+
+    def _is_left(self, connection: sa.Connection) -> bool:
+        """Whether a brief is to be brought in."""
+        return self.bring_in is not None and bool(direct(connection, _LEFT).fetchone()[0])
 
     @contextmanager
     def migrating(self, connection: sa.Connection) -> Iterator[None]:
@@ -202,9 +246,17 @@ class _Kept:
             begin(self._connection)
             yield self._connection
             direct(self._connection, "COMMIT")
+        except WouldWaitError:
+            self._undo()
+            raise
         except BaseException:
             self.drop()
             raise
+
+    def _undo(self) -> None:
+        """Undo what it is in the middle of, and keep it: nothing is wrong with it."""
+        if self._connection is not None and cast("Any", self._connection.connection.dbapi_connection).in_transaction:
+            direct(self._connection, "ROLLBACK")
 
     def drop(self) -> None:
         """Close it, and undo what it is in the middle of."""
@@ -284,6 +336,10 @@ def _engine(url: sa.URL, kept: int, *, hurried: bool = False) -> sa.Engine:
     if hurried:
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA wal_autocheckpoint=0"))
     return engine
+
+
+def _begin(connection: sa.Connection) -> None:
+    direct(connection, "BEGIN IMMEDIATE")
 
 
 def _begin_at_once(connection: sa.Connection) -> None:

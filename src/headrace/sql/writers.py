@@ -12,7 +12,7 @@ from headrace.sql.database import Database
 from headrace.sql.metrics import upsert
 from headrace.sql.points import TAKEN_IN, add_series, join_apart, join_many
 from headrace.sql.prepared import Insert, RefusedError, direct, pipelined
-from headrace.sql.runs import require_active_run
+from headrace.sql.run_writes import require_active_run
 from headrace.sql.tables.tracking import run_writers, runs
 from headrace.tracking.history import Series
 

@@ -98,7 +98,7 @@ def _at_once(handler: Handler) -> Quick:
         if len(call.body) > MOST_AT_ONCE or not call.store.runs.stores.nearby:
             return None
         try:
-            with impatient():
+            with impatient(asyncio.get_running_loop().call_soon):
                 return handler(call)
         except WouldWaitError:
             return None
@@ -114,7 +114,7 @@ def _left_to_others(handler: Handler) -> Quick:
     def patient(call: Call) -> Coroutine[Any, Any, Reply] | None:
         if len(call.body) > MOST_AT_ONCE:
             return None
-        with leaving(steps.Kept) as left:
+        with leaving(steps.Kept, asyncio.get_running_loop().call_soon) as left:
             reply = handler(call)
         steps.go_on()
         return _once_kept(reply, left, pace if call.store.runs.stores.nearby else None)

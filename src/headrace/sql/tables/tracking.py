@@ -8,6 +8,7 @@ from headrace.sql.tables import metadata
 
 __all__ = [
     "INDEXED_TEXT",
+    "briefs",
     "changes",
     "experiment_tags",
     "experiments",
@@ -274,4 +275,13 @@ changes = sa.Table(
     _text("metric_keys"),
     sqlite_with_rowid=False,
     comment="What changed, in the order of commits; the last ones only.",
+)
+
+briefs = sa.Table(
+    "briefs",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("brief", sa.LargeBinary, nullable=False),
+    sa.Column("refused", sa.Text, comment="Why it can't be brought in."),
+    comment="Writes that are kept and not yet brought into the tables. PostgreSQL has none.",
 )
