@@ -125,9 +125,9 @@ def bring_in(connection: sa.Connection) -> None:
         for _, brief in waiting:
             _DECODER.decode(brief).apply(connection)
         direct(connection, _DONE, (waiting[-1][0],))
-    except (WouldWaitError, sqlite3.OperationalError):
-        raise
-    except Exception:  # noqa: BLE001 - told below, of the one that it is about
+    except Exception as error:
+        if not _is_its_own(error):
+            raise
         direct(connection, "ROLLBACK TO briefs")
         for number, brief in waiting:
             _bring_in_one(connection, number, brief)
@@ -139,10 +139,16 @@ def _bring_in_one(connection: sa.Connection, number: int, brief: bytes) -> None:
     try:
         _DECODER.decode(brief).apply(connection)
         direct(connection, "DELETE FROM briefs WHERE number = ?", (number,))
-    except (WouldWaitError, sqlite3.OperationalError):
-        raise
     except Exception as error:
+        if not _is_its_own(error):
+            raise
         direct(connection, "ROLLBACK TO one")
         direct(connection, _REFUSE, (f"{type(error).__name__}: {error}"[:1000], number))
         log.exception("brief %d can't be brought into the tables; it is kept in the table briefs, with the reason", number)
     direct(connection, "RELEASE one")
+
+
+def _is_its_own(error: Exception) -> bool:
+    """Whether the brief itself is what is wrong, not the disk, the file, the memory or the time."""
+    elsewhere = (WouldWaitError, MemoryError, sqlite3.OperationalError)
+    return not isinstance(error, elsewhere) and type(error) is not sqlite3.DatabaseError  # which a damaged file is

@@ -190,6 +190,11 @@ class Database:
         if self.nearby:
             self._dialect.bring_in = bring_in
 
+    @property
+    def keeps_briefs(self) -> bool:
+        """Whether somebody brings them in."""
+        return self._dialect.bring_in is not None
+
     def bring_in(self) -> None:
         """Bring in the briefs that are left, as any transaction does that begins."""
         with self.write():
@@ -262,9 +267,9 @@ class Database:
     def migration(self) -> Iterator[sa.Connection]:
         """A write transaction for changing tables: references aren't enforced inside it, and are checked at its end."""
         with self._errors(), self.engine.connect() as connection, self._dialect.migrating(connection):
-            self._dialect.bring_in = None  # nothing is left, and the table of what is may be gone in the end
             self._refuse_strangers(connection)
             yield connection
+            self._dialect.bring_in = None  # nothing is left, and the table of what is may be gone now
         self._dialect.committed()
 
     def stamp(self) -> int:

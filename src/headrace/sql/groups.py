@@ -105,6 +105,7 @@ class GroupCommit:
         if self._has_briefs:
             with suppress(StorageError):  # they are brought in by whoever comes next
                 self._database.bring_in()
+        self._has_briefs = False
 
     def run(self, work: Work, then: Callable[[Any], None] = _nothing, *, brief: Work | None = None) -> None:
         """Run a write in a transaction, blind if it can be; it may be run again. Within a block of `leaving` it waits to be led.
@@ -151,7 +152,7 @@ class GroupCommit:
 
     def _choose(self, write: _Write) -> None:
         """Let a write that is alone be brief if nobody else will want the time that it takes to bring it in."""
-        if write.brief is None or write.behind is None or self._database.joined is not None or not self._database.nearby:
+        if write.brief is None or write.behind is None or self._database.joined is not None or not self._database.keeps_briefs:
             return
         if time.perf_counter() - self._ended > IDLE_SECONDS:
             write.way = write.brief
@@ -165,6 +166,8 @@ class GroupCommit:
 
     def _bring_in(self) -> None:
         """Bring in what is left if nobody else writes, who would have done it; what takes long is our thread's."""
+        if not self._has_briefs:  # who closed the catalog has done it
+            return
         try:
             with impatient():
                 self._database.bring_in()

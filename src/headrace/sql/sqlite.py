@@ -28,8 +28,8 @@ MOST_WAL_BYTES = 128 << 20
 """A log that grew because somebody read for long is cut to this once it was brought into the file."""
 MOST_AT_ONCE = 1000
 """After so many writes that waited for nobody, a patient one looks whether the log is to be brought into the file."""
-BRIEF_SECONDS = 0.25
-"""So long a reading waits for somebody who isn't Headrace, until it can bring in what is left."""
+BRIEF_SECONDS = 1.0
+"""So long a reading waits for another process, until what is left can be brought in."""
 FORK_SECONDS = 2.0
 """How long a fork waits for a write of another thread."""
 MAPPED_BYTES = 4 << 30
@@ -64,6 +64,7 @@ class SQLite:
         self._watch: sqlite3.Connection | None = None
         self._watch_lock = threading.Lock()
         self._turn = _Turns()
+        self._brings_in = False
 
     def turn(self, scope: str) -> AbstractContextManager[object]:  # noqa: ARG002 - a file has one writer
         """Threads of one process queue here: SQLite would have each look again and again, ever more seldom."""
@@ -105,12 +106,13 @@ class SQLite:
 
     def begin_read(self, connection: sa.Connection) -> None:
         """Begin a transaction that sees one state, after all briefs are brought in. While one is left, only somebody who knows
-        nothing of them can hold the file for long; then what is in the tables is seen, for who reads waits for no writer."""
+        nothing of them can hold the file for long; then what is in the tables is seen, for who reads waits for no writer. So it
+        is where nothing can be written: the disk is full, or the file is another user's."""
         direct(connection, "BEGIN")
         waits = True
         while waits and self._is_left(connection):
             direct(connection, "ROLLBACK")
-            waits = self._bring_in_soon()
+            waits = self._bring_in_soon() or self._brings_in  # by another thread, whose disk takes its time
             direct(connection, "BEGIN")
 
     def _bring_in_soon(self) -> bool:
@@ -133,18 +135,26 @@ class SQLite:
     def begin_write(self, connection: sa.Connection, scope: str) -> None:  # noqa: ARG002 - a file has one writer
         """Begin a transaction that is alone in writing."""
         self._since_patient = 0
-        self._begin_alone(connection, _begin)
+        self._begin_alone(connection)
 
     def _begin_at_once(self, connection: sa.Connection) -> None:
-        self._begin_alone(connection, _begin_at_once)
+        """Begin one that is alone in writing, if that can be done at once. If not, a thread that may wait finds out why."""
+        try:
+            self._begin_alone(connection)
+        except sqlite3.OperationalError as error:
+            raise WouldWaitError from error
 
-    def _begin_alone(self, connection: sa.Connection, begin: Callable[[sa.Connection], None]) -> None:
+    def _begin_alone(self, connection: sa.Connection) -> None:
         """Briefs are brought in by a transaction of their own: the one that begins may be undone."""
-        begin(connection)
+        direct(connection, "BEGIN IMMEDIATE")
         while self.bring_in is not None and self._is_left(connection):
-            self.bring_in(connection)
-            direct(connection, "COMMIT")
-            begin(connection)
+            self._brings_in = True
+            try:
+                self.bring_in(connection)
+                direct(connection, "COMMIT")
+            finally:
+                self._brings_in = False
+            direct(connection, "BEGIN IMMEDIATE")
 
     def _is_left(self, connection: sa.Connection) -> bool:
         """Whether a brief is to be brought in."""
@@ -225,6 +235,7 @@ class SQLite:
         self._watch = None
         self._watch_lock = threading.Lock()
         self._turn = _Turns()
+        self._brings_in = False
 
 
 class _Kept:
@@ -309,7 +320,12 @@ class _Turns:
             mine = threading.Lock()
             mine.acquire()
             self._waiting.append(mine)
-        taken = mine.acquire(timeout=seconds)
+        taken = False
+        try:
+            taken = mine.acquire(timeout=seconds)
+        except BaseException:  # interrupted, as above
+            self._leave(mine)
+            raise
         if not taken:
             self._leave(mine)
         return taken
@@ -336,19 +352,6 @@ def _engine(url: sa.URL, kept: int, *, hurried: bool = False) -> sa.Engine:
     if hurried:
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA wal_autocheckpoint=0"))
     return engine
-
-
-def _begin(connection: sa.Connection) -> None:
-    direct(connection, "BEGIN IMMEDIATE")
-
-
-def _begin_at_once(connection: sa.Connection) -> None:
-    try:
-        direct(connection, "BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # the lower byte is the kind
-            raise
-        raise WouldWaitError from error
 
 
 def _make_folder(folder: Path) -> None:

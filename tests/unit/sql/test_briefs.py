@@ -8,19 +8,23 @@ import random
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
-from headrace.errors import ConflictError, InvalidInputError, NotFoundError
+from headrace.errors import ConflictError, InvalidInputError, NotFoundError, StorageError
 from headrace.patience import WouldWaitError, impatient, leaving
-from headrace.sql import groups, points
+from headrace.sql import briefs, groups, points, sqlite
 from headrace.sql.database import Database
 from headrace.sql.migrations import downgrade
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.history import Series
 from headrace.tracking.run import DELETED, Metric, Run
 from promises import promise
+from waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -331,3 +335,122 @@ def test_a_catalog_that_is_taken_back_to_an_older_schema_has_it_in_its_tables(da
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("SELECT count(*) FROM latest_metrics").fetchone() == (1,)
     assert "briefs" not in rows_of(file)
+
+
+def test_somebody_else_who_locks_the_file_keeps_no_reader_waiting_for_long(stores, file, monkeypatch):
+    monkeypatch.setattr(sqlite, "BRIEF_SECONDS", 0.05)
+    with impatient(Behind()):
+        stores.runs.log("a", params={"p": "1"})
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert stores.runs.get(["a"])[0].params == {}
+        with pytest.raises(WouldWaitError), impatient():
+            stores.runs.get(["a"])
+    assert stores.runs.get(["a"])[0].params == {"p": "1"}
+
+
+def test_a_reader_waits_for_a_thread_that_is_bringing_it_in_however_long_that_takes(database, stores, monkeypatch):
+    monkeypatch.setattr(sqlite, "BRIEF_SECONDS", 0.01)
+    dialect, begun, tried = database._dialect, threading.Event(), threading.Semaphore(0)
+    bring_in, bring_in_soon = dialect.bring_in, dialect._bring_in_soon
+
+    def slowly(connection):
+        begun.set()
+        assert all(tried.acquire(timeout=PATIENCE) for _ in range(3))
+        bring_in(connection)
+
+    with impatient(Behind()):
+        stores.runs.log("a", params={"p": "1"})
+    monkeypatch.setattr(dialect, "bring_in", slowly)
+    monkeypatch.setattr(dialect, "_bring_in_soon", lambda: (bring_in_soon(), tried.release())[0])
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(database.bring_in)
+        assert begun.wait(PATIENCE)
+        assert stores.runs.get(["a"])[0].params == {"p": "1"}
+        writing.result(PATIENCE)
+
+
+FULL = """
+import os, resource, signal, sys
+from headrace.patience import WouldWaitError, impatient
+from headrace.sql.database import Database
+from headrace.sql.tracking import tracking_stores
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+database = Database(sys.argv[1])
+stores = tracking_stores(database)
+stores.runs.get(["a"])
+with impatient(lambda work: None):
+    stores.runs.log("a", params={f"p{number}": "x" * 500 for number in range(100)})
+size = os.path.getsize(database.url.database + "-wal")
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+try:
+    with impatient():
+        stores.runs.get(["a"])
+except WouldWaitError:
+    print(len(stores.runs.get(["a"])[0].params))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(len(stores.runs.get(["a"])[0].params))
+"""
+
+
+def test_where_nothing_can_be_written_any_more_what_is_in_the_tables_is_read(stores, file):
+    ended = subprocess.run([sys.executable, "-c", FULL, f"sqlite:///{file}"], capture_output=True, text=True, check=False)
+    assert ended.stdout.split() == ["0", "100"], ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(MemoryError(), MemoryError), (sqlite3.DatabaseError("database disk image is malformed"), StorageError)]
+)
+def test_a_brief_that_something_else_keeps_out_is_not_set_aside(stores, file, monkeypatch, error, told):
+    def fail(*_):
+        raise error
+
+    with impatient(Behind()):
+        stores.runs.log("a", params={"p": "1"})
+    with monkeypatch.context() as patched:
+        patched.setattr(briefs, "add_to_run", fail)
+        with pytest.raises(told):
+            stores.runs.get(["a"])
+    assert left_in(file, "refused") == [None]
+    assert stores.runs.get(["a"])[0].params == {"p": "1"}
+
+
+def test_an_older_schema_is_refused_while_something_could_not_be_brought_in(database, stores, file):
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("INSERT INTO briefs (brief) VALUES (?)", (b"garbage",))
+        connection.commit()
+    with pytest.raises(StorageError, match="1 writes"):
+        downgrade(database, "0019")
+    assert left_in(file, "brief") == [b"garbage"]
+    with impatient(Behind()):
+        stores.runs.log("a", params={"p": "1"})
+    assert stores.runs.get(["a"])[0].params == {"p": "1"}
+
+
+def test_what_was_left_to_be_done_behind_an_answer_opens_no_catalog_that_was_closed(file):
+    opened, behind = Database(f"sqlite:///{file}"), Behind()
+    stores = tracking_stores(opened)
+    stores.runs.create(new("a"))
+    with impatient(behind):
+        stores.runs.log("a", params={"p": "1"})
+    opened.close()
+    behind.run()
+    assert not file.with_name("catalog.db-wal").exists()
+
+
+def test_a_thread_that_is_interrupted_while_it_waits_for_its_turn_gets_none(monkeypatch):
+    class Interrupted:
+        def acquire(self, timeout=None):
+            if timeout is not None:
+                raise KeyboardInterrupt
+
+        def release(self):
+            raise AssertionError("nobody waits")
+
+    turns = sqlite._Turns()
+    turns.__enter__()
+    monkeypatch.setattr(sqlite, "threading", SimpleNamespace(Lock=Interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        turns.take_within(1)
+    turns.__exit__()
+    assert turns.take_if_free()
