@@ -62,7 +62,7 @@ class Dialect(Protocol):
         """A transaction that reads as `Database.glance` says; None if it would save nothing."""
         ...
 
-    def begin_read(self, connection: sa.Connection) -> None:
+    def begin_read(self, connection: sa.Connection, *, of_runs: bool = True) -> None:
         """Begin a transaction that sees one state."""
         ...
 
@@ -141,14 +141,18 @@ class Database:
             raise
 
     @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
+    def read(self, *, of_runs: bool = True) -> Iterator[sa.Connection]:
         """A connection that sees one consistent state; nothing it does is kept. Within this thread's `together`, it is that
-        transaction, which sees what it wrote."""
+        transaction, which sees what it wrote.
+
+        Args:
+            of_runs: whether anything is read that the writes of runs change. If not, none that is left has to be brought in.
+        """
         if self.joined is not None:
             yield self.joined
             return
         with self._errors(), self.engine.connect() as connection, connection.begin():
-            self._dialect.begin_read(connection)
+            self._dialect.begin_read(connection, of_runs=of_runs)
             yield connection
 
     @contextmanager

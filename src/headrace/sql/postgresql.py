@@ -111,7 +111,7 @@ class PostgreSQL:
         """None: each statement waits for a server."""
         raise WouldWaitError
 
-    def begin_read(self, connection: sa.Connection) -> None:
+    def begin_read(self, connection: sa.Connection, *, of_runs: bool = True) -> None:  # noqa: ARG002 - there are no briefs
         """Begin a transaction that sees one state."""
         direct(connection, _BEGIN_READ)
 

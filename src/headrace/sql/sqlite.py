@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -104,12 +104,12 @@ class SQLite:
         finally:
             release()
 
-    def begin_read(self, connection: sa.Connection) -> None:
+    def begin_read(self, connection: sa.Connection, *, of_runs: bool = True) -> None:
         """Begin a transaction that sees one state, after all briefs are brought in. While one is left, only somebody who knows
         nothing of them can hold the file for long; then what is in the tables is seen, for who reads waits for no writer. So it
         is where nothing can be written: the disk is full, or the file is another user's."""
         direct(connection, "BEGIN")
-        waits = True
+        waits = of_runs
         while waits and self._is_left(connection):
             direct(connection, "ROLLBACK")
             waits = self._bring_in_soon() or self._brings_in  # by another thread, whose disk takes its time
@@ -125,8 +125,12 @@ class SQLite:
             return False
         try:
             while time.monotonic() < deadline:
-                with suppress(WouldWaitError), self._quick.transaction(self._begin_at_once):
-                    return True
+                try:
+                    with self._quick.transaction(self._begin_at_once):
+                        return True
+                except WouldWaitError as error:
+                    if not _is_busy(error.__cause__):  # nor will it be any better
+                        return False
                 time.sleep(BRIEF_SECONDS / 50)
         finally:
             self._turn.__exit__()
@@ -352,6 +356,12 @@ def _engine(url: sa.URL, kept: int, *, hurried: bool = False) -> sa.Engine:
     if hurried:
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA wal_autocheckpoint=0"))
     return engine
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    """Whether somebody else has the file locked."""
+    code = getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_OK
+    return code & 0xFF == sqlite3.SQLITE_BUSY  # the lower byte is the kind
 
 
 def _make_folder(folder: Path) -> None:
