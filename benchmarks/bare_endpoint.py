@@ -42,25 +42,25 @@ ANSWERS = {
 BODIES = {name: json.dumps(answer).encode() for name, answer in ANSWERS.items()}
 
 
-Keep = Callable[[str, bytes], object]
-"""Given the last part of a request's path, and its body."""
+Keep = Callable[[bytes], object]
+"""Given the body of a request."""
 
 
 def keeper(catalog: str) -> Keep:
     """What keeps a body, with the durability that the tracking servers have."""
     if not catalog:
-        return lambda _, body: body
+        return lambda body: body
     if catalog.startswith("postgresql:"):
         import psycopg
 
         connection = psycopg.connect(catalog, autocommit=True)
         connection.execute("CREATE TABLE bodies (body bytea)")
-        return lambda _, body: body and connection.execute("INSERT INTO bodies VALUES (%s)", (body,), prepare=True)
+        return lambda body: body and connection.execute("INSERT INTO bodies VALUES (%s)", (body,), prepare=True)
     file = sqlite3.connect(catalog, isolation_level=None)
     file.execute("PRAGMA journal_mode=WAL")
     file.execute("PRAGMA synchronous=FULL")
     file.execute("CREATE TABLE bodies (body BLOB)")
-    return lambda _, body: body and file.execute("INSERT INTO bodies VALUES (?)", (body,))
+    return lambda body: body and file.execute("INSERT INTO bodies VALUES (?)", (body,))
 
 
 class Answering(asyncio.Protocol):
@@ -82,7 +82,7 @@ class Answering(asyncio.Protocol):
                 return
             self._held = rest[length:]
             name = head.split(b" ", 2)[1].partition(b"?")[0].rpartition(b"/")[2].decode()
-            self._keep(name, rest[:length])
+            self._keep(rest[:length])
             body = BODIES.get(name, b"{}")
             start = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
             self._transport.write(start % len(body) + body)
@@ -93,7 +93,7 @@ def serve_through_uvicorn(port: int, keep: Keep) -> None:
 
     async def answer(scope, receive, send) -> None:
         name = scope["path"].rpartition("/")[2]
-        keep(name, (await receive())["body"])
+        keep((await receive())["body"])
         told = BODIES.get(name, b"{}")
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(told))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -26,9 +26,8 @@ __all__ = ["Brief", "Change", "Log", "NewRun", "bring_in", "keep"]
 log = logging.getLogger("headrace.sql")
 _WAITING = "SELECT number, brief FROM briefs WHERE refused IS NULL ORDER BY number"
 _KEEP = "INSERT INTO briefs (brief) VALUES (?)"
-_DONE = "DELETE FROM briefs WHERE number <= ? AND refused IS NULL"
+_DONE = "DELETE FROM briefs WHERE number = ?"
 _REFUSE = "UPDATE briefs SET refused = ? WHERE number = ?"
-
 
 _Point = tuple[str, float, int, int, str, str, str]
 """What a Metric holds."""
@@ -119,33 +118,22 @@ def bring_in(connection: sa.Connection) -> None:
 
     What can't be written, which nobody foresaw, stays where it is, is told to the log, and keeps nobody from the catalog.
     """
-    waiting = direct(connection, _WAITING).fetchall()
-    try:
-        direct(connection, "SAVEPOINT briefs")
-        for _, brief in waiting:
-            _DECODER.decode(brief).apply(connection)
-        direct(connection, _DONE, (waiting[-1][0],))
-    except Exception as error:
-        if not _is_its_own(error):
-            raise
-        direct(connection, "ROLLBACK TO briefs")
-        for number, brief in waiting:
-            _bring_in_one(connection, number, brief)
-    direct(connection, "RELEASE briefs")
+    for number, brief in direct(connection, _WAITING).fetchall():
+        _bring_in_one(connection, number, brief)
 
 
 def _bring_in_one(connection: sa.Connection, number: int, brief: bytes) -> None:
-    direct(connection, "SAVEPOINT one")
+    direct(connection, "SAVEPOINT brief")
     try:
         _DECODER.decode(brief).apply(connection)
-        direct(connection, "DELETE FROM briefs WHERE number = ?", (number,))
+        direct(connection, _DONE, (number,))
     except Exception as error:
         if not _is_its_own(error):
             raise
-        direct(connection, "ROLLBACK TO one")
+        direct(connection, "ROLLBACK TO brief")
         direct(connection, _REFUSE, (f"{type(error).__name__}: {error}"[:1000], number))
         log.exception("brief %d can't be brought into the tables; it is kept in the table briefs, with the reason", number)
-    direct(connection, "RELEASE one")
+    direct(connection, "RELEASE brief")
 
 
 def _is_its_own(error: Exception) -> bool:

@@ -168,7 +168,6 @@ class SqlRunStore:
         series: Sequence[Series] = (),
     ) -> None:
         """Add all or nothing."""
-
         given, labels = params or {}, tags or {}
 
         def check(connection: sa.Connection) -> None:

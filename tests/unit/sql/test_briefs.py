@@ -155,7 +155,7 @@ def refused(stores):
     yield NotFoundError, lambda: stores.runs.create(new("b", experiment_id="7"))
 
 
-def test_what_is_wrong_is_told_at_once_and_nothing_is_left_in(stores, file):
+def test_what_is_wrong_is_told_at_once_and_nothing_is_kept(stores, file):
     for error, write in refused(stores):
         before = rows_of(file)
         with pytest.raises(error), impatient(Behind()):
@@ -231,7 +231,7 @@ def one_of(stores, writes, step):
     return lambda: stores.runs.update(run_id, status="FINISHED", end=step, name=f"n{step}")
 
 
-def test_of_writes_that_come_together_none_is_left_in(stores, file):
+def test_of_writes_that_come_together_none_is_kept_in_brief(stores, file):
     behind = Behind()
     with leaving(promise, behind) as left:
         stores.runs.log("a", [Metric("loss", 0.5, 1, 1)])
@@ -252,7 +252,7 @@ def test_one_that_is_alone_among_those_is(stores, file):
     assert left_in(file) == []
 
 
-def test_a_writer_that_follows_at_once_is_not_left_in(stores, file, monkeypatch):
+def test_a_write_that_follows_at_once_is_not_kept_in_brief(stores, file, monkeypatch):
     monkeypatch.setattr(groups, "IDLE_SECONDS", 1000.0)
     behind = Behind()
     with impatient(behind):
@@ -260,7 +260,7 @@ def test_a_writer_that_follows_at_once_is_not_left_in(stores, file, monkeypatch)
     assert (behind.work, left_in(file)) == ([], [])
 
 
-def test_where_nobody_does_work_behind_an_answer_nothing_is_left_in(stores, file):
+def test_where_nobody_does_work_behind_an_answer_nothing_is_kept_in_brief(stores, file):
     stores.runs.log("a", [Metric("loss", 0.5, 1, 1)])
     with impatient():
         stores.runs.log("a", [Metric("loss", 0.4, 2, 2)])
