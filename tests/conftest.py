@@ -34,18 +34,6 @@ def _clean_settings(monkeypatch):
             monkeypatch.delenv(name)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def catalogs():
-    """New SQLite catalogs take no time. `tests/migration` looks at how they are really made."""
-    from catalogs import Catalogs
-    from headrace.sql import migrations
-
-    catalogs = Catalogs()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(migrations, "upgrade", catalogs.upgrade)
-        yield catalogs
-
-
 @pytest.fixture(scope="session")
 def spark_engine():
     """A Spark engine on this machine, in a time zone far from UTC. Starting it takes seconds: all tests share one session."""

@@ -22,8 +22,9 @@ from contract.catalog_workers import open_and_close
 from headrace.errors import SettingsError, StorageError
 from headrace.ids import new_id
 from headrace.sql import sqlite as sqlite_module
-from headrace.sql.database import HEAD, Database
-from headrace.sql.migrations import configuration, downgrade, upgrade
+from headrace.sql.database import Database
+from headrace.sql.migrations import configuration, downgrade, migrate
+from headrace.sql.tables import HEAD
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.run import Metric, Run
 
@@ -101,7 +102,7 @@ def test_points_of_metrics_are_brought_into_chunks_and_back(catalog_url):
     downgrade(database, "0005")
     with database.read() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM metrics")).scalar() == sum(map(len, before.values()))
-    upgrade(database)
+    migrate(database)
     assert {key: list(map(str, stores.metrics.history(run.id, key))) for key in ("m", "other")} == before
     assert stores.metrics.summaries(run.id) == sums
     stores.runs.log(run.id, [Metric("m", 2.0, 1000, 9)])
@@ -124,7 +125,7 @@ def test_points_of_a_models_metrics_stay_when_their_dataset_comes_to_count(catal
     assert len(kept()) == 6
     downgrade(database, "0011")
     assert kept() == [(step, "books", 0.5) for step in range(3)]
-    upgrade(database)
+    migrate(database)
     assert kept() == [(step, "books", 0.5) for step in range(3)]
     with database.write() as connection:
         connection.execute(sa.text(insert), {**rows[1], "is_nan": False})
@@ -136,7 +137,7 @@ def test_every_migration_can_be_taken_back_and_done_again(database):
     downgrade(database, "base")
     with database.read() as connection:
         assert sa.inspect(connection).get_table_names() == ["alembic_version"]
-    upgrade(database)
+    migrate(database)
     with database.read() as connection:
         assert "definition_versions" in sa.inspect(connection).get_table_names()
 

@@ -7,8 +7,9 @@ from contextlib import closing
 import pytest
 import sqlalchemy as sa
 
-from headrace.sql.database import HEAD, Database
-from headrace.sql.migrations import upgrade
+from headrace.sql.database import Database
+from headrace.sql.migrations import migrate
+from headrace.sql.tables import HEAD
 from headrace.sql.tracking import tracking_stores
 
 REVISIONS = [f"{number:04}" for number in range(1, int(HEAD))]
@@ -115,14 +116,14 @@ def test_a_catalog_of_every_released_schema_with_rows_in_all_its_tables_loses_no
     catalog_url, tmp_path, request, monkeypatch
 ):
     with monkeypatch.context() as patch:  # as the first release made it
-        patch.setattr(Database, "_migrate", lambda self: upgrade(self, REVISIONS[0]))
+        patch.setattr(Database, "_migrate", lambda self: migrate(self, REVISIONS[0]))
         with closing(Database(catalog_url)) as database:
             for era, following in enumerate([*REVISIONS[1:], HEAD], start=1):
                 with database.write() as connection:
                     fill(connection, era)
                     before = held(connection)
                 if following != HEAD:
-                    upgrade(database, following)
+                    migrate(database, following)
                     with database.read() as connection:
                         assert lost(before, held(connection)) == [], following
     with closing(Database(catalog_url)) as database:  # opening it is what upgrades it

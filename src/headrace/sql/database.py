@@ -15,11 +15,9 @@ import sqlalchemy as sa
 from headrace.errors import InvalidInputError, SettingsError, StorageError
 from headrace.patience import Wait, is_impatient
 from headrace.sql.prepared import RefusedError
+from headrace.sql.tables import HEAD
 
-__all__ = ["HEAD", "Database", "Dialect"]
-
-HEAD = "0020"
-"""The newest migration. Kept here so that opening an up-to-date catalog doesn't import Alembic."""
+__all__ = ["Database", "Dialect"]
 
 
 class Dialect(Protocol):

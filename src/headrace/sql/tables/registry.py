@@ -88,7 +88,7 @@ aliases = sa.Table(
     sa.Column("name", sa.String, primary_key=True),
     sa.Column("alias", sa.String, primary_key=True),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.ForeignKeyConstraint(["name", "version"], ["model_versions.name", "model_versions.version"]),
+    sa.ForeignKeyConstraint(["name", "version"], ["model_versions.name", "model_versions.version"], name="fk_model_aliases_name"),
 )
 
 evaluations = sa.Table(
@@ -106,7 +106,9 @@ evaluations = sa.Table(
     sa.Column("time", sa.BigInteger, nullable=False),
     sa.Column("examples", sa.String(64), nullable=False, server_default=""),
     sa.Column("slices", Json, nullable=False, server_default="{}"),
-    sa.ForeignKeyConstraint(["name", "version"], ["model_versions.name", "model_versions.version"]),
+    sa.ForeignKeyConstraint(
+        ["name", "version"], ["model_versions.name", "model_versions.version"], name="fk_model_evaluations_name"
+    ),
     sa.Index("ix_model_evaluations_version", "name", "version"),
 )
 

@@ -152,8 +152,8 @@ metric_sums = sa.Table(
     sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("count", sa.BigInteger, nullable=False),
     sa.Column("data", sa.LargeBinary, nullable=False),
-    comment="What sums up a large chunk: a chart needs no more of it. A table of its own, read without the points.",
 )
+"""What sums up a large chunk: a chart needs no more of it. A table of its own, read without the points."""
 
 latest_metrics = sa.Table(
     "latest_metrics",

@@ -21,9 +21,9 @@ webhooks = sa.Table(
     sa.Column("secret", sa.Text, nullable=False),
     sa.Column("active", sa.Boolean, nullable=False),
     sa.Column("user", sa.String, nullable=False),
-    sa.Column("style", sa.String(16), nullable=False, server_default="headrace"),
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("updated", sa.BigInteger, nullable=False),
+    sa.Column("style", sa.String(16), nullable=False, server_default="headrace"),
 )
 
 deliveries = sa.Table(
