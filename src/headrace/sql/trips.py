@@ -54,6 +54,7 @@ class Trip:
 
     def __init__(self, driver: psycopg.Connection[Any]) -> None:
         self.sound = True
+        driver.execute("SET plan_cache_mode = force_generic_plan")  # few rows by their keys: to plan took longer than to run
         self._server = driver.pgconn
         self._dumping, self._loading = Transformer(driver), Transformer(driver)
         self._poll = select.poll()
