@@ -70,15 +70,13 @@ class SQLite:
         """Threads of one process queue here: SQLite would have each look again and again, ever more seldom."""
         return self._turn
 
-    @contextmanager
-    def at_once(self) -> Iterator[sa.Connection]:
+    def at_once(self) -> AbstractContextManager[sa.Connection]:
         """A write transaction that waits for nobody. Now and then one is refused, so that a patient one brings the log into the
         file in its place, which takes far longer."""
         if self._since_patient >= MOST_AT_ONCE or not self._turn.take_if_free():
             raise WouldWaitError
         self._since_patient += 1
-        with self._held(self._quick.transaction(self._begin_at_once), self._turn.__exit__) as connection:
-            yield connection
+        return self._quick.transaction(self._begin_at_once, self._turn.__exit__)
 
     def blind(self, scope: str) -> None:
         """None: SQLite is in this process, and there is nothing to wait for."""
@@ -91,18 +89,10 @@ class SQLite:
         """One on a connection that is kept for it; None while another thread has that. A thread that waits for nobody takes the
         one that it writes with, if that is free: what it has just written is there in the cache."""
         if is_impatient() and self._turn.take_if_free():
-            return self._held(self._quick.transaction(self._begin_at_once), self._turn.__exit__)
+            return self._quick.transaction(self._begin_at_once, self._turn.__exit__)
         if self._glancing.acquire(blocking=False):
-            return self._held(self._glances.transaction(self.begin_read), self._glancing.release)
+            return self._glances.transaction(self.begin_read, self._glancing.release)
         return None
-
-    @contextmanager
-    def _held(self, transaction: AbstractContextManager[sa.Connection], release: Callable[[], None]) -> Iterator[sa.Connection]:
-        try:
-            with transaction as connection:
-                yield connection
-        finally:
-            release()
 
     def begin_read(self, connection: sa.Connection, *, of_runs: bool = True) -> None:
         """Begin a transaction that sees one state, after all briefs are brought in. While one is left, only somebody who knows
@@ -242,6 +232,10 @@ class SQLite:
         self._brings_in = False
 
 
+def _nothing() -> None:
+    pass
+
+
 class _Kept:
     """A connection that is kept for transactions one after the other: to borrow one of a pool for each takes as long as SQLite
     takes for a point. They are begun and committed by statements; SQLAlchemy takes them all for one."""
@@ -252,8 +246,10 @@ class _Kept:
         self._forgotten: list[sa.Connection | None] = []
 
     @contextmanager
-    def transaction(self, begin: Callable[[sa.Connection], None]) -> Iterator[sa.Connection]:
-        """A transaction, committed at the end, undone on an exception."""
+    def transaction(
+        self, begin: Callable[[sa.Connection], None], release: Callable[[], None] = _nothing
+    ) -> Iterator[sa.Connection]:
+        """A transaction, committed at the end, undone on an exception; then released is what was taken for it."""
         try:
             if self._connection is None:
                 self._connection = self._engine.connect()
@@ -267,6 +263,8 @@ class _Kept:
         except BaseException:
             self.drop()
             raise
+        finally:
+            release()
 
     def _undo(self) -> None:
         """Undo what it is in the middle of, and keep it: nothing is wrong with it."""
