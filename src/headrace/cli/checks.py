@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sqlite3
 import statistics
@@ -158,6 +159,22 @@ def _sqlite(database: sqlite3.Connection, path: Path) -> Iterator[Check]:
         yield Check(
             "catalog journal", "warn", f"journal mode {mode}", "readers wait for writers; is the file on a network file system?"
         )
+    yield from _set_aside(database, path)
+
+
+def _set_aside(database: sqlite3.Connection, path: Path) -> Iterator[Check]:
+    """The writes of runs that were acknowledged and can't be brought into the tables."""
+    if not database.execute("select 1 from sqlite_schema where name = 'briefs'").fetchone():
+        return  # its schema is older than them
+    count, _, reason = database.execute("select count(*), min(number), refused from briefs where refused is not null").fetchone()
+    if count:
+        found = f"{count:,} writes of runs were acknowledged and can't be brought into the tables; the first: {reason}"
+        again = (
+            f'upgrade headrace, then have them tried again: sqlite3 {shlex.quote(str(path))} "update briefs set refused = null"'
+        )
+        yield Check("catalog writes", "fail", found, f"{again}; those that you don't need, delete from the table briefs")
+    else:
+        yield Check("catalog writes", "ok", "every write that was acknowledged could be brought into the tables")
 
 
 def _newest_revision() -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+
+from headrace.sql.database import Database
+from headrace.sql.migrations import downgrade
 
 
 def levels(result):
@@ -67,6 +71,30 @@ def test_a_catalog_of_a_newer_headrace_is_found(cli, ready):
         database.execute("update alembic_version set version_num = '9999'")
     database.close()
     assert found(cli("doctor", "--json", code=1), "catalog schema")["level"] == "fail"
+
+
+def test_writes_of_runs_that_were_set_aside_are_found_with_the_reason_of_the_first(cli, ready):
+    assert found(cli("doctor", "--json"), "catalog writes")["level"] == "ok"
+    with closing(sqlite3.connect(ready / ".headrace" / "catalog.db")) as database:
+        database.execute("insert into briefs (brief) values (?)", (b"garbage",))
+        database.execute("insert into briefs (brief) values (?)", (b"",))
+        database.commit()
+    cli("runs", "list")  # sets them aside, as any command does
+    told = found(cli("doctor", "--json", code=1), "catalog writes")
+    assert (told["level"], told["found"].split(";")[0].split()[0]) == ("fail", "2")
+    assert "the first: ValidationError: " in told["found"]
+    statement = told["advice"].split('"')[1]
+    with closing(sqlite3.connect(ready / ".headrace" / "catalog.db")) as database:
+        database.execute(statement)
+        assert database.execute("select count(*) from briefs where refused is null").fetchone() == (2,)
+
+
+def test_a_catalog_that_is_older_than_what_is_set_aside_is_looked_at(cli, ready):
+    with closing(Database(f"sqlite:///{ready / '.headrace' / 'catalog.db'}")) as database:
+        downgrade(database, "0019")
+    result = cli("doctor", "--json")
+    assert found(result, "catalog schema")["level"] == "warn"
+    assert "catalog writes" not in levels(result)
 
 
 def test_a_file_in_the_place_of_the_lake_is_found(cli, ready):
