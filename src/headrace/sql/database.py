@@ -44,6 +44,10 @@ class Dialect(Protocol):
         """What a thread holds while it writes within `scope`, from before it has a connection."""
         ...
 
+    def reading(self) -> AbstractContextManager[object]:
+        """The same while it reads."""
+        ...
+
     def at_once(self) -> AbstractContextManager[sa.Connection]:
         """A write transaction that waits for nobody. Raises WouldWaitError, unless it is nearby and nobody else writes."""
         ...
@@ -149,7 +153,7 @@ class Database:
         if self.joined is not None:
             yield self.joined
             return
-        with self._errors(), self.engine.connect() as connection, connection.begin():
+        with self._errors(), self._dialect.reading(), self.engine.connect() as connection, connection.begin():
             self._dialect.begin_read(connection, of_runs=of_runs)
             yield connection
 

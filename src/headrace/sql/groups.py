@@ -103,7 +103,7 @@ class GroupCommit:
         if self._writer is not None:
             self._writer.shutdown()
         if self._has_briefs:
-            with suppress(StorageError):  # they are brought in by whoever comes next
+            with suppress(StorageError, WouldWaitError), impatient():  # or they are brought in by whoever comes next
                 self._database.bring_in()
         self._has_briefs = False
 

@@ -107,6 +107,10 @@ class PostgreSQL:
         """Nothing to wait for here."""
         return nullcontext()
 
+    def reading(self) -> AbstractContextManager[object]:
+        """Nothing either."""
+        return nullcontext()
+
     def at_once(self) -> AbstractContextManager[sa.Connection]:
         """None: each statement waits for a server."""
         raise WouldWaitError

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from headrace.errors import StorageError
 from headrace.patience import Wait, WouldWaitError, is_impatient
 from headrace.sql.packing import Doubles
 from headrace.sql.prepared import direct
+from headrace.sql.turns import Readers, Turns
 
 __all__ = ["BUSY_SECONDS", "SQLite"]
 
@@ -63,12 +63,16 @@ class SQLite:
         self._since_patient = 0
         self._watch: sqlite3.Connection | None = None
         self._watch_lock = threading.Lock()
-        self._turn = _Turns()
+        self._turn, self._readers = Turns(), Readers()
         self._brings_in = False
 
     def turn(self, scope: str) -> AbstractContextManager[object]:  # noqa: ARG002 - a file has one writer
         """Threads of one process queue here: SQLite would have each look again and again, ever more seldom."""
         return self._turn
+
+    def reading(self) -> AbstractContextManager[object]:
+        """Known, so that a fork can wait until nobody reads."""
+        return self._readers.one()
 
     def at_once(self) -> AbstractContextManager[sa.Connection]:
         """A write transaction that waits for nobody. Now and then one is refused, so that a patient one brings the log into the
@@ -209,13 +213,15 @@ class SQLite:
 
     @contextmanager
     def forking(self) -> Iterator[None]:
-        """Nobody writes meanwhile, or takes a glance: SQLite remembers in memory who holds a lock, and in a child that is forked
-        in the middle of a write it is held for ever. What takes longer isn't waited for."""
+        """Nobody writes or reads meanwhile: SQLite remembers in memory who holds a lock, and in a child that is forked while
+        another thread is at it, it is held for ever. What takes longer isn't waited for."""
         with ExitStack() as held:
             if self._turn.take_within(FORK_SECONDS):
                 held.push(self._turn)
-            if self._glancing.acquire(timeout=FORK_SECONDS):
-                held.callback(self._glancing.release)
+            for lock in (self._glancing, self._watch_lock):
+                if lock.acquire(timeout=FORK_SECONDS):
+                    held.callback(lock.release)
+            held.enter_context(self._readers.gone(FORK_SECONDS))
             yield
 
     def forget(self) -> None:
@@ -228,7 +234,7 @@ class SQLite:
         self._glancing = threading.Lock()
         self._watch = None
         self._watch_lock = threading.Lock()
-        self._turn = _Turns()
+        self._turn, self._readers = Turns(), Readers()
         self._brings_in = False
 
 
@@ -281,69 +287,6 @@ class _Kept:
         """Leave a parent process what it may be in the middle of: it is never used again, and never closed."""
         self._forgotten.append(self._connection)
         self._connection = None
-
-
-class _Turns:
-    """A lock that threads get in the order in which they asked."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: deque[threading.Lock] = deque()
-        self._held = False
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._held:
-                self._held = True
-                return
-            mine = threading.Lock()
-            mine.acquire()
-            self._waiting.append(mine)
-        try:
-            mine.acquire()
-        except BaseException:  # interrupted: whoever comes next isn't to wait for this thread
-            self._leave(mine)
-            raise
-
-    def _leave(self, mine: threading.Lock) -> None:
-        with self._lock:
-            waits = mine in self._waiting
-            if waits:
-                self._waiting.remove(mine)
-        if not waits:  # it was just given to it
-            self.__exit__()
-
-    def take_within(self, seconds: float) -> bool:
-        """Get it, if that takes no longer than this."""
-        with self._lock:
-            if not self._held:
-                self._held = True
-                return True
-            mine = threading.Lock()
-            mine.acquire()
-            self._waiting.append(mine)
-        taken = False
-        try:
-            taken = mine.acquire(timeout=seconds)
-        except BaseException:  # interrupted, as above
-            self._leave(mine)
-            raise
-        if not taken:
-            self._leave(mine)
-        return taken
-
-    def take_if_free(self) -> bool:
-        """Get it, if nobody holds it."""
-        with self._lock:
-            free, self._held = not self._held, True
-        return free
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._held = False
 
 
 def _engine(url: sa.URL, kept: int, *, hurried: bool = False) -> sa.Engine:

@@ -11,7 +11,6 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from types import SimpleNamespace
 
 import pytest
 
@@ -315,6 +314,23 @@ def test_who_closes_a_catalog_brings_in_what_it_kept(file):
     assert len(rows_of(file)["latest_metrics"]) == 1
 
 
+def test_who_closes_a_catalog_that_somebody_else_has_locked_waits_for_nobody(file, monkeypatch):
+    opened = Database(f"sqlite:///{file}")
+    stores = tracking_stores(opened)
+    stores.runs.create(new("a"))
+    with impatient(Behind()):
+        stores.runs.log("a", [Metric("loss", 0.5, 1, 1)])
+    monkeypatch.setattr(opened._dialect, "begin_write", lambda *_: pytest.fail("it waits for a minute"))
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        opened.close()
+        other.execute("COMMIT")
+    assert len(left_in(file)) == 1
+    with closing(Database(f"sqlite:///{file}")) as again:
+        assert [point.value for point in tracking_stores(again).metrics.history("a", "loss")] == [0.5]
+    assert left_in(file) == []
+
+
 def test_a_brief_that_cannot_be_brought_in_is_kept_and_keeps_nobody_out(stores, file, caplog):
     with impatient(Behind()):
         stores.runs.log("a", [Metric("loss", 0.5, 1, 1)])
@@ -445,21 +461,3 @@ def test_what_was_left_to_be_done_behind_an_answer_opens_no_catalog_that_was_clo
     opened.close()
     behind.run()
     assert not file.with_name("catalog.db-wal").exists()
-
-
-def test_a_thread_that_is_interrupted_while_it_waits_for_its_turn_gets_none(monkeypatch):
-    class Interrupted:
-        def acquire(self, timeout=None):
-            if timeout is not None:
-                raise KeyboardInterrupt
-
-        def release(self):
-            raise AssertionError("nobody waits")
-
-    turns = sqlite._Turns()
-    turns.__enter__()
-    monkeypatch.setattr(sqlite, "threading", SimpleNamespace(Lock=Interrupted))
-    with pytest.raises(KeyboardInterrupt):
-        turns.take_within(1)
-    turns.__exit__()
-    assert turns.take_if_free()
