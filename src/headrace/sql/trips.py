@@ -20,6 +20,9 @@ __all__ = ["Answer", "Trip", "one_by_one"]
 
 MOST_PREPARED = 500
 """Statements of a connection that the server keeps ready: each costs it some kilobytes."""
+_SETTINGS = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off"
+"""What is read and written so are few rows by their keys, and to plan took longer than to run. A plan that was made while a table
+was small, and is kept, would go through all of it while it grows."""
 _BINARY = 1
 _FINE = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 
@@ -54,7 +57,7 @@ class Trip:
 
     def __init__(self, driver: psycopg.Connection[Any]) -> None:
         self.sound = True
-        driver.execute("SET plan_cache_mode = force_generic_plan")  # few rows by their keys: to plan took longer than to run
+        driver.execute(_SETTINGS)
         self._server = driver.pgconn
         self._dumping, self._loading = Transformer(driver), Transformer(driver)
         self._poll = select.poll()

@@ -17,6 +17,7 @@ from headrace.sql.prepared import Insert, RefusedError, direct, is_blind
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.history import Series
 from headrace.tracking.run import DELETED, Metric, Run
+from waiting import until
 
 PATIENCE = 60
 KEEP = Insert("kept", ["name"])
@@ -284,3 +285,29 @@ def test_the_next_points_of_a_writer_are_kept_once_or_left_to_be_asked_about(sto
     with stores.writers.together():
         assert not take("heard", 6, 7)
     assert stores.writers.reached("heard", "w") == 5
+
+
+def test_a_plan_that_was_made_while_the_tables_were_small_goes_through_none(postgres):
+    """Of a few rows a server would rather read all than an index, and it would keep that plan while they grow."""
+    url = postgres.new_database()
+    with contextlib.closing(Database(url)) as database, psycopg.connect(url, autocommit=True) as connection:
+        stores = tracking_stores(database)
+
+        def make(run_id):
+            run = Run(id=run_id, name="r", experiment_id="0", experiment="Default", status="RUNNING", start=1)
+            stores.runs.create(run)
+            stores.runs.log(run_id, [Metric("loss", 0.5, 1)], {"depth": "6"}, {"tag": "x"})
+            return stores.runs.get([run_id])
+
+        make("a")
+        connection.execute("ANALYZE")
+        connection.execute("SELECT pg_stat_reset()")
+        for number in range(50):
+            assert make(f"b{number}")
+    names = ("changes", "experiments", "latest_metrics", "params", "run_inputs", "run_tags", "runs")
+    query = "SELECT relname, seq_scan, idx_scan FROM pg_stat_user_tables WHERE relname = ANY(%s) AND seq_scan + idx_scan >= 50"
+    with psycopg.connect(url, autocommit=True) as connection:  # what a connection counted is told when it ends
+        counts = until(
+            lambda: (found := connection.execute(query, [list(names)]).fetchall()) and len(found) == len(names) and found
+        )
+    assert [row for row in counts if row[1] > 5] == []
