@@ -21,11 +21,12 @@ import pandas as pd
 from confluent_kafka import Producer
 
 import headrace as hr
+from headrace.features import worker as worker_module
 from headrace.features.worker import WorkerOptions
 from servers.forked import forked, shared_number
 from waiting import PATIENCE, until
 
-__all__ = ["APPLYING", "IDLE", "KEYS", "LANDING", "Doomed", "StreamWorld"]
+__all__ = ["APPLYING", "IDLE", "KEYS", "LANDING", "Doomed", "StreamWorld", "user"]
 
 T = TypeVar("T")
 IDLE, APPLYING, LANDING = range(3)
@@ -34,6 +35,8 @@ IDLE, APPLYING, LANDING = range(3)
 KEYS = 40
 IMPATIENT = "session.timeout.ms=2000&heartbeat.interval.ms=200"
 """So long after its death a member's partitions go to others."""
+WAIT = 0.1
+"""Seconds between the reports of a doomed worker."""
 START = datetime(2026, 3, 1, tzinfo=UTC)
 AT = START + timedelta(days=3)
 """When everything is asked for."""
@@ -68,12 +71,14 @@ class StreamWorld:
         produced: event id to its row, each once however often it was sent.
         group: the consumer group of its workers.
         poison: messages that are no rows, or rows that a group can't use.
+        partitions: of its topic.
     """
 
     def __init__(self, folder: Path, url: str, topic: str, *, partitions: int = 4, options: str = "", online: str = "") -> None:
         self.folder = folder
         self.topic = topic
         self.group = f"headrace-{topic}"
+        self.partitions = partitions
         self.view = definitions(topic)
         lines = [f'events = "{url}?{IMPATIENT}{options}"', *([f'online = "{online}"'] if online else [])]
         (folder / "headrace.toml").write_text("\n".join(lines) + "\n")
@@ -123,7 +128,10 @@ class StreamWorld:
                 self.send(rng.choice([b"{", orjson.dumps({**bad, "at": 5}), orjson.dumps({**bad, "note": "x"})]))
 
     def produce_until(self, found: Callable[[], T]) -> T:
-        """Events, few enough that the workers can keep up, until something has come about; returns it."""
+        """Events, few enough that the workers can keep up, until something has come about; returns it.
+
+        Fails when for so long nothing moved on, however slow the machine is.
+        """
         waiting = self.behind()
 
         def look() -> T:
@@ -135,7 +143,13 @@ class StreamWorld:
                 waiting = self.behind()
             return found()
 
-        return until(look, "a death")
+        while True:
+            before = self._applied()
+            try:
+                return until(look, "what is waited for")
+            except TimeoutError:
+                if self._applied() == before:
+                    raise
 
     def worker(self, options: WorkerOptions | None = None) -> Running:
         """A worker in a thread of this process."""
@@ -162,6 +176,9 @@ class StreamWorld:
     def behind(self) -> int:
         """The messages of the topic that aren't online yet."""
         return sum(lag.end - min(lag.applied.values(), default=0) for lag in self.store.topics.lags())
+
+    def _applied(self) -> list[Any]:
+        return [(lag.committed, lag.applied) for lag in self.store.topics.lags()]
 
     def check(self) -> None:
         """Online equals history to the last bit, and both are what was sent: each event once."""
@@ -217,18 +234,21 @@ class Doomed:
 
     Attributes:
         doing: what it is in the middle of, or was when it died.
+        share: how many partitions it has.
     """
 
     def __init__(self, world: StreamWorld, doom: c_int) -> None:
         self.doing = shared_number(IDLE)
-        self.process = forked(_work, str(world.folder), world.group, self.doing, doom)
+        self.share = shared_number(0)
+        self.process = forked(_work, str(world.folder), world.group, self.doing, self.share, doom)
 
     def killed(self) -> bool:
-        """Whether it was."""
+        """Whether it was. One that ended by itself fails the test."""
+        assert self.process.exitcode in (None, 0, -signal.SIGKILL), f"a worker ended with {self.process.exitcode}; it said why"
         return self.process.exitcode == -signal.SIGKILL
 
 
-def _work(folder: str, group: str, doing: c_int, doom: c_int) -> None:
+def _work(folder: str, group: str, doing: c_int, share: c_int, doom: c_int) -> None:
     """A worker that shows what it is in the middle of, and dies of it if it's told to."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -236,7 +256,9 @@ def _work(folder: str, group: str, doing: c_int, doom: c_int) -> None:
         topics = store.topics
         topics._feed.advance = _deadly(topics._feed.advance, APPLYING, doing, doom, Path(folder))
         topics._ingest.land = _deadly(topics._ingest.land, LANDING, doing, doom, Path(folder))
-        topics.worker(["ratings"], WorkerOptions(group, max_rows=200, flush_rows=400, flush_seconds=0.3)).run(stop)
+        worker_module.TELL = WAIT
+        options = WorkerOptions(group, max_rows=200, flush_rows=400, flush_seconds=0.3)
+        topics.worker(["ratings"], options, lambda done: setattr(share, "value", done.partitions)).run(stop)
 
 
 def _deadly(work: Any, what: int, doing: c_int, doom: c_int, folder: Path) -> Any:

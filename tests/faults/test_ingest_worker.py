@@ -10,8 +10,9 @@ import orjson
 import pytest
 import redis
 
-from faults.stream_world import APPLYING, IDLE, KEYS, LANDING, START, Doomed, StreamWorld
-from headrace.errors import IntegrityError, NotFoundError, StorageError
+import headrace as hr
+from faults.stream_world import APPLYING, IDLE, KEYS, LANDING, START, Doomed, StreamWorld, user
+from headrace.errors import IntegrityError, InvalidInputError, NotFoundError, StorageError
 from headrace.events import broker as broker_module
 from headrace.features import worker as worker_module
 from headrace.features.worker import WorkerOptions
@@ -40,23 +41,48 @@ def world(make):
     return make()
 
 
+REST = 2.5
+"""Seconds: longer than a member's death goes unnoticed, and than a worker's report is old."""
+
+
+def leave(world, workers):
+    """SIGTERM to the oldest worker, who leads the group: it lands what it holds and leaves, while events come on.
+
+    Only from a group at rest: this broker lets a group wait for ever for a leader who left while the partitions were shared out.
+    """
+    since = time.monotonic()
+
+    def at_rest():
+        nonlocal since
+        shares = [worker.share.value for worker in workers]
+        if sum(shares) != world.partitions or not all(shares):
+            since = time.monotonic()
+        return time.monotonic() - since > REST
+
+    world.produce_until(at_rest)
+    gone = workers.pop(0)
+    gone.process.terminate()
+    world.produce_until(lambda: gone.process.exitcode is not None)
+    assert gone.process.exitcode == 0
+
+
 @pytest.mark.parametrize(("online", "kills"), [("embedded", 6), ("redis", 20)])
 def test_workers_are_killed_amid_their_work_and_each_event_counts_once(make, request, online, kills):
     url = f"{request.getfixturevalue('redis_url')}?prefix=kill-{new_id()}" if online == "redis" else ""
     world = make(online=url)
     doom = shared_number(IDLE)
-    workers, gone = [Doomed(world, doom) for _ in range(2)], []
+    workers = [Doomed(world, doom) for _ in range(2)]
     amid = {APPLYING: 0, LANDING: 0}
     for kill in range(kills):
         what = (APPLYING, APPLYING, LANDING)[kill % 3]
         doom.value = 3 * kill + what
-        victim = world.produce_until(lambda: next((worker for worker in workers + gone if worker.killed()), None))
+        victim = world.produce_until(lambda: next((worker for worker in workers if worker.killed()), None))
         amid[what] += victim.doing.value == what
-        (workers if victim in workers else gone).remove(victim)
-        if kill % 7 == 5:
-            gone.append(workers.pop())
-            gone[-1].process.terminate()  # SIGTERM: it finishes and leaves
+        workers.remove(victim)
         while len(workers) < 2 + (kill % 7 == 3):
+            workers.append(Doomed(world, doom))
+        if kill % 9 == 5:
+            leave(world, workers)
             workers.append(Doomed(world, doom))
     assert amid == {APPLYING: kills - kills // 3, LANDING: kills // 3}
     world.flush()
@@ -240,6 +266,35 @@ def test_a_broker_that_is_not_there_or_a_topic_that_is_missing_is_told(make, mon
     world.store.topics._log.stream._broker._counts.clear()
     with pytest.raises(StorageError, match=f"Kafka broker at 127.0.0.1:{broker.port} fails"):
         world.worker()
+
+
+def test_a_push_that_no_topic_takes_says_what_to_do_and_takes_nothing_in(tmp_path, kafka_url):
+    schema = {"user_id": "int64", "at": "timestamp"}
+    batch = hr.EventSource("batch", timestamp="at", schema=schema)
+    streamed = hr.EventSource("streamed", timestamp="at", stream=f"missing-{new_id()}", schema=schema)
+    groups = [
+        hr.FeatureGroup(source.name, entity=user, source=source, features={f"{source.name}_n": hr.count()})
+        for source in (batch, streamed)
+    ]
+    (tmp_path / "headrace.toml").write_text(f'events = "{kafka_url}"\n')
+    with hr.connect(tmp_path) as store:
+        store.apply([hr.FeatureView("view", features=groups)])
+        rows = [{"user_id": 1, "at": START}]
+        with pytest.raises(
+            InvalidInputError, match=r"'batch' has no stream.*store.write\('batch', rows\) and materialize, or .*stream='TOPIC'"
+        ):
+            store.push("batch", rows)
+        with pytest.raises(
+            NotFoundError,
+            match=r"topic 'missing-.*' of source 'streamed' doesn't exist .*headrace ingest streamed --create-topics",
+        ):
+            store.push("streamed", rows)
+        store.write("batch", rows)
+        store.materialize()
+        assert store.online_features("view", {"user_id": [1]}).values == {"batch_n": [1], "streamed_n": [0]}
+        store.topics.create_topics(["streamed"], 1)
+        store.push("streamed", rows)
+        assert store.online_features("view", {"user_id": [1]}).values == {"batch_n": [1], "streamed_n": [1]}
 
 
 def test_messages_that_are_gone_before_the_lake_held_them_are_an_error_unless_told_otherwise(world, make, monkeypatch):

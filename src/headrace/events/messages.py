@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from headrace.errors import SettingsError
+from headrace.errors import InvalidInputError
 from headrace.events.broker import KafkaUrl
 from headrace.events.log import LogBatch, Refused, Stream
 from headrace.events.payload import CONTENT_TYPES, Codec, Decoded, Shape, codec_of, decode, read_schema
@@ -170,9 +170,16 @@ def _format_of(headers: Sequence[tuple[str, bytes | str | None]] | None) -> str:
 
 
 def topic_of(stream: Stream) -> str:
-    """The topic of a source. Raises SettingsError if it has none."""
+    """The topic of a source.
+
+    Raises:
+        InvalidInputError: it has none, as sources that only `write` fills have.
+    """
     if stream.source.stream is None:
         name = stream.source.name
-        msg = f"source {name!r} has no stream, so nothing of it comes through Kafka; declare it with stream='TOPIC', then apply"
-        raise SettingsError(msg)
+        msg = (
+            f"source {name!r} has no stream, so no topic of Kafka takes its rows; bring them in with store.write({name!r}, rows) "
+            f"and materialize, or declare stream='TOPIC', apply, and: headrace ingest {name} --create-topics"
+        )
+        raise InvalidInputError(msg)
     return stream.source.stream
