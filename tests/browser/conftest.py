@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from browser.pages import is_wrong
 from headrace.server.web import STATIC
 
 PATIENCE = 30_000
@@ -51,7 +52,7 @@ def page(chromium, site):
     tab.set_default_timeout(PATIENCE)
     wrongs = []
     tab.on("pageerror", lambda error: wrongs.append(str(error)))
-    tab.on("console", lambda said: wrongs.append(said.text) if said.type == "error" else None)
+    tab.on("console", lambda said: wrongs.append(said.text) if is_wrong(said) else None)
     yield tab
     context.close()
     expected = getattr(tab, "expected_errors", ())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import httpx
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import ConsoleMessage, Page, expect
 
-__all__ = ["PAGES", "addresses", "faults", "settled", "too_wide"]
+__all__ = ["PAGES", "addresses", "faults", "is_wrong", "settled", "too_wide"]
 
 PAGES = {
     "home": "/",
@@ -70,6 +70,11 @@ def settled(page: Page) -> None:
     """Wait until a page shows what it has."""
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.get_by_role("status", name="Loading")).to_have_count(0)
+
+
+def is_wrong(said: ConsoleMessage) -> bool:
+    """Whether a console tells of a fault: of an error, or that the page's head fetches a file that the page then can't use."""
+    return said.type == "error" or "request credentials mode does not match" in said.text
 
 
 def too_wide(page: Page) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from browser.pages import PAGES, addresses, faults, settled, too_wide
+from browser.pages import PAGES, addresses, faults, is_wrong, settled, too_wide
 
 NAMES = list(PAGES)
 
@@ -16,7 +16,7 @@ def test_every_page_opens_without_a_fault(chromium, site, names):
     page = context.new_page()
     wrongs: list[str] = []
     page.on("pageerror", lambda error: wrongs.append(str(error)))
-    page.on("console", lambda said: wrongs.append(f"{page.url}: {said.text}") if said.type == "error" else None)
+    page.on("console", lambda said: wrongs.append(f"{page.url}: {said.text}") if is_wrong(said) else None)
     for name in names:
         page.goto(known[name])
         settled(page)

@@ -11,9 +11,9 @@ from playwright.sync_api import expect
 import headrace as hr
 
 
-def runs_of(site, limit=4):
+def runs_of(site, limit=4, experiments=("1",)):
     """Ids of runs, newest first."""
-    asked = {"experiments": ["1"], "limit": limit}
+    asked = {"experiments": [*experiments], "limit": limit}
     return [run["id"] for run in httpx.post(f"{site}/api/v1/runs/search", json=asked).json()["runs"]]
 
 
@@ -77,6 +77,23 @@ def test_runs_are_compared_from_difference_to_difference(page, site):
     expect(page.locator(".compare-row[data-current]")).to_have_count(1)
     page.get_by_role("radio", name="At best of").click()
     expect(page.get_by_label("Metric whose best step counts")).to_be_visible()
+
+
+def test_a_comparison_bears_a_run_that_is_gone_and_more_runs_than_fit(page, site):
+    ids = runs_of(site, limit=22, experiments=("1", "2"))
+    assert len(ids) > 20
+    page.expected_errors = ("404",)
+    page.goto(f"/compare?runs={ids[0]},{'0' * 32},{ids[1]}")
+    expect(page.get_by_role("heading", name="Compare 2 runs")).to_be_visible()
+    page.get_by_role("button", name="Leave out").click()
+    expect(page.get_by_role("button", name="Leave out")).to_have_count(0)
+    page.goto(f"/compare?runs={','.join(ids)}")
+    expect(page.get_by_role("heading", name="Compare 20 runs")).to_be_visible()
+    expect(page.get_by_text(f"of {len(ids)}; leave one out")).to_be_visible()
+    assert page.get_by_role("columnheader").count() == 21
+    page.get_by_role("button", name=re.compile("^Leave .* out$")).first.click()
+    expect(page.get_by_text(f"of {len(ids) - 1}; leave one out")).to_be_visible()
+    expect(page.get_by_role("columnheader")).to_have_count(21)
 
 
 def test_runs_are_compared_by_what_they_ran_in_too(page, site):

@@ -54,7 +54,7 @@ export function preload(pages: Pages, first: string, nonce: string): Plugin {
         const of = Object.fromEntries(Object.entries(pages).map(([start, sources]) => [start, filesOf(bundle, sources).filter((file) => !own.has(file))]));
         const code = `{const pages=${JSON.stringify(of)},at=location.pathname;
 let own='';for(const start in pages)if((start==='/'?at==='/':at.startsWith(start))&&start.length>own.length)own=start;
-for(const file of pages[own]??[]){const link=document.createElement('link');if(file.endsWith('.css')){link.rel='preload';link.as='style'}else link.rel='modulepreload';link.href='/'+file;document.head.append(link)}}`;
+for(const file of pages[own]??[]){const link=document.createElement('link');if(file.endsWith('.css')){link.rel='preload';link.as='style';link.crossOrigin=''}else link.rel='modulepreload';link.href='/'+file;document.head.append(link)}}`;
         const script = `<script nonce="${nonce}">${await textOf(first, root)}\n${code}</script>`;
         if (!html.includes(PLACE) || script.slice(8, -9).includes('</script')) throw new Error(`index.html has no ${PLACE}, or what goes there ends too early`);
         const font = Object.keys(bundle).find((file) => /inter-latin-wght-normal.*\.woff2$/.test(file));

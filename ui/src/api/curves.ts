@@ -24,7 +24,7 @@ export async function readCurves(query: Schemas['SeriesQuery'], signal?: AbortSi
   return decodeCurves(await postForBytes('/api/v1/metrics/series', query, signal));
 }
 
-/** The arrays are views of the answer's bytes: nothing is copied. */
+/** The arrays are views of the answer's bytes: nothing is copied that is in order. */
 export function decodeCurves(bytes: ArrayBuffer): Points[] {
   const length = new DataView(bytes).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length))) as Header;
@@ -33,6 +33,19 @@ export function decodeCurves(bytes: ArrayBuffer): Points[] {
     const begin = at;
     const column = (name: (typeof header.columns)[number]) => new Float64Array(bytes, begin + header.columns.indexOf(name) * buckets * 8, buckets);
     at += header.columns.length * buckets * 8;
-    return { run, key, count, x: column('end'), last: column('last'), low: column('low'), high: column('high'), marks: column('marks') };
+    return { run, key, count, x: inOrder(column('end'), column('start')), last: column('last'), low: column('low'), high: column('high'), marks: column('marks') };
   });
+}
+
+/** Where buckets end, none behind where a later one begins: of points that came out of order, buckets may overlap, and a line
+ * that follows their ends would go back and forth. */
+function inOrder(ends: Float64Array, starts: Float64Array): Float64Array {
+  let found = ends;
+  for (let at = ends.length - 2; at >= 0; at -= 1) {
+    const next = Math.min(starts[at + 1] ?? Infinity, found[at + 1] ?? Infinity);
+    if ((found[at] ?? 0) <= next) continue;
+    if (found === ends) found = ends.slice();
+    found[at] = next;
+  }
+  return found;
 }

@@ -1,6 +1,6 @@
 /** What pages ask for, each with the key under which it is kept. A live event makes stale what it names. */
 import { keepPreviousData, queryOptions, type Query, type QueryClient } from '@tanstack/react-query';
-import { get, getText, patch, post, type Schemas } from './client';
+import { get, getText, patch, post, Problem, type Schemas } from './client';
 import { readCurves, type Points } from './curves';
 import type { LiveEvent, NewPoints } from './live';
 import { address } from './request';
@@ -43,10 +43,28 @@ export const tableQuery = (query: TableQuery) =>
 export const runQuery = (run: string) =>
   queryOptions({ queryKey: ['run', run], queryFn: ({ signal }) => get('/api/v1/runs/{run}', { path: { run }, signal }), refetchInterval: ({ state }) => (state.data?.state === 'RUNNING' ? HEARD_OF : false) });
 
+/** Those of some runs that are here: one that was removed takes no other with it. Fails if none is. */
+async function readRuns(runs: string[], signal: AbortSignal): Promise<Schemas['Runs']> {
+  try {
+    return await post('/api/v1/runs/get', { runs }, { signal });
+  } catch (error) {
+    if (!isGone(error) || runs.length === 1) throw error;
+    const read = await Promise.allSettled(runs.map((run) => get('/api/v1/runs/{run}', { path: { run }, signal })));
+    const failed = read.find((one) => one.status === 'rejected' && !isGone(one.reason));
+    const found = read.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    if (failed !== undefined || found.length === 0) throw error;
+    return { runs: found };
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Problem && error.status === 404;
+}
+
 export const runsQuery = (runs: string[]) =>
   queryOptions({
     queryKey: ['runs', runs],
-    queryFn: ({ signal }) => post('/api/v1/runs/get', { runs }, { signal }),
+    queryFn: ({ signal }) => readRuns(runs, signal),
     enabled: runs.length > 0,
     placeholderData: keepPreviousData,
   });

@@ -3,7 +3,7 @@ import type { QueryClient, QueryKey, UseQueryOptions } from '@tanstack/react-que
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
 import { experimentsQuery, filesQuery, keysQuery, runQuery, runsQuery, tableQuery } from '@/api/queries';
 import { readAuditSearch } from '@/pages/audit/search';
-import { readCompareSearch } from '@/pages/compare/search';
+import { readCompareSearch, sideBySide } from '@/pages/compare/search';
 import { readExperimentSearch } from '@/pages/experiments/search';
 import { asked, columnsOf, lastColumns } from '@/pages/experiments/columns';
 import { partOf, tableOf, type TableSearch } from '@/pages/experiments/table-query';
@@ -63,7 +63,7 @@ const compare = createRoute({
   getParentRoute: () => root,
   path: '/compare',
   validateSearch: readCompareSearch,
-  loaderDeps: ({ search }) => ({ runs: search.runs }),
+  loaderDeps: ({ search }) => ({ runs: sideBySide(search).shown }),
   loader: ({ context, deps }) => begin(context.client, runsQuery(deps.runs)),
   component: lazyRouteComponent(loaded(() => import('@/pages/compare/compare')), 'ComparePage'),
 });

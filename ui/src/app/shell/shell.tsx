@@ -164,7 +164,7 @@ function LivePill() {
   const state = useSyncExternalStore(live.watch, () => live.state);
   const running = useSyncExternalStore(live.watch, () => live.running);
   const text = state === 'live' ? (running > 0 ? `${running} running now. Press to pause.` : 'Changes appear by themselves. Press to pause.')
-    : state === 'paused' ? 'What is shown may be old. Press to go on.' : 'The server doesn’t answer; trying again. What is shown may be old.';
+    : state === 'paused' ? 'What is shown may be old. Press to go on.' : state === 'connecting' ? 'Asking the server to tell of changes.' : 'The server doesn’t answer; trying again. What is shown may be old.';
   return (
     <Tip text={text}>
       <button type="button" className="live" data-state={state} onClick={live.toggle} aria-label={`${SAID[state]}. ${text}`}>

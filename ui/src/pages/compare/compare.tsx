@@ -13,13 +13,13 @@ import { useKeys } from '@/shared/keys';
 import { isMerit, lessIsBetter } from '@/shared/merit';
 import { Button, IconButton, Input, Segmented, Switch } from '@/shared/ui/controls';
 import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
-import { plural } from '@/shared/ui/format';
+import { number, percent, plural } from '@/shared/ui/format';
 import { State } from '@/shared/ui/marks';
 import { Picker } from '@/shared/ui/picker';
 import { useAtBest } from './at-best';
 import { useEnvironments } from './environments';
 import { best, factsOf, nextDifference, type FactRow } from './facts';
-import { readCompareSearch, type CompareChange, type CompareSearch, type Figure } from './search';
+import { readCompareSearch, sideBySide, type CompareChange, type CompareSearch, type Figure } from './search';
 
 type Run = Schemas['Run'];
 
@@ -27,7 +27,8 @@ export function ComparePage() {
   const search = useSearch({ from: '/compare' });
   const navigate = useNavigate({ from: '/compare' });
   const change = useCallback((part: CompareChange) => void navigate({ search: (now) => readCompareSearch({ ...now, ...part }), replace: true }), [navigate]);
-  const query = useQuery(runsQuery(search.runs));
+  const { shown, waiting } = sideBySide(search);
+  const query = useQuery(runsQuery(shown));
   const part = search.charts === true ? 'charts' : 'facts';
   const runs = useMemo(() => ordered(query.data?.runs ?? [], search.base), [query.data, search.base]);
   const looks = useMemo(() => looksOf(runs.map((run) => run.id)), [runs]);
@@ -42,10 +43,12 @@ export function ComparePage() {
     );
   }
   if (query.data === undefined) return query.isError ? <Failure whole error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={8} />;
+  const gone = query.isPlaceholderData ? [] : shown.filter((id) => !runs.some((run) => run.id === id));
   return (
     <div className="page">
       <header className="page-head">
         <h1>Compare {plural(runs.length, 'run')}</h1>
+        {waiting.length > 0 && <span className="quiet">of {shown.length + waiting.length}; leave one out and the next comes</span>}
         <span className="grow" />
         <Segmented
           label="What to show"
@@ -57,6 +60,14 @@ export function ComparePage() {
           onChange={(next) => change({ charts: next === 'charts' ? true : undefined })}
         />
       </header>
+      {gone.length > 0 && (
+        <div className="compare-gone" role="status">
+          <span className="grow">
+            {gone.length === 1 ? 'One of these runs isn’t here' : `${gone.length} of these runs aren’t here`}: removed for good, or of another server.
+          </span>
+          <Button onClick={() => change({ runs: search.runs.filter((id) => !gone.includes(id)) })}>Leave out</Button>
+        </div>
+      )}
       {part === 'facts' ? <FactsPart runs={runs} looks={looks} search={search} change={change} /> : <ChartsPart runs={runs} looks={looks} search={search} change={change} />}
     </div>
   );
@@ -123,7 +134,7 @@ function FactsPart({ runs, looks, search, change }: PartProps) {
             {hideEqual && all.length > rows.length && wanted === '' ? <span className="quiet">{plural(all.length - rows.length, 'fact')} equal in all</span> : null}
           </div>
           {runs.map((run, index) => (
-            <RunHead key={run.id} run={run} look={looks.get(run.id)} base={index === 0} runs={runs} change={change} />
+            <RunHead key={run.id} run={run} look={looks.get(run.id)} base={index === 0} runs={runs} waiting={sideBySide(search).waiting} change={change} />
           ))}
         </div>
         {rows.length === 0 && <Empty icon="check" title={wanted === '' ? 'These runs are equal in every fact' : 'No fact of that name'}>{hideEqual && wanted === '' && <Button onClick={() => change({ equal: true })}>Show all facts</Button>}</Empty>}
@@ -142,14 +153,14 @@ function startsSection(rows: readonly FactRow[], index: number): boolean {
   return rows[index]?.section !== rows[index - 1]?.section;
 }
 
-function RunHead({ run, look, base, runs, change }: { run: Run; look: Look | undefined; base: boolean; runs: readonly Run[]; change: PartProps['change'] }) {
+function RunHead({ run, look, base, runs, waiting, change }: { run: Run; look: Look | undefined; base: boolean; runs: readonly Run[]; waiting: readonly string[]; change: PartProps['change'] }) {
   const drop = (event: React.DragEvent) => {
     event.preventDefault();
     const moved = event.dataTransfer.getData('text/plain');
     const order = runs.map((one) => one.id).filter((id) => id !== moved);
     if (!runs.some((one) => one.id === moved) || moved === run.id) return;
     order.splice(order.indexOf(run.id), 0, moved);
-    change({ runs: order, base: order[0] });
+    change({ runs: [...order, ...waiting], base: order[0] });
   };
   return (
     <div className="compare-run" role="columnheader" draggable data-base={base || undefined} onDragStart={(event) => event.dataTransfer.setData('text/plain', run.id)} onDragOver={(event) => event.preventDefault()} onDrop={drop}>
@@ -158,7 +169,7 @@ function RunHead({ run, look, base, runs, change }: { run: Run; look: Look | und
         <Link to="/runs/$run" params={{ run: run.id }} className="cut run-link grow" title={run.name}>
           {run.name}
         </Link>
-        <IconButton icon="close" size={12} label={`Leave ${run.name} out`} onClick={() => change({ runs: runs.map((one) => one.id).filter((id) => id !== run.id) })} />
+        <IconButton icon="close" size={12} label={`Leave ${run.name} out`} onClick={() => change({ runs: [...runs.map((one) => one.id).filter((id) => id !== run.id), ...waiting] })} />
       </div>
       <div className="row quiet">
         <State state={run.state} />
@@ -202,12 +213,12 @@ function FactLine({ row, first, top, current }: { row: FactRow; first: boolean; 
 
 function Delta({ from, to, less }: { from: number | null | undefined; to: number | null | undefined; less: boolean }) {
   if (typeof from !== 'number' || typeof to !== 'number' || !Number.isFinite(from) || !Number.isFinite(to) || from === to) return null;
-  const share = from === 0 ? null : ((to - from) / Math.abs(from)) * 100;
+  const share = from === 0 ? null : Math.abs((to - from) / from);
   const better = less ? to < from : to > from;
   return (
     <span className="delta" data-better={better}>
       {to > from ? '+' : '−'}
-      {share === null ? Math.abs(to - from).toPrecision(2) : Math.abs(share) > 999 ? '>999%' : `${Math.abs(share).toPrecision(2)}%`}
+      {share === null ? number(Math.abs(to - from), 2) : share > 9.995 ? '>999%' : percent(share)}
     </span>
   );
 }

@@ -18,11 +18,17 @@ export interface CompareSearch extends ChartSearch {
 
 export type CompareChange = Told<CompareSearch>;
 
-export const MOST_COLUMNS = 20;
+/** So many are side by side at once; the others come when one of these is left out. */
+const MOST_COLUMNS = 20;
+const MOST_RUNS = 200;
+
+export function sideBySide(search: CompareSearch): { shown: string[]; waiting: string[] } {
+  return { shown: search.runs.slice(0, MOST_COLUMNS), waiting: search.runs.slice(MOST_COLUMNS) };
+}
 
 export function readCompareSearch(raw: Record<string, unknown>): CompareSearch {
   const given = Array.isArray(raw['runs']) ? raw['runs'] : typeof raw['runs'] === 'string' ? raw['runs'].split(',') : [];
-  const runs = [...new Set(given.filter((item): item is string => typeof item === 'string' && item !== ''))].slice(0, MOST_COLUMNS);
+  const runs = [...new Set(given.filter((item): item is string => typeof item === 'string' && item !== ''))].slice(0, MOST_RUNS);
   const found = told<CompareSearch>({
     base: typeof raw['base'] === 'string' ? raw['base'] : undefined,
     equal: raw['equal'] === true ? true : undefined,

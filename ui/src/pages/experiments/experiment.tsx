@@ -244,7 +244,7 @@ function groupingOf(shown: readonly Labelled[], groupBy: readonly string[], band
 
 function useCompare(): (ids: readonly string[]) => void {
   const navigate = useNavigate();
-  return useCallback((ids) => void navigate({ to: '/compare', search: { runs: ids.slice(0, 20) } }), [navigate]);
+  return useCallback((ids) => void navigate({ to: '/compare', search: { runs: [...ids] } }), [navigate]);
 }
 
 function useOpen(): (run: string) => void {

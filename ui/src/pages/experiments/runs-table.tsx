@@ -40,7 +40,7 @@ export function specOf(column: string): ColumnSpec {
     id: column,
     title: named,
     ...(figure === null ? { order: `${column.slice(0, dot)}.\`${stem}\`` } : {}),
-    width: Math.min(180, Math.max(84, 34 + named.length * 7)),
+    width: Math.min(180, Math.max(metric ? 100 : 84, 34 + named.length * 7)), // a figure is never cut: −0.005706
     number: metric,
   };
 }

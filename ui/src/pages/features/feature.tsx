@@ -162,7 +162,7 @@ function Feature({ feature, column, means }: { feature: FeatureSpec; column: Col
               </span>
             ) : (
               <span>
-                <i>range</i> {number(column.min)} – {number(column.max)}
+                <i>range</i> {column.min === null ? '–' : `${number(column.min)} – ${number(column.max)}`}
               </span>
             )}
             <span data-bad={nulls !== null && nulls > 0.5 ? true : undefined}>

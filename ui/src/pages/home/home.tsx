@@ -208,6 +208,16 @@ function Candidate({ model, version }: { model: Model; version: Version }) {
   );
 }
 
+/** What to say of feature groups of which none is stale: one without a limit never is. */
+function allFresh(groups: readonly { limit: number | null }[]): string {
+  const limited = groups.filter((group) => group.limit !== null).length;
+  const without = groups.length - limited;
+  const how = 'FeatureGroup(…, freshness="1d") says how old values may become.';
+  if (limited === 0) return without === 1 ? `The one group declares no limit: ${how}` : `None of the ${whole(without)} groups declares a limit: ${how}`;
+  const within = limited === 1 ? 'The one group with a limit is within it.' : `All ${whole(limited)} groups with a limit are within it.`;
+  return without === 0 ? within : `${within} ${whole(without)} declare none.`;
+}
+
 function Stale() {
   const query = useQuery(freshnessQuery());
   const stale = Object.values(query.data ?? {}).filter((group) => group.stale);
@@ -217,7 +227,7 @@ function Stale() {
     <Panel id="stale" title="Stale feature groups" count={stale.length}>
       {query.isPending && <Skeleton lines={2} />}
       {query.isError && query.data === undefined && <Failure error={query.error} retry={() => void query.refetch()} />}
-      {query.data !== undefined && stale.length === 0 && <p className="home-none">{all === 1 ? 'The one group is within its limit.' : `All ${whole(all)} groups are within their limits.`}</p>}
+      {query.data !== undefined && stale.length === 0 && <p className="home-none">{allFresh(Object.values(query.data))}</p>}
       <ul className="lines">
         {stale.map((group) => (
           <li key={group.group}>

@@ -35,7 +35,9 @@ describe('toldMetric', () => {
     expect(toldMetric({ metrics: { zeta: metric(1, 1), lr: metric(1, 1) } })).toBe('lr');
   });
 
-  it('passes over what has no curve and what the system logs', () => {
-    expect(toldMetric({ metrics: { loss: metric(1, 1, 1), 'system/cpu': metric(1, 1) } })).toBeNull();
+  it('passes over what has no curve where another has, and what the system logs', () => {
+    expect(toldMetric({ metrics: { loss: metric(1, 1, 1), zeta: metric(1, 1) } })).toBe('zeta');
+    expect(toldMetric({ metrics: { loss: metric(1, 1, 1), 'system/cpu': metric(1, 1) } })).toBe('loss');
+    expect(toldMetric({ metrics: { 'system/cpu': metric(1, 1) } })).toBeNull();
   });
 });

@@ -42,12 +42,11 @@ function latest(run: Run, now: number): number {
 
 const TOLD = [/^(val|valid|validation|eval|test)[/_.-]?loss$/i, /loss/i, /auc|accuracy|acc$|f1|score|reward/i];
 
-/** The metric that a line in a list shows: a loss, a score, else the first with a curve; never one of the system. */
+/** The metric that a line in a list shows: a loss, a score, else the first; one with a curve, if any has. Never one of the system. */
 export function toldMetric(run: Pick<Schemas['Run'], 'metrics'>): string | null {
-  const keys = Object.entries(run.metrics)
-    .filter(([key, metric]) => !key.startsWith('system/') && key !== 'epoch' && metric.count > 1)
-    .map(([key]) => key)
-    .sort();
+  const own = Object.entries(run.metrics).filter(([key]) => !key.startsWith('system/') && key !== 'epoch');
+  const curved = own.filter(([, metric]) => metric.count > 1);
+  const keys = (curved.length > 0 ? curved : own).map(([key]) => key).sort();
   for (const wanted of TOLD) {
     const found = keys.find((key) => wanted.test(key));
     if (found !== undefined) return found;

@@ -2,7 +2,7 @@
 import './models.css';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import type { Schemas } from '@/api/client';
 import { historyQuery, modelQuery, type Model, type Version } from '@/api/models';
 import { useMay } from '@/shared/may';
@@ -17,6 +17,8 @@ import { did } from './moves';
 import { GateTable, RollbackDialog } from './promote';
 import { Reigns } from './reigns';
 import { Told } from './told';
+
+const Markdown = lazy(() => import('@/shared/ui/markdown').then((module) => ({ default: module.Markdown })));
 
 export function ModelPage() {
   const { name } = useParams({ from: '/models/$name' });
@@ -45,7 +47,13 @@ export function ModelPage() {
         )}
       </header>
       <div className="page-body model">
-        {model.description !== '' && <p>{model.description}</p>}
+        {model.description !== '' && (
+          <div className="prose">
+            <Suspense fallback={<p>{model.description}</p>}>
+              <Markdown text={model.description} />
+            </Suspense>
+          </div>
+        )}
         <Reigns model={model} onBack={promotes ? setBack : null} />
         <MetricOverVersions model={model} />
         <section className="panel">

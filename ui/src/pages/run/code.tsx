@@ -22,9 +22,17 @@ export function Code({ run, files }: { run: Run; files: Files }) {
       <section className="panel panel-body">
         <Facts items={facts} />
       </section>
-      {has ? <Diff run={run} /> : <p className="quiet">Everything was committed.</p>}
+      {has ? <Diff run={run} /> : <p className="quiet">{withoutDiff(run.tags)}</p>}
     </div>
   );
+}
+
+/** What there is to say of changes where no diff was kept. */
+export function withoutDiff(tags: Readonly<Record<string, string>>): string {
+  if (tags['mlflow.source.git.commit'] === undefined) return 'No commit is known: the run was not started in a git repository.';
+  const dirty = tags['headrace.git.dirty']?.toLowerCase();
+  if (dirty === 'false') return 'Everything was committed.';
+  return dirty === 'true' ? 'Some of it wasn’t committed, and the difference wasn’t kept.' : 'Only the commit was kept: whether all of it was committed isn’t known.';
 }
 
 function Diff({ run }: { run: Run }) {

@@ -11,6 +11,13 @@ export function logFiles(files: Files): string[] {
   return files.map((file) => file.path).filter((path) => path === 'traceback.txt' || /(^|\/)logs?\//.test(path) || /\.log$/.test(path) || /(stdout|stderr|output)\.txt$/.test(path));
 }
 
+/** The last line of a text ends it; there is none behind. */
+export function linesOf(text: string): string[] {
+  const lines = text.split('\n');
+  if (lines.at(-1) === '') lines.pop();
+  return lines;
+}
+
 const MOST_LINES = 5000;
 /** Of a long log so many bytes are read, from its end. */
 const TAIL = 2_000_000;
@@ -28,7 +35,7 @@ function LogFile({ run, path, names, onChoose }: { run: Run; path: string; names
   const [text, setText] = useState('');
   const [follow, setFollow] = useState(run.status === 'RUNNING');
   const wanted = useDeferredValue(text.toLowerCase());
-  const all = query.data?.text.split('\n') ?? [];
+  const all = query.data === undefined ? [] : linesOf(query.data.text);
   const lines = all.map((line, index) => [index + 1, line] as const).filter(([, line]) => wanted === '' || line.toLowerCase().includes(wanted));
   const shown = lines.slice(-MOST_LINES);
   const left = query.data?.start ?? 0;

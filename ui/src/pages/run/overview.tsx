@@ -10,9 +10,10 @@ import { Skeleton } from '@/shared/ui/feedback';
 import { bytes, number, whole } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Chip, Count, Lasted, State } from '@/shared/ui/marks';
+import { Name } from '@/shared/ui/name';
 import { Environment } from './environment';
 import type { Run } from './run';
-import { treeOf, type Branch } from './tree';
+import { treeOf, withNames, type Branch } from './tree';
 
 const Markdown = lazy(() => import('@/shared/ui/markdown').then((module) => ({ default: module.Markdown })));
 
@@ -80,6 +81,8 @@ export function Overview({ run }: { run: Run }) {
   );
 }
 
+/** A list of more can be searched. */
+const MANY = 12;
 const METRIC_ROW = 33;
 /** Rows beside those in sight: short tables are there as a whole, for whoever searches the page. */
 const SPARE_ROWS = 50;
@@ -99,7 +102,7 @@ function Summary({ run }: { run: Run }) {
         <h2 className="grow">
           Metrics <Count value={all.length} />
         </h2>
-        {all.length > 12 && <Input icon="search" placeholder="Find" aria-label="Find a metric" value={text} onChange={(event) => setText(event.target.value)} />}
+        {all.length > MANY && <Input icon="search" placeholder="Find" aria-label="Find a metric" value={text} onChange={(event) => setText(event.target.value)} />}
       </header>
       {all.length === 0 ? (
         <p className="panel-body quiet">None were logged.</p>
@@ -143,7 +146,9 @@ const SummaryRow = memo(function SummaryRow({ at, entry, measure }: { at: number
   const best = goal === 'min' ? metric.low_step : goal === 'max' ? metric.high_step : null;
   return (
     <tr ref={measure} data-index={at} aria-rowindex={at + 2}>
-      <td className="summary-key">{key}</td>
+      <td className="summary-key">
+        <Name text={key} />
+      </td>
       <td className="num" title={String(metric.value)}>
         <b>{number(metric.value)}</b>
       </td>
@@ -161,16 +166,18 @@ const SummaryRow = memo(function SummaryRow({ at, entry, measure }: { at: number
 });
 
 function Config({ run }: { run: Run }) {
-  const tree = useMemo(() => treeOf(run.params), [run.params]);
+  const [text, setText] = useState('');
+  const tree = useMemo(() => treeOf(withNames(run.params, text)), [run.params, text]);
   const size = Object.keys(run.params).length;
   return (
     <section className="panel">
       <header>
-        <h2>
+        <h2 className="grow">
           Params <Count value={size} />
         </h2>
+        {size > MANY && <Input icon="search" placeholder="Find" aria-label="Find a param" value={text} onChange={(event) => setText(event.target.value)} />}
       </header>
-      {size === 0 ? <p className="panel-body quiet">None were logged.</p> : <ul className="config panel-body">{tree.map((branch) => <ConfigBranch key={branch.name} branch={branch} />)}</ul>}
+      {tree.length === 0 ? <p className="panel-body quiet">{size === 0 ? 'None were logged.' : 'No param of that name or value.'}</p> : <ul className="config panel-body">{tree.map((branch) => <ConfigBranch key={branch.name} branch={branch} />)}</ul>}
     </section>
   );
 }
@@ -179,8 +186,10 @@ function ConfigBranch({ branch }: { branch: Branch }) {
   if (branch.children.length === 0) {
     return (
       <li className="config-leaf">
-        <span className="config-key">{branch.name}</span>
-        <code>{branch.value}</code>
+        <span className="config-key">
+          <Name text={branch.name} />
+        </span>
+        {branch.value === '' ? <span className="quiet">empty</span> : <code>{branch.value}</code>}
       </li>
     );
   }

@@ -127,9 +127,7 @@ function Head({ run }: { run: Run }) {
           <Icon name="right" size={12} />
           {run.parent !== null && (
             <>
-              <Link to="/runs/$run" params={{ run: run.parent }} className="mono">
-                {run.parent.slice(-8)}
-              </Link>
+              <Parent id={run.parent} />
               <Icon name="right" size={12} />
             </>
           )}
@@ -173,6 +171,16 @@ function Head({ run }: { run: Run }) {
       </Dialog>
       {registering && <RegisterDialog run={run} onClose={() => setRegistering(false)} />}
     </header>
+  );
+}
+
+/** The run that it is nested in, by name once that is known. */
+function Parent({ id }: { id: string }) {
+  const { data } = useQuery(runQuery(id));
+  return (
+    <Link to="/runs/$run" params={{ run: id }} className={data === undefined ? 'mono' : 'cut'} title={data?.name}>
+      {data?.name ?? id.slice(-8)}
+    </Link>
   );
 }
 

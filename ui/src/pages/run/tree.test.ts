@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { treeOf } from './tree';
+import { treeOf, withNames } from './tree';
+
+it('params are found by name and by value', () => {
+  const params = { 'model.Depth': '8', rate: '0.1', optimizer: 'deep-adam' };
+  expect(withNames(params, 'dep')).toEqual({ 'model.Depth': '8' });
+  expect(Object.keys(withNames(params, 'DEE'))).toEqual(['optimizer']);
+  expect(withNames(params, '')).toEqual(params);
+});
 
 describe('params as a tree', () => {
   it('go below what their keys name', () => {

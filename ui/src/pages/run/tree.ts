@@ -5,6 +5,12 @@ export interface Branch {
   children: Branch[];
 }
 
+/** The params with a text in their name or value. */
+export function withNames(params: Readonly<Record<string, string>>, text: string): Record<string, string> {
+  const wanted = text.toLowerCase();
+  return Object.fromEntries(Object.entries(params).filter(([key, value]) => key.toLowerCase().includes(wanted) || value.toLowerCase().includes(wanted)));
+}
+
 export function treeOf(params: Readonly<Record<string, string>>): Branch[] {
   const top: Branch = { name: '', value: '', children: [] };
   for (const [key, value] of Object.entries(params).sort(([a], [b]) => a.localeCompare(b))) {

@@ -7,6 +7,7 @@ import { LOGARITHMIC, drawLines } from './draw';
 import { hover, hoveredRun, watchHover } from './hover';
 import { MARKS, drawn, extent, nearest, usual, type Drawn, type Extent, type Line } from './series';
 import { colour, fontFamily, useThemeVersion } from './theme';
+import { ticks } from './ticks';
 import { useSize } from './size';
 
 /** Steps; seconds since 1970; seconds since each run's start; what another metric was. */
@@ -217,7 +218,6 @@ function options(
   const [x, y] = shown(state.current.scales);
   const grid = { stroke: colour('--line'), width: 1 };
   const common = { stroke: text, font: `11px ${fontFamily()}`, grid, ticks: { show: false } };
-  const spaced = (format: (value: number) => string) => (_: uPlot, splits: (number | null)[]) => splits.map((value) => (value === null ? '' : format(value)));
   return {
     ...size,
     padding: [8, axis === 'step' || axis === 'metric' ? 12 : 26, 0, 0],
@@ -228,8 +228,8 @@ function options(
     },
     series: [{}, { show: true, paths: () => null, points: { show: false } }],
     axes: [
-      axis === 'time' ? { ...common, size: 36, gap: 5, space: 64 } : { ...common, size: 24, gap: 5, space: 64, ...(axis === 'relative' && !xLog ? { incrs: DURATIONS } : {}), values: spaced(axis === 'relative' ? lapse : tick) },
-      { ...common, size: 46, gap: 5, space: 32, values: spaced((value) => (state.current.scales?.empty === false ? tick(value) : '')) },
+      axis === 'time' ? { ...common, size: 36, gap: 5, space: 64 } : { ...common, size: 24, gap: 5, space: 64, ...(axis === 'relative' && !xLog ? { incrs: DURATIONS } : {}), values: (_: uPlot, splits: (number | null)[]) => (axis === 'relative' ? splits.map(lapse) : ticks(splits)) },
+      { ...common, size: 46, gap: 5, space: 32, values: (_: uPlot, splits: (number | null)[]) => (state.current.scales?.empty === false ? ticks(splits) : splits.map(() => '')) },
     ],
     cursor: {
       y: false,
@@ -289,16 +289,8 @@ function read(plot: uPlot, { lines, scales }: State): Reading | null {
   return { left: left + plot.bbox.left / devicePixelRatio, x: at, rows: shown, more: rows.length - shown.length };
 }
 
-function lapse(value: number): string {
-  return value === 0 ? '0' : duration(value);
-}
-
-function tick(value: number): string {
-  const size = Math.abs(value);
-  if (size >= 1e9 || (size < 1e-3 && size > 0)) return value.toExponential(0).replace('e+', 'e');
-  if (size >= 1e6) return `${Number((value / 1e6).toPrecision(3))}M`;
-  if (size >= 1e4) return `${Number((value / 1e3).toPrecision(3))}k`;
-  return String(Number(value.toPrecision(6)));
+function lapse(value: number | null): string {
+  return value === null ? '' : value === 0 ? '0' : duration(value);
 }
 
 /** A chart in one sentence, for those who don't see it. */

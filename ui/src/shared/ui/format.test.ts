@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bytes, duration, number } from './format';
+import { bytes, duration, number, percent } from './format';
 
 test.each([
   [0.91803, '0.9180'],
@@ -21,6 +21,10 @@ test.each([
   [null, '–'],
 ] as const)('the figure %s is shown as %s', (value, text) => {
   expect(number(value)).toBe(text);
+});
+
+test('a part has two digits that matter, and never an exponent', () => {
+  expect([0.0051, 0.02, 0.994, 0.996, 2.883, -6.6, 12.34].map(percent)).toEqual(['0.51%', '2.0%', '99%', '100%', '288%', '−660%', '1,234%']);
 });
 
 test('more digits show more of a large figure', () => {

@@ -30,6 +30,12 @@ function plain(given: number, size: number, digits: number): string {
   return size < 1000 ? text : WHOLE.format(Number(point < 0 ? text : text.slice(0, point))) + (point < 0 ? '' : text.slice(point));
 }
 
+/** A part of a whole, in percent: two digits that matter, and all of a whole part. */
+export function percent(share: number): string {
+  const given = Math.abs(share * 100);
+  return `${share < 0 ? '−' : ''}${given >= 99.5 ? whole(Math.round(given)) : given.toPrecision(2)}%`;
+}
+
 /** Seconds as the two largest units: 2h 14m, 3y 20d. */
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || Number.isNaN(seconds)) return '–';
