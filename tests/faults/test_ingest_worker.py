@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from datetime import timedelta
 
@@ -108,6 +109,49 @@ def test_a_worker_that_is_stopped_leaves_nothing_for_the_next(world):
     time.sleep(3)
     again = second.stop()
     assert (again.rows, again.refused) == (0, 0)
+    world.check()
+
+
+def test_a_worker_that_hangs_is_expelled_and_goes_on_as_a_new_member_when_it_can(make, monkeypatch, caplog):
+    world = make(options="&max.poll.interval.ms=2000")
+    feed = world.store.topics._feed
+    advance, hung = feed.advance, threading.Event()
+
+    def hang(*arguments, **options):
+        if not hung.is_set():
+            hung.set()
+            time.sleep(3.5)
+        return advance(*arguments, **options)
+
+    monkeypatch.setattr(feed, "advance", hang)
+    worker = world.worker()
+    world.produce(300)
+    world.flush()
+    world.wait(world.settled)
+    world.produce(300)
+    world.flush()
+    world.wait(world.settled)
+    worker.stop()
+    assert "maximum poll interval" in caplog.text
+    world.check()
+
+
+def test_a_worker_for_whom_there_is_no_partition_says_so_once(make, monkeypatch, caplog):
+    monkeypatch.setattr(worker_module, "TELL", 0.05)
+    world = make(partitions=1)
+    first = world.worker()
+    world.produce(50)
+    world.flush()
+    world.wait(world.settled)
+    monkeypatch.setattr(worker_module, "IDLE", 0.5)
+    second = world.worker()
+    world.wait(lambda: "no partition of ratings has come to this worker" in caplog.text)
+    world.produce(50)
+    world.flush()
+    world.wait(world.settled)
+    second.stop()
+    first.stop()
+    assert caplog.text.count("no partition of ratings") == 1
     world.check()
 
 

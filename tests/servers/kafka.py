@@ -2,6 +2,10 @@
 
 with kafka_broker() as url: …                       kafka://127.0.0.1:PORT
 with KafkaBroker() as broker: broker.stop(); broker.go_on()     for faults: it falls silent, and loses nothing
+
+The leader of a group, its first member, who leaves (not dies) amid a rebalance stays its leader, and the group never comes to
+rest: let members leave when all partitions have an owner. Joining takes half the session's timeout, a rebalance
+up to twice that.
 """
 
 from __future__ import annotations

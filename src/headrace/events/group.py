@@ -55,7 +55,8 @@ class GroupConsumer:
             enable_auto_commit=False,
             auto_offset_reset="error",  # an offset that is gone is lost data, not a reason to start anew
             partition_assignment_strategy=COOPERATIVE,
-            session_timeout_ms=15_000,  # so long after its death a member's partitions go to others
+            session_timeout_ms=10_000,  # so long after its death a member's partitions go to others
+            heartbeat_interval_ms=1_000,  # so soon members hear that others come and go; twice, for what moves is first given up
             fetch_wait_max_ms=50,
             queued_max_messages_kbytes=16_384,  # what is fetched ahead is bounded; the broker keeps the rest
             metadata_max_age_ms=10_000,  # new partitions are found within

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import sys
 import threading
 import time
@@ -37,7 +38,8 @@ BREATH = 0.1
 """Seconds between the partitions that land, so that the stream isn't held up by them all at once."""
 LOOK_ROUND = 60.0
 """Seconds between looks for other consumer groups, and before a group that fails on a row is tried again."""
-
+IDLE = 60.0
+"""Seconds without a partition after which a worker says so: with nothing to do, it would look as if it had done everything."""
 OVERTAKEN = 3
 """So many flushes in a row that others came before look like another group's work."""
 
@@ -117,7 +119,7 @@ class Worker:
         self._landing = _Held()
         self._landed: Future[Mapping[Place, int]] | None = None
         self._stash: list[Polled] = []
-        self._flushed = self._told = time.monotonic()
+        self._flushed = self._told = self._owned = time.monotonic()
         self._looked = -LOOK_ROUND
         self._overtaken = 0
         self._rows_told = 0
@@ -299,8 +301,21 @@ class Worker:
         self._done.partitions, self._done.lag = len(waiting), sum(waiting.values())
         self._done.rate = (self._done.rows - self._rows_told) / (now - self._told)
         self._told, self._rows_told = now, self._done.rows
+        self._say_if_idle(now)
         _log.info("ingest %s", self._done)
         self._tell(self._done)
+
+    def _say_if_idle(self, now: float) -> None:
+        """Tell, once for each time, that no partition has come to this worker."""
+        if self._done.partitions:
+            self._owned = now
+        elif now - self._owned >= IDLE:
+            self._owned = math.inf
+            text = (
+                "no partition of %s has come to this worker of group %r for %.0f s: the group has more workers than there are "
+                "partitions, or doesn't get through a rebalance; see the other workers' reports and the broker's log"
+            )
+            _log.warning(text, ", ".join(self._sources), self._options.group, IDLE)
 
 
 @contextmanager
