@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from headrace.arguments import checked
 from headrace.catalog.plan import Plan
 from headrace.definitions.version import Names, several
 from headrace.definitions.window import Duration, parse_duration
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = ["Store"]
 
 
+@checked()
 class Store:
     """A project: its features, runs, models and their lineage. Made by `hr.connect`.
 
@@ -429,10 +431,8 @@ class Store:
     def collect_artifacts(self, *, older_than: Duration = "7d", dry_run: bool = False) -> Collected:
         """Remove files of the artifact store that no run, logged model or model version uses, not even a deleted one.
 
-        It is safe while others log: recent files stay.
-
         Args:
-            older_than: files that were uploaded within this time stay; at least an hour.
+            older_than: files that were uploaded within this time stay, for others may be logging them; at least an hour.
             dry_run: remove nothing, only tell what would be removed.
         """
         return self.artifacts.collect(parse_duration(older_than), dry_run=dry_run)

@@ -12,6 +12,7 @@ from headrace.accounts.door import PREFIX, Door
 from headrace.accounts.passwords import hashed, new_secret, token_digest
 from headrace.accounts.roles import parse_role
 from headrace.accounts.store import AccountStore
+from headrace.arguments import checked
 from headrace.clock import Clock
 from headrace.errors import AccessError, InvalidInputError, NotFoundError, TooManyAttemptsError, UnauthenticatedError
 from headrace.ids import new_id
@@ -25,6 +26,7 @@ _SHORTEST_PASSWORD = 8
 _ADMIN = "accounts:admin"
 
 
+@checked()
 class Accounts:
     """Users and tokens of a project, and what was done to them.
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from headrace.arguments import checked
 from headrace.catalog.acceptance import accepted, definitions_of
 from headrace.catalog.contents import Contents
 from headrace.catalog.followers import followers_of
@@ -27,6 +28,7 @@ ATTEMPTS = 100
 PAUSE_SECONDS = 0.01
 
 
+@checked()
 class Catalog:
     """The registry of definitions.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,9 @@ class FeatureView:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if isinstance(self.features, str | bytes | Mapping) or not isinstance(self.features, Iterable):
+            msg = f"view {self.name!r}, features: {self.features!r} isn't a list; write for example features=[user_taste, gap]"
+            raise DefinitionError([msg])
         features = tuple(FeatureSelection(item) if isinstance(item, FeatureGroup) else item for item in self.features)
         object.__setattr__(self, "features", features)
         object.__setattr__(self, "tags", mapping(f"view {self.name!r}, tags", self.tags, "tags={'team': 'recsys'}"))

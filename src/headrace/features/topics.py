@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from headrace.arguments import checked
 from headrace.catalog.service import Catalog
 from headrace.errors import InvalidInputError, NotFoundError, SettingsError
 from headrace.events.log import EventLog
@@ -38,6 +39,7 @@ class Lag:
     applied: Mapping[str, int]
 
 
+@checked()
 class Topics:
     """The streams of a project."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from headrace.arguments import checked
 from headrace.catalog.service import Catalog
 from headrace.clock import Clock
 from headrace.definitions.version import parse_reference
@@ -117,6 +118,7 @@ class TrainingSet:
         return Verification(ok=False, rows=kept.num_rows, differing={name: count for name, count in differing.items() if count})
 
 
+@checked()
 class TrainingSets:
     """Makes training sets and finds them again.
 

@@ -24,6 +24,9 @@ class Predictor:
     """
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
+        if not hasattr(function, "__qualname__"):
+            msg = f"hr.predictor makes a model of a function, not of a value of type {type(function).__name__}"
+            raise InvalidInputError(msg)
         self.function = function
         self.path = f"{function.__module__}:{function.__qualname__}"
         self.__doc__ = inspect.getdoc(function)

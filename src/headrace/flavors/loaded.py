@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from headrace.arguments import checked
 from headrace.errors import InvalidInputError, nearest
 from headrace.flavors.signature import Signature, to_frame
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["LoadedModel"]
 
 
+@checked()
 class LoadedModel:
     """A model in memory.
 

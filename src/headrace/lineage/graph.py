@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
+from headrace.arguments import checked
 from headrace.clock import isoformat
 from headrace.display import table_html
 from headrace.errors import NotFoundError
@@ -115,6 +116,7 @@ class LineageReads(Protocol):
         ...
 
 
+@checked()
 class Lineage:
     """The lineage of a project.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable
 
+from headrace.arguments import checked
 from headrace.errors import AccessError, ConflictError, InvalidInputError, NotFoundError
 from headrace.ids import new_id
 from headrace.models.audit import Author
@@ -19,6 +20,7 @@ Promote = Callable[[str, int, str, str], object]
 """Moves a version to a stage, for a reason; raises if that isn't allowed."""
 
 
+@checked()
 class Requests:
     """Requests to move versions, for users who may not do so themselves, or not without others' approval."""
 

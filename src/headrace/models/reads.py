@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.accounts.account import Account
+from headrace.arguments import checked
 from headrace.artifacts.store import ArtifactStore
 from headrace.clock import Clock
 from headrace.errors import NotFoundError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelReads"]
 
 
+@checked()
 class ModelReads:
     """The half of the registry that changes nothing; `Models` adds the verbs that do.
 

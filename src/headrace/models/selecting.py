@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from headrace.errors import InvalidInputError, NotFoundError
 from headrace.models import lifecycle
@@ -11,7 +12,7 @@ from headrace.models.version import RegisteredModel
 
 __all__ = ["Selector", "select"]
 
-Selector = int | str
+Selector = Annotated[int | str, "a number, '@ALIAS', 'latest' or a stage"]
 
 
 def select(model: RegisteredModel, version: Selector | None) -> int:

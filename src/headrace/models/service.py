@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headrace.accounts.account import Account
+from headrace.arguments import checked
 from headrace.errors import InvalidInputError
 from headrace.models import lifecycle
 from headrace.models.approvals import Requests
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Models", "Selector"]
 
 
+@checked()
 class Models(ModelReads):
     """The model registry, `store.models`: registers, finds, promotes and loads versions."""
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+from headrace.arguments import is_text
 from headrace.clock import isoformat
 from headrace.display import facts_html
 from headrace.errors import InvalidInputError
 from headrace.flavors.signature import Signature
 from headrace.models.gates import Gate
 from headrace.models.lifecycle import Lifecycle, Stage
-from headrace.tracking.rules import is_text
 from headrace.tracking.run import ArtifactEntry, DatasetInput
 
 __all__ = [

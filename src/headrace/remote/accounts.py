@@ -8,12 +8,14 @@ from typing import Any
 from headrace.accounts.account import Token, User
 from headrace.accounts.act import Act
 from headrace.accounts.service import Accounts
+from headrace.arguments import checked
 from headrace.remote.transport import Transport
 from headrace.shapes import shaped
 
 __all__ = ["RemoteAccounts"]
 
 
+@checked()
 class RemoteAccounts(Accounts):
     """`store.accounts` over HTTP. Each verb raises as the embedded one does. Hashes of secrets stay where they are."""
 

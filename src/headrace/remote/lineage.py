@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headrace.arguments import checked
 from headrace.lineage.graph import Direction, Graph
 from headrace.lineage.store import Edge
 from headrace.remote.transport import Transport
@@ -9,6 +10,7 @@ from headrace.remote.transport import Transport
 __all__ = ["RemoteLineage"]
 
 
+@checked()
 class RemoteLineage:
     """Implements `headrace.lineage.graph.LineageReads` over HTTP."""
 

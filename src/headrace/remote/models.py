@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from headrace.accounts.account import Account
+from headrace.arguments import checked
 from headrace.artifacts.store import ArtifactStore
 from headrace.clock import Clock
 from headrace.errors import HeadraceError
@@ -27,6 +28,7 @@ from headrace.tracking.store import TrackingStores
 __all__ = ["RemoteModels"]
 
 
+@checked()
 class RemoteModels(Models):
     """`store.models` over HTTP. Each verb raises as the embedded one does.
 

@@ -6,6 +6,7 @@ import builtins
 from collections.abc import Sequence
 from typing import Any
 
+from headrace.arguments import checked
 from headrace.remote.transport import Transport
 from headrace.shapes import shaped
 from headrace.webhooks.service import Webhooks
@@ -14,6 +15,7 @@ from headrace.webhooks.webhook import Delivery, Style, Webhook
 __all__ = ["RemoteWebhooks"]
 
 
+@checked()
 class RemoteWebhooks(Webhooks):
     """`store.webhooks` over HTTP. Each verb raises as the embedded one does. Secrets stay where they are."""
 

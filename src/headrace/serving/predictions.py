@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from headrace.arguments import checked
 from headrace.clock import Clock, from_micros, to_micros
 from headrace.errors import InvalidInputError, NotFoundError
 from headrace.features.answers import DROPPED, AnswerLog, Together
@@ -35,6 +36,7 @@ _ROW_BYTES = 1000
 _FACTS = ("request", "row", "version", "role", "view", "source", "method", "latency_ms")
 
 
+@checked()
 class Predictions:
     """Keeps predictions in the lake, a table for each registered model, and outcomes in one beside them.
 

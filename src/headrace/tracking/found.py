@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from headrace.arguments import checked
 from headrace.clock import from_micros, isoformat
 from headrace.display import table_html
 from headrace.errors import MissingExtraError, NotFoundError
@@ -27,6 +28,7 @@ T = TypeVar("T")
 _SHOWN_RUNS, _SHOWN_METRICS = 20, 6
 
 
+@checked()
 class RunList(Sequence[Run]):
     """The runs that a search found, in its order: a sequence of runs, and a frame of one row a run.
 

@@ -16,12 +16,15 @@ from headrace.lineage.store import Edge, LineageStore
 from headrace.tracking.history import Series
 from headrace.tracking.rules import (
     check_artifact_path,
+    check_dataset,
     check_experiment_name,
     check_experiment_tag,
     check_key,
     check_location,
+    check_model_kind,
     check_model_name,
     check_origin,
+    check_pairs,
     clean_name,
     clean_params,
     clean_tags,
@@ -161,7 +164,7 @@ class Recorder:
             InvalidInputError: a name, a tag or a location that can't be used.
             AlreadyExistsError: the name is taken, by a deleted one too.
         """
-        labels = dict(check_experiment_tag(key, value) for key, value in (tags or {}).items())
+        labels = dict(check_experiment_tag(key, value) for key, value in check_pairs("tag", tags or {}).items())
         place = check_location(location) if location else ""
         return self._stores.experiments.create(check_experiment_name(name), labels, self.clock(), place)
 
@@ -220,6 +223,8 @@ class Recorder:
 
     def add_inputs(self, run_id: str, inputs: Sequence[DatasetInput], models: Sequence[str] = ()) -> None:
         """Keep which data, and which logged models by id, the run read, in its inputs and in the lineage."""
+        for item in inputs:
+            check_dataset(item)
         read = [self._stores.models.get(model_id) for model_id in models]
         self._stores.runs.add_inputs(run_id, inputs)
         if read:
@@ -310,7 +315,7 @@ class Recorder:
             run_id=run_id,
             experiment_id=experiment_id,
             name=check_model_name(name) if name else random_name(),
-            kind=kind,
+            kind=check_model_kind(kind),
             flavor="mlflow",
             serializer="",
             created=now,

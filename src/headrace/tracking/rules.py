@@ -10,18 +10,21 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from headrace.arguments import is_text
 from headrace.errors import InvalidInputError
-from headrace.tracking.run import NAME_TAG, LoggedModel
+from headrace.tracking.run import NAME_TAG, DatasetInput, LoggedModel
 
 __all__ = [
     "LONGEST_KEY",
     "LONGEST_PARAM",
     "LONGEST_TAG",
     "check_artifact_path",
+    "check_dataset",
     "check_experiment_name",
     "check_experiment_tag",
     "check_key",
     "check_location",
+    "check_model_kind",
     "check_model_name",
     "check_origin",
     "check_pairs",
@@ -29,7 +32,6 @@ __all__ = [
     "clean_params",
     "clean_tags",
     "clean_text",
-    "is_text",
     "model_id_of",
     "random_name",
 ]
@@ -124,12 +126,13 @@ def check_origin(*origin: Any) -> tuple[str, str, str]:
     return model_id, dataset_name, dataset_digest
 
 
-def is_text(told: str) -> bool:
-    """Whether it is what every catalog holds: neither halves of characters nor NUL."""
-    try:
-        return b"\0" not in told.encode()
-    except UnicodeEncodeError:
-        return False
+def check_dataset(data: DatasetInput) -> None:
+    """Raise InvalidInputError unless every catalog can keep what is told of the data: what names it is read again, and so isn't
+    cleaned."""
+    texts = [data.name, data.digest, data.source_type, data.source, data.schema, data.profile, data.context, data.urn]
+    if not all(map(is_text, [*texts, *data.tags, *data.tags.values()])):
+        msg = f"the dataset {data.name[:40]!a}: NUL or half of a character is in what is told of it; take that out"
+        raise InvalidInputError(msg)
 
 
 def check_pairs(kind: str, pairs: Any) -> Mapping[Any, Any]:
@@ -157,7 +160,7 @@ def clean_tags(tags: Mapping[str, Any]) -> dict[str, str]:
 
 def clean_name(name: str) -> str:
     """A run's name, cut to 500 characters: what an index of a database holds of it."""
-    return clean_text(name[:_LONGEST_NAME])
+    return clean_text(str(name)[:_LONGEST_NAME])
 
 
 def clean_text(text: str) -> str:
@@ -193,6 +196,14 @@ def check_model_name(name: Any) -> str:
         msg = f"Invalid model name ({str(name)[:40]!r}) provided. Model name must be a non-empty string: {wrong}"
         raise InvalidInputError(msg)
     return name
+
+
+def check_model_kind(kind: str) -> str:
+    """The kind itself, if a logged model may be of it. Raises InvalidInputError."""
+    if not is_text(kind):
+        msg = f"Invalid model type {kind[:40]!a}: NUL or half of a character is in it; take that out"
+        raise InvalidInputError(msg)
+    return kind
 
 
 def model_id_of(model: object) -> str:

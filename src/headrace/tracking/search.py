@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
+from headrace.arguments import is_text
 from headrace.errors import InvalidInputError, QueryError, closest, nearest
 
 __all__ = [
@@ -295,6 +296,9 @@ class _Parser:
     def __init__(self, text: str, grammar: Grammar) -> None:
         if len(text) > _LONGEST_TEXT:
             msg = f"a filter or an order has at most {_LONGEST_TEXT:,} characters, not {len(text):,}"
+            raise InvalidInputError(msg)
+        if not is_text(text):
+            msg = "a filter or an order holds NUL or half of a character, which nothing that was logged does; take that out"
             raise InvalidInputError(msg)
         self.text = text
         self.grammar = grammar

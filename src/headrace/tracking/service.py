@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from headrace.arguments import checked
 from headrace.artifacts.store import ArtifactStore
 from headrace.clock import Clock, system_clock
 from headrace.definitions.window import Duration, parse_duration
@@ -53,6 +54,7 @@ __all__ = ["Runs", "Synced"]
 
 _MOST_RESULTS = 50_000
 _FEW = 4
+RunId = Annotated[str, "the id of a run or the start of it, 32 hex digits, for example run.id"]
 _FULL_ID = re.compile("[0-9a-f]{32}")
 
 
@@ -70,6 +72,7 @@ class Synced:
     refused: tuple[str, ...]
 
 
+@checked(leaves=("describe", "start"))
 class Runs:
     """Every run of the project. A run may be named by its id or by the start of it, as long as that is unique.
 
@@ -177,7 +180,7 @@ class Runs:
         A run that is logged to a server doesn't wait for it, unless it is `strict`: what the server refuses becomes a warning
         later.
         """
-        away = is_offline() if offline is None else offline
+        away = is_offline() if offline is None else bool(offline)
         inside = parent if parent is None or self._is_taken(parent, away=away) else self.resolve(parent)
         joins = None
         if run_id is not None:
@@ -197,7 +200,7 @@ class Runs:
             joins=joins,
         )
 
-    def _is_taken(self, run_id: str, *, away: bool) -> bool:
+    def _is_taken(self, run_id: RunId, *, away: bool) -> bool:
         """Whether an id is taken as given: offline there is nobody to ask, and a server isn't waited for."""
         return away or bool(self._server and isinstance(run_id, str) and _FULL_ID.fullmatch(run_id))
 
@@ -226,27 +229,21 @@ class Runs:
         if not 0 < limit <= _MOST_RESULTS or offset < 0:
             msg = f"limit must be 1 to {_MOST_RESULTS} and offset 0 or more, not {limit} and {offset}"
             raise InvalidInputError(msg)
-        if view not in ("active", "deleted", "all"):
-            msg = f"view must be 'active', 'deleted' or 'all', not {view!r}"
-            raise InvalidInputError(msg)
         names = [experiment] if isinstance(experiment, str) else experiment
         ids = None if names is None else [self.experiment(name).id for name in names]
         order = parse_order(order_by if isinstance(order_by, str) else tuple(order_by))
         found = self._stores.runs.search(parse_filter(filter), order, experiments=ids, view=view, limit=limit, offset=offset)
         return RunList(found, server=self._server)
 
-    def get(self, run_id: str) -> Run:
+    def get(self, run_id: RunId) -> Run:
         """One run, deleted or not. Raises NotFoundError, or InvalidInputError if several ids start like this."""
         return self._with_page(self._stores.runs.get([self.resolve(run_id)])[0])
 
     def _with_page(self, run: Run) -> Run:
         return replace(run, page=page_of(self._server, run.id)) if self._server else run
 
-    def resolve(self, run_id: str) -> str:
+    def resolve(self, run_id: RunId) -> str:
         """The full id for the start of an id. Raises NotFoundError, or InvalidInputError if several ids start like this."""
-        if not isinstance(run_id, str):
-            msg = f"a run is named by its id, 32 hex digits, not by a {type(run_id).__name__}; give for example run.id"
-            raise InvalidInputError(msg)
         found = self._stores.runs.starting_with(run_id, _FEW) if run_id else []
         if run_id in found:
             return run_id
@@ -259,14 +256,14 @@ class Runs:
             raise InvalidInputError(msg)
         return found[0]
 
-    def metric_history(self, run_id: str, key: str) -> MetricHistory:
+    def metric_history(self, run_id: RunId, key: str) -> MetricHistory:
         """Every point of a metric, ordered by (time, step, value). Raises NotFoundError for the run or the metric."""
         run = self.get(run_id)
         if key not in run.latest:
             raise NotFoundError.of("metric", key, run.latest)
         return self._stores.metrics.history(run.id, key)
 
-    def points(self, run_ids: Sequence[str], keys: Sequence[str]) -> pa.Table:
+    def points(self, run_ids: Sequence[RunId], keys: Sequence[str]) -> pa.Table:
         """Every point of some metrics of some runs, as an Arrow table: run_id, metric, step, time (UTC), value, dataset.
 
         A run that lacks a metric has no rows of it. Raises NotFoundError for a run.
@@ -282,11 +279,11 @@ class Runs:
                     tables.append(found.add_column(0, "metric", named[1]).add_column(0, "run_id", named[0]))
         return pa.concat_tables(tables) if tables else _no_points()
 
-    def summaries(self, run_id: str) -> dict[str, MetricSummary]:
+    def summaries(self, run_id: RunId) -> dict[str, MetricSummary]:
         """Every metric of a run: how many points, the lowest and the highest value. Raises NotFoundError."""
         return self._stores.metrics.summaries(self.resolve(run_id))
 
-    def compare(self, *run_ids: str, best_of: str = "") -> Comparison:
+    def compare(self, *run_ids: RunId, best_of: str = "") -> Comparison:
         """Put two or more runs side by side; print it to see what differs.
 
         Args:
@@ -324,19 +321,19 @@ class Runs:
         values = {key: value_at(self.stores.metrics.history(run.id, key), step) for key in keys}
         return {f"{key} (at best {best_of})": f"{value:.6g}" for key, value in values.items() if value is not None}
 
-    def set_tag(self, run_id: str, key: str, value: Any) -> None:
+    def set_tag(self, run_id: RunId, key: str, value: Any) -> None:
         """Set a tag, also after the run has ended. Raises NotFoundError, ConflictError for a deleted run."""
         self.recorder.log(self.resolve(run_id), tags={key: value})
 
-    def delete_tag(self, run_id: str, key: str) -> None:
+    def delete_tag(self, run_id: RunId, key: str) -> None:
         """Remove a tag. Raises NotFoundError for the run or the tag."""
         self._stores.runs.delete_tag(self.resolve(run_id), key)
 
-    def delete(self, run_id: str) -> None:
+    def delete(self, run_id: RunId) -> None:
         """Hide a run from searches; it can be restored."""
         self.recorder.set_run_stage(self.resolve(run_id), DELETED)
 
-    def restore(self, run_id: str) -> None:
+    def restore(self, run_id: RunId) -> None:
         """Bring a deleted run back."""
         self.recorder.set_run_stage(self.resolve(run_id), ACTIVE)
 
@@ -387,20 +384,20 @@ class Runs:
         """Bring a deleted experiment and its runs back. Raises NotFoundError, also if it isn't deleted."""
         self.recorder.set_experiment_stage(self.experiment(name).id, ACTIVE)
 
-    def artifacts(self, run_id: str, below: str = "") -> list[ArtifactEntry]:
+    def artifacts(self, run_id: RunId, below: str = "") -> list[ArtifactEntry]:
         """The files of a run, or those in its folder `below`, sorted by path."""
         entries = self._stores.artifacts.list(self.resolve(run_id))
         folder = below.rstrip("/")
         return [entry for entry in entries if not folder or entry.path == folder or entry.path.startswith(f"{folder}/")]
 
-    def read_artifact(self, run_id: str, path: str) -> bytes:
+    def read_artifact(self, run_id: RunId, path: str) -> bytes:
         """The bytes of a file of a run, verified. Raises NotFoundError, IntegrityError."""
         entries = {entry.path: entry for entry in self.artifacts(run_id)}
         if path not in entries:
             raise NotFoundError.of("file", path, entries)
         return self._artifacts.get_bytes(entries[path].digest)
 
-    def download(self, run_id: str, path: str = "", to: str | os.PathLike[str] = ".") -> Path:
+    def download(self, run_id: RunId, path: str = "", to: str | os.PathLike[str] = ".") -> Path:
         """Write a file or a folder of a run (by default all) into a folder; returns where it is. Files that exist are replaced.
 
         Raises:
@@ -417,7 +414,7 @@ class Runs:
             self._artifacts.get_file(entry.digest, target)
         return folder / path
 
-    def models(self, run_id: str) -> list[LoggedModel]:
+    def models(self, run_id: RunId) -> list[LoggedModel]:
         """The models that a run logged, oldest first."""
         return self._stores.models.of_run(self.resolve(run_id))
 
@@ -441,7 +438,7 @@ class Runs:
         held = model if isinstance(model, LoggedModel) else self.model(model_id_of(model))
         return load(held, self._artifacts, allow_pickle=allow_pickle)
 
-    def environment(self, run_id: str) -> dict[str, Any]:
+    def environment(self, run_id: RunId) -> dict[str, Any]:
         """Where a run ran: python, platform, variables, process, host, packages; empty if that wasn't captured.
 
         Raises NotFoundError for the run.
@@ -451,11 +448,11 @@ class Runs:
             return {}
         return {**json.loads(self.read_artifact(found, ENVIRONMENT_FILE)), "packages": self.packages(found)}
 
-    def describe(self, run_id: str, text: str) -> None:
+    def describe(self, run_id: RunId, text: str) -> None:
         """Replace the note of a run, Markdown, also after it has ended. Raises NotFoundError, ConflictError for a deleted run."""
         self.set_tag(run_id, NOTE_TAG, text)
 
-    def packages(self, run_id: str) -> dict[str, str]:
+    def packages(self, run_id: RunId) -> dict[str, str]:
         """The packages that were installed where a run ran, with their versions; none if they weren't captured."""
         digests = {entry.path: entry.digest for entry in self.stores.artifacts.list(run_id)}
         if PACKAGES_FILE not in digests:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
+from headrace.arguments import checked
 from headrace.clock import Clock, isoformat
 from headrace.errors import InvalidInputError, NotFoundError
 from headrace.ids import new_id
@@ -18,7 +19,6 @@ from headrace.webhooks.sending import SECONDS, is_allowed, send
 from headrace.webhooks.store import WebhookStore
 from headrace.webhooks.webhook import (
     PING,
-    STYLES,
     Delivery,
     Style,
     Webhook,
@@ -37,6 +37,7 @@ GONE = 410
 _CLAIMED = round((3 * SECONDS + 5) * 1e6)
 
 
+@checked()
 class Webhooks:
     """Webhooks of a project.
 
@@ -74,9 +75,6 @@ class Webhooks:
             style: `mlflow` tells it in the shape of MLflow's webhooks, of the events that those have.
             active: False for one that is told nothing yet.
         """
-        if style not in STYLES:
-            msg = f"no style named {style!r}; there are: {', '.join(STYLES)}"
-            raise InvalidInputError(msg)
         signing_key(secret, style)
         now = self._clock()
         webhook = Webhook(

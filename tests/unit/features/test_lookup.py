@@ -93,5 +93,5 @@ def test_the_lists_of_a_request_are_left_as_they_are(store):
 
 
 def test_a_view_is_named_by_text(store):
-    with pytest.raises(hr.InvalidInputError, match="'ranking:3'"):
+    with pytest.raises(hr.InvalidInputError, match="view must be text, not of type int"):
         store.online_features(3, {"k": 1})

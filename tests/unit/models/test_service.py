@@ -155,7 +155,7 @@ def test_what_is_not_there_is_an_error_that_helps(world, models, name, selector,
 def test_a_selector_that_is_none_says_what_would_be(world, models, selector):
     world.register()
     models.promote("ranker", 1)
-    with pytest.raises(InvalidInputError, match="use a number, '@ALIAS', 'latest' or a stage"):
+    with pytest.raises(InvalidInputError, match="a number, '@ALIAS', 'latest' or a stage"):
         models.get("ranker", selector)
 
 

@@ -279,5 +279,5 @@ def test_in_mlflows_style_each_alias_is_an_event_and_others_are_none(webhooks, r
     assert told == [("created", "blue"), ("created", "champion"), ("deleted", "challenger")]
     with pytest.raises(InvalidInputError, match="have no event"):
         webhooks.create(hooks.url, ["model_version.promoted"], style="mlflow")
-    with pytest.raises(InvalidInputError, match="no style"):
+    with pytest.raises(InvalidInputError, match="style must be one of 'headrace', 'mlflow'"):
         webhooks.create(hooks.url, style="slack")

@@ -8,6 +8,8 @@ import numbers
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
+from headrace.errors import InvalidInputError
+
 __all__ = ["tracked"]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,6 +22,10 @@ def tracked(function: F, start: Callable[..., Any], **options: Any) -> F:
         start: starts a run, as `hr.start_run` does; within another call it is nested.
         options: given to it; the run is named after the function by default.
     """
+    if not callable(function):
+        way = "name options, for example @hr.track(experiment='ranker')"
+        msg = f"hr.track decorates a function, not a value of type {type(function).__name__}; {way}"
+        raise InvalidInputError(msg)
     signature = inspect.signature(function)
 
     @functools.wraps(function)
