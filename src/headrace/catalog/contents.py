@@ -112,8 +112,7 @@ class Contents:
     def _groups_of(self, view: DefinitionVersion) -> dict[str, GroupVersion]:
         """The groups that a view version reads; where the latest computes the same as the one it was made over, the latest."""
         groups = {}
-        for ref, version in view.spec["refs"].items():
-            name = ref.removeprefix("group:")
+        for _, name, version in view.refers_to():
             pinned = self.find("group", f"{name}:{version}")
             groups[name] = self.group(name if self._is_current(pinned) else f"{name}:{version}")
         return groups

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, Literal
 
 import typer
 
-from headrace.cli.output import Answer, note
+from headrace.cli.listening import AccessLog, AllowHost, Host, MaxBody, Port, until_stopped
+from headrace.cli.output import Answer
 from headrace.cli.verb import Session, verb
 from headrace.errors import InvalidInputError
 from headrace.models.version import parse_uri
 
-if TYPE_CHECKING:
-    from headrace.serving.reading import Down
-
 __all__ = ["serve"]
 
-_DOWN = ("fail", "defaults", "last-good")
-_METHODS = ("predict", "predict_proba")
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model's address, models:/NAME@ALIAS or models:/NAME/VERSION.")]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes that share the port, each with its model.")]
+Method = Annotated[
+    Literal["predict", "predict_proba"],
+    typer.Option("--method", help="predict or predict_proba, for requests that name neither."),
+]
+OnlineDown = Annotated[
+    Literal["fail", "defaults", "last-good"],
+    typer.Option("--online-down", help="What to answer while the online store is down: fail, defaults or last-good."),
+]
+Shadow = Annotated[
+    str, typer.Option("--shadow", metavar="@ALIAS", help="A version that gets a copy of all requests; its answers are compared.")
+]
+Canary = Annotated[str, typer.Option("--canary", metavar="@ALIAS=10%", help="A version that answers this share of the keys.")]
+LogShare = Annotated[
+    float, typer.Option("--log-share", min=0, max=1, help="The share of keys whose predictions are kept in the lake.")
+]
+PredictSeconds = Annotated[float, typer.Option("--predict-seconds", min=0.001, help="How long a call of the model may take.")]
+LoadSeconds = Annotated[float, typer.Option("--load-seconds", min=0.001, help="How long loading a version may take.")]
+Memory = Annotated[
+    int, typer.Option("--memory-mb", min=0, help="Memory that the model's process may take; 0 for half of the machine's.")
+]
+BatchRows = Annotated[int, typer.Option("--batch-rows", min=1, help="The most rows in one call of the model.")]
+AllowPickle = Annotated[
+    bool, typer.Option("--allow-pickle", help="Allow models whose format runs their author's code when loaded.")
+]
 
 
 @verb(
@@ -27,100 +49,61 @@ _METHODS = ("predict", "predict_proba")
 )
 def serve(
     session: Session,
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="The model's address, models:/NAME@ALIAS or models:/NAME/VERSION.")
-    ],
-    host: Annotated[
-        str, typer.Option("--host", help="The address to listen on. The default can be reached from this machine only.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8080,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that share the port, each with its model.")] = 1,
-    method: Annotated[
-        str, typer.Option("--method", help="predict or predict_proba, for requests that name neither.")
-    ] = "predict",
-    online_down: Annotated[
-        str, typer.Option("--online-down", help="What to answer while the online store is down: fail, defaults or last-good.")
-    ] = "fail",
-    shadow: Annotated[
-        str,
-        typer.Option("--shadow", metavar="@ALIAS", help="A version that gets a copy of all requests; its answers are compared."),
-    ] = "",
-    canary: Annotated[
-        str, typer.Option("--canary", metavar="@ALIAS=10%", help="A version that answers this share of the keys.")
-    ] = "",
-    log_share: Annotated[
-        float, typer.Option("--log-share", min=0, max=1, help="The share of keys whose predictions are kept in the lake.")
-    ] = 1.0,
-    predict_seconds: Annotated[
-        float, typer.Option("--predict-seconds", min=0.001, help="How long a call of the model may take.")
-    ] = 30,
-    load_seconds: Annotated[float, typer.Option("--load-seconds", min=0.001, help="How long loading a version may take.")] = 120,
-    memory_mb: Annotated[
-        int, typer.Option("--memory-mb", min=0, help="Memory that the model's process may take; 0 for half of the machine's.")
-    ] = 0,
-    batch_rows: Annotated[int, typer.Option("--batch-rows", min=1, help="The most rows in one call of the model.")] = 1024,
-    allow_pickle: Annotated[
-        bool, typer.Option("--allow-pickle", help="Allow models whose format runs their author's code when loaded.")
-    ] = False,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option("--allow-host", help="A further name that clients may call this service by; * for any.", show_default=False),
-    ] = None,
-    max_body_mb: Annotated[int, typer.Option("--max-body-mb", min=1, help="The largest request body, in MB.")] = 64,
-    access_log: Annotated[
-        bool, typer.Option("--access-log/--no-access-log", help="Write a line of JSON per request on standard error.")
-    ] = False,
+    model: Model,
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    workers: Workers = 1,
+    method: Method = "predict",
+    online_down: OnlineDown = "fail",
+    shadow: Shadow = "",
+    canary: Canary = "",
+    log_share: LogShare = 1.0,
+    predict_seconds: PredictSeconds = 30,
+    load_seconds: LoadSeconds = 120,
+    memory_mb: Memory = 0,
+    batch_rows: BatchRows = 1024,
+    allow_pickle: AllowPickle = False,
+    allow_host: AllowHost = None,
+    max_body_mb: MaxBody = 64,
+    access_log: AccessLog = False,
 ) -> Answer:
     """Serve a model over HTTP: entity keys or rows in, predictions out; follow its alias when it moves.
 
     Keys go to /api/v1/predict, rows to /invocations as in MLflow. A new version is loaded and tried beside the old one, which
     goes on if the new one fails. It stops at Ctrl-C or SIGTERM, once the requests under way are answered.
     """
-    import psutil
-
     from headrace.server.inference import serve_model
     from headrace.server.run import ServerOptions
     from headrace.serving.service import ServingOptions
     from headrace.serving.slot import Bounds
 
-    _check("--online-down", online_down, _DOWN)
-    _check("--method", method, _METHODS)
-    memory = memory_mb or psutil.virtual_memory().total >> 21
-    bounds = Bounds(predict_seconds, load_seconds, memory, batch_rows)
     canary_uri, canary_share = _canary(model, canary)
     serving = ServingOptions(
         uri=model,
         method=method,
-        down=cast("Down", online_down),
-        bounds=bounds,
+        down=online_down,
+        bounds=Bounds(predict_seconds, load_seconds, memory_mb or _half_of_memory(), batch_rows),
         allow_pickle=allow_pickle,
-        shadow=_beside(model, shadow) if shadow else "",
+        shadow=_beside(model, shadow),
         canary=canary_uri,
         canary_share=canary_share,
         log_share=log_share,
     )
     server = ServerOptions(session.folder, host, port, workers, tuple(allow_host or ()), max_body_mb, access_log)
-    served: list[str] = []
-
-    def started(address: str) -> None:
-        served.append(address)
-        note(f"serving {model} at {address}; Ctrl-C stops it")
-
-    serve_model(session.server or str(session.require()), server, serving, started)
-    return Answer({"served": served[0]}, [f"stopped serving at {served[0]}"])
+    project = session.server or str(session.require())
+    return until_stopped(model, lambda started: serve_model(project, server, serving, started))
 
 
-def _check(option: str, given: str, known: tuple[str, ...]) -> None:
-    if given not in known:
-        msg = f"{option} is {given!r}; it is one of {', '.join(known)}"
-        raise InvalidInputError(msg)
+def _half_of_memory() -> int:
+    import psutil
+
+    total: int = psutil.virtual_memory().total
+    return total >> 21
 
 
 def _beside(model: str, alias: str) -> str:
-    """The address of another version of the model: `@challenger`, or a whole address."""
-    if not alias.startswith("@"):
-        return alias
-    return f"models:/{parse_uri(model).name}{alias}"
+    """The address of another version of the model: `@challenger`, or a whole address; empty for none."""
+    return f"models:/{parse_uri(model).name}{alias}" if alias.startswith("@") else alias
 
 
 def _canary(model: str, text: str) -> tuple[str, float]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headrace.cli.listening import AccessLog, AllowHost, Host, MaxBody, Port, until_stopped
 from headrace.cli.output import Answer, note
 from headrace.cli.verb import Session, verb
 from headrace.settings import STATE_FOLDER, is_project
@@ -25,10 +26,8 @@ _FIRST_USER = "make the first one with: headrace users add NAME --role admin"
 )
 def server(
     session: Session,
-    host: Annotated[
-        str, typer.Option("--host", help="The address to listen on. The default can be reached from this machine only.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 5000,
+    host: Host = "127.0.0.1",
+    port: Port = 5000,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that share the port.")] = 1,
     catalog: Annotated[
         str,
@@ -39,14 +38,9 @@ def server(
             "A password is better kept in HEADRACE_CATALOG.",
         ),
     ] = "",
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option("--allow-host", help="A further name that clients may call this server by; * for any.", show_default=False),
-    ] = None,
-    max_body_mb: Annotated[int, typer.Option("--max-body-mb", min=1, help="The largest request body, in MB.")] = 256,
-    access_log: Annotated[
-        bool, typer.Option("--access-log/--no-access-log", help="Write a line of JSON per request on standard error.")
-    ] = True,
+    allow_host: AllowHost = None,
+    max_body_mb: MaxBody = 256,
+    access_log: AccessLog = True,
 ) -> Answer:
     """Serve the project over HTTP: to the web app, to `hr.connect("http://…")`, and to clients of MLflow and of Feast's
     feature server. In a folder without a project it makes one.
@@ -66,11 +60,4 @@ def server(
     with connect(options.project) as store:  # a project that can't be opened is told here, in one line
         if not is_loopback(host) and store.door is not None and not store.door.exist:
             note(f"warning: whoever reaches {host} may read and write this project, as it has no users; {_FIRST_USER}")
-    served: list[str] = []
-
-    def started(address: str) -> None:
-        served.append(address)
-        note(f"serving {options.project} at {address}; Ctrl-C stops it")
-
-    serve(options, started)
-    return Answer({"served": served[0]}, [f"stopped serving at {served[0]}"])
+    return until_stopped(options.project, lambda started: serve(options, started))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from headrace.definitions.group import FeatureGroup
 from headrace.definitions.view import FeatureView
@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 Kind = Literal["entity", "source", "group", "view"]
+_KINDS: tuple[Kind, ...] = get_args(Kind)
 Names = str | Sequence[str] | None
 """One name, some, or None for all of them."""
 
@@ -49,6 +50,13 @@ class DefinitionVersion:
     author: str = ""
     computation_hash: str = ""
     basis: int = 0
+
+    def refers_to(self) -> list[tuple[Kind, str, int]]:
+        """The kind, the name and the version of each definition that it refers to."""
+        refs = self.spec.get("refs", {}).items()
+        return [
+            (kind, ref.removeprefix(f"{kind}:"), number) for ref, number in refs for kind in _KINDS if ref.startswith(f"{kind}:")
+        ]
 
 
 @dataclass(frozen=True, slots=True)

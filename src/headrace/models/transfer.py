@@ -16,7 +16,7 @@ from typing import Any
 from headrace.artifacts.store import ArtifactStore
 from headrace.catalog.service import Catalog
 from headrace.clock import isoformat
-from headrace.definitions.version import DefinitionVersion, parse_reference
+from headrace.definitions.version import DefinitionVersion, Kind, parse_reference
 from headrace.errors import ConflictError, InvalidInputError, NotFoundError
 from headrace.models.environment import is_image
 from headrace.models.gates import Evaluation
@@ -43,7 +43,7 @@ class Side:
 
     models: Models
     runs: Runs
-    definition: Callable[[str, str, int], DefinitionVersion | None] = lambda _kind, _name, _version: None
+    definition: Callable[[Kind, str, int], DefinitionVersion | None] = lambda _kind, _name, _version: None
     training_set: Callable[[str], Mapping[str, Any] | None] = lambda _urn: None
 
 
@@ -67,8 +67,8 @@ class Copied:
 def side_of(models: Models, runs: Runs, catalog: Catalog, record_of: Callable[[str, int], Any]) -> Side:
     """The side that is a project. `record_of` gives the record of a training set by name and version, None if there is none."""
 
-    def definition(kind: str, name: str, version: int) -> DefinitionVersion | None:
-        found = catalog.store.versions(kind, name)  # type: ignore[arg-type]  # named by a definition, so it is a kind
+    def definition(kind: Kind, name: str, version: int) -> DefinitionVersion | None:
+        found = catalog.store.versions(kind, name)
         return next((each for each in found if each.version == version), None)
 
     def training_set(urn: str) -> Mapping[str, Any] | None:
@@ -129,15 +129,14 @@ def _held(models: Models, name: str, model_id: str, mark: str) -> ModelVersion |
     return next((each for each in versions if each.model_id == model_id and each.tags.get(SOURCE_TAG) == mark), None)
 
 
-def _definitions(side: Side, kind: str, reference: str) -> list[DefinitionVersion]:
+def _definitions(side: Side, kind: Kind, reference: str) -> list[DefinitionVersion]:
     """A definition, `ranking:3`, and all that it refers to, the definition itself first; none if it isn't there."""
     name, number = parse_reference(reference) if reference else ("", None)
     found = side.definition(kind, name, number) if number is not None else None
     if found is None:
         return []
     out = [found]
-    for referred, version in found.spec.get("refs", {}).items():
-        other, _, called = referred.partition(":")
+    for other, called, version in found.refers_to():
         out += [each for each in _definitions(side, other, f"{called}:{version}") if each not in out]
     return out
 
