@@ -254,6 +254,61 @@ def test_a_forked_child_is_a_writer_of_its_own(here):
     assert store.runs.get(run.id).status == "FINISHED"
 
 
+CHILDREN = """
+import multiprocessing, os, sys, threading, time
+import headrace as hr
+
+class Slowly:
+    def find_spec(self, name, path=None, target=None):
+        if name == "httpx" and threading.current_thread() is not threading.main_thread():
+            importing.set()
+            time.sleep(0.3)
+
+importing = threading.Event()
+sys.meta_path.insert(0, Slowly())
+
+def log(run):
+    for step in range(100):
+        run.log_metric("loss", step, step=step)
+
+def forked(run):
+    log(run)
+    if way == "ends the run":
+        run.end()
+        os._exit(0)
+    if way == "imports":
+        import httpx
+        run.end()
+        os._exit(0)
+    sys.exit()
+
+way = sys.argv[2]
+with hr.connect(sys.argv[1]) as store, store.start_run(name="parent", capture=False) as run:
+    assert importing.wait(30)
+    if way == "multiprocessing":
+        children = [multiprocessing.get_context("fork").Process(target=log, args=(run,)) for _ in range(2)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+    else:
+        pids = [os.fork() or forked(run) for _ in range(2)]
+        assert not any(os.waitpid(pid, 0)[1] for pid in pids)
+"""
+
+
+@pytest.mark.parametrize("way", ["exits", "ends the run", "imports", "multiprocessing"])
+def test_a_child_forked_while_the_client_still_comes_up_leaves_nothing_behind(here, project, way):
+    with served(project) as url:
+        command = [sys.executable, "-c", CHILDREN, url, way]
+        done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 0, done.stderr
+        with hr.connect(url) as store:
+            (run,) = store.runs.search()
+            assert run.status == "FINISHED"
+            assert len(store.runs.metric_history(run.id, "loss")) == 200
+
+
 def test_a_folder_that_takes_no_files_costs_no_data_while_the_catalog_does(here, monkeypatch):
     with hr.connect(here) as store:
         (here / ".headrace" / "spool").write_text("a file where the folder should be")

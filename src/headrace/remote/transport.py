@@ -34,6 +34,9 @@ _BUSY = (429, 502, 503, 504)
 """Statuses that a proxy gives for a server that isn't there, and the server while it has too much to do."""
 _PREFIX = "/api/v1/store"
 _SHOWN = 200
+_preparing = threading.Lock()
+"""Held while modules are imported for the first connection, often in a thread behind a run. A fork waits for it: what another
+thread is importing at that moment can never be imported in the child."""
 
 
 class _AgainError(Exception):
@@ -67,7 +70,6 @@ class Transport:
         self.url = _without_password(self._base)
         self._silent_seconds = silent_seconds
         self._attempts = attempts
-        self._lock = threading.Lock()
         self._client: tuple[int, httpx.Client] | None = None
         self._greeted = False
         self._others: list[Transport] = []
@@ -129,7 +131,7 @@ class Transport:
         """Close the connections, also those of hasty ones."""
         for other in self._others:
             other.close()
-        with self._lock:
+        with _preparing:
             if self._client is not None and self._client[0] == os.getpid():
                 self._client[1].close()
             self._client = None
@@ -137,11 +139,13 @@ class Transport:
     @property
     def _http(self) -> httpx.Client:
         """This process's connections: a child can't share its parent's."""
-        import httpx
-
         held = self._client
         if held is None or held[0] != os.getpid():
-            with self._lock:
+            with _preparing:
+                import encodings.idna  # noqa: F401 - otherwise imported when the first name is looked up, without the lock
+
+                import httpx
+
                 timeout = httpx.Timeout(self._silent_seconds, connect=CONNECT_SECONDS)
                 limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=20.0)
                 told = {"User-Agent": f"headrace/{version('headrace')}", **_identity()}
@@ -179,7 +183,8 @@ class Transport:
 
     def _repeated(self, attempt: Callable[[], Any]) -> Any:
         """What `attempt` returns, tried again for as long as the server isn't there or the connection fails."""
-        import httpx
+        with _preparing:
+            import httpx
 
         pause = FIRST_PAUSE
         for left in range(self._attempts, 0, -1):
@@ -305,3 +310,7 @@ def _checked(url: str) -> str:
 def _without_password(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_preparing.acquire, after_in_parent=_preparing.release, after_in_child=_preparing.release)

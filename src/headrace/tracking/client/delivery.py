@@ -175,7 +175,7 @@ class Delivery:
     def drain(self) -> None:
         """At the end of a process that was forked off: send what it logged, in a moment or never."""
         for writer in self._snapshot():
-            writer.flush(DRAIN_SECONDS)
+            writer.drain(DRAIN_SECONDS)
 
     def forked(self) -> None:
         """In a child process: its parent's files and threads aren't its own; its runs go on as further writers."""
@@ -190,8 +190,10 @@ class Delivery:
                 self._writers.append(writer)
         if self._writers:
             atexit.register(self.drain)
-            if "multiprocessing.util" in sys.modules:  # whose children end without atexit
-                sys.modules["multiprocessing.util"].Finalize(None, self.drain, exitpriority=100)
+            if (
+                "multiprocessing.util" in sys.modules
+            ):  # whose children end without atexit, and forget at first what is to be done then
+                sys.modules["multiprocessing.util"].register_after_fork(self, _drain_at_the_end)
 
     def _settled(self, writer: RunWriter) -> int:
         return 0 if writer.spool is None else writer.spool.settled
@@ -332,6 +334,10 @@ class Delivery:
 
 
 _ALL: weakref.WeakSet[Delivery] = weakref.WeakSet()
+
+
+def _drain_at_the_end(delivery: Delivery) -> None:
+    sys.modules["multiprocessing.util"].Finalize(None, delivery.drain, exitpriority=100)
 
 
 def _forked() -> None:

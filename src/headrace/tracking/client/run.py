@@ -147,12 +147,16 @@ class ActiveRun:
                 self.end("FAILED")
 
     def end(self, status: Status = "FINISHED") -> None:
-        """End the run. Ending it again changes nothing; a forked child can't end its parent's run."""
+        """End the run. Ending it again changes nothing; a forked child can't end its parent's run, only send what it logged."""
         if status not in STATUSES:
             msg = f"no status {status!r}; a run ends as FINISHED, FAILED or KILLED"
             raise InvalidInputError(msg)
         with self._ending:
-            if self.ended or self._owner != os.getpid():
+            if self.ended:
+                return
+            if self._owner != os.getpid():
+                with self._guard("what was logged"):
+                    self._writer.drain(HURRIED_SECONDS)
                 return
             hurry = status == "KILLED"
             for watcher in self._watchers:

@@ -163,6 +163,11 @@ class RunWriter:
         spool = self.spool
         return spool is None or self.delivery.wait(self, spool.last, seconds, patient=patient)
 
+    def drain(self, seconds: float) -> None:
+        """Send what was logged, in a moment or never. Only the run itself is waited for, if its start is still on the way."""
+        if not self.flush(seconds) and self.absent_since:
+            self.flush(seconds, patient=True)
+
     def overflow(self) -> None:
         """Give up every second of the oldest points: neither the disk nor the server takes them, and memory is bounded. Waits for
         nobody, as the disk may hang with whoever holds the lock."""
