@@ -12,6 +12,7 @@ from headrace.sql.tracking import tracking_stores
 from headrace.tracking.overview import parse_column
 from headrace.tracking.run import Metric, Run
 from headrace.tracking.search import parse_filter, parse_order
+from headrace.tracking.store import RunQuery
 
 
 def test_pages_along_an_index_or_among_few_runs_are_those_of_the_whole_order(catalog_url, monkeypatch):
@@ -62,7 +63,7 @@ def _placed(value, *, down=False):
 
 def _paged(stores, text, order):
     found = []
-    while page := stores.search(parse_filter(text), parse_order(order), limit=7, offset=len(found)).ids:
+    while page := stores.search(RunQuery(parse_filter(text), parse_order(order), limit=7, offset=len(found))).ids:
         found += page
     return found
 
@@ -124,7 +125,7 @@ def test_what_runs_have_comes_as_it_was_logged(catalog_url):
         if place != 2:
             stores.log(run_id, points)
 
-    page = stores.search((), parse_order("start_time"))
+    page = stores.search(RunQuery(order=parse_order("start_time")))
     assert page.ids == ids
     by_key = {repr(point) for point in points}
     for run in [*page.runs(ids[:2]), *stores.get(ids[:2])]:

@@ -10,6 +10,7 @@ from contract.tracking_runs import make_run, names
 from headrace.tracking.page import Form, LatestPoints
 from headrace.tracking.run import DatasetInput, Metric
 from headrace.tracking.search import EXPERIMENTS, parse_filter, parse_order
+from headrace.tracking.store import RunQuery
 
 
 @pytest.fixture
@@ -83,8 +84,8 @@ def test_searches_page_and_stay_in_their_experiments(filled):
 
 def test_a_page_in_another_form_has_the_same_runs(filled):
     form = Form(lambda *columns: list(zip(*columns, strict=True)), lambda *columns: [*LatestPoints(*columns).metrics().values()])
-    page = filled.runs.search_as(form, (), (), experiments=["0"], view="active", limit=3, offset=1)
-    whole = filled.runs.search((), (), limit=3, offset=1).runs()
+    page = filled.runs.search_as(form, RunQuery(experiments=["0"], limit=3, offset=1))
+    whole = filled.runs.search(RunQuery(limit=3, offset=1)).runs()
     assert [page.ids, [page.heads[run.id][0] for run in whole]] == [[run.id for run in whole], ["b", "c", "d"]]
     for run in whole:
         held = (page.params, page.tags, page.metrics, page.inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from headrace.ids import new_id
 from headrace.tracking.run import Run
 from headrace.tracking.search import parse_filter, parse_order
+from headrace.tracking.store import RunQuery
 
 __all__ = ["make_run", "names"]
 
@@ -17,4 +18,4 @@ def make_run(stores, **changes):
 
 
 def names(stores, filters="", order=(), **options):
-    return [run.name for run in stores.runs.search(parse_filter(filters), parse_order(tuple(order)), **options).runs()]
+    return [run.name for run in stores.runs.search(RunQuery(parse_filter(filters), parse_order(tuple(order)), **options)).runs()]

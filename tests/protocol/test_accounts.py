@@ -113,6 +113,16 @@ def test_a_remote_store_says_who_it_is_by_its_token(url, tokens, monkeypatch):
             store.models.set_tag("ranker", "a", "b")
 
 
+def test_who_signed_in_through_a_remote_store_signs_out_there_and_keeps_other_tokens(url, tokens, monkeypatch):
+    monkeypatch.setenv("HEADRACE_TOKEN", tokens["bob"])
+    with hr.connect(url) as store:
+        store.accounts.sign_in()
+        own, signed = store.accounts.tokens()
+        for token in (own, signed, signed):
+            store.accounts.sign_out(token.id)
+        assert [bool(token.revoked) for token in store.accounts.tokens()] == [False, True]
+
+
 def test_the_trail_names_the_account_and_not_what_the_client_says(url, tokens, monkeypatch):
     monkeypatch.setenv("HEADRACE_TOKEN", tokens["bob"])
     with hr.connect(url) as store:
@@ -365,7 +375,7 @@ def test_a_remote_store_has_the_accounts_and_webhooks_that_an_embedded_one_has(u
     from headrace.webhooks.service import Webhooks
 
     for whole, remote, served_here in (
-        (Accounts, RemoteAccounts, {"by", "sign_in", "sign_out"}),
+        (Accounts, RemoteAccounts, {"by", "sign_in"}),
         (Webhooks, RemoteWebhooks, set()),
     ):
         names = {name for name in vars(whole) if not name.startswith("_")}

@@ -7,7 +7,7 @@ from typing import Any
 
 from headrace.accounts.account import Token, User
 from headrace.accounts.act import Act
-from headrace.accounts.service import Accounts
+from headrace.accounts.service import SESSION, Accounts
 from headrace.arguments import checked
 from headrace.remote.transport import Transport
 from headrace.shapes import shaped
@@ -61,6 +61,11 @@ class RemoteAccounts(Accounts):
     def revoke(self, token_id: str) -> None:
         """Make a token open nothing from now on."""
         self._call("revoke", {"token": token_id}, changes=True)
+
+    def sign_out(self, token_id: str) -> None:
+        """Revoke a token that `sign_in` made; one that was made on purpose stays."""
+        if any(token.id == token_id and token.label == SESSION and not token.revoked for token in self.tokens()):
+            self.revoke(token_id)
 
     def history(self, limit: int = 100) -> list[Act]:
         """What was done to users and tokens, newest first."""

@@ -27,7 +27,7 @@ from headrace.tracking.run import (
     View,
 )
 from headrace.tracking.search import Comparison, ModelOrder, Order
-from headrace.tracking.store import TrackingStores
+from headrace.tracking.store import RunQuery, TrackingStores
 
 __all__ = ["Remote", "WrittenThere", "remote_tracking"]
 
@@ -213,35 +213,14 @@ class RemoteRunStore(Remote):
         """Add logged models; of the same model the step that was told last is kept."""
         self._tell("add_outputs", run_id=run_id, outputs=list(outputs))
 
-    def search(
-        self,
-        filters: Sequence[Comparison],
-        order: Sequence[Order],
-        *,
-        experiments: Sequence[str] | None = None,
-        view: View = "active",
-        limit: int = 100,
-        offset: int = 0,
-    ) -> RunPage:
-        """The runs that match every comparison, ordered; then newest first, then by id."""
-        ids = None if experiments is None else list(experiments)
-        asked = {"filters": list(filters), "order": list(order), "experiments": ids}
-        found: RunPage = self._ask("search", RunPage, **asked, view=view, limit=limit, offset=offset)
+    def search(self, query: RunQuery) -> RunPage:
+        """The runs that match."""
+        found: RunPage = self._ask("search", RunPage, query=query)
         return found
 
-    def search_as(
-        self,
-        form: Form[T, P],
-        filters: Sequence[Comparison],
-        order: Sequence[Order],
-        *,
-        experiments: Sequence[str],
-        view: View,
-        limit: int,
-        offset: int,
-    ) -> Page[T, P]:
+    def search_as(self, form: Form[T, P], query: RunQuery) -> Page[T, P]:
         """The same in a form of the caller's."""
-        return self.search(filters, order, experiments=experiments, view=view, limit=limit, offset=offset).told(form)
+        return self.search(query).told(form)
 
 
 class RemoteMetricStore(Remote):

@@ -55,9 +55,8 @@ from headrace.tracking.run import (
     Run,
     RunInfo,
     Status,
-    View,
 )
-from headrace.tracking.search import Comparison, Order
+from headrace.tracking.store import RunQuery
 
 __all__ = [
     "SqlArtifactIndex",
@@ -261,36 +260,20 @@ class SqlRunStore:
                 connection.execute(upsert(connection, run_outputs, ["step"]), rows)
                 note(connection, "changed", run_id)
 
-    def search(
-        self,
-        filters: Sequence[Comparison],
-        order: Sequence[Order],
-        *,
-        experiments: Sequence[str] | None = None,
-        view: View = "active",
-        limit: int = 100,
-        offset: int = 0,
-    ) -> RunPage:
-        """The runs that match every comparison, ordered; then newest first, then by id."""
+    def search(self, query: RunQuery) -> RunPage:
+        """The runs that match."""
         with self._database.read() as connection:
-            ids = search_ids(connection, filters, order, experiments, view, limit=limit, offset=offset)
-            return load_page(connection, ids)
+            return load_page(connection, _found(connection, query))
 
-    def search_as(
-        self,
-        form: Form[T, P],
-        filters: Sequence[Comparison],
-        order: Sequence[Order],
-        *,
-        experiments: Sequence[str],
-        view: View,
-        limit: int,
-        offset: int,
-    ) -> Page[T, P]:
+    def search_as(self, form: Form[T, P], query: RunQuery) -> Page[T, P]:
         """The same in a form of the caller's, that what they have is made into as it is read."""
         with self._database.read() as connection:
-            ids = search_ids(connection, filters, order, experiments, view, limit=limit, offset=offset)
-            return load_page_as(form, connection, ids)
+            return load_page_as(form, connection, _found(connection, query))
+
+
+def _found(connection: sa.Connection, query: RunQuery) -> Sequence[str]:
+    asked = query.filters, query.order, query.experiments, query.view
+    return search_ids(connection, *asked, limit=query.limit, offset=query.offset)
 
 
 class SqlArtifactIndex:

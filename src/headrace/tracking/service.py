@@ -45,7 +45,7 @@ from headrace.tracking.run import (
     page_of,
 )
 from headrace.tracking.search import parse_filter, parse_order
-from headrace.tracking.store import TrackingStores
+from headrace.tracking.store import RunQuery, TrackingStores
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -232,7 +232,7 @@ class Runs:
         names = [experiment] if isinstance(experiment, str) else experiment
         ids = None if names is None else [self.experiment(name).id for name in names]
         order = parse_order(order_by if isinstance(order_by, str) else tuple(order_by))
-        found = self._stores.runs.search(parse_filter(filter), order, experiments=ids, view=view, limit=limit, offset=offset)
+        found = self._stores.runs.search(RunQuery(parse_filter(filter), order, ids, view, limit, offset))
         return RunList(found, server=self._server)
 
     def get(self, run_id: RunId) -> Run:

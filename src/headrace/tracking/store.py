@@ -26,10 +26,37 @@ from headrace.tracking.run import (
 )
 from headrace.tracking.search import Comparison, ModelOrder, Order
 
-__all__ = ["ArtifactIndex", "ExperimentStore", "LoggedModelStore", "MetricStore", "RunStore", "TrackingStores", "WriterStore"]
+__all__ = [
+    "ArtifactIndex",
+    "ExperimentStore",
+    "LoggedModelStore",
+    "MetricStore",
+    "RunQuery",
+    "RunStore",
+    "TrackingStores",
+    "WriterStore",
+]
 
 T = TypeVar("T")
 P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    """Which runs are wanted: those that match every comparison, ordered; then newest first, then by id.
+
+    Attributes:
+        experiments: the ids of those that the runs are in; None for all active ones.
+        view: whether active runs, deleted ones or all.
+        limit, offset: the page.
+    """
+
+    filters: Sequence[Comparison] = ()
+    order: Sequence[Order] = ()
+    experiments: Sequence[str] | None = None
+    view: View = "active"
+    limit: int = 100
+    offset: int = 0
 
 
 class ExperimentStore(Protocol):
@@ -151,30 +178,11 @@ class RunStore(Protocol):
         """Add logged models; of the same model the step that was told last is kept."""
         ...
 
-    def search(
-        self,
-        filters: Sequence[Comparison],
-        order: Sequence[Order],
-        *,
-        experiments: Sequence[str] | None = None,
-        view: View = "active",
-        limit: int = 100,
-        offset: int = 0,
-    ) -> RunPage:
+    def search(self, query: RunQuery) -> RunPage:
         """The runs that match every comparison, ordered; then newest first, then by id. No `experiments`: all active ones."""
         ...
 
-    def search_as(
-        self,
-        form: Form[T, P],
-        filters: Sequence[Comparison],
-        order: Sequence[Order],
-        *,
-        experiments: Sequence[str],
-        view: View,
-        limit: int,
-        offset: int,
-    ) -> Page[T, P]:
+    def search_as(self, form: Form[T, P], query: RunQuery) -> Page[T, P]:
         """The same in a form of the caller's, that what they have is made into as it is read."""
         ...
 

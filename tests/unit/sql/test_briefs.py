@@ -23,6 +23,7 @@ from headrace.sql.migrations import downgrade
 from headrace.sql.tracking import tracking_stores
 from headrace.tracking.history import Series
 from headrace.tracking.run import DELETED, Metric, Run
+from headrace.tracking.store import RunQuery
 from promises import promise
 from waiting import PATIENCE
 
@@ -96,7 +97,7 @@ def test_a_write_that_is_alone_is_kept_in_brief_and_brought_in_behind_the_answer
 
 
 READERS = {
-    "a reading": lambda stores: stores.runs.search((), ()).ids,
+    "a reading": lambda stores: stores.runs.search(RunQuery()).ids,
     "a glance": lambda stores: [run.id for run in stores.runs.get(["b"])],
     "a write": lambda stores: stores.runs.log("b", tags={"t": "x"}) or ["b"],
     "a history": lambda stores: [stores.metrics.history("b", "loss")[0].value] and ["b"],
@@ -176,7 +177,7 @@ def test_a_run_made_twice_is_there_once(stores, file):
     for _ in range(2):
         with impatient(Behind()):
             stores.runs.create(new("b", tags={"t": "x"}))
-    assert stores.runs.search((), ()).ids.count("b") == 1
+    assert stores.runs.search(RunQuery()).ids.count("b") == 1
 
 
 def test_in_brief_or_not_the_tables_hold_the_same(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+from dataclasses import replace
 from typing import cast
 
 from headrace.errors import InvalidInputError, NotFoundError
@@ -27,6 +27,7 @@ from headrace.server.mlflow.wire import (
 from headrace.server.schema import Field, Record
 from headrace.tracking.run import ACTIVE, DELETED, STATUSES, Run, Status
 from headrace.tracking.search import parse_filter, parse_order
+from headrace.tracking.store import RunQuery
 
 __all__ = ["BY_RUN", "CREATE", "DELETE", "DELETE_TAG", "GET", "RESTORE", "RUN_ID", "SEARCH", "SET_TAG", "UPDATE", "run_of"]
 
@@ -120,18 +121,18 @@ def _search(call: Call) -> Reply:
         raise InvalidInputError(msg)
     offset = offset_of(asked["page_token"])
     ids = [experiment_id(item) for item in texts("experiment_ids", asked["experiment_ids"])]
-    search = functools.partial(
-        call.store.runs.stores.runs.search_as,
-        PAGE_FORM,
+    query = RunQuery(
         parse_filter(asked["filter"] or ""),
         parse_order(texts("order_by", asked["order_by"])),
-        view=view_of("run_view_type", asked["run_view_type"]),
-        limit=limit + 1,
-        offset=offset,
+        ids,
+        view_of("run_view_type", asked["run_view_type"]),
+        limit + 1,
+        offset,
     )
-    found = search(experiments=ids)
+    runs = call.store.runs.stores.runs
+    found = runs.search_as(PAGE_FORM, query)
     if not found.ids and (here := known_ids(call, ids)) != ids:  # ids of another server, which these were imported from
-        found = search(experiments=here)
+        found = runs.search_as(PAGE_FORM, replace(query, experiments=here))
     return reply(filled({"runs": page_shapes(found, limit), **next_page(found.ids, limit, offset)}))
 
 
