@@ -141,6 +141,17 @@ def test_a_version_tells_where_it_comes_from_and_its_files_never_change(registry
     assert ask.client.get(f"{path}/MLmodel").text == model_id
 
 
+def test_versions_are_found_in_an_order_and_then_the_newest_first(registry, name):
+    registry.good("PATCH", "model-versions/update", name=name, version="1", description="changed last")
+
+    def found(**asked):
+        versions = registry.good("GET", "model-versions/search", filter=f"name = '{name}'", **asked)["model_versions"]
+        return [version["version"] for version in versions]
+
+    assert found()[0] == "1"
+    assert found(order_by=["name ASC"]) == ["3", "2", "1"]
+
+
 def test_numbers_of_deleted_versions_are_never_given_again(registry, name):
     registry.good("POST", "registered-models/alias", name=name, alias="blue", version="3")
     registry.good("DELETE", "model-versions/delete", name=name, version="3")

@@ -347,6 +347,11 @@ def test_experiments_are_found_by_name_tag_and_stage(ask):
     ask.post("experiments/delete", experiment_id=ids["find a"])
     assert found(filter="name LIKE 'find %'", view_type="DELETED_ONLY") == ["find a"]
     assert len(found(filter="name LIKE 'find %'", view_type=3)) == 3
+    for path, tag in (("set-experiment-tag", {"key": "a", "value": "b"}), ("delete-experiment-tag", {"key": "team"})):
+        says = failed(ask.post(f"experiments/{path}", experiment_id=ids["find a"], **tag), "INVALID_PARAMETER_VALUE")
+        assert "must be in the 'active' state" in says
+    kept = ask.get("experiments/get", experiment_id=ids["find a"]).json()["experiment"]["tags"]
+    assert kept == [{"key": "team", "value": "y"}]
     for wrong in ("metrics.m > 1", "nam = 'x'", "name > 'x'", "experiment_id LIKE 'x'", "tags.a"):
         failed(ask.post("experiments/search", max_results=1, filter=wrong), "INVALID_PARAMETER_VALUE")
 
@@ -359,6 +364,9 @@ def test_inputs_are_kept_with_their_context(ask):
         assert ask.post("runs/log-inputs", run_id=run_id, datasets=[{"dataset": dataset, "tags": tags}]).json() == {}
     (found,) = ask.state(run_id)["inputs"]["dataset_inputs"]
     assert (found["dataset"], sorted(found["tags"], key=str)) == (dataset, sorted(tags, key=str))
+    ask.post("runs/log-inputs", run_id=run_id, datasets=[{"dataset": dataset}])  # as the client sends it along with a metric
+    ask.post("runs/log-inputs", run_id=run_id, datasets=[{"dataset": {**dataset, "digest": "def"}}])
+    assert [item["dataset"]["digest"] for item in ask.state(run_id)["inputs"]["dataset_inputs"]] == ["abc", "def"]
     for name, most in {"name": 500, "digest": 36, "source": 65_535, "schema": 1_048_575}.items():
         wrong = {**dataset, name: "x" * (most + 1)}
         says = failed(ask.post("runs/log-inputs", run_id=run_id, datasets=[{"dataset": wrong}]), "INVALID_PARAMETER_VALUE")

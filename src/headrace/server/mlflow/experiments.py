@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from headrace.errors import InvalidInputError, NotFoundError
+from headrace.errors import ConflictError, InvalidInputError, NotFoundError
 from headrace.server.http import Call, Reply
 from headrace.server.mlflow.shapes import experiment_shape
 from headrace.server.mlflow.wire import (
@@ -158,15 +158,24 @@ def _update(call: Call) -> Reply:
 def _set_tag(call: Call) -> Reply:
     """Set a tag of an experiment."""
     asked = read(call, _TAG)
-    call.store.runs.recorder.tag_experiment(_id(asked), asked["key"], asked["value"] or "")
+    call.store.runs.recorder.tag_experiment(_active(call, asked), asked["key"], asked["value"] or "")
     return DONE
 
 
 def _delete_tag(call: Call) -> Reply:
     """Remove a tag of an experiment."""
     asked = read(call, _TAG_KEY)
-    call.store.runs.stores.experiments.delete_tag(_id(asked), asked["key"])
+    call.store.runs.stores.experiments.delete_tag(_active(call, asked), asked["key"])
     return DONE
+
+
+def _active(call: Call, asked: dict[str, str]) -> str:
+    """The id that is asked for. Raises NotFoundError; ConflictError if that experiment is deleted."""
+    held = call.store.runs.stores.experiments.get(_id(asked))
+    if held.lifecycle_stage != ACTIVE:
+        msg = f"The experiment {held.name!r} must be in the 'active' state. Current state is deleted; restore it first"
+        raise ConflictError(msg)
+    return held.id
 
 
 def _id(asked: dict[str, str]) -> str:

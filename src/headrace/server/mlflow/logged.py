@@ -131,8 +131,18 @@ def _log_inputs(call: Call) -> Reply:
         read_record(member(item, f"models[{place}]"), _MODEL_INPUT, f"models[{place}].")
         for place, item in enumerate(asked["models"])
     ]
-    call.store.runs.recorder.add_inputs(asked["run_id"], inputs, [item["model_id"] for item in models])
+    call.store.runs.recorder.add_inputs(
+        asked["run_id"], _telling(call, asked["run_id"], inputs), [item["model_id"] for item in models]
+    )
     return DONE
+
+
+def _telling(call: Call, run_id: str, inputs: list[DatasetInput]) -> list[DatasetInput]:
+    """Without those that are inputs of the run already, said of which nothing is: the client sends such a one with a metric."""
+    if all(item.context or item.tags for item in inputs):
+        return inputs
+    held = {(item.name, item.digest) for run in call.store.runs.stores.runs.get([run_id]) for item in run.inputs}
+    return [item for item in inputs if item.context or item.tags or (item.name, item.digest) not in held]
 
 
 def _log_outputs(call: Call) -> Reply:

@@ -19,13 +19,14 @@ from headrace.server.mlflow.registry_shapes import latest_of, model_shape, place
 from headrace.server.mlflow.registry_sources import resolve_source
 from headrace.server.mlflow.wire import DONE, PAGE, filled, next_page, offset_of, operation, pairs, read, reply, texts
 from headrace.server.schema import Field, Record
+from headrace.tracking.rules import check_key
 from headrace.tracking.run import LoggedModel
 
 __all__ = ["ROUTES"]
 
 MOST_MODELS, USUAL_MODELS = 1000, 100
 MOST_VERSIONS = 200_000
-LONGEST_KEY, LONGEST_MODEL_VALUE, LONGEST_DESCRIPTION = 250, 100_000, 5000
+LONGEST_MODEL_VALUE, LONGEST_DESCRIPTION = 100_000, 5000
 
 _NAME = Field("The registered model.", required=True)
 _NUMBER = Field("The version's number.", required=True)
@@ -361,8 +362,9 @@ def _limit(given: int | None, usual: int, most: int) -> int:
 
 def _checked(tags: list[tuple[str, str]]) -> dict[str, str]:
     for key, value in tags:
-        if len(key) > LONGEST_KEY or len(value) > LONGEST_MODEL_VALUE:
-            msg = f"Tag key or value exceeds the maximum length: {LONGEST_KEY} and {LONGEST_MODEL_VALUE:,} characters"
+        check_key("tag", key)
+        if len(value) > LONGEST_MODEL_VALUE:
+            msg = f"The value of tag {key!r} exceeds the maximum length of {LONGEST_MODEL_VALUE:,} characters"
             raise InvalidInputError(msg)
     return dict(tags)
 

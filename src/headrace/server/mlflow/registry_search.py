@@ -61,13 +61,13 @@ def search_models(store: Store, text: str, order_by: Sequence[str]) -> list[Regi
 
 
 def search_versions(store: Store, text: str, order_by: Sequence[str]) -> list[ModelVersion]:
-    """The versions that match a filter, ordered; then those changed last, by name, the newest first."""
+    """The versions that match a filter, ordered; then by name, the newest first. Without an order, those changed last."""
     conditions, order = parse_filter(text, MODEL_VERSIONS), parse_order(order_by, MODEL_VERSIONS)
     named = [item for item in conditions if item.entity == "attribute" and item.key == "name"]
     names = [name for name in store.models.store.names() if all(_test(name, item) for item in named)]
     versions = [version for name in names for version in store.models.store.versions(name)]
     found = [version for version in versions if all(_holds(_of_version(version), version.tags, item) for item in conditions)]
-    found.sort(key=lambda version: (-version.updated, version.name, -version.version))
+    found.sort(key=lambda version: (0 if order else -version.updated, version.name, -version.version))
     return _ordered(found, order, _of_version)
 
 
