@@ -97,6 +97,7 @@ def test_what_is_wrong_is_named_with_what_would_be_right(store, valid):
         (lambda: store.apply([], prune="no"), "apply: prune must be True or False, not of type str"),
         (lambda: store.accounts.add_user("ada", password=b"secret"), "password must be text, not of type bytes"),
         (lambda: store.models.describe("ranker", NUL), "describe: text holds NUL or half of a character"),
+        (lambda: store.score("models:/ranker/1", "in.csv", ""), "names no file to write"),
         (lambda: store.copy_model("models:/ranker/1", "http://other:5000"), "copy_model: to must be a Store, not of type str"),
     ):
         with pytest.raises(InvalidInputError) as refused:

@@ -25,6 +25,8 @@ SHOWN_FILES = 20
 SHORT_ID = 12
 """Digits of a run's id in tables: its millisecond. Every command takes the beginning of an id."""
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or a beginning of it that no other run has.")]
+Experiments = Annotated[list[str] | None, typer.Option("-e", "--experiment", help="Only of this experiment; may be repeated.")]
+OrderBy = Annotated[list[str] | None, typer.Option("--order-by", help="For example 'metrics.auc desc'; may be repeated.")]
 
 
 @verb(
@@ -38,12 +40,8 @@ def list_runs(
     query: Annotated[
         str, typer.Option("-q", "--query", metavar="FILTER", help="A filter in MLflow's grammar; see the examples.")
     ] = "",
-    experiment: Annotated[
-        list[str] | None, typer.Option("-e", "--experiment", help="Only of this experiment; may be repeated.")
-    ] = None,
-    order_by: Annotated[
-        list[str] | None, typer.Option("--order-by", help="For example 'metrics.auc desc'; may be repeated.")
-    ] = None,
+    experiment: Experiments = None,
+    order_by: OrderBy = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most this many.")] = 30,
     deleted: Annotated[bool, typer.Option("--deleted", help="List deleted runs instead.")] = False,
 ) -> Answer:
@@ -107,12 +105,8 @@ def export(
     session: Session,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write, .csv or .parquet.", dir_okay=False)],
     query: Annotated[str, typer.Option("-q", "--query", metavar="FILTER", help="Only runs that match.")] = "",
-    experiment: Annotated[
-        list[str] | None, typer.Option("-e", "--experiment", help="Only of this experiment; may be repeated.")
-    ] = None,
-    order_by: Annotated[
-        list[str] | None, typer.Option("--order-by", help="For example 'metrics.auc desc'; may be repeated.")
-    ] = None,
+    experiment: Experiments = None,
+    order_by: OrderBy = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most this many runs.")] = 50_000,
     points: Annotated[
         list[str] | None,

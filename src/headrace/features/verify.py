@@ -255,7 +255,7 @@ def _newest(rows: pa.Table, limit: int | None, *, live: bool) -> tuple[pa.Table,
     if live:
         rows = rows.filter(rows.column(LIVE))
     rows = rows.sort_by([(EVENT_TIME, "descending"), (REQUEST, "ascending")])
-    return (rows if limit is None else rows.slice(0, limit)).combine_chunks(), dropped
+    return (rows if limit is None else rows.slice(0, min(limit, rows.num_rows))).combine_chunks(), dropped
 
 
 def _limits(view: ViewVersion, rows: pa.Table) -> list[tuple[GroupColumns, list[dict[int, int]]]]:

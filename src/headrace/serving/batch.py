@@ -117,6 +117,9 @@ class BatchScorer:
             ConflictError: parts of other work are in the way.
             StorageError: the target can't be written. What was done stays.
         """
+        if not target.name:
+            msg = f"{str(target)!r} names no file to write; give one such as scores.parquet"
+            raise InvalidInputError(msg)
         opened = open_rows(source)
         folder = target.with_name(f".{target.name}.parts")
         try:

@@ -327,6 +327,8 @@ def test_what_is_no_mapping_warns_and_the_run_goes_on(runs):
         for log in (run.log_params, run.log_metrics, run.set_tags):
             with pytest.warns(TrackingWarning, match="are a mapping of names to values"):
                 log(["depth", 6])
+        with pytest.warns(TrackingWarning, match="the name of the data must be text, not of type list"):
+            assert run.use(pd.DataFrame({"a": [1]}), name=["films"]) is None
     with pytest.raises(InvalidInputError, match="params are a mapping"):
         runs.start(params=["depth"])
     with pytest.raises(InvalidInputError, match="tags are a mapping"):

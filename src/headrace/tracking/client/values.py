@@ -57,6 +57,10 @@ def to_float(value: Any) -> float:
 
 def dataset_input(data: Any, context: str, name: str | None = None, source: str | None = None) -> DatasetInput:
     """What a run's inputs say of a training set, a frame or a path. Raises InvalidInputError."""
+    for what, told in (("name", name), ("source", source), ("context", context)):
+        if not isinstance(told, str | None):
+            msg = f"the {what} of the data must be text, not of type {type(told).__name__}"
+            raise InvalidInputError(msg)
     if isinstance(data, DatasetInput):
         return data
     if isinstance(data, VersionedDataset):
