@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,6 +105,59 @@ def test_a_script_of_wandb_moves_by_one_import(here):
     assert (found.metrics["nested.acc"], found.metrics["best"], found.latest["late"].step) == (0.5, 0.9, 10)
     assert [point.step for point in here.runs.metric_history(run.id, "loss")] == [0, 1, 2]
     assert here.runs.read_artifact(run.id, "media/picture_2.png").startswith(b"\x89PNG")
+
+
+def test_what_scripts_of_wandb_log_besides_numbers_becomes_files(here, tmp_path):
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(b"w")
+    with wandb.init(project="ranker") as run:
+        assert wandb.init(project="other") is run  # as scripts that are imported do
+        wandb.define_metric("acc", summary="max")
+        for acc in (0.5, 0.9, 0.7):
+            wandb.log({"acc": acc, "one": np.array([2.0]), "nothing": None, "said": "text"})
+        table = wandb.Table(columns=["word", "n"], data=[["a", 1]])
+        table.add_data("b", 2)
+        wandb.log({"t": table, "h": wandb.Histogram([1, 1, 3], num_bins=2), "many": np.arange(3), "page": wandb.Html("<b>x</b>")})
+        wandb.log({"pictures": [wandb.Image(np.zeros((2, 2)), caption="black")] * 2})
+        artifact = wandb.Artifact("model", type="model", metadata={"depth": 3})
+        artifact.add_file(weights, "deep/weights.bin")
+        wandb.log_artifact(artifact)
+        wandb.save(str(tmp_path / "*.bin"))
+        run.name = "renamed"
+        Path(run.dir, "left.txt").write_text("in the run's folder")
+        with pytest.raises(hr.InvalidInputError, match="mapping"):
+            wandb.log(3)
+    found = here.runs.get(run.id)
+    assert (found.name, found.tags["said"], "nothing" in found.tags) == ("renamed", "text", False)
+    assert found.metrics == found.metrics | {"acc": 0.7, "acc.max": 0.9, "one": 2.0}
+    assert json.loads(here.runs.read_artifact(run.id, "media/t_3.json")) == {
+        "columns": ["word", "n"],
+        "data": [["a", 1], ["b", 2]],
+    }
+    assert json.loads(here.runs.read_artifact(run.id, "media/h_3.json"))["counts"] == [2, 1]
+    files = {entry.path for entry in here.runs.artifacts(run.id)}
+    assert files >= {"media/many_3.json", "media/page_3.html", "media/pictures/0_4.png", "media/pictures/1_4.txt"}
+    assert files >= {"artifacts/model/deep/weights.bin", "artifacts/model/artifact.json", "weights.bin", "left.txt"}
+
+
+def test_a_config_of_wandb_changes_only_if_told_so_and_a_disabled_run_keeps_nothing(here, monkeypatch):
+    with wandb.init(project="ranker", config={"lr": 0.1}) as run:
+        with pytest.raises(hr.ConflictError, match="allow_val_change"):
+            wandb.config.update({"lr": 0.2, "depth": 3})
+        assert wandb.config.as_dict() == {"lr": 0.1}
+        wandb.config.update({"lr": 0.2}, allow_val_change=True)
+        assert wandb.config.lr == 0.2
+    found = here.runs.get(run.id)
+    assert (found.params, found.tags["config.lr"]) == ({"lr": "0.1"}, "0.2")
+    with pytest.raises(hr.InvalidInputError, match="no mode"):
+        wandb.init(mode="of line")
+    with pytest.raises(AttributeError, match="define_metric"):
+        wandb.sweep({})
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    with wandb.init(project="ranker", config={"lr": 0.1}) as silent:
+        wandb.log({"loss": 1, "picture": wandb.Image(np.zeros((2, 2)))})
+        assert (wandb.config.lr, wandb.summary["loss"], silent.url) == (0.1, 1, None)
+    assert [one.id for one in here.runs.search()] == [run.id]
 
 
 @pytest.mark.parametrize("library", ["lightgbm", "xgboost"])

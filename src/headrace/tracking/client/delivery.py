@@ -176,6 +176,7 @@ class Delivery:
         """At the end of a process that was forked off: send what it logged, in a moment or never."""
         for writer in self._snapshot():
             writer.drain(DRAIN_SECONDS)
+            self.close(writer)
 
     def forked(self) -> None:
         """In a child process: its parent's files and threads aren't its own; its runs go on as further writers."""
