@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import numpy as np
 import pytest
 
 import headrace as hr
@@ -104,6 +105,15 @@ def test_what_is_wrong_is_named_with_what_would_be_right(store, valid):
             call()
         assert told in str(refused.value)
         assert "secret" not in str(refused.value)
+
+
+def test_numbers_and_texts_of_numpy_are_as_good_as_pythons(store, valid):
+    store.apply([], prune=np.bool_(False))
+    store.models.promote(np.str_("ranker"), np.int64(1), "Staging")
+    asked = store.models.requests.open("ranker", np.int64(1), "Archived")
+    assert store.models.requests.list("ranker", np.int32(1))[0].id == asked.id
+    assert len(store.runs.search(limit=np.int64(5))) == 1
+    assert len(store.lineage.upstream("models:/ranker/1", np.int8(1))) == 2
 
 
 def test_no_text_that_one_database_refuses_is_kept_by_another(store, valid):

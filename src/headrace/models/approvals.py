@@ -40,6 +40,7 @@ class Requests:
         """
         self._author.require("models:write")
         stage, model = parse_stage(to), self._models.model(name)
+        version = int(version)  # NumPy's can't be written as JSON
         if model is None:
             raise NotFoundError.of("registered model", name, self._models.names())
         if model.lifecycle.stage_of(version) == stage:
@@ -69,7 +70,7 @@ class Requests:
         self, name: str | None = None, version: int | None = None, status: str | None = "open"
     ) -> builtins.list[TransitionRequest]:
         """Requests, newest first: of a model, of a version, in a status (None for any), or all."""
-        return self._store.find(name, version, status)
+        return self._store.find(name, None if version is None else int(version), status)  # SQLite takes NumPy's for bytes
 
     def comment(self, request_id: str, text: str) -> TransitionRequest:
         """Say something about a request, decided or not. Raises NotFoundError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+from headrace.arguments import checked
 from headrace.models.approvals import Requests
 from headrace.models.requests import Kind, TransitionRequest
 from headrace.remote.transport import Transport
@@ -13,6 +14,7 @@ from headrace.shapes import shaped
 __all__ = ["RemoteRequests"]
 
 
+@checked()
 class RemoteRequests(Requests):
     """`store.models.requests` over HTTP. Each verb raises as the embedded one does."""
 
@@ -22,7 +24,7 @@ class RemoteRequests(Requests):
 
     def open(self, name: str, version: int, to: str = "Production", reason: str = "") -> TransitionRequest:
         """Ask for a version to be moved to a stage; see `Requests.open`."""
-        return self._tell("request_open", name=name, version=version, to=to, reason=reason)
+        return self._tell("request_open", name=name, version=int(version), to=to, reason=reason)
 
     def get(self, request_id: str) -> TransitionRequest:
         """One request, by its id or the start of it."""
@@ -33,7 +35,7 @@ class RemoteRequests(Requests):
         self, name: str | None = None, version: int | None = None, status: str | None = "open"
     ) -> builtins.list[TransitionRequest]:
         """Requests, newest first: of a model, of a version, in a status (None for any), or all."""
-        asked = {"name": name, "version": version, "status": status}
+        asked = {"name": name, "version": None if version is None else int(version), "status": status}
         found: list[TransitionRequest] = shaped(self._transport.call("models/request_list", asked), list[TransitionRequest])
         return found
 
