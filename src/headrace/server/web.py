@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def _page(call: Call) -> Reply:
 def _asset(call: Call) -> Reply:
     """A file of the web app. Its name carries the hash of what it holds, so it may be kept for ever."""
     name = call.path["file"]
-    found = _assets().get(name)
+    found = _assets(_stamp()).get(name)
     if found is None:
         msg = f"this release has no file {name!r}; reload the page, it is of another release"
         raise NotFoundError(msg)
@@ -133,9 +133,18 @@ def _index() -> bytes:
     return index.read_bytes() if index.exists() else _UNBUILT
 
 
-@cache
-def _assets() -> dict[str, Asset]:
-    """Every file, read once: the app is a few hundred kilobytes, and nothing outside its folder can be asked for."""
+def _stamp() -> int:
+    """Changes when files of the app come or go: a build, or another release that was installed beneath this server."""
+    folder = STATIC / "assets"
+    return folder.stat().st_mtime_ns if folder.is_dir() else 0
+
+
+@lru_cache(maxsize=1)
+def _assets(_stamp: int) -> dict[str, Asset]:
+    """Every file, read once a build: the app is a few hundred kilobytes, and nothing outside its folder can be asked for.
+
+    The page itself is read from the disk each time: the files beside it have to be of the same build.
+    """
     folder = STATIC / "assets"
     files = [file for file in folder.iterdir() if file.suffix in _TYPES] if folder.is_dir() else []
     return {file.name: _read(file) for file in files}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -57,6 +58,18 @@ def test_the_smallest_encoding_that_a_browser_takes_is_sent(built):
     assert sent("gzip, deflate, br;q=1") == (b"smallest", "br")
     assert sent("gzip") == (b"small", "gzip")
     assert sent("") == (b"run()", None)
+
+
+def test_a_page_of_a_later_build_finds_its_files(built):
+    with pytest.raises(NotFoundError):
+        web.ASSET.handler(call(file="app-3.js"))
+    before = (built / "assets").stat().st_mtime_ns
+    (built / "assets" / "app-3.js").write_text("run(3)")
+    (built / "assets" / "app-1.js").unlink()
+    os.utime(built / "assets", ns=(before + 1_000_000, before + 1_000_000))  # whatever the clock of the disk ticks in
+    assert web.ASSET.handler(call(file="app-3.js")).body == b"run(3)"
+    with pytest.raises(NotFoundError):
+        web.ASSET.handler(call(file="app-1.js"))
 
 
 @pytest.mark.parametrize("name", ["app-2.js", "../secret.txt", "..", "app-1.js.br", ""])

@@ -73,6 +73,19 @@ describe('the stream of events', () => {
     expect(events).toEqual([]);
   });
 
+  it('beats while there is nothing to say, of its own stream alone', () => {
+    const beats = vi.fn();
+    live.onBeat = beats;
+    const first = newest();
+    first.say('hello', { missed: false, running: 0 }, '1.1');
+    first.say('beat', {}, '1.1');
+    expect(beats).toHaveBeenCalledTimes(1);
+    first.dispatchEvent(new Event('error'));
+    first.say('beat', {}, '1.1');
+    expect(beats).toHaveBeenCalledTimes(1);
+    expect(events).toEqual([]);
+  });
+
   it('is silent while it is paused by hand', () => {
     newest().say('hello', { missed: false, running: 0 }, '1.1');
     live.toggle();

@@ -34,6 +34,8 @@ const ADDRESS = '/api/v1/live';
 export class Live {
   state: LiveState = 'connecting';
   running = 0;
+  /** Called when the stream is open and there is nothing to say: what nothing tells of is looked after then. */
+  onBeat: () => void = () => undefined;
   private readonly listeners = new Set<Listener>();
   private readonly watchers = new Set<() => void>();
   private source: EventSource | null = null;
@@ -108,7 +110,7 @@ export class Live {
     });
     hears('runs', (said) => this.gather(said));
     hears('catalog', () => this.gather({}));
-    hears('beat', () => undefined);
+    hears('beat', () => this.onBeat());
     source.addEventListener('error', () => this.source === source && this.lose());
     this.hear(this.running);
   }

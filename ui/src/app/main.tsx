@@ -34,9 +34,11 @@ const client: QueryClient = new QueryClient({
   },
 });
 live.subscribe((event) => apply(client, event));
+const askWho = () => void client.invalidateQueries({ queryKey: meQuery().queryKey });
 live.watch(() => {
-  if (live.state === 'reconnecting') void client.invalidateQueries({ queryKey: meQuery().queryKey }); // the session may be what ended
+  if (live.state === 'reconnecting') askWho(); // the session may be what ended
 });
+live.onBeat = askWho; // of a session that ended while nothing happens, no event tells
 boundCurves(client);
 client.query(meQuery()).catch(() => undefined); // whoever needs it asks, and tells, again
 

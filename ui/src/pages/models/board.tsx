@@ -54,7 +54,7 @@ export function ModelBoard() {
         {query.data !== undefined && all.length === 0 && (
           <Empty icon="box" title="Register the first model">
             <p>A registered model has versions that move through stages; its gates decide what may serve.</p>
-            <Snippet text={`store = hr.connect("${location.origin}")\nstore.models.register(model, "video-ranker")   # what run.log_model(…) returned`} />
+            <Snippet text={`store = hr.connect("${location.origin}")\n# model is what run.log_model(…) returned\nstore.models.register(model, "video-ranker")`} />
           </Empty>
         )}
         {shown.length > 0 && (

@@ -229,7 +229,7 @@ function options(
     series: [{}, { show: true, paths: () => null, points: { show: false } }],
     axes: [
       axis === 'time' ? { ...common, size: 36, gap: 5, space: 64 } : { ...common, size: 24, gap: 5, space: 64, ...(axis === 'relative' && !xLog ? { incrs: DURATIONS } : {}), values: (_: uPlot, splits: (number | null)[]) => (axis === 'relative' ? splits.map(lapse) : ticks(splits)) },
-      { ...common, size: 46, gap: 5, space: 32, values: (_: uPlot, splits: (number | null)[]) => (state.current.scales?.empty === false ? ticks(splits) : splits.map(() => '')) },
+      { ...common, size: (_: uPlot, texts: string[] | null) => Math.max(46, ...(texts ?? []).map((text) => 12 + text.length * 6)), gap: 5, space: 32, values: (_: uPlot, splits: (number | null)[]) => (state.current.scales?.empty === false ? ticks(splits) : splits.map(() => '')) },
     ],
     cursor: {
       y: false,

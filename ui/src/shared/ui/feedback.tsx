@@ -93,7 +93,7 @@ export function Failure({ error, retry, whole = false }: { error: unknown; retry
         {problem !== null && problem.requestId !== '' && <p className="quiet mono">request {problem.requestId}</p>}
       </div>
       {whole && problem?.status === 404 && <WayOut />}
-      {retry !== undefined && problem?.status !== 404 && <Button onClick={retry}>Try again</Button>}
+      {retry !== undefined && problem?.status !== 404 && problem?.status !== 403 && <Button onClick={retry}>Try again</Button>}
     </div>
   );
 }
