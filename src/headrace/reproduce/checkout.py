@@ -63,6 +63,8 @@ def _apply(folder: Path, recipe: Recipe) -> None:
     if done.returncode != 0:
         reason = done.stderr.strip().splitlines()[0] if done.stderr.strip() else "no reason told"
         msg = f"the kept diff of run {recipe.run.id} doesn't apply to its commit: {reason}"
+        if recipe.run.tags.get("headrace.git.redacted") == "true":
+            msg += "; something that looks like a password or a key was taken out of it before it was kept"
         raise StorageError(msg)
 
 

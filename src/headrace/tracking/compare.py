@@ -121,7 +121,7 @@ def environment_facts(environment: Mapping[str, Any]) -> dict[str, str]:
     """What of a captured environment is compared."""
     host, process = (environment.get(name) or {} for name in ("host", "process"))
     facts = {name: environment.get(name) for name in ("python", "implementation", "platform")}
-    facts |= {name: host.get(name) for name in host if isinstance(host.get(name), str | int | float)}
+    facts |= {name: value for name, value in host.items() if name != "pid" and isinstance(value, str | int | float)}
     facts |= {name: process.get(name) for name in ("command", "entry") if name in process}
     facts |= {f"${name}": value for name, value in (environment.get("variables") or {}).items()}
     return {name: value if isinstance(value, str) else str(value) for name, value in facts.items() if value not in (None, "")}

@@ -120,6 +120,21 @@ def test_data_outside_of_git_is_copied_while_it_is_as_it_was(code):
     assert [(item.kind, item.name, item.after) for item in found.differences] == [("data", "data.csv", None)]
 
 
+def test_a_frame_is_compared_by_its_own_digest_and_not_by_that_of_the_file_it_came_from(code):
+    script = (code / "jobs" / "train.py").read_text()
+    frame = 'pandas.read_csv("data.csv"), name="rows", source="data.csv"'
+    (code / "jobs" / "train.py").write_text("import pandas\n" + script.replace('"data.csv"', frame))
+    (code / ".gitignore").write_text(".headrace/\ndata.csv\n")
+    git(code, "rm", "-q", "--cached", "data.csv")
+    commit(code, "reads a frame from a file outside of git")
+    run_id = train(code)
+    found = again(code, run_id)
+    assert (found.verdict, [item.state for item in found.data]) == ("same", ["unknown"])
+    (code / "data.csv").write_text("a\n3\n")
+    found = again(code, run_id)
+    assert (found.verdict, [(item.kind, item.name) for item in found.differences]) == ("differs", [("data", "rows")])
+
+
 def test_a_training_set_is_restored_though_the_lake_went_on(code, tmp_path):
     (code / "jobs" / "train.py").write_text(
         textwrap.dedent(
@@ -206,6 +221,9 @@ def test_a_diff_that_does_not_apply_is_told(code):
     with hr.connect(code) as store:
         store.runs.set_tag(run_id, "mlflow.source.git.commit", git(code, "rev-parse", "HEAD"))
         with pytest.raises(StorageError, match=r"diff of run .* doesn't apply"):
+            reproduce(store, run_id, build=False)
+        store.runs.set_tag(run_id, "headrace.git.redacted", "true")
+        with pytest.raises(StorageError, match="looks like a password"):
             reproduce(store, run_id, build=False)
 
 
