@@ -330,7 +330,8 @@ def _assembled(
         stretches.append((*name, int(groups.first.min()), int(groups.final.max())))
     if small or not found:
         points = _points(small, axis)
-        found.append(points if exact else _grouped(points))
+        edges = [edge for groups in found for edge in (groups.first.min(), groups.final.max() + 1)]
+        found.append(points if exact else _grouped(points, edges))
     return _Kept(size, _sorted(_chained(found)), exact, tuple(stretches)), new
 
 
@@ -408,10 +409,14 @@ def _each(places: Any, values: Floats) -> _Groups:
     return _Groups(places, places, plain, plain, values, np.ones(len(values), np.int64), marks)
 
 
-def _grouped(points: _Groups) -> _Groups:
+def _grouped(points: _Groups, edges: Sequence[Any] = ()) -> _Groups:
+    """Points some at a time. None of them are together across an edge: between them lie points of others."""
     import numpy as np
 
     begins = np.arange(0, len(points.first), GROUP)
+    if edges:
+        begins = np.union1d(begins, np.searchsorted(points.first, edges))
+        begins = begins[begins < len(points.first)]
     return _summed(points, begins)
 
 

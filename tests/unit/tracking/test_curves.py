@@ -102,6 +102,20 @@ def test_no_spike_of_a_long_history_is_lost_and_every_point_counts():
     assert curve.last[-1] == -1e9
 
 
+@pytest.mark.parametrize("keeps_sums", [False, True])
+def test_small_chunks_around_large_ones_make_no_group_across_them(keeps_sums):
+    values = np.arange(100_000, dtype=np.float64)
+    edges = [0, 1000, 20_032, 32_352, 45_408, 45_500, 60_001, 60_002, 99_000, 100_000]
+    chunks = [chunk(np.arange(a, b), values[a:b]) for a, b in pairwise(edges)]
+    store = Histories({("r", "loss"): chunks}, keeps_sums=keeps_sums)
+    for axis in ("step", "time"):  # a step a second
+        curve = only(Curves(store).read(["r"], ["loss"], width=200, axis=axis))
+        assert (curve.end[:-1] < curve.start[1:]).all()
+        assert (curve.last == curve.end).all()
+        assert (curve.high == curve.last).all()
+        assert curve.points.sum() == 100_000
+
+
 def test_a_zoom_shows_the_points_themselves():
     values, chunks = long_history(100_000)
     store = Histories({("r", "loss"): chunks})
