@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERBS"]
 
-SHOWN = 20
+SHOWN, LONGEST_NAME = 20, 64
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing, only show what would be imported.")]
 
 
@@ -112,7 +112,12 @@ VERBS: tuple[Verb[...], ...] = (mlflow, neptune, tensorboard, feast)
 def _answer(report: ImportReport) -> Answer:
     done = "would be carried" if report.dry_run else "carried"
     table = Table(("", "NEW", "UPDATED", "SAME"), report.rows(), empty=f"{report.source} holds nothing to carry")
-    left = [(item.kind, item.count, item.name, item.reason) for item in report.left]
+    left = [(item.kind, item.count, _short(item.name), item.reason) for item in report.left]
     shown = Table(("NOT CARRIED AS IT WAS", "", "WHICH", "WHY"), left[:SHOWN])
     more = [f"and {len(left) - SHOWN} more; --json lists them all"] if len(left) > SHOWN else []
     return Answer(report.to_dict(), [f"{done} from {report.source}:", table, shown, *more])
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for the reason; `--json` has the whole one."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"

@@ -24,6 +24,9 @@ from headrace.tracking.run import ArtifactEntry, Experiment, LoggedModel
 
 __all__ = ["ModelImport"]
 
+PROMPT_TAG = "mlflow.prompt.is_prompt"
+"""MLflow keeps prompts as registered models that bear this tag."""
+
 
 class ModelImport:
     """One pass over a source's models, after its runs.
@@ -54,6 +57,9 @@ class ModelImport:
         models = self._source.registered_models()
         for number, model in enumerate(models, 1):
             try:
+                if model.tags.get(PROMPT_TAG) == "true":
+                    self._report.leave("prompt", model.name, "Headrace keeps none")
+                    continue
                 check_name(model.name)
                 self._one_registered(model)
             except HeadraceError as error:

@@ -350,9 +350,13 @@ def test_what_has_no_place_is_counted_and_a_model_without_a_run_is_carried(store
         f"UPDATE logged_models SET status = 1 WHERE model_id = '{second}'",
         "DELETE FROM model_versions WHERE version = 4",
         "INSERT INTO scorers (experiment_id, scorer_name, scorer_id) VALUES (1, 'judge', 'x')",
+        "INSERT INTO registered_models (name) VALUES ('greeting')",
+        "INSERT INTO registered_model_tags (name, key, value) VALUES ('greeting', 'mlflow.prompt.is_prompt', 'true')",
     )
     report = carry(store, source.url)
-    assert {(item.kind, item.name, item.count) for item in report.left} == {("logged model", second, 1), ("scorers", "all", 1)}
+    left = {(item.kind, item.name, item.count) for item in report.left}
+    assert left == {("logged model", second, 1), ("scorers", "all", 1), ("prompt", "greeting", 1)}
+    assert "greeting" not in [model.name for model in store.models.list()]
     assert store.runs.model(first).run_id == ""
     assert store.runs.model(first).artifact_uri.endswith(f"/models/{first}/artifacts")
 
