@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from headrace.arguments import checked
 from headrace.catalog.plan import Plan
-from headrace.definitions.version import Names, several
+from headrace.definitions.version import Names, Reference, several
 from headrace.definitions.window import Duration, parse_duration
 from headrace.errors import InvalidInputError
 from headrace.parts import FeatureServices, Services
@@ -295,7 +295,7 @@ class Store:
         """
         self.services.materializer.retire(group)
 
-    def historical_features(self, view: str, frame: Any, timestamp: str = "timestamp", as_known: bool = False) -> Any:
+    def historical_features(self, view: Reference, frame: Any, timestamp: str = "timestamp", as_known: bool = False) -> Any:
         """The frame with the view's features appended, each as of its row's own time. Rows, order and index stay.
 
         Args:
@@ -309,7 +309,7 @@ class Store:
 
     def training_set(
         self,
-        view: str,
+        view: Reference,
         labels: Any,
         timestamp: str = "timestamp",
         label: str | None = None,
@@ -322,7 +322,7 @@ class Store:
 
     def online_features(
         self,
-        view: str,
+        view: Reference,
         entities: Mapping[str, Any],
         at: Any = None,
         sample: float | None = None,
@@ -340,7 +340,7 @@ class Store:
         """
         return self.services.lookup.read(view, entities, at, sample, max_staleness)
 
-    def parity(self, view: str, entities: Mapping[str, Any], at: Any = None) -> Parity:
+    def parity(self, view: Reference, entities: Mapping[str, Any], at: Any = None) -> Parity:
         """Compare the online values of some entities, bit by bit, with the historical ones as of the same moment.
 
         A difference usually means that rows wait to be materialized. `verify` compares what was served in the past.
@@ -354,7 +354,7 @@ class Store:
 
     def nearest(
         self,
-        view: str,
+        view: Reference,
         vector: Any,
         k: int = 10,
         *,
@@ -377,7 +377,7 @@ class Store:
         return self.services.nearest.find(view, vector, k, by=by, where=where, metric=metric, entities=entities)
 
     def verify(
-        self, view: str, since: str | None = None, limit: int | None = None, *, as_known: bool = False
+        self, view: Reference, since: str | None = None, limit: int | None = None, *, as_known: bool = False
     ) -> ViewVerification:
         """Compute a sample of the served values again from history, and compare them bit by bit.
 
@@ -449,7 +449,7 @@ class Store:
         """Take a sample of a group's online values now, check the group's expectations on it and keep its statistics."""
         return self.services.observations.profile(group)
 
-    def drift(self, view: str, *, training_set: str) -> DriftReport:
+    def drift(self, view: Reference, *, training_set: str) -> DriftReport:
         """How far the online values have drifted from a training set, feature by feature: PSI and Jensen-Shannon distance.
 
         Args:

@@ -100,14 +100,16 @@ def test_what_is_no_name_and_no_request_is_told(store):
         lambda: store.online_features(view, {"user_id": 1}),
         lambda: store.parity(view, {"user_id": 1}),
     ):
-        with pytest.raises(hr.InvalidInputError, match="a FeatureView isn't a name; give text, for example 'ranking'"):
+        with pytest.raises(hr.InvalidInputError, match="view must be a name as text, for example 'ranking'"):
             ask()
-    with pytest.raises(hr.InvalidInputError, match="a FeatureGroup isn't a name; give text"):
+    with pytest.raises(
+        hr.InvalidInputError, match="groups must be a name as text, a list of names or None, not of type FeatureGroup"
+    ):
         store.materialize(taste)
-    for entities, kind in ((None, "NoneType"), ([{"user_id": 1}], "list")):
-        with pytest.raises(hr.InvalidInputError, match=f"the entities are a {kind}, not columns"):
+    for entities, kind in ((None, "None"), ([{"user_id": 1}], "a list of dict")):
+        with pytest.raises(hr.InvalidInputError, match=f"entities must be a mapping of names to values, not {kind}"):
             store.online_features("ranking", entities)
-    with pytest.raises(hr.InvalidInputError, match=r"no stage named 5|of the wrong type: to"):
+    with pytest.raises(hr.InvalidInputError, match="promote: to must be text, not of type int"):
         store.models.promote("ranker", 1, to=5)
 
 

@@ -19,7 +19,7 @@ from headrace.definitions.group import FeatureSelection
 from headrace.definitions.on_demand import OnDemandFeature
 from headrace.definitions.source import Source
 from headrace.definitions.validation import Definition, ResolvedDefinitions, closure, resolve
-from headrace.definitions.version import DefinitionVersion, GroupVersion, Kind, ViewVersion
+from headrace.definitions.version import DefinitionVersion, GroupVersion, Kind, Reference, ViewVersion
 from headrace.errors import ConflictError, DefinitionError, NotFoundError
 
 __all__ = ["Catalog"]
@@ -120,19 +120,19 @@ class Catalog:
             if self._cached is not None and self._cached[1].state.revision < revision:
                 self._cached = None
 
-    def entity(self, reference: str) -> Entity:
+    def entity(self, reference: Reference) -> Entity:
         """An entity: `"user"` is the latest version, `"user:2"` a pinned one. Raises NotFoundError."""
         return self._contents().entity(reference)
 
-    def source(self, reference: str) -> Source:
+    def source(self, reference: Reference) -> Source:
         """A source, by `name` or `name:version`. Raises NotFoundError."""
         return self._contents().source(reference)
 
-    def group(self, reference: str) -> GroupVersion:
+    def group(self, reference: Reference) -> GroupVersion:
         """A group, by `name` or `name:version`, with the types of its features. Raises NotFoundError."""
         return self._contents().group(reference)
 
-    def view(self, reference: str) -> ViewVersion:
+    def view(self, reference: Reference) -> ViewVersion:
         """A view, by `name` or `name:version`, with its groups, its on-demand functions loaded.
 
         A function that can't be loaded raises the reason when it is called.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from headrace.definitions.group import FeatureGroup
 from headrace.definitions.view import FeatureView
@@ -15,6 +15,7 @@ __all__ = [
     "GroupVersion",
     "Kind",
     "Names",
+    "Reference",
     "ViewVersion",
     "key_columns",
     "parse_reference",
@@ -24,7 +25,8 @@ __all__ = [
 
 Kind = Literal["entity", "source", "group", "view"]
 _KINDS: tuple[Kind, ...] = get_args(Kind)
-Names = str | Sequence[str] | None
+Reference = Annotated[str, "a name as text, for example 'ranking' or 'ranking:3'"]
+Names = Annotated[str | Sequence[str] | None, "a name as text, a list of names or None"]
 """One name, some, or None for all of them."""
 
 

@@ -93,5 +93,5 @@ def test_the_lists_of_a_request_are_left_as_they_are(store):
 
 
 def test_a_view_is_named_by_text(store):
-    with pytest.raises(hr.InvalidInputError, match="view must be text, not of type int"):
+    with pytest.raises(hr.InvalidInputError, match="view must be a name as text, for example 'ranking' or 'ranking:3'"):
         store.online_features(3, {"k": 1})
