@@ -10,9 +10,11 @@ import pytest
 import headrace as hr
 from headrace.accounts import passwords
 from headrace.errors import AccessError, InvalidInputError, NotFoundError, TooManyAttemptsError, UnauthenticatedError
+from headrace.server import admission
 from headrace.server.app import ENDPOINTS
+from headrace.server.native import live
 from servers.inside import served
-from waiting import until
+from waiting import PATIENCE, until
 
 GUARDED = [item for item in ENDPOINTS if item.permission]
 
@@ -421,3 +423,18 @@ def test_a_remote_store_has_the_accounts_and_webhooks_that_an_embedded_one_has(u
                 step()
         own, _ = store.accounts.create_token()
         assert own.user == "bob"
+
+
+def test_a_live_stream_ends_when_its_token_is_revoked(url, tokens, monkeypatch):
+    monkeypatch.setattr(admission, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(live, "BEAT_SECONDS", 0.0)
+    made = httpx.post(f"{url}/api/v1/accounts/tokens", json={"label": "tab"}, headers=as_(tokens, "eve"), timeout=PATIENCE).json()
+    shown = {"authorization": f"Bearer {made['token']}"}
+    with httpx.stream("GET", f"{url}/api/v1/live", headers=shown, timeout=PATIENCE) as answer:
+        lines = answer.iter_lines()
+        assert next(line for line in lines if line == "event: beat")
+        revoke = f"{url}/api/v1/accounts/tokens/{made['id']}"
+        assert httpx.delete(revoke, headers=as_(tokens, "eve"), timeout=PATIENCE).status_code == 200
+        for _ in lines:  # what is told before it is noticed
+            pass
+    assert httpx.get(f"{url}/api/v1/live", headers=shown, timeout=PATIENCE).status_code == 401

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import ipaddress
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
-from headrace.errors import UnauthenticatedError
+from headrace.errors import HeadraceError, UnauthenticatedError
 from headrace.server.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ __all__ = ["COOKIE", "Admission", "address_of", "is_from_the_app"]
 COOKIE = "headrace_session"
 """The cookie of a browser that signed in; it holds a token."""
 
+LOOK_SECONDS = 10.0
+"""So often it is looked whether who is told something live still may be."""
 HASHING = 4
 """Passwords that are hashed at one time, 32 MB each: whoever guesses keeps those waiting alone who come with a password."""
 
@@ -73,6 +77,21 @@ class Admission:
         if endpoint.permission:
             account.require(endpoint.permission)
         return account
+
+    async def as_long_as(
+        self, pieces: AsyncIterator[bytes], endpoint: Endpoint, headers: Mapping[str, str], client: tuple[str, int] | None
+    ) -> AsyncIterator[bytes]:
+        """What a live answer tells, until who asked may not any more: a token was revoked or ran out, a role was taken away."""
+        looked = time.monotonic()
+        async with contextlib.aclosing(cast("AsyncGenerator[bytes]", pieces)):
+            async for piece in pieces:
+                if time.monotonic() - looked >= LOOK_SECONDS:
+                    try:
+                        await self(endpoint, headers, client)
+                    except HeadraceError:
+                        return
+                    looked = time.monotonic()
+                yield piece
 
     def close(self) -> None:
         """End its threads."""

@@ -225,7 +225,8 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             reply = self._failed(error, dialect, request_id, headers)
         if reply.live and isinstance(reply.body, AsyncIterator):
-            reply.body = self._stopping.until(reply.body, receive)
+            admitted = self._admit.as_long_as(reply.body, endpoint, headers, scope.get("client"))
+            reply.body = self._stopping.until(admitted, receive)
         told = [(b"x-request-id", request_id.encode("latin-1"))]
         if dialect == "native":  # the app looks whether it is another release's; MLflow's client reads each header for 5 µs
             told.append((b"x-headrace-release", release()))
