@@ -43,7 +43,7 @@ def model_card(
     """What people wrote of a version, completed with what is known of it.
 
     Args:
-        text: what people wrote; empty if nobody did.
+        text: what people wrote; empty if nobody did, for which its description stands if it has one.
         upstream: what it was made from, as URNs.
         owner: of the model, for a version that has none of its own.
     """
@@ -76,7 +76,11 @@ def model_card(
     }
     data = {each.name: f"{each.digest} {each.context}".strip() for each in version.datasets}
     measured = {f"{metric} on {each.dataset}": number(value) for each in evaluations for metric, value in each.figures.items()}
-    parts = [f"# {_cell(version.name)} version {version.version}", "", text.strip() or "*Nobody has described this version yet.*"]
+    parts = [
+        f"# {_cell(version.name)} version {version.version}",
+        "",
+        text.strip() or version.description.strip() or "*Nobody has described this version yet.*",
+    ]
     for title, values in (
         ("Facts", facts),
         ("Inputs", takes),

@@ -102,6 +102,8 @@ def test_the_container_image_is_kept_with_its_digest(world, models):
     card = models.card("ranker", 1)
     assert f"| image | {image} |" in card
     assert "Nobody has described" in card
+    models.describe("ranker", "Ranks films.", 1)
+    assert models.card("ranker", 1).splitlines()[2] == "Ranks films."
 
 
 def test_a_name_or_a_tag_that_cant_be_registers_nothing(world, models):
