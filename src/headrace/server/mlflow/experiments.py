@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from headrace.errors import ConflictError, InvalidInputError, NotFoundError
 from headrace.server.http import Call, Reply
@@ -39,11 +39,16 @@ __all__ = [
     "UPDATE",
     "VIEWS",
     "known_ids",
+    "searched_ids",
     "view_of",
 ]
 
 MOST_EXPERIMENTS = 50_000
 USUAL_EXPERIMENTS = 1000
+MOST_SEARCHED = 20_000
+"""Experiments that one search looks into: PostgreSQL takes 65,535 parameters, and a statement names each up to three times."""
+MOST_WRITTEN = 100
+"""Ids that somebody may have written down before an import gave others: each is looked up. Longer lists were found here."""
 VIEWS: dict[str, View] = {"ACTIVE_ONLY": "active", "DELETED_ONLY": "deleted", "ALL": "all"}
 _ID = Field("The experiment's id.", required=True)
 _BY_ID = Record("MlflowExperimentId", {"experiment_id": _ID})
@@ -81,9 +86,18 @@ def view_of(name: str, value: str | None) -> View:
     return VIEWS[cast("str", choice(name, value, tuple(VIEWS), "ACTIVE_ONLY"))]
 
 
+def searched_ids(given: Any) -> list[str]:
+    """Ids of experiments to look in, each once. Raises InvalidInputError for one that is none, or too many for one statement."""
+    ids = list(dict.fromkeys(experiment_id(item) for item in texts("experiment_ids", given)))
+    if len(ids) > MOST_SEARCHED:
+        msg = f"Invalid value for parameter 'experiment_ids' supplied: {len(ids):,} experiments, at most {MOST_SEARCHED:,}"
+        raise InvalidInputError(msg)
+    return ids
+
+
 def known_ids(call: Call, ids: Sequence[str]) -> list[str]:
     """The ids that experiments have here, of ids that they may have had where they were imported from."""
-    return [_known_id(call, number) for number in ids]
+    return [_known_id(call, number) for number in ids] if len(ids) <= MOST_WRITTEN else list(ids)
 
 
 def _known_id(call: Call, number: str) -> str:

@@ -8,7 +8,7 @@ from headrace.errors import InvalidInputError
 from headrace.ids import content_hash
 from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply
-from headrace.server.mlflow.experiments import known_ids
+from headrace.server.mlflow.experiments import known_ids, searched_ids
 from headrace.server.mlflow.shapes import model_shape
 from headrace.server.mlflow.wire import (
     DONE,
@@ -24,7 +24,6 @@ from headrace.server.mlflow.wire import (
     read,
     read_record,
     reply,
-    texts,
 )
 from headrace.server.schema import Content, Field, Record
 from headrace.tracking.search import LOGGED_MODELS, ModelOrder, Order, check_few, parse_filter, parse_order
@@ -146,7 +145,7 @@ def _search(call: Call) -> Reply:
     found = call.store.runs.stores.models.search(
         parse_filter(asked["filter"] or "", LOGGED_MODELS),
         [_order_of(item, f"order_by[{place}]") for place, item in enumerate(asked["order_by"])],
-        experiments=known_ids(call, [experiment_id(item) for item in texts("experiment_ids", asked["experiment_ids"])]),
+        experiments=known_ids(call, searched_ids(asked["experiment_ids"])),
         datasets=[_dataset_of(item, f"datasets[{place}]") for place, item in enumerate(asked["datasets"])],
         limit=limit + 1,
         offset=offset,

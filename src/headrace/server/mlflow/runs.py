@@ -7,7 +7,7 @@ from typing import cast
 
 from headrace.errors import InvalidInputError, NotFoundError
 from headrace.server.http import Call, Reply
-from headrace.server.mlflow.experiments import known_ids, view_of
+from headrace.server.mlflow.experiments import known_ids, searched_ids, view_of
 from headrace.server.mlflow.shapes import PAGE_FORM, info_shape, page_shapes, run_shape
 from headrace.server.mlflow.wire import (
     DONE,
@@ -120,7 +120,7 @@ def _search(call: Call) -> Reply:
         msg = f"Invalid value {limit} for parameter 'max_results' supplied. It must be 1 to {MOST_RUNS}"
         raise InvalidInputError(msg)
     offset = offset_of(asked["page_token"])
-    ids = [experiment_id(item) for item in texts("experiment_ids", asked["experiment_ids"])]
+    ids = searched_ids(asked["experiment_ids"])
     query = RunQuery(
         parse_filter(asked["filter"] or ""),
         parse_order(texts("order_by", asked["order_by"])),
