@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import MissingExtraError
+from headrace.integrations.settings import log_settings
 
 if TYPE_CHECKING:
     from headrace.tracking.client.run import ActiveRun
@@ -22,7 +23,7 @@ def lightgbm_callback(run: ActiveRun) -> Callable[[Any], None]:
 
     def callback(env: Any) -> None:
         if env.iteration == env.begin_iteration:
-            run.log_params(env.params or {})
+            log_settings(run, env.params or {})
         found = env.evaluation_result_list or []
         run.log_metrics({f"{item[0]}.{item[1]}": item[2] for item in found}, step=env.iteration)
 

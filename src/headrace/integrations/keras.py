@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import HeadraceError
+from headrace.integrations.settings import log_settings
 
 if TYPE_CHECKING:
     from headrace.tracking.client.run import ActiveRun
@@ -44,7 +45,7 @@ def keras_callback(run: ActiveRun, *, every: int = 0) -> Any:
             told = {"epochs": self.params.get("epochs"), "steps_per_epoch": self.params.get("steps")}
             if optimizer is not None:
                 told |= {f"optimizer/{key}": value for key, value in optimizer.get_config().items()}
-            run.log_params({key: value for key, value in told.items() if isinstance(value, str | int | float)})
+            log_settings(run, {key: value for key, value in told.items() if isinstance(value, str | int | float)})
 
         def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
             """Log a batch, if it is one of those."""

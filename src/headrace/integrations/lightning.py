@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import HeadraceError
+from headrace.integrations.settings import log_settings
 
 if TYPE_CHECKING:
     from headrace.tracking.client.run import ActiveRun
@@ -34,7 +35,7 @@ def lightning_logger(run: ActiveRun) -> Any:
         @rank_zero_only  # type: ignore[untyped-decorator]
         def log_hyperparams(self, params: Any, *_args: Any, **_options: Any) -> None:
             """Log params; of a tree, `model/depth` is depth in model."""
-            run.log_params(_flat(params if isinstance(params, Mapping) else vars(params)))
+            log_settings(run, _flat(params if isinstance(params, Mapping) else vars(params)))
 
         @rank_zero_only  # type: ignore[untyped-decorator]
         def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:

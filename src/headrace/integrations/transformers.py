@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import HeadraceError
+from headrace.integrations.settings import log_settings
 
 if TYPE_CHECKING:
     from headrace.tracking.client.run import ActiveRun
@@ -37,7 +38,7 @@ def transformers_callback(run: ActiveRun) -> Any:
             del control
             if state.is_world_process_zero:
                 told = args.to_sanitized_dict()
-                run.log_params({key: value for key, value in told.items() if value is not None and not is_secret_name(key)})
+                log_settings(run, {key: value for key, value in told.items() if value is not None and not is_secret_name(key)})
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
             """Log what the trainer logs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import subprocess
@@ -16,6 +17,7 @@ import headrace as hr
 from headrace.compat import wandb
 from headrace.integrations import boosting
 from headrace.project import sync_spool
+from headrace.tracking.client.guard import TrackingWarning
 from headrace.tracking.client.output import OUTPUT_FILE, OutputCapture
 from headrace.tracking.client.run import current_run
 from headrace.tracking.service import Runs
@@ -84,6 +86,23 @@ def test_each_call_of_a_tracked_function_is_a_run(here):
         train()
     (run,) = here.runs.search(experiment="ranker")
     assert (run.params, run.metrics, run.status) == ({"depth": "6", "lr": "0.1"}, {"auc": 0.8}, "FINISHED")
+
+
+def test_a_run_of_an_async_function_lasts_until_it_is_done(here):
+    @hr.track(experiment="ranker", capture=False)
+    async def train(depth):
+        await asyncio.sleep(0)
+        assert current_run().name == "train"
+        if depth < 0:
+            msg = "no such depth"
+            raise ValueError(msg)
+        return {"auc": depth / 10}
+
+    assert asyncio.run(train(6)) == {"auc": 0.6}
+    with pytest.raises(ValueError, match="no such depth"):
+        asyncio.run(train(-1))
+    failed, fine = here.runs.search(experiment="ranker")
+    assert (fine.params, fine.metrics, fine.status, failed.status) == ({"depth": "6"}, {"auc": 0.6}, "FINISHED", "FAILED")
 
 
 def test_a_script_of_wandb_moves_by_one_import(here):
@@ -177,6 +196,20 @@ def test_boosting_libraries_log_each_round(here, library):
             callbacks = [boosting.xgboost_callback(run)]
             module.train(options, data, 5, evals=[(data, "valid")], verbose_eval=False, callbacks=callbacks)
     assert [point.step for point in here.runs.metric_history(run.id, "valid.auc")] == [0, 1, 2, 3, 4]
+
+
+def test_a_second_training_in_a_run_with_other_settings_goes_on(here):
+    lightgbm = pytest.importorskip("lightgbm", reason="lightgbm isn't installed")
+    rows = np.random.default_rng(1).normal(size=(100, 2))
+    data = lightgbm.Dataset(rows, (rows[:, 0] > 0).astype(int), free_raw_data=False)
+    with here.start_run(capture=False) as run:
+        options = {"callbacks": [boosting.lightgbm_callback(run)], "valid_sets": [data], "valid_names": ["valid"]}
+        settings = {"objective": "binary", "metric": "auc", "verbose": -1, "num_threads": 1}
+        lightgbm.train({**settings, "max_depth": 2}, data, 3, **options)
+        with pytest.warns(TrackingWarning, match="max_depth"):
+            lightgbm.train({**settings, "max_depth": 3, "lambda_l2": 1.0}, data, 5, **options)
+    found = here.runs.get(run.id)
+    assert (found.params["max_depth"], found.params["lambda_l2"], found.latest["valid.auc"].step) == ("2", "1.0", 4)
 
 
 def test_offline_runs_wait_and_are_synced_to_where_they_belong_or_elsewhere(here, tmp_path, monkeypatch):
