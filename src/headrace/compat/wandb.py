@@ -169,6 +169,7 @@ class Run:
 
     @name.setter
     def name(self, name: str) -> None:
+        """Call the run so."""
         self._name = name
         self.active.set_tag(_NAME_TAG, name)
 
@@ -179,6 +180,7 @@ class Run:
 
     @tags.setter
     def tags(self, tags: tuple[str, ...]) -> None:
+        """Give it these labels too."""
         self._tags = tuple(tags)
         self.active.set_tags(dict.fromkeys(self._tags, "true"))
 

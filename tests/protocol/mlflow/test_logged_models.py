@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from .test_tracking import T, failed, metric
@@ -161,3 +163,14 @@ def test_models_are_searched(ask, home):
 )
 def test_a_search_with_a_fault_is_refused(ask, body):
     failed(ask.post("logged-models/search", **({"experiment_ids": ["0"], **body} if body else {})), "INVALID_PARAMETER_VALUE")
+
+
+def test_a_model_of_old_clients_is_noted_in_its_tag(ask):
+    run_id = ask.run()
+    model = {"artifact_path": "model", "flavors": {}, "utc_time_created": "now", "run_id": run_id}
+    for _ in range(2):
+        assert ask.post("runs/log-model", run_id=run_id, model_json=json.dumps(model)).json() == {}
+    tags = {item["key"]: item["value"] for item in ask.state(run_id)["data"]["tags"]}
+    assert json.loads(tags["mlflow.log-model.history"]) == [model, model]
+    for wrong in ("{", "[]", "{}", ""):
+        failed(ask.post("runs/log-model", run_id=run_id, model_json=wrong), "INVALID_PARAMETER_VALUE")

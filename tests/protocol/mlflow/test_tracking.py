@@ -487,17 +487,6 @@ def test_another_method_and_another_origin_are_told_in_mlflows_shape(ask):
     failed(sent, "PERMISSION_DENIED", 403)
 
 
-def test_a_model_of_old_clients_is_noted_in_its_tag(ask):
-    run_id = ask.run()
-    model = {"artifact_path": "model", "flavors": {}, "utc_time_created": "now", "run_id": run_id}
-    for _ in range(2):
-        assert ask.post("runs/log-model", run_id=run_id, model_json=json.dumps(model)).json() == {}
-    tags = {item["key"]: item["value"] for item in ask.state(run_id)["data"]["tags"]}
-    assert json.loads(tags["mlflow.log-model.history"]) == [model, model]
-    for wrong in ("{", "[]", "{}", ""):
-        failed(ask.post("runs/log-model", run_id=run_id, model_json=wrong), "INVALID_PARAMETER_VALUE")
-
-
 def test_the_server_says_what_it_can_do(ask):
     info = ask.client.get("/api/3.0/mlflow/server-info").json()
     assert (info["store_type"], info["workspaces_enabled"]) == ("SqlStore", False)
