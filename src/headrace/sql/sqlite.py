@@ -65,6 +65,7 @@ class SQLite:
         self._watch_lock = threading.Lock()
         self._turn, self._readers = Turns(), Readers()
         self._brings_in = False
+        self._forgotten: list[object] = []
 
     def turn(self, scope: str) -> AbstractContextManager[object]:  # noqa: ARG002 - a file has one writer
         """Threads of one process queue here: SQLite would have each look again and again, ever more seldom."""
@@ -225,13 +226,15 @@ class SQLite:
             yield
 
     def forget(self) -> None:
-        """Leave a parent process its connections."""
-        self.engine.dispose(close=False)
-        self.writing.dispose(close=False)
-        self._hurried.dispose(close=False)
+        """Leave a parent process its connections: they are never used again, and never closed, which may be in the middle of
+        something and then ends this process."""
+        for engine in (self.engine, self.writing, self._hurried):
+            self._forgotten.append(engine.pool)
+            engine.dispose(close=False)
         for kept in (self._quick, self._glances):
             kept.forget()
         self._glancing = threading.Lock()
+        self._forgotten.append(self._watch)
         self._watch = None
         self._watch_lock = threading.Lock()
         self._turn, self._readers = Turns(), Readers()
