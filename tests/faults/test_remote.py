@@ -197,10 +197,11 @@ def test_a_forked_child_has_connections_of_its_own(project):
             warnings.simplefilter(
                 "ignore", DeprecationWarning
             )  # a thread of the test's listens to the server; the child needs none
+            gc.freeze()  # what earlier tests left has threads that aren't in the child: there it must not be collected
             child = os.fork()
         if child == 0:
-            gc.freeze()  # what earlier tests left has threads that aren't here: it must not be collected
             os._exit(0 if asked() == [[1]] * 50 else 1)
+        gc.unfreeze()
         assert asked() == [[1]] * 50
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

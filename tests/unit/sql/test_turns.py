@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -119,6 +120,7 @@ def test_children_that_are_forked_while_threads_read_can_read(database):
         while not stop.is_set():
             names()
 
+    gc.freeze()  # what earlier tests left has threads that aren't in a child: there it must not be collected
     readers = [started(read) for _ in range(3)]
     for _ in range(50):
         child = os.fork()
@@ -130,6 +132,7 @@ def test_children_that_are_forked_while_threads_read_can_read(database):
             finally:
                 os._exit(failed)
         assert os.waitpid(child, 0)[1] == 0
+    gc.unfreeze()
     stop.set()
     for reader in readers:
         reader.join(PATIENCE)
