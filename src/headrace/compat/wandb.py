@@ -225,7 +225,7 @@ class Run:
         self.active.log_metrics(found, step=at)
         self.step = max(self.step, at + (commit is not False))
 
-    def define_metric(self, name: str, *_ignored: Any, summary: str | None = None, **_also: Any) -> None:  # noqa: A002, RUF100
+    def define_metric(self, name: str, *_ignored: Any, summary: str | None = None, **_also: Any) -> None:
         """How a metric is summed up: `summary="min"` or "max" (or both, with a comma) logs NAME.min, NAME.max at the end."""
         self._kinds += [(name, kind.strip()) for kind in (summary or "").split(",") if kind.strip() in ("min", "max")]
 
@@ -233,7 +233,7 @@ class Run:
         self,
         artifact_or_path: Artifact | str | Path,
         name: str | None = None,
-        type: str = "",  # noqa: A002, RUF100 - the word of the interface
+        type: str = "",  # noqa: A002 - the word of the interface
         **_ignored: Any,
     ) -> Artifact:
         """Keep files under a name, below `artifacts/`."""
@@ -308,14 +308,14 @@ class Run:
 def init(
     project: str | None = None,
     name: str | None = None,
-    config: Mapping[str, Any] | Any | None = None,  # noqa: A002, RUF100 - the word of the interface
+    config: Mapping[str, Any] | Any | None = None,
     tags: Any = None,
     notes: str | None = None,
     group: str | None = None,
     job_type: str | None = None,
     mode: str | None = None,
     reinit: Any = None,
-    id: str | None = None,  # noqa: A002, RUF100 - the word of the interface
+    id: str | None = None,  # noqa: A002 - the word of the interface
     resume: Any = None,
     **_ignored: Any,
 ) -> Run:
@@ -351,12 +351,12 @@ def init(
         "tags": told,
         "description": notes,
     }
-    active = _Nothing() if mode == "disabled" else _begun(given, id if resume else None, resume, mode)
+    active: Any = _Nothing() if mode == "disabled" else _begun(given, id if resume else None, resume, mode)
     held: dict[str, Any] = globals()["config"]._held  # noqa: SLF001 - of this module
     held.clear()
     summary.clear()
     summary.own.clear()
-    run = Run(active, labels)  # type: ignore[arg-type]
+    run = Run(active, labels)
     if config is not None:
         globals()["config"].update(config)
     return run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["Artifact", "Audio", "Histogram", "Html", "Image", "Media", "Table", "Video"]
 
 
-class Media:
+class Media(ABC):
     """Something that `log` keeps as a file of the run, below `media/`."""
 
+    @abstractmethod
     def keep(self, active: ActiveRun, place: str) -> None:
         """Keep it at `place`, which has no ending yet."""
-        raise NotImplementedError
 
 
 class Image(Media):
@@ -162,7 +163,7 @@ class Artifact:
     def __init__(
         self,
         name: str,
-        type: str = "",  # noqa: A002, RUF100 - the word of the interface
+        type: str = "",  # noqa: A002 - the word of the interface
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         **_ignored: Any,

@@ -35,6 +35,7 @@ _APPEND_ONLY = {
         ),
     ),
 }
+"""As they are now. The migration that brought them says what they were, and stays as it is."""
 
 _alembic_version = sa.Table(
     "alembic_version",
