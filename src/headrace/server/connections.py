@@ -1,4 +1,4 @@
-"""Connections on which no request comes are closed: each takes a file of the process, and of those there are only so many."""
+"""Connections on which no request comes, or headers without end, are closed: files and memory of the process are limited."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 __all__ = ["HttpConnection", "allow_many_connections"]
 
 MOST_FILES = 65_536
+MOST_HEAD = 128 << 10
+"""Bytes that may come without being a request or a piece of its body."""
 _HEAD = b"HTTP/1.1 "
 
 
 class HttpConnection(HttpToolsProtocol):
     """An HTTP connection that is closed if the headers of a request aren't whole in the time that an idle one is kept.
 
-    Uvicorn's own waits for ever for a first request, and for the rest of headers of which each byte takes its time.
+    Uvicorn's own waits for ever for a first request, and for the rest of headers of which each byte takes its time. It keeps
+    headers of any size, and takes trailers, which follow the body, for headers that a proxy in front has seen.
     """
 
     _since: float | None = None
+    _undone = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the class above
         """Begin to wait. What is written is sent at once, where uvloop would gather it until nothing else is left to be done."""
@@ -30,11 +34,30 @@ class HttpConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in what came; wait for the rest no longer than from the beginning."""
+        self._undone += len(data)
         super().data_received(data)
+        if self._undone > MOST_HEAD and not self.transport.is_closing():
+            self.send_400_response(f"The headers are larger than {MOST_HEAD} bytes.")
         if self.cycle is not None and not self.cycle.response_complete:
             self._since = None
         elif self.timeout_keep_alive_task is None and not self.transport.is_closing():
             self._expect()
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer. Trailers go nowhere from here on."""
+        self._undone = 0
+        super().on_headers_complete()
+        self.headers = []
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a piece of the body."""
+        self._undone = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._undone = 0
+        super().on_message_complete()
 
     def _expect(self) -> None:
         if self._since is None:
@@ -78,7 +101,8 @@ class _Joining:
 
     def _send_head(self) -> None:
         self._late = None
-        self._transport.write(self._head)
+        if not self._transport.is_closing():  # the client hung up meanwhile
+            self._transport.write(self._head)
 
 
 def allow_many_connections() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from headrace.server.errors import ForbiddenError, WrongHostError
 
 __all__ = ["Guard", "is_loopback", "name_of"]
 
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::\d*)?")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -45,7 +46,7 @@ class Guard:
         if self._names is not None and host not in self._good:
             self._check_host(host, self._names)
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
             msg = f"the page at {origin} may not call this server; its own pages may"
             raise ForbiddenError(msg)
 
@@ -58,8 +59,6 @@ class Guard:
 
 
 def name_of(host: str) -> str:
-    """`[::1]:5000` → `::1`, `localhost:5000` → `localhost`."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    """`[::1]:5000` → `::1`, `localhost:5000` → `localhost`; empty for what is no name with or without a port."""
+    found = _HOST.fullmatch(host)
+    return found[1].strip("[]").lower() if found else ""

@@ -15,6 +15,8 @@ __all__ = ["SECONDS", "Answer", "is_allowed", "send"]
 SECONDS = 10.0
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 """A gateway makes IPv4 of these, private addresses too."""
+_IPV6 = ipaddress.ip_network("2000::/3")
+"""What is given out as public addresses. Elsewhere there are old ways of writing IPv4, and networks of one place."""
 MOST_SAID = 1000
 """So much of an answer is kept."""
 
@@ -93,6 +95,8 @@ def _is_public(address: str) -> bool:
         parsed = mapped
     elif parsed in _NAT64:
         parsed = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+    if parsed.version == 6 and parsed not in _IPV6:
+        return False
     return parsed.is_global and not parsed.is_multicast
 
 

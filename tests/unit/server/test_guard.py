@@ -14,7 +14,19 @@ def test_on_loopback_it_answers_to_the_names_of_this_machine(host):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:5000", "127.0.0.1.evil.example", "", "[", "localhost@evil.example"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:5000",
+        "127.0.0.1.evil.example",
+        "",
+        "[",
+        "localhost@evil.example",
+        "evil.example@localhost:5000",
+        "localhost/evil.example",
+        "localhost?evil.example",
+        "localhost:port",
+    ],
 )
 def test_on_loopback_no_other_name_is_answered(host):
     with pytest.raises(WrongHostError, match="--allow-host"):
@@ -36,7 +48,7 @@ def test_a_public_server_has_any_name():
 def test_a_page_may_call_the_server_that_it_came_from_alone():
     for guard in Guard("127.0.0.1"), Guard("0.0.0.0"):
         guard.check({"host": "localhost:5000", "origin": "http://localhost:5000"})
-        for origin in "http://evil.example", "null", "http://localhost:8080":
+        for origin in "http://evil.example", "null", "", "http://[", "http://localhost:8080", "http://a@localhost:5000":
             with pytest.raises(ForbiddenError, match="may not call"):
                 guard.check({"host": "localhost:5000", "origin": origin})
 
