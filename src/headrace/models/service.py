@@ -77,10 +77,13 @@ class Models(ModelReads):
         Raises:
             NotFoundError: there is no such model.
             AlreadyExistsError, InvalidInputError: the new name is taken, or can't be used.
+            AccessError: a version is in Production, and moving one there isn't for who asks.
         """
         self._author.require("models:write")
         check_name(new)
         held = self.model(name)
+        if held.lifecycle.production is not None:  # whoever follows models:/NAME@champion finds nothing from now on
+            self._author.require("models:promote")
         if new == name:
             return held
         self._store.rename(name, new, self._author.entry("rename", before={"name": name}, after={"name": new}))

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from headrace.server.errors import BadRequestError, UnsupportedMediaTypeError
+from headrace.wire.arrow import read_stream
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,11 +120,10 @@ def read_arrow(body: bytes) -> pa.Table:
     import pyarrow as pa
 
     try:
-        with pa.ipc.open_stream(body) as reader:
-            table = reader.read_all()
+        table = read_stream(body)
         table.validate(full=True)  # the bytes are a stranger's: offsets may point anywhere
     except (pa.ArrowException, OSError) as error:
-        msg = f"the body isn't an Arrow IPC stream: {error}"
+        msg = f"the body isn't an Arrow IPC stream that is taken: {error}"
         raise BadRequestError(msg) from error
     return table
 

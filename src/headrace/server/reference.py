@@ -19,15 +19,16 @@ _HEAD = """# The HTTP API
 
 `headrace server` serves a project. The server shows this page at `/docs`, and for programs at `/openapi.json`.
 
-- Bodies are JSON in UTF-8, or an Arrow IPC stream where it says so. Times are RFC 3339 and end in Z, dates ISO 8601, bytes
-  base64. Whole numbers are exact up to 64 bits. Floats that aren't finite are the texts `NaN`, `Infinity` and `-Infinity`.
+- Bodies are JSON in UTF-8, or an Arrow IPC stream, uncompressed, where it says so. Times are RFC 3339 and end in Z, dates
+  ISO 8601, bytes base64. Whole numbers are exact up to 64 bits. Floats that aren't finite are the texts `NaN`, `Infinity` and `-Infinity`.
 - A request may name itself with `X-Request-Id`; the answer repeats the name, else bears one made here. The access log and every
   problem document hold it.
 - An error is a problem document (RFC 9457, `application/problem+json`) with `type`, `title`, `status`, `detail` and `request_id`;
   on the paths of Feast's and MLflow's protocols it has the shape that their clients know.
 - What stands under `/api/2.0/mlflow` and `/api/3.0/mlflow` is MLflow's protocol: its client works with `MLFLOW_TRACKING_URI` set
   to the server's address. The same is served under `/ajax-api`, not listed here.
-- A body beyond `--max-body-mb` is refused with 413; one that doesn't arrive within a minute with 408.
+- A body beyond `--max-body-mb` is refused with 413; one that doesn't arrive within a minute with 408; headers
+  beyond 128 KB with 400.
 - The `Host` must be a name of the server while it listens on loopback, and an `Origin` the server's own.
 - With 503 comes `Retry-After`: a store is down, or the server has too much to do.
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import InvalidInputError
+from headrace.wire.arrow import read_stream
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -152,8 +153,7 @@ class TableReader:
         whole = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         try:
-            with pa.ipc.open_stream(pa.py_buffer(whole)) as reader:
-                return reader.read_all()
+            return read_stream(whole)
         except (pa.ArrowException, OSError) as error:
-            msg = f"the table in the body isn't an Arrow stream: {str(error).splitlines()[0]}"
+            msg = f"the table in the body isn't an Arrow stream that is taken: {str(error).splitlines()[0]}"
             raise InvalidInputError(msg) from error

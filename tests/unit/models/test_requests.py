@@ -47,6 +47,7 @@ def test_an_editor_may_not_move_a_version_into_or_out_of_production(registry):
         lambda: editor.transition("ranker", 2, "Archived"),
         lambda: editor.rollback("ranker", 2),
         lambda: editor.set_gates("ranker", []),
+        lambda: editor.rename("ranker", "sorter"),  # whoever loads models:/ranker@champion would find nothing
     ):
         with pytest.raises(AccessError, match="may not do this"):
             step()
