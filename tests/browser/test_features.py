@@ -50,7 +50,7 @@ def test_a_group_tells_what_is_expected_of_it_and_how_that_fares(page):
 
 def test_a_long_chain_is_read_without_zooming_and_goes_down_where_it_is_narrow(page):
     page.goto("/lineage/source:ratings.stars?impact=true")
-    card = page.get_by_role("group", name=re.compile("^Source")).locator(".lineage-card")
+    card = page.get_by_role("group", name=re.compile("^Column")).locator(".lineage-card")
     expect(card).to_be_in_viewport(ratio=0.99)
     size = card.bounding_box()
     assert size is not None
@@ -61,6 +61,37 @@ def test_a_long_chain_is_read_without_zooming_and_goes_down_where_it_is_narrow(p
     assert first is not None
     assert second is not None
     assert second["y"] >= first["y"] + first["height"]
+
+
+def test_all_of_a_chain_is_in_sight_or_told_of_and_led_to(page):
+    page.goto("/lineage/view:taste")
+    cards = page.locator(".lineage-card")
+    expect(cards.filter(has_text="taster@champion")).to_be_visible()
+    for card in cards.all():
+        expect(card).to_be_in_viewport(ratio=0.99)
+    assert cards.count() == 8
+    expect(page.get_by_role("button", name=re.compile("^Show .* more thing"))).to_have_count(0)
+    page.set_viewport_size({"width": 390, "height": 560})
+    alias = cards.filter(has_text="taster@champion")
+    expect(alias).not_to_be_in_viewport()
+    below = page.get_by_role("button", name=re.compile("^Show .* more things? below$"))
+    while below.count():
+        below.press("Enter")
+        page.wait_for_timeout(300)  # it moves there
+    expect(alias).to_be_in_viewport(ratio=0.5)
+    expect(page.get_by_role("button", name=re.compile("^Show .* more things? above$"))).to_be_visible()
+
+
+def test_the_map_leads_on_by_keys_and_to_the_page_of_what_it_shows(page):
+    page.goto("/lineage")
+    page.get_by_role("link", name="taster", exact=True).click()
+    expect(page.get_by_role("heading", name="models:/taster@champion")).to_be_visible()
+    page.get_by_role("group", name="Model version taster/1").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="models:/taster/1")).to_be_visible()
+    page.get_by_role("link", name="Open its page").click()
+    expect(page).to_have_url(re.compile("/models/taster/1$"))
+    expect(page.get_by_role("heading", name="v1")).to_be_visible()
 
 
 def test_a_view_tells_who_pins_it_and_whether_both_stores_say_the_same(page):

@@ -3,6 +3,7 @@ import './lineage.css';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { ImpactPanel } from '@/shared/lineage/impact';
 import { LineageMap } from '@/shared/lineage/lineage-map';
+import { hasPage, PageOf } from '@/shared/lineage/page-of';
 import { wholeOf } from '@/shared/lineage/names';
 import { Boundary } from '@/shared/ui/feedback';
 import { Icon } from '@/shared/ui/icon';
@@ -23,6 +24,11 @@ export function LineagePage() {
             {urn}
           </h1>
         </nav>
+        {hasPage(urn) && (
+          <PageOf urn={urn} className="button">
+            Open its page
+          </PageOf>
+        )}
       </header>
       <Boundary key={urn}>
         <div className="lineage-page" data-impact={impact || undefined}>

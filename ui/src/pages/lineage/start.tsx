@@ -3,8 +3,10 @@ import './lineage.css';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
+import { modelsQuery } from '@/api/models';
 import { catalogQuery } from '@/api/queries';
 import { urnOf } from '@/shared/lineage/names';
+import { useMay } from '@/shared/may';
 import { Button, Input } from '@/shared/ui/controls';
 import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
 
@@ -14,6 +16,8 @@ export function LineageStart() {
   const [text, setText] = useState('');
   const navigate = useNavigate();
   const catalog = useQuery(catalogQuery());
+  const models = useQuery({ ...modelsQuery(), enabled: useMay()('models:read') });
+  const versioned = (models.data?.models ?? []).filter(({ versions }) => versions.length > 0);
   return (
     <div className="page">
       <header className="page-head">
@@ -34,7 +38,7 @@ export function LineageStart() {
         </form>
         {catalog.isPending && <Skeleton lines={5} />}
         {catalog.isError && <Failure error={catalog.error} retry={() => void catalog.refetch()} />}
-        {catalog.data !== undefined && catalog.data.source.length === 0 && (
+        {catalog.data !== undefined && catalog.data.source.length === 0 && !models.isPending && versioned.length === 0 && (
           <Empty icon="graph" title="From the source to the prediction">
             Sources, features, training sets, runs and models are connected here by themselves, as they are defined, used and logged.
           </Empty>
@@ -54,6 +58,20 @@ export function LineageStart() {
               </ul>
             </section>
           ))}
+        {versioned.length > 0 && (
+          <section>
+            <h2>Models</h2>
+            <ul className="lineage-choices">
+              {versioned.map(({ name, champion }) => (
+                <li key={name}>
+                  <Link to="/lineage/$" params={{ _splat: `models:/${name}${champion === null ? '' : '@champion'}` }} className="button">
+                    {name}
+                  </Link>
+                </li>
+              ))}
+            </ul>
+          </section>
+        )}
       </div>
     </div>
   );

@@ -36,10 +36,12 @@ export function ModelPage() {
           <Icon name="right" size={12} />
           <h1 className="cut">{model.name}</h1>
         </nav>
-        <Link to="/lineage/$" params={{ _splat: `models:/${model.name}${model.champion === null ? '' : '@champion'}` }} className="button">
-          <Icon name="graph" size={14} />
-          Lineage
-        </Link>
+        {model.versions.length > 0 && (
+          <Link to="/lineage/$" params={{ _splat: `models:/${model.name}${model.champion === null ? '' : '@champion'}` }} className="button">
+            <Icon name="graph" size={14} />
+            Lineage
+          </Link>
+        )}
         {model.previous !== null && promotes && (
           <Button icon="undo" onClick={() => setBack(model.previous)}>
             Roll back to v{model.previous}

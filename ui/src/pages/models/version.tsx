@@ -123,7 +123,7 @@ export function VersionPage() {
               </header>
               <Boundary>
                 <Suspense fallback={<Skeleton />}>
-                  <Lineage urn={uri} />
+                  <Lineage urn={uri} isPart />
                 </Suspense>
               </Boundary>
             </section>

@@ -2,7 +2,6 @@
 import './impact.css';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
 import type { Schemas } from '@/api/client';
 import { impactQuery, lineageQuery } from '@/api/queries';
 import { Select } from '../ui/controls';
@@ -11,6 +10,7 @@ import { plural, whole as inWhole } from '../ui/format';
 import { Icon } from '../ui/icon';
 import { Ago, Chip } from '../ui/marks';
 import { KINDS, partOf, wholeOf } from './names';
+import { PageOf } from './page-of';
 
 type Touched = Schemas['TouchedThing'];
 
@@ -98,26 +98,14 @@ function Kind({ kind, nodes }: { kind: (typeof ORDER)[number]; nodes: readonly T
   );
 }
 
-/** A link to the page of a thing; those that have none are looked at in the lineage. */
-function PageOf({ urn, children }: { urn: string; children: ReactNode }) {
-  const className = 'link impact-name';
-  const [kind, name] = [urn.slice(0, urn.indexOf(':')), urn.slice(urn.indexOf(':') + 1)];
-  const version = /^models:\/(.+)\/(\d+)$/.exec(urn);
-  const alias = /^models:\/(.+)@.+$/.exec(urn);
-  const common = { className, children };
-  if (kind === 'group' || kind === 'view') return <Link to="/features/$kind/$name" params={{ kind, name: name.replace(/:\d+$/, '') }} {...common} />;
-  if (kind === 'run') return <Link to="/runs/$run" params={{ run: name }} {...common} />;
-  if (version !== null) return <Link to="/models/$name/$version" params={{ name: version[1] ?? '', version: version[2] ?? '' }} {...common} />;
-  if (alias !== null) return <Link to="/models/$name" params={{ name: alias[1] ?? '' }} {...common} />;
-  return <Link to="/lineage/$" params={{ _splat: urn }} {...common} />;
-}
-
 const TONES: Record<string, 'ok' | 'accent'> = { Production: 'ok', Staging: 'accent' };
 
 function Thing({ node }: { node: Touched }) {
   return (
     <li>
-      <PageOf urn={node.urn}>{node.label}</PageOf>
+      <PageOf urn={node.urn} className="link impact-name">
+        {node.label}
+      </PageOf>
       {node.stage !== '' && node.stage !== 'None' && <Chip tone={TONES[node.stage] ?? 'quiet'}>{node.stage}</Chip>}
       {node.features.length > 0 && (
         <span className="impact-features">

@@ -15,6 +15,11 @@ export const KINDS: Record<string, [icon: IconName, one: string, many: string]> 
   prediction: ['bolt', 'Prediction', 'Predictions'],
 };
 
+/** What a thing is, in a word or two; a column of a source is none itself. */
+export function kindName({ urn, kind }: { urn: string; kind: string }): string {
+  return kind === 'source' && wholeOf(urn) !== null ? 'Column' : (KINDS[kind]?.[1] ?? kind);
+}
+
 /** The name of a definition in the lineage. */
 export function urnOf(definition: Pick<Definition, 'kind' | 'name' | 'id' | 'basis'>): string {
   if (definition.kind === 'source') return `source:${definition.name}`;
