@@ -224,8 +224,16 @@ def what_one_may(chromium, url):
     page.goto("/models/decided/1")
     expect(page.get_by_role("region", name="Model card")).to_be_visible()
     expect(page.get_by_role("region", name="Requests")).to_contain_text("root approved")
+    expect(page.get_by_role("button", name="Signed in as root, viewer")).to_be_visible()
+    expect(page.get_by_role("region", name="Requests")).to_contain_text("limited to viewer; as root you are admin")
     for offer in ("Write", "Ask for a move", "Move", "Promote", "Roll back"):
         expect(page.get_by_role("button", name=offer, exact=True)).to_have_count(0)
+    page.goto("/settings")
+    expect(page.get_by_text("limited to viewer; as root you are admin")).to_be_visible()
+    expect(page.get_by_role("button", name="New token")).to_be_disabled()
+    expect(page.get_by_text("A session that is limited makes no tokens.")).to_be_visible()
+    without_barriers(page)
+    page.goto("/models/decided/1")
     revoked = httpx.delete(f"{url}/api/v1/accounts/tokens/{viewer.split('_')[1]}", auth=admin)
     assert revoked.status_code == 200
     ended = page.get_by_text("Your session has ended")

@@ -104,3 +104,15 @@ def test_a_version_tells_its_predictions_and_takes_a_card_and_a_request(page, si
     expect(requests.get_by_text("not on a Friday")).to_be_visible()
     requests.get_by_role("button", name="Withdraw").click()
     expect(requests).to_contain_text("withdrawn")
+
+
+def test_a_run_whose_model_is_registered_says_so_and_proposes_its_next_version(page, site):
+    run = next(one["run_id"] for one in httpx.get(f"{site}/api/v1/models/buyers").json()["versions"] if one["version"] == 2)
+    page.goto(f"/runs/{run}")
+    page.get_by_role("button", name="Register").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("status")).to_contain_text("It is registered already, as buyers v2")
+    expect(dialog.get_by_label("Registered model")).to_have_value("buyers")
+    expect(dialog.get_by_role("button", name="Register one more version")).to_be_enabled()
+    dialog.get_by_role("link", name="buyers v2").click()
+    expect(page).to_have_url(re.compile("/models/buyers/2$"))

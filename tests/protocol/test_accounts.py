@@ -184,6 +184,9 @@ def test_everybody_learns_who_they_are_and_what_they_may_do(url, tokens):
     assert (unknown["open"], unknown["name"], unknown["permissions"]) == (False, None, [])
     me = httpx.get(f"{url}/api/v1/accounts/me", headers=as_(tokens, "bob")).json()
     assert (me["name"], me["role"], "models:promote" in me["permissions"]) == ("bob", "editor", False)
+    assert (me["acts_as"], me["scopes"]) == ("editor", [])
+    narrow = httpx.get(f"{url}/api/v1/accounts/me", headers=as_(tokens, "narrow")).json()
+    assert (narrow["acts_as"], narrow["scopes"]) == (None, ["runs:read"])
 
 
 def test_tokens_are_ones_own_unless_an_admin_asks(url, tokens):

@@ -127,6 +127,11 @@ class Account:
         """All that it may do, sorted."""
         return [permission for permission in permissions_of(self.role) if self.may(permission)]
 
+    @property
+    def acts_as(self) -> Role | None:
+        """The role that may do exactly what this account may; None if there is none, since its scopes name permissions."""
+        return next((role for role in ROLES if permissions_of(role) == self.permissions), None)
+
 
 def check_user_name(name: str) -> None:
     """Raise InvalidInputError unless `name` can name a user."""

@@ -53,7 +53,7 @@ function basic(user: string, password: string): string {
 
 export async function signOut(client: QueryClient): Promise<void> {
   await remove('/api/v1/session');
-  client.setQueryData(meQuery().queryKey, (me) => me && { ...me, name: null, role: null, permissions: [] });
+  client.setQueryData(meQuery().queryKey, (me) => me && { ...me, name: null, role: null, acts_as: null, scopes: [], permissions: [] });
   await startAnew(client);
 }
 
@@ -81,6 +81,18 @@ export function createToken(token: Schemas['NewToken']): Promise<MadeToken> {
 
 export function revokeToken(token: string) {
   return remove('/api/v1/accounts/tokens/{token}', { path: { token } });
+}
+
+/** What the session may do, as a role, or in a word where that is none. */
+export function actsAs(me: Me): string {
+  return me.acts_as ?? 'limited';
+}
+
+/** Why the session may do less than another could; empty if it may do everything. */
+export function limitOf(me: Me | undefined): string {
+  if (me === undefined || me.name === null || me.acts_as === 'admin') return '';
+  if (me.scopes.length === 0) return `Your role is ${me.role ?? ''}.`;
+  return `You signed in with a token that is limited to ${me.scopes.join(', ')}${me.acts_as === me.role ? '' : `; as ${me.name} you are ${me.role ?? ''}`}.`;
 }
 
 /** Whether who is signed in may do something; on a server without users everybody may. */

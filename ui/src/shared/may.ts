@@ -1,7 +1,7 @@
 /** What who is signed in may do, for controls that would only be refused. */
 import { useQuery } from '@tanstack/react-query';
 import { useCallback } from 'react';
-import { may, meQuery } from '@/api/accounts';
+import { limitOf, may, meQuery } from '@/api/accounts';
 
 export type May = (permission: string) => boolean;
 
@@ -9,4 +9,9 @@ export type May = (permission: string) => boolean;
 export function useMay(): May {
   const me = useQuery(meQuery()).data;
   return useCallback((permission) => may(me, permission), [me]);
+}
+
+/** Why who is signed in may do less than another could; empty if they may do everything. */
+export function useLimit(): string {
+  return limitOf(useQuery(meQuery()).data);
 }

@@ -71,6 +71,12 @@ _ME = Record(
         "open": Field("Nobody is asked who they are: the project has no users.", ("boolean",)),
         "name": Field("Who asks.", nullable=True),
         "role": Field("Their role.", nullable=True, choices=ROLES),
+        "acts_as": Field(
+            "The role that may do what they may by what they showed; null if there is none.", nullable=True, choices=ROLES
+        ),
+        "scopes": Field(
+            "What the token that they showed is limited to; none for no limit.", ("array",), of=Field("A role or a permission.")
+        ),
         "permissions": Field("What they may do.", ("array",), of=Field("A permission.")),
     },
     whole=True,
@@ -121,8 +127,10 @@ def _me(call: Call) -> Reply:
     account = call.account
     if account is None:
         is_open = call.store.door is None or not call.store.door.exist
-        return _reply({"open": is_open, "name": None, "role": None, "permissions": sorted(PERMISSIONS) if is_open else []})
-    return _reply({"open": False, "name": account.name, "role": account.role, "permissions": account.permissions})
+        permissions = sorted(PERMISSIONS) if is_open else []
+        return _reply({"open": is_open, "name": None, "role": None, "acts_as": None, "scopes": [], "permissions": permissions})
+    who = {"name": account.name, "role": account.role, "acts_as": account.acts_as, "scopes": account.scopes}
+    return _reply({"open": False, **who, "permissions": account.permissions})
 
 
 def _roles(call: Call) -> Reply:

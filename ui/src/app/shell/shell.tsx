@@ -3,7 +3,7 @@ import './shell.css';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
 import { lazy, Suspense, useEffect, useState, useSyncExternalStore } from 'react';
-import { may, meQuery, signOut, type Me } from '@/api/accounts';
+import { actsAs, limitOf, may, meQuery, signOut, type Me } from '@/api/accounts';
 import { live } from '@/api/live';
 import { release } from '@/api/release';
 import { chooseTheme, chosenTheme, type Theme } from '@/shared/chart/theme';
@@ -111,10 +111,10 @@ function AccountMenu({ me }: { me: Me }) {
     <Menu
       align="start"
       trigger={
-        <button type="button" className="rail-account" aria-label={`Signed in as ${me.name ?? ''}`}>
+        <button type="button" className="rail-account" aria-label={`Signed in as ${me.name ?? ''}, ${actsAs(me)}`} title={limitOf(me)}>
           <Icon name="user" size={15} />
           <span className="cut">{me.name}</span>
-          <span className="quiet">{me.role}</span>
+          <span className="quiet">{actsAs(me)}</span>
         </button>
       }
       items={[

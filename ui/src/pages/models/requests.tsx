@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { meQuery } from '@/api/accounts';
 import { ask, remark, requestsQuery, type Stage, type TransitionRequest } from '@/api/models';
-import { useMay } from '@/shared/may';
+import { useLimit, useMay } from '@/shared/may';
 import { Button, Field, Input, Select } from '@/shared/ui/controls';
 import { Failure } from '@/shared/ui/feedback';
 import { Ago, Chip, type Tone } from '@/shared/ui/marks';
@@ -19,6 +19,7 @@ export function Requests({ name, version, stages }: { name: string; version: num
   const [asking, setAsking] = useState(false);
   const requests = query.data ?? [];
   const asks = useMay()('models:write');
+  const limit = useLimit();
   return (
     <section className="panel" aria-label="Requests">
       <header>
@@ -30,6 +31,7 @@ export function Requests({ name, version, stages }: { name: string; version: num
       {requests.map((request) => (
         <Request key={request.id} request={request} />
       ))}
+      {!asks && <p className="panel-body quiet">You may look at models and not change them. {limit}</p>}
       {asking && <Ask name={name} version={version} stages={stages} onClose={() => setAsking(false)} />}
     </section>
   );

@@ -4,18 +4,24 @@ import { Link } from '@tanstack/react-router';
 import { useId, useState } from 'react';
 import { modelsQuery, register } from '@/api/models';
 import { Button, Field, Input, Select } from '@/shared/ui/controls';
+import { Failure, Skeleton } from '@/shared/ui/feedback';
 import { Dialog } from '@/shared/ui/overlays';
+import { proposed, registeredOf } from './registered';
 import type { Run } from './run';
 
 export function RegisterDialog({ run, onClose }: { run: Run; onClose: () => void }) {
   const client = useQueryClient();
-  const known = useQuery(modelsQuery()).data?.models ?? [];
+  const models = useQuery(modelsQuery());
+  const known = models.data?.models ?? [];
   const [chosen, setChosen] = useState(run.models.at(-1)?.id ?? '');
-  const [name, setName] = useState(run.models.at(-1)?.name ?? '');
+  const [typed, setTyped] = useState<string | null>(null);
   const list = useId();
-  const isNew = name.trim() !== '' && !known.some((model) => model.name === name.trim());
+  const logged = run.models.find((model) => model.id === chosen);
+  const name = (typed ?? proposed(known, chosen, run.id, logged?.name ?? '')).trim();
+  const before = registeredOf(known, chosen);
+  const isNew = name !== '' && !known.some((model) => model.name === name);
   const make = useMutation({
-    mutationFn: () => register(run.id, chosen, name.trim(), isNew),
+    mutationFn: () => register(run.id, chosen, name, isNew),
     onSettled: () => client.invalidateQueries({ queryKey: ['models'] }),
   });
   if (make.data !== undefined) {
@@ -35,16 +41,35 @@ export function RegisterDialog({ run, onClose }: { run: Run; onClose: () => void
       actions={
         <>
           <Button onClick={onClose}>Cancel</Button>
-          <Button tone="primary" icon="box" busy={make.isPending} disabled={name.trim() === ''} onClick={() => make.mutate()}>
-            {isNew ? 'Make the model and its version 1' : 'Register a version'}
+          <Button tone={before.length > 0 ? 'plain' : 'primary'} icon="box" busy={make.isPending} disabled={name === '' || models.data === undefined} onClick={() => make.mutate()}>
+            {isNew ? 'Make the model and its version 1' : before.length > 0 ? 'Register one more version' : 'Register a version'}
           </Button>
         </>
       }
     >
       {run.models.length > 1 && <Select label="Logged model" prefix="Logged as" value={chosen} options={run.models.map((model) => ({ value: model.id, label: model.name }))} onChange={setChosen} />}
-      <Field label="Registered model" hint={isNew ? 'No model has this name yet: it is made.' : 'It gets one more version.'}>
-        <Input autoFocus list={list} maxLength={250} value={name} onChange={(event) => setName(event.target.value)} />
-      </Field>
+      {models.isPending && <Skeleton lines={2} />}
+      {models.isError && models.data === undefined && <Failure error={models.error} retry={() => void models.refetch()} />}
+      {before.length > 0 && (
+        <p role="status">
+          It is registered already, as{' '}
+          {before.map(({ model, version }, index) => (
+            <span key={`${model} ${version.version}`}>
+              {index > 0 && ', '}
+              <Link to="/models/$name/$version" params={{ name: model, version: String(version.version) }} className="link">
+                {model} v{version.version}
+              </Link>
+              {version.stage !== 'None' && ` (${version.stage})`}
+            </span>
+          ))}
+          . Another version would have the same files.
+        </p>
+      )}
+      {models.data !== undefined && (
+        <Field label="Registered model" hint={isNew ? 'No model has this name yet: it is made.' : 'It gets one more version.'}>
+          <Input autoFocus list={list} maxLength={250} value={typed ?? name} onChange={(event) => setTyped(event.target.value)} />
+        </Field>
+      )}
       <datalist id={list}>
         {known.map((model) => (
           <option key={model.name} value={model.name} />

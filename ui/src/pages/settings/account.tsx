@@ -2,7 +2,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
-import { changePassword, createToken, revokeToken, ROLES, SESSION, tokensQuery, type MadeToken, type Me, type Token } from '@/api/accounts';
+import { actsAs, changePassword, createToken, limitOf, revokeToken, ROLES, SESSION, tokensQuery, type MadeToken, type Me, type Token } from '@/api/accounts';
 import { DataTable, type DataColumn } from '@/shared/table/data-table';
 import { Button, Field, Input, Select, Switch } from '@/shared/ui/controls';
 import { Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
@@ -26,13 +26,14 @@ export function Account({ me }: { me: Me }) {
       <section className="panel">
         <header>
           <h2>{me.name}</h2>
-          <Chip tone="accent">{me.role}</Chip>
+          <Chip tone="accent">{actsAs(me)}</Chip>
         </header>
         <div className="panel-body">
+          {me.scopes.length > 0 && <p>{limitOf(me)} Sign in with a password, or with a token that has no limit, to do more.</p>}
           <Facts items={[['May', <span key="may" className="settings-may">{me.permissions.map((name) => <code key={name}>{name}</code>)}</span>]]} />
         </div>
       </section>
-      <Tokens user={me.name} />
+      <Tokens user={me.name} whyNone={me.scopes.length > 0 ? 'A session that is limited makes no tokens.' : ''} />
       <Password />
     </>
   );
@@ -87,7 +88,7 @@ function Password() {
 }
 
 /** Tokens of a user: made, shown once, revoked. */
-export function Tokens({ user }: { user: string }) {
+export function Tokens({ user, whyNone = '' }: { user: string; whyNone?: string }) {
   const query = useQuery(tokensQuery(user));
   const [making, setMaking] = useState(false);
   const [all, setAll] = useState(false);
@@ -122,7 +123,8 @@ export function Tokens({ user }: { user: string }) {
       <header>
         <h2 className="grow">API tokens</h2>
         {tokens.some(isOver) && <Switch label="Revoked and expired too" checked={all} onChange={setAll} />}
-        <Button icon="plus" onClick={() => setMaking(true)}>
+        {whyNone !== '' && <span className="quiet" id="why-no-token">{whyNone}</span>}
+        <Button icon="plus" disabled={whyNone !== ''} aria-describedby={whyNone === '' ? undefined : 'why-no-token'} onClick={() => setMaking(true)}>
           New token
         </Button>
       </header>

@@ -68,7 +68,7 @@ export function Users({ me }: { me: Me }) {
           <DataTable label="Users" columns={columns} rows={query.data} id={(user) => user.name} empty="" />
         </section>
       )}
-      {of !== null && <Tokens key={of.name} user={of.name} />}
+      {of !== null && <Tokens key={of.name} user={of.name} whyNone={me.scopes.length > 0 ? 'A session that is limited makes no tokens.' : ''} />}
       <dl className="settings-roles quiet">
         {ROLES.map((role) => (
           <div key={role}>
