@@ -12,7 +12,7 @@ from headrace.cli.output import Answer, Fields, Part, Table
 from headrace.cli.values import moment, seconds, short_time, size, sparkline
 from headrace.cli.verb import Session, Verb, verb
 from headrace.definitions.plain import plain
-from headrace.errors import StorageError
+from headrace.errors import NotFoundError, StorageError
 from headrace.tracking.run import NOTE_TAG, SYSTEM_METRICS, write_table
 
 if TYPE_CHECKING:
@@ -115,6 +115,10 @@ def export(
 ) -> Answer:
     """Write runs to a file: a row each with params, metrics and tags; with --points, a row for each point of some metrics."""
     found = session.store.runs.search(query, experiment or None, order_by or (), limit)
+    known = {key for run in found for key in run.latest}
+    for key in points or () if found else ():
+        if key not in known:
+            raise NotFoundError.of("metric", key, known)
     table = session.store.runs.points([run.id for run in found], points) if points else found.to_arrow()
     where = write_table(table, file)
     data = {"path": str(where), "runs": len(found), "rows": table.num_rows}

@@ -194,6 +194,13 @@ def test_runs_are_exported_to_a_file(cli, runs, tmp_path):
     assert cli("runs", "export", tmp_path / "points.parquet", "--points", "auc", "--json").json["rows"] >= 2
 
 
+def test_points_of_a_metric_that_no_run_has_are_refused_and_no_file_is_written(cli, runs, tmp_path):
+    for asked in (("auk",), ("auc", "auk")):
+        given = [part for key in asked for part in ("--points", key)]
+        assert "no metric named 'auk'; did you mean 'auc'?" in cli("runs", "export", "points.csv", *given, code=2).err
+    assert not (tmp_path / "points.csv").exists()
+
+
 def test_runs_are_compared_where_a_metric_was_best(cli, runs):
     rows = cli("runs", "compare", *runs, "--best-of", "auc", "--all", "--json").json["rows"]
     assert "auc (at best auc)" in {row["key"] for row in rows}
