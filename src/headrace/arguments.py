@@ -20,6 +20,7 @@ from headrace.lazy import Lazy
 __all__ = ["checked", "is_text"]
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Callable[..., Any])
 
 
 class _Kind(NamedTuple):
@@ -48,8 +49,9 @@ _PLAIN: Mapping[Any, _Kind] = {
 }
 
 
-def checked(leaves: Collection[str] = ()) -> Callable[[type[T]], type[T]]:
-    """A class whose public methods refuse arguments of a wrong kind, with InvalidInputError, before they do anything.
+def checked(leaves: Collection[str] = ()) -> Callable[[C], C]:
+    """A class whose public methods, or a function that, refuse arguments of a wrong kind, with InvalidInputError, before they do
+    anything.
 
     Looked at are text, numbers, truth, None, paths, mappings, literals, and lists and unions of these, and our own classes.
 
@@ -59,7 +61,9 @@ def checked(leaves: Collection[str] = ()) -> Callable[[type[T]], type[T]]:
         leaves: the methods whose arguments aren't looked at, for what they are given is logged rather than refused.
     """
 
-    def decorate(owner: type[T]) -> type[T]:
+    def decorate(owner: Any) -> Any:
+        if inspect.isfunction(owner):
+            return _checking(owner)
         for name, method in list(vars(owner).items()):
             if inspect.isfunction(method) and not name.startswith("_") and name not in leaves:
                 setattr(owner, name, _checking(method))

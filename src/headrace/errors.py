@@ -174,13 +174,13 @@ class UnsafeModelError(HeadraceError):
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is nearest to this one, if any is near."""
-    close = difflib.get_close_matches(name, sorted(set(known)), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(str(name), sorted(set(known)), n=1, cutoff=0.6)
     return close[0] if close else None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A clause to end an error message with: the nearest known name, else the known names, else that there is none."""
-    names = sorted(set(known))
+    names = sorted({str(item) for item in known})
     close = closest(name, names)
     if close is not None:
         return f"; did you mean {close!r}?"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace.arguments import checked
 from headrace.clock import Clock, system_clock
 from headrace.errors import SettingsError
 from headrace.settings import SPOOL_FOLDER, STATE_FOLDER, Settings, find_project, load_settings, named_server
@@ -22,6 +23,7 @@ __all__ = ["connect", "start_run", "sync_spool", "track"]
 _default: dict[Path | str, Store] = {}
 
 
+@checked()
 def connect(target: str | os.PathLike[str] | None = None, *, clock: Clock = system_clock) -> Store:
     """Open a project.
 
@@ -39,8 +41,13 @@ def connect(target: str | os.PathLike[str] | None = None, *, clock: Clock = syst
         from headrace.composition.remote import open_remote
 
         return open_remote(server, _settings(find_project(Path.cwd())), clock)
-    folder = find_project(Path.cwd()) if target is None else Path(target).expanduser()
-    if folder.exists() and not folder.is_dir():
+    try:
+        folder = find_project(Path.cwd()) if target is None else Path(target).expanduser()
+        is_file = folder.exists() and not folder.is_dir()
+    except (OSError, RuntimeError) as error:  # too long a name, a folder that may not be entered, no such ~user
+        msg = f"{str(target)[:200]} can't be opened as a project: {getattr(error, 'strerror', None) or error}"
+        raise SettingsError(msg) from error
+    if is_file:
         msg = f"{folder} is a file; hr.connect takes a project's directory"
         raise SettingsError(msg)
     from headrace.composition.local import open_local

@@ -68,10 +68,10 @@ def describe_dataset(data: Any, name: str | None = None, source: str | None = No
 
 
 def _describe_path(path: Path, name: str | None) -> DatasetFacts:
-    files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
-    if not path.exists():
-        msg = f"there is no file or folder {path}; give a path that exists, or a frame with name="
+    if not os.path.exists(path):  # noqa: PTH110 - False also for what is too long for a path, where pathlib raises
+        msg = f"there is no file or folder {str(path)[:200]}; give a path that exists, or a frame with name="
         raise InvalidInputError(msg)
+    files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
     digest = hashlib.sha256()
     for file in files:
         if path.is_dir():

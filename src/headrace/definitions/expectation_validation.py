@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from headrace.definitions.expectation import ON_FAIL, Expectation
 from headrace.definitions.expression import Binder, check_expression
-from headrace.definitions.faults import default_fault, type_fault
+from headrace.definitions.faults import default_fault, is_finite, text_fault, type_fault
 from headrace.definitions.group import FeatureGroup
 from headrace.definitions.schema import Schema, is_number, item_type, vector_size
 from headrace.definitions.source import Source
@@ -60,11 +59,12 @@ def _item_faults(item: Expectation, schema: Schema, noun: str, binder: Binder) -
         return
     if item.on_fail not in ON_FAIL:
         yield f"on_fail={item.on_fail!r} must be 'reject' or 'quarantine'"
-    if not isinstance(item.name, str) or not item.name.strip():
-        yield f"name={item.name!r} must be text"
+    fault = text_fault(item.name)
+    if fault is not None or not item.name.strip():
+        yield f"name={fault or f'{item.name!r} must be text'}"
     if item.kind == "sql":
         yield from _condition_faults(item, schema, binder)
-    elif item.column not in schema:
+    elif not isinstance(item.column, str) or item.column not in schema:
         yield f"no {noun} {item.column!r}{nearest(str(item.column), schema)}"
     elif item.kind == "unique" and vector_size(schema[item.column]) is not None:
         yield f"{item.column!r} is {schema[item.column]}; unique is for values that can be equal; name another column"
@@ -102,7 +102,7 @@ def _is_bound(bound: Any, kind: str) -> bool:
         except (ValueError, TypeError):
             return False
         return True
-    return isinstance(bound, int | float) and not isinstance(bound, bool) and math.isfinite(bound)
+    return is_finite(bound)
 
 
 def _ordered(bound: Any, kind: str) -> Any:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from headrace.arguments import is_text
 from headrace.definitions.schema import RESERVED_COLUMNS, TYPES, is_float, is_integer, item_type, vector_size
 from headrace.errors import DefinitionError, nearest
 
-__all__ = ["column_fault", "default_fault", "mapping", "metadata_faults", "name_faults", "type_fault"]
+__all__ = ["column_fault", "default_fault", "is_finite", "mapping", "metadata_faults", "name_faults", "text_fault", "type_fault"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_UNKEPT = "holds NUL or half of a character, which no catalog can keep; take that out"
 _INTEGER_BITS = {"int32": 31, "int64": 63}
 
 
@@ -32,6 +34,8 @@ def name_faults(where: str, name: Any) -> Iterator[str]:
 
 def column_fault(name: Any) -> str | None:
     """Why `name` can't name a column or a feature; None if it can."""
+    if isinstance(name, str) and not is_text(name):
+        return f"{name!r} can't be a name; {_UNKEPT}"
     if not isinstance(name, str) or not name.strip() or ":" in name or "." in name:
         return f"{name!r} can't be a name; it must be text, not be empty, and have no ':' or '.'"
     if name.lower() in RESERVED_COLUMNS:
@@ -56,11 +60,21 @@ def type_fault(kind: Any, *, lists: bool = False) -> str | None:
 def metadata_faults(where: str, definition: Any) -> Iterator[str]:
     """What is wrong with owner, description and tags."""
     for field in ("owner", "description"):
-        if not isinstance(getattr(definition, field), str):
-            yield f"{where}, {field}: {getattr(definition, field)!r} isn't text"
+        fault = text_fault(getattr(definition, field))
+        if fault is not None:
+            yield f"{where}, {field}: {fault}"
     for key, value in definition.tags.items():
         if not isinstance(key, str) or not isinstance(value, str):
             yield f"{where}, tags: {key!r}: {value!r} must be text to text"
+        elif not is_text(key + value):
+            yield f"{where}, tags: {key!r}: {value!r} {_UNKEPT}"
+
+
+def text_fault(value: Any) -> str | None:
+    """Why `value` isn't text that a catalog keeps; None if it is."""
+    if not isinstance(value, str):
+        return f"{value!r} isn't text"
+    return None if is_text(value) else f"{value!r} {_UNKEPT}"
 
 
 def default_fault(value: Any, dtype: str) -> str | None:
@@ -84,11 +98,15 @@ def _short(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:40]}…"
 
 
+def is_finite(value: Any) -> bool:
+    """Whether it is a number that a float can be, and no infinity."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
 def _fits(value: Any, dtype: str) -> bool:
     if is_integer(dtype):
         bound = 1 << _INTEGER_BITS[dtype]
         return isinstance(value, int) and not isinstance(value, bool) and -bound <= value < bound
     if is_float(dtype):
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    types: Mapping[str, type] = {"bool": bool, "string": str}
-    return dtype in types and isinstance(value, types[dtype])
+        return is_finite(value)
+    return isinstance(value, bool) if dtype == "bool" else dtype == "string" and text_fault(value) is None

@@ -9,7 +9,7 @@ from typing import Any
 from headrace.definitions.aggregation import FUNCTIONS, Aggregation, Column, Feature, result_type
 from headrace.definitions.entity import Entity
 from headrace.definitions.expression import Binder, check_expression
-from headrace.definitions.faults import column_fault, default_fault, metadata_faults, name_faults, type_fault
+from headrace.definitions.faults import column_fault, default_fault, metadata_faults, name_faults, text_fault, type_fault
 from headrace.definitions.group import FeatureGroup
 from headrace.definitions.schema import Schema, is_number, vector_size
 from headrace.definitions.source import EventSource, TableSource
@@ -86,8 +86,9 @@ def _resolve_feature(feature: Feature, group: FeatureGroup, schema: Schema, bind
     else:
         faults.append(f": {value!r} is neither an aggregation, hr.column nor a SQL expression")
         return feature, faults
-    if not isinstance(value.description, str):
-        faults.append(f", description: {value.description!r} isn't text")
+    fault = text_fault(value.description)
+    if fault is not None:
+        faults.append(f", description: {fault}")
     typed = replace(feature, dtype=found[0], argument_dtype=found[1])
     fault = default_fault(value.default, typed.dtype) if typed.dtype else None
     return typed, [*faults, f": {fault}"] if fault else faults
@@ -107,10 +108,12 @@ def _aggregation_type(value: Aggregation, schema: Schema, binder: Binder, faults
         faults.extend(f", where: {fault}" for fault in condition.faults)
         if condition.dtype not in ("", "bool"):
             faults.append(f", where: {value.where!r} is {condition.dtype}, not a condition; compare it with something")
-    if value.function not in FUNCTIONS:
+    if not isinstance(value.function, str) or value.function not in FUNCTIONS:
         faults.append(f": no aggregation named {value.function!r}{nearest(str(value.function), FUNCTIONS)}")
         return "", ""
     if value.function == "count":
+        if value.argument is not None:
+            faults.append(f": count has no argument, not {value.argument!r}; say with where= which rows to count")
         return "int64", ""
     argument = check_expression(value.argument, schema, binder)
     faults.extend(f", argument of {value.function}: {fault}" for fault in argument.faults)
@@ -131,6 +134,10 @@ def _aggregation_type(value: Aggregation, schema: Schema, binder: Binder, faults
 
 
 def _window_faults(value: Aggregation) -> Iterator[str]:
+    for field, micros in (("window", value.window), ("hop", value.hop)):
+        if micros is not None and type(micros) is not int:
+            yield f", {field}: {micros!r} isn't a whole number of microseconds; hr.{value.function} takes '7d'"
+            return
     if value.window is None and value.hop is not None:
         yield ", hop: there is no window for it to step; give window= or leave hop= out"
     elif value.window is not None and value.window <= 0:
@@ -142,3 +149,5 @@ def _window_faults(value: Aggregation) -> Iterator[str]:
         yield f", hop: {hop} doesn't divide the window {window}; choose one that does"
     if value.function == "last_n" and (not isinstance(value.n, int) or isinstance(value.n, bool) or value.n < 1):
         yield f", n: {value.n!r} isn't a whole number of at least 1"
+    if value.function != "last_n" and value.n is not None:
+        yield f", n: {value.function} has none, not {value.n!r}; only last_n takes one"

@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,8 +80,9 @@ def on_demand(
         default: the value in place of null.
     """
 
-    if isinstance(inputs, str):
-        msg = f"on-demand feature, inputs: {inputs!r} isn't a list of names; write inputs=[{inputs!r}]"
+    if isinstance(inputs, str) or not isinstance(inputs, Iterable):
+        example = inputs if isinstance(inputs, str) else "amount"
+        msg = f"on-demand feature, inputs: {inputs!r} isn't a list of names; write inputs=[{example!r}]"
         raise DefinitionError([msg])
 
     def wrap(function: Function) -> OnDemandFeature:

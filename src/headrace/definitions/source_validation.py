@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from headrace.definitions.entity import Entity
-from headrace.definitions.faults import column_fault, metadata_faults, name_faults, type_fault
+from headrace.definitions.faults import column_fault, metadata_faults, name_faults, text_fault, type_fault
 from headrace.definitions.schema import is_float, vector_size
 from headrace.definitions.source import EventSource, Source
 from headrace.errors import nearest
@@ -46,7 +46,7 @@ def source_faults(source: Source) -> Iterator[str]:
     yield from _role_faults(where, source, "timestamp", source.timestamp, ("timestamp",))
     if source.available is not None:
         yield from _role_faults(where, source, "available", source.available, ("timestamp",))
-    if source.stream is not None and (not isinstance(source.stream, str) or not source.stream.strip()):
+    if source.stream is not None and (text_fault(source.stream) is not None or not source.stream.strip()):
         yield f"{where}, stream: {source.stream!r} isn't a topic; leave it out for batch only"
     if isinstance(source, EventSource):
         if source.id is not None:
@@ -71,7 +71,7 @@ def _case_faults(source: Source) -> Iterator[str]:
 
 def _role_faults(where: str, source: Source, role: str, column: Any, types: tuple[str, ...]) -> Iterator[str]:
     """What is wrong with the column that plays a role in the source."""
-    if column not in source.schema:
+    if not isinstance(column, str) or column not in source.schema:
         yield f"{where}, {role}: no column {column!r} in its schema{nearest(str(column), source.schema)}"
     elif source.schema[column] not in types and type_fault(source.schema[column]) is None:
         yield f"{where}, {role}: column {column!r} is {source.schema[column]}; it must be {' or '.join(types)}"

@@ -9,6 +9,7 @@ from typing import Any
 from headrace.definitions.entity import Entity
 from headrace.definitions.expectation_validation import feature_expectation_faults, source_expectation_faults
 from headrace.definitions.expression import Binder
+from headrace.definitions.faults import name_faults
 from headrace.definitions.group import FeatureGroup, FeatureSelection
 from headrace.definitions.group_validation import resolve_group
 from headrace.definitions.on_demand import OnDemandFeature
@@ -68,6 +69,9 @@ class _Collected:
             self.faults.append(f"{definition!r} isn't a definition; give entities, sources, feature groups and feature views")
 
     def _put(self, kind: str, known: dict[str, Any], definition: Any) -> None:
+        if not isinstance(definition.name, str):
+            self.faults.extend(name_faults(kind, definition.name))
+            return
         first = known.setdefault(definition.name, definition)
         if first is not definition and first != definition:
             self.faults.append(f"{kind} {definition.name!r} is defined twice, differently; rename one or use one object")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 
-from headrace.definitions.faults import column_fault, default_fault, metadata_faults, name_faults, type_fault
+from headrace.definitions.faults import column_fault, default_fault, metadata_faults, name_faults, text_fault, type_fault
 from headrace.definitions.group import FeatureSelection
 from headrace.definitions.on_demand import OnDemandFeature
 from headrace.definitions.view import FeatureView, on_demand_order
@@ -28,6 +28,8 @@ def view_faults(view: FeatureView) -> Iterator[str]:
         yield from _selection_faults(where, selection)
     for feature in view.on_demand:
         yield from _on_demand_faults(f"{where}, on-demand feature {feature.name!r}", feature)
+    if not all(isinstance(name, str) for feature in view.on_demand for name in (feature.name, *feature.inputs)):
+        return  # it was told; what isn't text can't be looked up among names
     yield from _key_type_faults(where, view)
     yield from _collision_faults(where, view)
     try:
@@ -65,10 +67,12 @@ def _on_demand_faults(where: str, feature: OnDemandFeature) -> Iterator[str]:
         yield f"{where}, returns: {fault}"
     elif (fault := default_fault(feature.default, feature.dtype)) is not None:
         yield f"{where}: {fault}"
+    if (fault := text_fault(feature.description)) is not None:
+        yield f"{where}, description: {fault}"
     if not feature.inputs:
         yield f"{where}: has no inputs; name at least one, so that its rows are known"
     for name in feature.inputs:
-        if not isinstance(name, str) or not name.strip():
+        if text_fault(name) is not None or not name.strip():
             yield f"{where}, inputs: {name!r} isn't the name of a feature or a column of the request"
     if feature.function is not None and not _takes(feature):
         yield f"{where}: its function doesn't take its {len(feature.inputs)} inputs as {inspect.signature(feature.function)}"

@@ -24,7 +24,7 @@ class Predictor:
     """
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
-        if not hasattr(function, "__qualname__"):
+        if not callable(function) or not hasattr(function, "__qualname__"):
             msg = f"hr.predictor makes a model of a function, not of a value of type {type(function).__name__}"
             raise InvalidInputError(msg)
         self.function = function

@@ -251,7 +251,7 @@ def check_artifact_path(path: Any) -> str:
         raise InvalidInputError(msg)
     text = os.fspath(path)
     fine = text and text == posixpath.normpath(text) and not text.startswith(("/", "..")) and text != "."
-    if not fine or "\\" in text or any(char < " " for char in text) or len(text) > _LONGEST_PATH:
+    if not fine or "\\" in text or any(char < " " for char in text) or not is_text(text) or len(text) > _LONGEST_PATH:
         msg = f"Invalid path: {text[:80]!r}; give a relative path with forward slashes, for example plots/roc.png"
         raise InvalidInputError(msg)
     return text

@@ -294,6 +294,9 @@ class _Parser:
     """
 
     def __init__(self, text: str, grammar: Grammar) -> None:
+        if not isinstance(text, str):
+            msg = f"a filter or an order is text, not of type {type(text).__name__}"
+            raise InvalidInputError(msg)
         if len(text) > _LONGEST_TEXT:
             msg = f"a filter or an order has at most {_LONGEST_TEXT:,} characters, not {len(text):,}"
             raise InvalidInputError(msg)

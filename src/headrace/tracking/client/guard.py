@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from headrace.errors import HeadraceError, InvalidInputError, StorageError
+
 __all__ = ["Guard", "TrackingWarning"]
 
 
@@ -18,7 +20,7 @@ class Guard:
     """Turns exceptions into warnings.
 
     Args:
-        strict: raise instead.
+        strict: raise instead, one of ours.
 
     Attributes:
         strict: whether what can't be logged is raised.
@@ -43,9 +45,13 @@ class Guard:
         except let_through:
             raise
         except Exception as error:
-            if self.strict:
+            told = f"{kind} couldn't be logged: {str(error) or type(error).__name__}"
+            if not self.strict:
+                self.warn(f"{kind}: {type(error).__name__}", told)
+            elif isinstance(error, HeadraceError):
                 raise
-            self.warn(f"{kind}: {type(error).__name__}", f"{kind} couldn't be logged: {error or type(error).__name__}")
+            else:
+                raise (StorageError if isinstance(error, OSError) else InvalidInputError)(told) from error
 
     def later(self, kind: str, message: str) -> None:
         """Warn once for each kind, from the thread that logs when it logs the next time: for what happens behind it."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -135,6 +136,9 @@ class ActiveRun:
 
     def end_with(self, error: BaseException | None) -> None:
         """End with the status that the exception means (None: FINISHED), and keep its traceback."""
+        if not isinstance(error, BaseException | None):
+            msg = f"end_with: error must be an exception or None, not of type {type(error).__name__}"
+            raise InvalidInputError(msg)
         if isinstance(error, Terminated | KeyboardInterrupt):
             self.end("KILLED")
         elif error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
@@ -172,8 +176,12 @@ class ActiveRun:
     def flush(self, seconds: float = END_SECONDS) -> bool:
         """Wait until everything that was logged is in the catalog, or nothing moves for so many seconds; returns whether it is.
         Reading a run in the process that writes it does this by itself."""
+        if not isinstance(seconds, Real) or seconds != seconds:  # noqa: PLR0124 - NaN
+            given = seconds if isinstance(seconds, Real) else f"of type {type(seconds).__name__}"
+            msg = f"flush: seconds must be a number, not {given}"
+            raise InvalidInputError(msg)
         with self._guard("what was logged"):
-            done = self._writer.flush(seconds, patient=True)
+            done = self._writer.flush(min(seconds, _FAR), patient=True)
             self._guard.speak()
             return done
         return False
@@ -184,7 +192,7 @@ class ActiveRun:
         Raises:
             InvalidInputError: it has another value already.
         """
-        self.log_params({key: value})
+        self.log_params(self._pair("param", key, value))
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log several params in one step. Raises InvalidInputError if one has another value already; then none is logged."""
@@ -215,7 +223,7 @@ class ActiveRun:
             if len(points) > MOST_POINTS or self._guard.waiting:
                 self._look()
         else:
-            self.log_metrics({key: value}, step, dataset=dataset, model=model)
+            self.log_metrics(self._pair("metric", key, value), step, dataset=dataset, model=model)
 
     def log_metrics(
         self, metrics: Mapping[str, Any], step: int | None = None, *, dataset: Any = None, model: LoggedModel | str | None = None
@@ -250,7 +258,7 @@ class ActiveRun:
 
     def set_tag(self, key: str, value: Any) -> None:
         """Set one tag; its value becomes text. A tag may be set again."""
-        self.set_tags({key: value})
+        self.set_tags(self._pair("tag", key, value))
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set several tags in one step."""
@@ -259,7 +267,7 @@ class ActiveRun:
 
     def log_text(self, path: str, text: str) -> None:
         """Keep text as a file of the run."""
-        self._put_file(path, lambda: str(text).encode())
+        self._put_file(path, lambda: str(text).encode(errors="replace"))
 
     def log_dict(self, path: str, value: Any) -> None:
         """Keep a dict or a list as a JSON file of the run."""
@@ -405,6 +413,12 @@ class ActiveRun:
             with self._guard(f"a {kind}"):
                 valid[check_key(kind, key)] = str(value)
         return valid
+
+    def _pair(self, kind: str, key: Any, value: Any) -> dict[str, Any]:
+        """One key, which may be of a kind that no mapping holds, and its value."""
+        with self._guard(f"a {kind}"):
+            return {check_key(kind, key): value}
+        return {}
 
     def _pairs(self, kind: str, pairs: Any) -> list[tuple[Any, Any]]:
         with self._guard(f"a {kind}"):

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sized
 from typing import Any, Protocol, runtime_checkable
 
+from headrace.arguments import is_text
 from headrace.capture.dataset import DatasetFacts, describe_dataset
 from headrace.errors import InvalidInputError, MissingExtraError
 from headrace.tracking.run import DatasetInput
@@ -60,6 +61,9 @@ def dataset_input(data: Any, context: str, name: str | None = None, source: str 
     for what, told in (("name", name), ("source", source), ("context", context)):
         if not isinstance(told, str | None):
             msg = f"the {what} of the data must be text, not of type {type(told).__name__}"
+            raise InvalidInputError(msg)
+        if told is not None and not is_text(told):
+            msg = f"the {what} of the data holds NUL or half of a character, which no catalog can keep; take that out"
             raise InvalidInputError(msg)
     if isinstance(data, DatasetInput):
         return data
@@ -179,8 +183,12 @@ def _short(value: Any) -> str:
 
 
 def to_step(step: Any) -> int:
-    """The step of a point; none is 0. Raises InvalidInputError beyond 64 bits."""
-    number = int(step or 0)
+    """The step of a point; none is 0. Raises InvalidInputError for what is none, or beyond 64 bits."""
+    try:
+        number = int(step or 0)
+    except (TypeError, ValueError, OverflowError) as error:
+        msg = f"{_short(step)} isn't a step, which is a whole number"
+        raise InvalidInputError(msg) from error
     if not -(2**63) <= number < 2**63:
         msg = f"step {number} has more than 64 bits"
         raise InvalidInputError(msg)
