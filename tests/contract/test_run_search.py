@@ -135,15 +135,8 @@ def test_what_runs_have_comes_as_it_was_logged(catalog_url):
     assert page.runs(ids[2:])[0].latest == page.runs(ids[2:])[0].params == {}
 
     names = [f"params.{key}" for key in texts] + [f"metrics.{key}" for key in numbers] + ["metrics.measured nan", "params.none"]
-    table = overview.table(
-        (),
-        parse_order("start_time"),
-        [parse_column(name) for name in names],
-        experiments=["0"],
-        view="active",
-        limit=10,
-        offset=0,
-    )
+    query = RunQuery(order=parse_order("start_time"), experiments=["0"], limit=10)
+    table = overview.table(query, [parse_column(name) for name in names])
     expected = [*texts.values(), *numbers.values(), math.nan, None]
     assert [repr(table.columns[name]) for name in names] == [repr([value, value, None]) for value in expected]
     database.close()

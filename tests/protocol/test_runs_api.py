@@ -17,6 +17,7 @@ import pytest
 import headrace as hr
 from headrace.tracking.overview import parse_column
 from headrace.tracking.search import parse_filter, parse_order
+from headrace.tracking.store import RunQuery
 from servers.inside import served
 
 
@@ -184,14 +185,13 @@ def test_a_store_through_the_server_has_all_that_one_here_has(url, project, rank
             assert public(getattr(there, name)) == public(getattr(here, name)), name
         run, odd = (here.runs.search(f"run_name = '{name}'")[0].id for name in ("run-03", "run-11"))
         columns = [parse_column(name) for name in ("metrics.loss:low", "params.depth", "tags.team")]
-        where = {"experiments": [ranker], "view": "active", "limit": 4, "offset": 1}
         texts = ("metrics.loss > 1", "ranker", "metrics.loss desc")
-        asked = (parse_filter(texts[0]), parse_order(texts[2]))
+        query = RunQuery(parse_filter(texts[0]), parse_order(texts[2]), [ranker], limit=4, offset=1)
         for ask in (
             lambda store: store.overview.experiments(),
             lambda store: store.overview.keys([ranker]),
             lambda store: store.overview.keys([ranker], exact=False),
-            lambda store: store.overview.table(*asked, columns, **where),
+            lambda store: store.overview.table(query, columns),
             lambda store: list(store.runs.search(*texts, limit=4, offset=1)),
             lambda store: store.overview.values("param", "depth", "", 10),
             lambda store: store.overview.extremes(run),

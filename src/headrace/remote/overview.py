@@ -9,7 +9,7 @@ from headrace.tracking.changes import Change, Cursor
 from headrace.tracking.curves import Piece, Size
 from headrace.tracking.overview import Column, ExperimentFigures, Extremes, Keys, RunHead, RunTable
 from headrace.tracking.run import View
-from headrace.tracking.search import Comparison, Order
+from headrace.tracking.store import RunQuery
 
 __all__ = ["RemoteChanges", "RemoteCurveStore", "RemoteOverview"]
 
@@ -30,22 +30,10 @@ class RemoteOverview(Remote):
         return found
 
     def table(
-        self,
-        filters: Sequence[Comparison],
-        order: Sequence[Order],
-        columns: Sequence[Column],
-        *,
-        experiments: Sequence[str] | None,
-        view: View,
-        limit: int,
-        offset: int,
-        before: int | None = None,
-        count: bool = True,
+        self, query: RunQuery, columns: Sequence[Column] = (), *, before: int | None = None, count: bool = True
     ) -> RunTable:
-        """A page of the runs that match, with these columns."""
-        ids = None if experiments is None else list(experiments)
-        asked = {"filters": list(filters), "order": list(order), "columns": list(columns), "experiments": ids, "view": view}
-        found: RunTable = self._ask("table", RunTable, **asked, limit=limit, offset=offset, before=before, count=count)
+        """The runs that match, with these columns."""
+        found: RunTable = self._ask("table", RunTable, query=query, columns=list(columns), before=before, count=count)
         return found
 
     def values(self, entity: str, key: str, prefix: str, limit: int) -> list[str]:

@@ -23,7 +23,7 @@ from headrace.sql.tables.tracking import experiment_tags, experiments, latest_me
 from headrace.tracking.history import decode_all
 from headrace.tracking.overview import Column, ExperimentFigures, Extremes, Keys, RunHead, RunTable
 from headrace.tracking.run import ACTIVE, DELETED, PARENT_TAG, Experiment, View
-from headrace.tracking.search import Comparison, Order
+from headrace.tracking.store import RunQuery
 
 __all__ = ["SqlOverview"]
 
@@ -126,22 +126,12 @@ class SqlOverview:
         return Keys(metrics, given, tags, exact=False)
 
     def table(
-        self,
-        filters: Sequence[Comparison],
-        order: Sequence[Order],
-        columns: Sequence[Column],
-        *,
-        experiments: Sequence[str] | None,
-        view: View,
-        limit: int,
-        offset: int,
-        before: int | None = None,
-        count: bool = True,
+        self, query: RunQuery, columns: Sequence[Column] = (), *, before: int | None = None, count: bool = True
     ) -> RunTable:
-        """A page of the runs that match, with these columns."""
+        """The runs that match, with these columns."""
         with self._database.read() as connection:
-            total = count_runs(connection, filters, experiments, view, before) if count else -1
-            ids = search_ids(connection, filters, order, experiments, view, limit=limit, offset=offset, before=before)
+            total = count_runs(connection, query, before) if count else -1
+            ids = search_ids(connection, query, before)
             heads, found = _rows(connection, ids, columns)
         return RunTable(total, heads, found)
 

@@ -21,6 +21,7 @@ from headrace.sql.run_search import candidates, condition, indexed, scope, searc
 from headrace.sql.tables.tracking import INDEXED_TEXT, latest_metrics, params, run_tags, runs
 from headrace.tracking.run import View
 from headrace.tracking.search import Comparison, Order
+from headrace.tracking.store import RunQuery
 
 __all__ = ["count_runs", "search_ids"]
 
@@ -70,31 +71,19 @@ class _Asked:
         return search_statement(self.filters, self.order, *places, drivers=drivers, among=among, before=self.before)
 
 
-def search_ids(
-    connection: sa.Connection,
-    filters: Sequence[Comparison],
-    order: Sequence[Order],
-    experiments: Sequence[str] | None,
-    view: View,
-    *,
-    limit: int,
-    offset: int = 0,
-    before: int | None = None,
-) -> list[str]:
-    """The ids of a page of the runs that match, in order.
+def search_ids(connection: sa.Connection, query: RunQuery, before: int | None = None) -> list[str]:
+    """The ids of the runs that match, in order.
 
     Args:
         before: leave out runs that started after this, microseconds since 1970.
     """
-    asked = _Asked(filters, order, experiments, view, before, connection.dialect.name)
-    return _found(connection, asked, limit, offset)
+    asked = _Asked(query.filters, query.order, query.experiments, query.view, before, connection.dialect.name)
+    return _found(connection, asked, query.limit, query.offset)
 
 
-def count_runs(
-    connection: sa.Connection, filters: Sequence[Comparison], experiments: Sequence[str] | None, view: View, before: int | None
-) -> int:
-    """How many runs match."""
-    asked = _Asked(filters, (), experiments, view, before, connection.dialect.name)
+def count_runs(connection: sa.Connection, query: RunQuery, before: int | None = None) -> int:
+    """How many runs match, on all pages."""
+    asked = _Asked(query.filters, (), query.experiments, query.view, before, connection.dialect.name)
     matching = asked.statement(*_drivers(connection, asked, FEW)).order_by(None).subquery()
     return connection.execute(sa.select(sa.func.count()).select_from(matching), execution_options=_ANEW).scalar_one()
 

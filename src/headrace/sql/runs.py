@@ -263,17 +263,12 @@ class SqlRunStore:
     def search(self, query: RunQuery) -> RunPage:
         """The runs that match."""
         with self._database.read() as connection:
-            return load_page(connection, _found(connection, query))
+            return load_page(connection, search_ids(connection, query))
 
     def search_as(self, form: Form[T, P], query: RunQuery) -> Page[T, P]:
         """The same in a form of the caller's, that what they have is made into as it is read."""
         with self._database.read() as connection:
-            return load_page_as(form, connection, _found(connection, query))
-
-
-def _found(connection: sa.Connection, query: RunQuery) -> Sequence[str]:
-    asked = query.filters, query.order, query.experiments, query.view
-    return search_ids(connection, *asked, limit=query.limit, offset=query.offset)
+            return load_page_as(form, connection, search_ids(connection, query))
 
 
 class SqlArtifactIndex:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from headrace.errors import InvalidInputError
 from headrace.tracking.run import Experiment, Status, View, state_of
-from headrace.tracking.search import Comparison, Order
+from headrace.tracking.store import RunQuery
 
 __all__ = [
     "ARCHIVED_TAG",
@@ -173,19 +173,9 @@ class Overview(Protocol):
         ...
 
     def table(
-        self,
-        filters: Sequence[Comparison],
-        order: Sequence[Order],
-        columns: Sequence[Column],
-        *,
-        experiments: Sequence[str] | None,
-        view: View,
-        limit: int,
-        offset: int,
-        before: int | None = None,
-        count: bool = True,
+        self, query: RunQuery, columns: Sequence[Column] = (), *, before: int | None = None, count: bool = True
     ) -> RunTable:
-        """A page of the runs that match, with these columns.
+        """The runs that match, with these columns.
 
         Args:
             before: leave out runs that started after this, microseconds since 1970: pages stay whole while runs come.

@@ -19,6 +19,7 @@ from headrace.server.schema import Content, Field, Record
 from headrace.tracking.completion import complete
 from headrace.tracking.overview import ARCHIVED_TAG, Keys, parse_column
 from headrace.tracking.search import Comparison, Entity, parse_filter, parse_order
+from headrace.tracking.store import RunQuery
 
 if TYPE_CHECKING:
     from headrace.store import Store
@@ -118,17 +119,10 @@ def _search(call: Call) -> Reply:
     begun = call.store.runs.recorder.clock()
     filters = [*parse_filter(asked["filter"]), *_archived(asked["archived"])]
     experiments, view = _experiments(asked["experiments"]), checked_view(asked["view"])
-    found = call.store.overview.table(
-        filters,
-        parse_order([str(item) for item in asked["order_by"] or ()]),
-        [parse_column(str(name)) for name in dict.fromkeys(asked["columns"] or ())],
-        experiments=experiments,
-        view=view,
-        limit=asked["limit"] + 1,
-        offset=offset,
-        before=before,
-        count=asked["count"] and total is None,
-    )
+    order = parse_order([str(item) for item in asked["order_by"] or ()])
+    wanted = [parse_column(str(name)) for name in dict.fromkeys(asked["columns"] or ())]
+    query = RunQuery(filters, order, experiments, view, asked["limit"] + 1, offset)
+    found = call.store.overview.table(query, wanted, before=before, count=asked["count"] and total is None)
     more, total = len(found.runs) > asked["limit"], found.total if total is None else total
     if more and before is None:
         before = _ahead(call.store, experiments, view) or begun
@@ -181,7 +175,7 @@ class _Known:
 
 def _ahead(store: Store, experiments: list[str] | None, view: View) -> int | None:
     """When the newest run starts, if that is to come: the clock of the machine that it runs on is ahead of the one here."""
-    newest = store.overview.table([], (), (), experiments=experiments, view=view, limit=1, offset=0, count=False).runs
+    newest = store.overview.table(RunQuery(experiments=experiments, view=view, limit=1), count=False).runs
     return next((run.start for run in newest if run.start > store.runs.recorder.clock()), None)
 
 
