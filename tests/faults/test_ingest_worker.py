@@ -16,6 +16,7 @@ import headrace as hr
 from faults.stream_world import APPLYING, IDLE, KEYS, LANDING, START, Doomed, StreamWorld, user
 from headrace.errors import IntegrityError, InvalidInputError, NotFoundError, StorageError
 from headrace.events import broker as broker_module
+from headrace.events import group as group_module
 from headrace.features import worker as worker_module
 from headrace.features.worker import WorkerOptions
 from headrace.ids import new_id
@@ -308,6 +309,35 @@ def test_a_broker_that_answers_late_amid_a_rebalance_is_asked_again(world, monke
     assert not late
     assert "can't be read yet" in caplog.text
     world.check()
+
+
+def test_a_worker_that_is_stopped_while_the_broker_is_silent_about_its_partitions_ends_and_loses_nothing(make, monkeypatch):
+    from confluent_kafka import Consumer
+
+    asked = threading.Event()
+    with KafkaBroker() as broker:
+
+        class Asked(Consumer):
+            def committed(self, *arguments, **options):
+                if not asked.is_set():
+                    broker.stop()
+                    asked.set()
+                return super().committed(*arguments, **options)
+
+        monkeypatch.setattr("confluent_kafka.Consumer", Asked)
+        monkeypatch.setattr(group_module, "PATIENCE", 3 * PATIENCE)  # so long it would be waited for
+        world = make(broker.url)
+        world.produce(300)
+        world.flush()
+        worker = world.worker()
+        assert asked.wait(PATIENCE)
+        assert worker.stop().rows == 0
+        broker.go_on()
+        again = world.worker()
+        world.wait(world.settled)
+        again.stop()
+        world.check()
+        world.close()
 
 
 def test_a_broker_that_is_not_there_or_a_topic_that_is_missing_is_told(make, monkeypatch):

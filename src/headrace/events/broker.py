@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -112,7 +113,7 @@ class Broker:
 
     def __init__(self, url: KafkaUrl) -> None:
         self.url = url
-        self._idle: list[Consumer] = []
+        self._idle: dict[str, list[Consumer]] = {}
         self._lock = threading.Lock()
         self._producer: Any = None
         self._counts: dict[str, tuple[float, int]] = {}
@@ -160,14 +161,15 @@ class Broker:
             return self._producer
 
     @contextmanager
-    def reader(self) -> Iterator[Consumer]:
-        """A consumer that belongs to no group, for one thread."""
+    def reader(self, group: str = "headrace-reader") -> Iterator[Consumer]:
+        """A consumer for one thread that joins no group; it may ask what a group has committed."""
         with self._lock:
-            consumer = self._idle.pop() if self._idle else None
+            idle = self._idle.setdefault(group, [])
+            consumer = idle.pop() if idle else None
         if consumer is None:
             consumer = self.make(
                 "Consumer",
-                group_id="headrace-reader",  # never joined: partitions are assigned, nothing is committed
+                group_id=group,  # never joined: partitions are assigned, nothing is committed
                 enable_auto_commit=False,
                 enable_partition_eof=True,
                 auto_offset_reset="error",
@@ -179,7 +181,7 @@ class Broker:
             consumer.close()
             raise
         with self._lock:
-            self._idle.append(consumer)
+            idle.append(consumer)
 
     def partition_count(self, topic: str) -> int:
         """The number of partitions of a topic; 0 if there is no such topic."""
@@ -258,8 +260,8 @@ class Broker:
     def close(self) -> None:
         """Give up all connections."""
         with self._lock:
-            idle, self._idle = self._idle, []
-        for consumer in idle:
+            idle, self._idle = self._idle, {}
+        for consumer in chain.from_iterable(idle.values()):
             consumer.close()
         if self._producer is not None:
             self._producer.flush(PATIENCE)

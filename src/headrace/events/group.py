@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import replace
+from threading import Thread
 from typing import Any
 
 from headrace.errors import IntegrityError, StorageError
@@ -16,6 +18,8 @@ from headrace.events.messages import Reader, refusal
 __all__ = ["GroupConsumer"]
 
 COOPERATIVE = "cooperative-sticky"
+NOTICE = 0.1
+"""Seconds within which a stop is noticed."""
 ASKED = 6
 """So often a broker is asked where a partition goes on, each time for as long as it may take to answer."""
 
@@ -29,6 +33,7 @@ class GroupConsumer:
         readers: source to what reads its messages.
         begin: the offset after which a partition is read of which the group knows nothing.
         moved: hears of partitions that go to another member, before they do.
+        stopping: whether this member is to leave soon: then no broker is waited for that doesn't say where partitions go on.
     """
 
     def __init__(
@@ -38,8 +43,11 @@ class GroupConsumer:
         readers: Mapping[str, Reader],
         begin: Callable[[str, int], int],
         moved: Callable[[frozenset[Place]], None],
+        stopping: Callable[[], bool],
     ) -> None:
         self._broker = broker
+        self._group = group
+        self._stopping = stopping
         self._readers = dict(readers)
         self._sources = {reader.topic: name for name, reader in readers.items()}
         self._begin = begin
@@ -133,11 +141,12 @@ class GroupConsumer:
 
     def _assign(self, consumer: Any, partitions: list[Any]) -> None:
         """Called within poll. What the group committed comes first, then what the lake holds."""
-        if self._leaving:  # called within close: to ask a broker that is busy with it would hold up the others for a minute
-            (consumer.assign if self._whole else consumer.incremental_assign)(partitions)
-            return
         try:
-            known = self._known(consumer, partitions)
+            # Called within close, to ask a broker that is busy with it would hold up the others for a minute.
+            known = None if self._leaving else self._known(partitions)
+            if known is None:
+                (consumer.assign if self._whole else consumer.incremental_assign)(partitions)
+                return
             for item in known:
                 source = self._sources[item.topic]
                 self._next[source, item.partition] = item.offset << self._readers[source].bits
@@ -147,16 +156,33 @@ class GroupConsumer:
         except Exception as error:  # noqa: BLE001 - raised by poll, which the client calls this within
             self._failure = error
 
-    def _known(self, consumer: Any, partitions: list[Any]) -> list[Any]:
-        """Where each partition goes on. A broker that is busy, as it is while members come and go, is asked again."""
+    def _known(self, partitions: list[Any]) -> list[Any] | None:
+        """Where each partition goes on; None if this member is to leave before the broker has told that."""
+        answer: Future[list[Any]] = Future()
+
+        def ask() -> None:
+            try:
+                answer.set_result(self._asked(partitions))
+            except BaseException as error:  # noqa: BLE001 - raised where the answer is waited for
+                answer.set_exception(error)
+
+        Thread(target=ask, name="headrace-group", daemon=True).start()
+        while not wait([answer], NOTICE).done:
+            if self._stopping():
+                return None
+        return answer.result()
+
+    def _asked(self, partitions: list[Any]) -> list[Any]:
+        """What the broker tells. One that is busy, as it is while members come and go, is asked again."""
         for attempt in range(1, ASKED + 1):
             try:
-                with self._broker.answering():
-                    known: list[Any] = consumer.committed(partitions, timeout=PATIENCE)
+                # Not through this member's own client: that may be closed while nobody waits for the answer any more.
+                with self._broker.reader(self._group) as reader, self._broker.answering():
+                    known: list[Any] = reader.committed(partitions, timeout=PATIENCE)
                 for item in known:
                     self._begin_at(item)
             except StorageError as error:
-                if attempt == ASKED:
+                if attempt == ASKED or self._stopping():
                     raise
                 _log.warning("the partitions of a group can't be read yet: %s", error)
             else:

@@ -137,16 +137,18 @@ class KafkaEventLog:
         sources: Sequence[str],
         begin: Callable[[str, int], int],
         moved: Callable[[frozenset[Place]], None],
+        stopping: Callable[[], bool],
     ) -> EventConsumer:
         """A member of a consumer group that reads the sources.
 
         Args:
             begin: the offset after which a partition is read that the group knows nothing of.
             moved: hears of (source, partition) pairs just before they go to another member.
+            stopping: whether the member is to leave soon.
         """
         from headrace.events.group import GroupConsumer
 
-        return GroupConsumer(self._broker, group, {name: self._reader(name) for name in sources}, begin, moved)
+        return GroupConsumer(self._broker, group, {name: self._reader(name) for name in sources}, begin, moved, stopping)
 
     def rivals(self, group: str, sources: Sequence[str]) -> list[str]:
         """Other consumer groups of ours with members that read the sources' topics now; none if the broker doesn't tell."""

@@ -180,9 +180,10 @@ class StreamLog(EventLog, Protocol):
         sources: Sequence[str],
         begin: Callable[[str, int], int],
         moved: Callable[[frozenset[Place]], None],
+        stopping: Callable[[], bool],
     ) -> EventConsumer:
         """A member of a group that reads the sources; `begin` says after which offset to read what the group knows nothing of,
-        `moved` hears of partitions that go to another member."""
+        `moved` hears of partitions that go to another member, `stopping` says whether this one is to leave soon."""
         ...
 
     def rivals(self, group: str, sources: Sequence[str]) -> list[str]:

@@ -132,7 +132,7 @@ class Worker:
             StorageError: the broker refuses this member, or the lake doesn't take what is held at the end.
         """
         self._stop = stop
-        consumer = self._log.stream.consumer(self._options.group, self._sources, self._committed, self._forget)
+        consumer = self._log.stream.consumer(self._options.group, self._sources, self._committed, self._forget, stop.is_set)
         try:
             with ThreadPoolExecutor(1, "headrace-lake") as lander:
                 try:
@@ -237,7 +237,8 @@ class Worker:
                 self._ingest.land(source, partition, [*before, *batches])
                 landed[name, partition] = batches[-1].last
                 self._stop.wait(BREATH)
-            self._look_round()
+            if not self._stop.is_set():  # else it isn't this worker's matter any more, and a silent broker would be waited for
+                self._look_round()
         except StorageError as error:
             _log.warning("the lake doesn't take rows; they stay in the topic and are tried again: %s", error)
         return landed
