@@ -60,6 +60,15 @@ def test_filters_mean_what_mlflow_means(filled):
     assert {text: "".join(names(filled, text)) for text in FILTERS} == FILTERS
 
 
+def test_a_backslash_in_a_pattern_is_one_as_in_mlflows_default_store(stores):
+    for name, path in (("a", "x%"), ("b", "x\\y"), ("c", "x\\")):
+        make_run(stores, name=name, params={"path": path})
+    found = {pattern: "".join(sorted(names(stores, f"params.path {pattern}"))) for pattern in (r"LIKE 'x\%'", r"ILIKE 'X\%'")}
+    assert found == {r"LIKE 'x\%'": "bc", r"ILIKE 'X\%'": "bc"}
+    assert names(stores, "params.path LIKE 'x\\'") == ["c"]  # where a backslash escapes, it may not come last
+    assert names(stores, "run_name LIKE 'a\\'") == []
+
+
 ORDERS = {
     ("metrics.auc",): "cabd",
     ("metrics.auc DESC",): "acbd",

@@ -174,6 +174,8 @@ def compare(column: sa.ColumnElement[Any], item: Comparison, dialect: str) -> sa
     """The comparison of a column, as this kind of database says it."""
     if item.operator == "LIKE" and dialect == "sqlite":  # whose LIKE ignores case
         return column.op("GLOB", is_comparison=True)(_glob(str(item.value)))
+    if item.operator in ("LIKE", "ILIKE") and dialect == "postgresql":  # where a backslash would escape what follows it
+        return OPERATORS[item.operator](column, str(item.value).replace("\\", "\\\\"))
     return OPERATORS[item.operator](column, item.value)
 
 
