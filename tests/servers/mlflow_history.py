@@ -42,7 +42,8 @@ def trained(client: MlflowClient) -> list[str]:
     ):
         with mlflow.start_run(run_name=f"depth {depth}") as run:
             mlflow.log_params({"depth": depth, "solver": "lbfgs", "long": "x" * 5000})
-            mlflow.log_input(mlflow.data.from_pandas(frame, source="films.csv", name="films"), context="training")
+            data = mlflow.data.from_pandas(frame, source="films.csv", name="films")
+            mlflow.log_input(data, context="training", tags={"split": "8:2"})
             points = [Metric("loss", 1 / (step + depth), 1_700_000_000_000 + step, step) for step in range(STEPS)]
             client.log_batch(run.info.run_id, metrics=points)
             mlflow.set_tag("mlflow.note.content", "Which *depth* is best?")
@@ -108,6 +109,8 @@ def registry(client: MlflowClient, runs: list[str]) -> dict[str, object]:
     client.set_registered_model_alias(name, "blue", "3")
     client.set_registered_model_alias(name, "champion", "3")
     client.create_registered_model("empty model")
+    client.create_registered_model("by its run")
+    client.create_model_version("by its run", f"runs:/{runs[0]}/notes", runs[0])
     return {model.source_run_id: model.model_id for model in models.values()}
 
 

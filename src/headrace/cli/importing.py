@@ -12,7 +12,7 @@ from headrace.cli.verb import Session, Verb, verb
 from headrace.progress import bar
 
 if TYPE_CHECKING:
-    from headrace.importers.report import ImportReport
+    from headrace.importers.report import ImportReport, Left
 
 __all__ = ["VERBS"]
 
@@ -112,10 +112,21 @@ VERBS: tuple[Verb[...], ...] = (mlflow, neptune, tensorboard, feast)
 def _answer(report: ImportReport) -> Answer:
     done = "would be carried" if report.dry_run else "carried"
     table = Table(("", "NEW", "UPDATED", "SAME"), report.rows(), empty=f"{report.source} holds nothing to carry")
-    left = [(item.kind, item.count, _short(item.name), item.reason) for item in report.left]
+    left = _together(report)
     shown = Table(("NOT CARRIED AS IT WAS", "", "WHICH", "WHY"), left[:SHOWN])
     more = [f"and {len(left) - SHOWN} more; --json lists them all"] if len(left) > SHOWN else []
     return Answer(report.to_dict(), [f"{done} from {report.source}:", table, shown, *more])
+
+
+def _together(report: ImportReport) -> list[tuple[str, int, str, str]]:
+    """What wasn't carried, with one line for all of a kind that have the same reason."""
+    found: dict[tuple[str, str], list[Left]] = {}
+    for item in report.left:
+        found.setdefault((item.kind, item.reason), []).append(item)
+    return [
+        (kind, sum(item.count for item in items), _short(items[0].name) + (", …" if len(items) > 1 else ""), reason)
+        for (kind, reason), items in found.items()
+    ]
 
 
 def _short(name: str) -> str:

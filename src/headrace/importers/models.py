@@ -80,11 +80,11 @@ class ModelImport:
             self._report.leave("logged model", model.id, "it is still being uploaded; import again when it is done")
         else:
             self._keep(model, self._source.model_folder(model))
+            self._report.count("logged models", "new")
 
     def _keep(self, model: LoggedModel, folder: Folder) -> LoggedModel:
         """Keep a model of a run that is here, with its files. Raises StorageError if one can't be had: a model never changes."""
         if self._report.dry_run:
-            self._report.count("logged models", "new")
             return model
         home, run_id = self._home(model)
         facts, entries = self._files(folder)
@@ -103,7 +103,6 @@ class ModelImport:
         if run_id:
             self._to.lineage.add([Edge(f"run:{run_id}", kept.urn, "logs", model.created)])
         self._to.tracking.models.create(kept)
-        self._report.count("logged models", "new")
         return kept
 
     def _home(self, model: LoggedModel) -> tuple[Experiment, str]:

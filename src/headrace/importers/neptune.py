@@ -71,6 +71,8 @@ def import_neptune(
     runs.delete_what_is_deleted(experiments)
     for kind, name, reason in source.problems:
         report.leave(kind, name, reason)
+    for place, number in source.models():
+        report.leave("models", str(place), "models and versions of Neptune's registry aren't imported", number)
     return report
 
 
@@ -116,6 +118,12 @@ class NeptuneExport:
             for path, found in rows.grouped(kind).items():
                 made[f"{path}.{ending}"] = _made(found, write)
         return MadeFolder(made)
+
+    def models(self) -> list[tuple[Path, int]]:
+        """Where `neptune-exporter export-models` wrote, beside the runs, and how many models and versions there are."""
+        beside = self._data.parent / "model_data"
+        number = sum(1 for _ in beside.rglob("*_part_0.parquet"))
+        return [(beside, number)] if number else []
 
     def _index(self) -> dict[tuple[str, str], list[Path]]:
         from pyarrow import ArrowException, parquet
@@ -163,7 +171,7 @@ class NeptuneExport:
     def _of_files(self, rows: _Rows, run: Run) -> Iterator[tuple[str, MadeFile]]:
         for row in rows.files:
             said = (row.get("file_value") or {}).get("path")
-            place = self._find(said) if said else None
+            place = self._find(run, said) if said else None
             step = "" if row["attribute_type"] != "file_series" else f"/step_{_number(row['step'])}"
             path = f"{row['attribute_path']}{step}"
             if place is None:
@@ -174,10 +182,11 @@ class NeptuneExport:
             else:
                 yield path if path.endswith(place.suffix) else f"{path}{place.suffix}", _there(place)
 
-    def _find(self, said: str) -> Path | None:
-        """Where a file is: its path counts from the folder of files, or from the project's folder in it; never from elsewhere."""
+    def _find(self, run: Run, said: str) -> Path | None:
+        """Where a file is: in the project's folder, which is called as that of its rows, or as the path says; not elsewhere."""
         root = self._files.resolve()
-        places = [root / said, *(folder / said for folder in sorted(root.iterdir()) if folder.is_dir())] if root.is_dir() else []
+        folders = {part.parent.name for part in self._parts[run.experiment, run.id]}
+        places = [*(root / folder / said for folder in sorted(folders)), root / said]
         return next((place for place in places if place.exists() and place.resolve().is_relative_to(root)), None)
 
 

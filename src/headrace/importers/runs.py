@@ -302,6 +302,9 @@ class RunImport:
                 self._report.leave("artifact", f"{file.path} of {run.id}", str(error))
                 continue
             self._report.count("artifacts", "updated" if entry.path in here else "new")
+            if entry.path != file.path:
+                reason = f"such a name isn't possible here; it is called {entry.path!r}"
+                self._report.leave("artifact", f"{file.path!r} of {run.id}", reason)
         return missing == 0
 
     def _delete(self, run: Run, held: Run) -> None:

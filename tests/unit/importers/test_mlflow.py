@@ -96,7 +96,7 @@ def test_files_and_data_come_along(carried):
     assert [entry.path for entry in store.runs.artifacts(run_id)] == ["notes/first.md", "notes/ünïcode name.txt"]
     assert store.runs.read_artifact(run_id, "notes/ünïcode name.txt") == "grüße".encode()
     (data,) = store.runs.get(run_id).inputs
-    assert (data.name, data.context) == ("films", "training")
+    assert (data.name, data.context, data.tags) == ("films", "training", {"split": "8:2"})
     assert '"a"' in data.schema
 
 
@@ -118,6 +118,12 @@ def test_the_registry_has_its_numbers_stages_and_aliases(carried):
     assert store.models.model("video-ranker").description == "Ranks videos."
     assert store.models.model("video-ranker").tags["tier"] == "1"
     store.models.verify_history("video-ranker")
+
+
+def test_a_version_that_names_files_of_a_run_has_these(carried):
+    store, _, _ = carried
+    (version,) = store.models.versions("by its run")
+    assert [file.path for file in version.files] == ["first.md", "ünïcode name.txt"]
 
 
 def test_lineage_leads_from_the_alias_to_the_run(carried):
@@ -379,7 +385,7 @@ def test_a_postgresql_database_reads_the_same(store, mlflow_history, postgres):
                 writing.execute(bare.insert(), found)
     report = carry(store, url)
     assert report.counts["runs"]["new"] == 6
-    assert report.counts["model versions"]["new"] == 3
+    assert report.counts["model versions"]["new"] == 4
     assert carry(store, mlflow_history.url).changed == 0
     source.dispose()
     target.dispose()

@@ -199,3 +199,38 @@ def test_a_folder_of_something_else_is_told(store, tmp_path):
     for folder, words in ((tmp_path / "none", "no folder"), (tmp_path / "x", "holds no runs")):
         with pytest.raises(InvalidInputError, match=words):
             carry(store, folder)
+
+
+def test_a_file_whose_name_cant_be_is_told_with_the_one_it_got(store, tmp_path):
+    folder = tmp_path / "exports"
+    place = folder / "files" / "SAN-1"
+    place.mkdir(parents=True)
+    (place / "a.txt").write_text("content")
+    write(folder, "team/odd", "SAN-1", [value("back\\slash", "file", {"path": "SAN-1/a.txt"})])
+    report = carry(store, folder)
+    (entry,) = store.runs.artifacts("SAN-1")
+    assert "\\" not in entry.path
+    assert [left.name for left in report.left] == ["'back\\\\slash.txt' of SAN-1"]
+    assert repr(entry.path) in report.left[0].reason
+
+
+def test_files_of_runs_that_are_called_alike_are_those_of_their_own_project(store, tmp_path):
+    folder = tmp_path / "exports"
+    for project in ("team/ranker", "team/other"):
+        place = folder / "files" / f"{project.replace('/', '_')}_1a2b" / "baseline"
+        place.mkdir(parents=True)
+        (place / "note.txt").write_text(project)
+        write(folder, project, "baseline", [value("note.txt", "file", {"path": "baseline/note.txt"})])
+    carry(store, folder)
+    found = {run.experiment: store.runs.read_artifact(run.id, "note.txt").decode() for run in store.runs.search()}
+    assert found == {"team/ranker": "team/ranker", "team/other": "team/other"}
+
+
+def test_models_that_were_exported_too_are_told_as_left(store, export):
+    place = export / "model_data" / "team_ranker_1a2b" / "models"
+    place.mkdir(parents=True)
+    parquet.write_table(pa.Table.from_pylist([], SCHEMA), place / "RAN-MOD_part_0.parquet")
+    parquet.write_table(pa.Table.from_pylist([], SCHEMA), place / "RAN-MOD_part_1.parquet")
+    for given in (export, export / "data"):
+        (left,) = [left for left in carry(store, given, dry_run=True).left if left.kind == "models"]
+        assert (left.name, left.count) == (str(export / "model_data"), 1)

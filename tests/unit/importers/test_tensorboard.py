@@ -135,6 +135,19 @@ def test_a_tensor_of_several_numbers_is_told(store, tmp_path):
     assert [(item.kind, item.count) for item in report.left] == [("scalars", 1)]
 
 
+def test_a_restart_takes_back_what_it_says_as_tensorboard_does(store, tmp_path):
+    folder = tmp_path / "ranker" / "resumed"
+    for purge, steps, rate in ((None, range(40), 1.0), (30, range(30, 50), 2.0)):
+        with SummaryWriter(str(folder), purge_step=purge, filename_suffix=f".{rate}") as writer:
+            for step in steps:
+                writer.add_scalar("loss", rate, step)
+    report = carry(store, tmp_path / "ranker")
+    points = store.runs.metric_history(by_name(store)["resumed"].id, "loss")
+    assert sorted((point.step, point.value) for point in points) == [(step, 1.0 if step < 30 else 2.0) for step in range(50)]
+    (left,) = report.left
+    assert (left.kind, left.name, left.count) == ("scalars taken back", "resumed", 10)
+
+
 def test_a_last_record_that_is_not_whole_is_left_for_later(store, tmp_path):
     path = append(tmp_path / "logs", scalar("x", 1, dtype=1, float_val=[1.0]), scalar("x", 2, dtype=1, float_val=[2.0]))
     whole = path.read_bytes()

@@ -6,9 +6,16 @@ from urllib.parse import unquote, urlsplit
 
 from headrace.errors import StorageError
 
-__all__ = ["SCHEME", "ArtifactRoot"]
+__all__ = ["SCHEME", "ArtifactRoot", "in_a_run"]
 
 SCHEME = "mlflow-artifacts"
+
+
+def in_a_run(uri: str) -> tuple[str, str] | None:
+    """The run and the path below its artifacts that `runs:/RUN/path` names; None for other addresses."""
+    parsed = urlsplit(uri)
+    run_id, _, path = parsed.path.lstrip("/").partition("/")
+    return (run_id, path) if parsed.scheme == "runs" else None
 
 
 class ArtifactRoot:
@@ -27,7 +34,7 @@ class ArtifactRoot:
             return uri
         if self._root is None:
             msg = (
-                f"the files are at {uri}, behind MLflow's server; give its --artifacts-destination as --artifacts, "
+                "the files are behind MLflow's server; give its --artifacts-destination as --artifacts, "
                 "or import from the server itself, with its http://… address"
             )
             raise StorageError(msg)

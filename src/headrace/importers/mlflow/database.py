@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from headrace.errors import InvalidInputError, MissingExtraError, StorageError
 from headrace.importers.folders import open_folder
-from headrace.importers.mlflow.addresses import ArtifactRoot
+from headrace.importers.mlflow.addresses import ArtifactRoot, in_a_run
 from headrace.importers.mlflow.mlmodel import read_model
 from headrace.importers.mlflow.values import STATUSES, metric, micros, stage_of
 from headrace.importers.source import Folder, ModelFacts, SourceModel, SourceRun, SourceVersion
@@ -127,7 +127,16 @@ class MlflowDatabase:
 
     def open_folder(self, uri: str) -> Folder:
         """The files below an address; what MLflow's server stands before, in the root behind it."""
-        return open_folder(self._root.resolve(uri))
+        return open_folder(self._root.resolve(self._whole(uri)))
+
+    def _whole(self, uri: str) -> str:
+        """The address itself, for one that names files of a run."""
+        named = in_a_run(uri)
+        if named is None:
+            return uri
+        runs = self._tables["runs"].c
+        found = [row["artifact_uri"] for row in self._rows(sa.select(runs.artifact_uri).where(runs.run_uuid == named[0]))]
+        return "/".join([*found, named[1]]) if found else uri
 
     def logged_models(self, experiment: Experiment) -> list[LoggedModel]:
         """The experiment's logged models that aren't deleted, oldest first."""
@@ -266,13 +275,15 @@ class MlflowDatabase:
     def _inputs(self, run_ids: Sequence[str]) -> dict[str, list[DatasetInput]]:
         if "inputs" not in self._tables or "datasets" not in self._tables:
             return {}
-        given, data, tags = self._tables["inputs"], self._tables["datasets"], self._tables["input_tags"]
-        context = sa.and_(tags.c.input_uuid == given.c.input_uuid, tags.c.name == CONTEXT)
-        joined = given.join(data, data.c.dataset_uuid == given.c.source_id).outerjoin(tags, context)
-        query = sa.select(given.c.destination_id, data, tags.c.value.label("context")).select_from(joined)
+        given, data = self._tables["inputs"], self._tables["datasets"]
+        joined = given.join(data, data.c.dataset_uuid == given.c.source_id)
+        query = sa.select(given.c.destination_id, given.c.input_uuid, data).select_from(joined)
         query = query.where(given.c.source_type == "DATASET", given.c.destination_id.in_(run_ids))
+        rows = list(self._rows(query.order_by(given.c.input_uuid)))
+        tags = self._pairs("input_tags", "input_uuid", [row["input_uuid"] for row in rows], "name")
         found: dict[str, list[DatasetInput]] = {}
-        for row in self._rows(query.order_by(given.c.input_uuid)):
+        for row in rows:
+            said = tags.get(row["input_uuid"], {})
             found.setdefault(row["destination_id"], []).append(
                 DatasetInput(
                     name=row["name"],
@@ -281,7 +292,8 @@ class MlflowDatabase:
                     source=row["dataset_source"] or "",
                     schema=row["dataset_schema"] or "",
                     profile=row["dataset_profile"] or "",
-                    context=row["context"] or "",
+                    context=said.pop(CONTEXT, ""),
+                    tags=said,
                 )
             )
         return found

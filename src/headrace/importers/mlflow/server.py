@@ -14,7 +14,7 @@ import httpx
 
 from headrace.errors import InvalidInputError, NotFoundError, StorageError
 from headrace.importers.folders import open_folder
-from headrace.importers.mlflow.addresses import SCHEME
+from headrace.importers.mlflow.addresses import SCHEME, in_a_run
 from headrace.importers.mlflow.mlmodel import read_model
 from headrace.importers.mlflow.values import finite_or_infinite, metric, micros, stage_of
 from headrace.importers.source import Folder, ModelFacts, SourceFile, SourceModel, SourceRun, SourceVersion
@@ -112,6 +112,9 @@ class MlflowServer:
 
     def open_folder(self, uri: str) -> Folder:
         """The files below an address: behind the server, in a bucket or on this machine."""
+        if named := in_a_run(uri):
+            run = self._http.call("GET", f"{API}/runs/get", {"run_id": named[0]})["run"]
+            return self.open_folder("/".join([run["info"]["artifact_uri"], named[1]]))
         if urlsplit(uri).scheme == SCHEME:
             return self._proxied(unquote(urlsplit(uri).path).strip("/"))
         folder = open_folder(uri)
@@ -374,7 +377,7 @@ def _run(item: Mapping[str, Any], experiment: Experiment) -> Run:
 
 
 def _input(item: Mapping[str, Any]) -> DatasetInput:
-    data = item["dataset"]
+    data, tags = item["dataset"], _pairs(item.get("tags"))
     return DatasetInput(
         name=data["name"],
         digest=data["digest"],
@@ -382,7 +385,8 @@ def _input(item: Mapping[str, Any]) -> DatasetInput:
         source=data.get("source", ""),
         schema=data.get("schema", ""),
         profile=data.get("profile", ""),
-        context=_pairs(item.get("tags")).get(CONTEXT, ""),
+        context=tags.pop(CONTEXT, ""),
+        tags=tags,
     )
 
 

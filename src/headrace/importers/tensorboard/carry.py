@@ -91,6 +91,9 @@ class TensorBoardLogs:
         log = self._log(name)
         self.left += [("file", name, problem, 1) for problem in log.problems]
         self.left += [(kind, name, "Headrace has no place for them", count) for kind, count in sorted(log.omitted.items())]
+        if log.taken_back:
+            reason = "the writer took them back when it was restarted; TensorBoard doesn't show them either"
+            self.left.append(("scalars taken back", name, reason, log.taken_back))
         run = Run(
             id=run_id,
             name=name,

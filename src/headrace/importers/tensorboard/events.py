@@ -19,6 +19,7 @@ START, END = "_hparams_/session_start_info", "_hparams_/session_end_info"
 _FLOAT, _DOUBLE, _INT32, _STRING, _INT64, _HALF, _BFLOAT16 = 1, 2, 3, 7, 9, 19, 14
 _TYPES = {_FLOAT: "<f4", _DOUBLE: "<f8", _INT32: "<i4", _INT64: "<i8", _HALF: "<f2"}
 _FAILURE = 2
+_RESTART = 1
 _ENDINGS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpg", b"GIF8": "gif", b"RIFF": "wav"}
 
 
@@ -33,6 +34,7 @@ class EventLog:
         failed: the hparams plugin was told that the session failed.
         first, last: microseconds since 1970, of the first and the last event.
         omitted: kinds of data that aren't carried, with their numbers.
+        taken_back: scalars that a restarted writer took back, which TensorBoard doesn't show either.
         problems: what of the files couldn't be read.
     """
 
@@ -43,6 +45,7 @@ class EventLog:
     first: int = 0
     last: int = 0
     omitted: Counter[str] = field(default_factory=Counter)
+    taken_back: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -68,10 +71,23 @@ def _take(log: EventLog, path: Path, place: int, data: bytes, plugins: dict[str,
     log.last = max(log.last, time)
     if event.graph_def:
         log.omitted["graphs"] += 1
+    if event.session_log.status == _RESTART:
+        _take_back(log, event.step)
     for number, value in enumerate(event.summary.value):
         plugin = value.metadata.plugin_data.plugin_name or plugins.get(value.tag, "")
         plugins.setdefault(value.tag, plugin)
         _take_value(log, (path, place, number), value, plugin, (time, event.step))
+
+
+def _take_back(log: EventLog, step: int) -> None:
+    """Drop what was logged from a step on: a training that went back to it begins there once more."""
+    for key, points in list(log.points.items()):
+        kept = [point for point in points if point.step < step]
+        log.taken_back += len(points) - len(kept)
+        if kept:
+            log.points[key] = kept
+        else:
+            del log.points[key]
 
 
 def _take_value(log: EventLog, where: tuple[Path, int, int], value: Any, plugin: str, when: tuple[int, int]) -> None:
