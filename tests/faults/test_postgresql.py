@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
+import httpx
 import pandas as pd
 import pytest
 
 import headrace as hr
 from headrace.sql.database import Database
+from servers.headrace import HeadraceServer
 from servers.postgresql import PostgresServer
-from waiting import PATIENCE
+from waiting import PATIENCE, until
 
 thing = hr.Entity("thing", keys={"k": "int64"})
 events = hr.EventSource("events", "at", {"k": "int64", "at": "timestamp"}, stream="events")
@@ -39,6 +43,36 @@ def test_a_project_lives_on_when_its_catalog_is_killed_and_comes_back(tmp_path, 
             assert store.online_features("view", {"k": 1}, at=AT + pd.Timedelta("1h")).values["n"] == [3]
             with hr.connect(tmp_path) as other:
                 assert [entity.name for entity in other.catalog.entities()] == ["thing"]
+
+
+def test_a_lock_whose_server_dies_is_told_as_any_other_failure_of_the_catalog():
+    with PostgresServer(durable=False) as server:
+        database = Database(server.new_database())
+        with pytest.raises(hr.StorageError, match="the catalog postgresql://"), database.lock("l"):
+            server.kill()
+        with pytest.raises(hr.StorageError, match="start the server"), database.lock("l"):
+            pytest.fail("nobody holds it")
+        server.start()
+        with database.lock("l"):
+            pass
+        database.close()
+
+
+def test_a_server_whose_catalog_dies_says_so_once_and_ends_what_it_tells_live(tmp_path, monkeypatch):
+    with PostgresServer(durable=False) as postgres:
+        monkeypatch.setenv("HEADRACE_CATALOG", postgres.new_database())
+        with HeadraceServer(tmp_path, "--no-access-log") as server:
+            with httpx.stream("GET", f"{server.url}/api/v1/live", timeout=PATIENCE) as told:
+                lines = told.iter_lines()
+                assert next(lines)
+                postgres.kill()
+                for _ in lines:  # it ends as an answer does that is whole: a browser asks again
+                    pass
+            time.sleep(5)  # webhooks were looked for several times meanwhile
+            postgres.start()
+            until(lambda: httpx.get(f"{server.url}/ready", timeout=PATIENCE).status_code == 200, "the catalog")
+    assert server.said.count("webhooks can't be sent now") == 1
+    assert "Exception in ASGI application" not in server.said
 
 
 def test_a_password_is_never_shown(postgres):

@@ -81,17 +81,16 @@ class Admission:
     async def as_long_as(
         self, pieces: AsyncIterator[bytes], endpoint: Endpoint, headers: Mapping[str, str], client: tuple[str, int] | None
     ) -> AsyncIterator[bytes]:
-        """What a live answer tells, until who asked may not any more: a token was revoked or ran out, a role was taken away."""
+        """What a live answer tells, until who asked may not any more (a token was revoked or ran out, a role was taken away), or
+        until a store can't be used. Whoever listens asks again then, and is told why."""
         looked = time.monotonic()
-        async with contextlib.aclosing(cast("AsyncGenerator[bytes]", pieces)):
-            async for piece in pieces:
-                if time.monotonic() - looked >= LOOK_SECONDS:
-                    try:
+        with contextlib.suppress(HeadraceError):
+            async with contextlib.aclosing(cast("AsyncGenerator[bytes]", pieces)):
+                async for piece in pieces:
+                    if time.monotonic() - looked >= LOOK_SECONDS:
                         await self(endpoint, headers, client)
-                    except HeadraceError:
-                        return
-                    looked = time.monotonic()
-                yield piece
+                        looked = time.monotonic()
+                    yield piece
 
     def close(self) -> None:
         """End its threads."""

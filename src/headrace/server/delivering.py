@@ -43,8 +43,12 @@ class Delivering:
             self._thread.join(LONGEST_END)
 
     def _run(self) -> None:
+        told = False
         while self._webhooks is not None and not self._stopped.wait(SECONDS):
             try:
                 self._webhooks.deliver()
-            except HeadraceError:
-                log.warning("webhooks can't be sent now; they wait", exc_info=True)
+                told = False
+            except HeadraceError as error:
+                if not told:  # a catalog that is down for an hour doesn't fill the log
+                    log.warning("webhooks can't be sent now; they wait: %s", error)
+                told = True

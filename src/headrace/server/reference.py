@@ -20,7 +20,8 @@ _HEAD = """# The HTTP API
 `headrace server` serves a project. The server shows this page at `/docs`, and for programs at `/openapi.json`.
 
 - Bodies are JSON in UTF-8, or an Arrow IPC stream, uncompressed, where it says so. Times are RFC 3339 and end in Z, dates
-  ISO 8601, bytes base64. Whole numbers are exact up to 64 bits. Floats that aren't finite are the texts `NaN`, `Infinity` and `-Infinity`.
+  ISO 8601, bytes base64. Whole numbers are exact up to 64 bits. Floats that aren't finite are the texts `NaN`, `Infinity` and
+  `-Infinity`.
 - A request may name itself with `X-Request-Id`; the answer repeats the name, else bears one made here. The access log and every
   problem document hold it.
 - An error is a problem document (RFC 9457, `application/problem+json`) with `type`, `title`, `status`, `detail` and `request_id`;

@@ -288,7 +288,13 @@ class Database:
 
     def lock(self, name: str) -> AbstractContextManager[object] | None:
         """A lock by name that holds across all machines that use the catalog; None where the catalog is one machine's file."""
-        return self._dialect.lock(name)
+        found = self._dialect.lock(name)
+        return None if found is None else self._locked(found)
+
+    @contextmanager
+    def _locked(self, lock: AbstractContextManager[object]) -> Iterator[None]:
+        with self._errors(), lock:
+            yield
 
     def close(self) -> None:
         """Close all connections."""

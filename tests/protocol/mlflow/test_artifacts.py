@@ -146,6 +146,18 @@ def test_nothing_that_was_uploaded_is_shown_by_a_browser(ask, root, name, told):
         assert "sandbox" in answer.headers["content-security-policy"]
 
 
+@pytest.mark.parametrize("name", ["x.html", "x.svg", "x.xhtml", "x.js", "x.mjs", "x.JS", "x.css", "x"])
+def test_what_our_pages_show_of_a_file_has_no_origin_and_is_none_of_their_scripts_or_styles(ask, root, name):
+    assert put(ask, f"{root}/{name}", b"alert(1)").status_code == 200
+    answer = ask.client.get(f"/api/v1/runs/{root.split('/')[-2]}/files/{name}")
+    assert answer.status_code == 200
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    policy = answer.headers["content-security-policy"]
+    assert "sandbox allow-scripts;" in policy
+    assert "default-src 'none'" in policy
+    assert not any(kind in answer.headers["content-type"] for kind in ("javascript", "ecmascript", "css"))
+
+
 def test_media_types_are_those_that_mlflow_tells(ask, root):
     kinds = {"MLmodel": "text/plain", "a.json": "text/plain", "a.png": "image/png", "model.pkl": "application/octet-stream"}
     for name, kind in kinds.items():
