@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from headrace.definitions.aggregation import Aggregation, Column, Feature
@@ -11,7 +12,7 @@ from headrace.definitions.entity import Entity
 from headrace.definitions.expectation import Expectation, expectations, expectations_from_spec
 from headrace.definitions.faults import mapping
 from headrace.definitions.source import Source
-from headrace.definitions.window import Duration, format_duration, parse_duration
+from headrace.definitions.window import Duration, clean_duration, parse_duration
 from headrace.errors import NotFoundError
 
 __all__ = ["FeatureGroup", "FeatureSelection"]
@@ -44,8 +45,8 @@ class FeatureGroup:
     entity: Entity
     source: Source
     features: Mapping[str, Aggregation | Column | str]
-    ttl: Duration | int | None = None
-    freshness: Duration | int | None = None
+    ttl: Duration | None = None
+    freshness: Duration | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
     owner: str = ""
     description: str = ""
@@ -56,8 +57,8 @@ class FeatureGroup:
     def __post_init__(self) -> None:
         for name in ("ttl", "freshness"):
             value = getattr(self, name)
-            if value is not None and not isinstance(value, int):
-                object.__setattr__(self, name, parse_duration(value))
+            if value is not None:
+                object.__setattr__(self, name, clean_duration(value))
         where = f"group {self.name!r}"
         for name, example in _MAPPINGS.items():
             object.__setattr__(self, name, mapping(f"{where}, {name}", getattr(self, name), f"{name}={example}"))
@@ -77,15 +78,15 @@ class FeatureGroup:
         """Entity key to the source's column that holds it, in the entity's order."""
         return {key: self.keys.get(key, key) for key in self.entity.keys}
 
-    @property
+    @cached_property
     def ttl_micros(self) -> int | None:
         """The time to live in microseconds; None for ever."""
-        return self.ttl if isinstance(self.ttl, int) else None
+        return None if self.ttl is None else parse_duration(self.ttl)
 
-    @property
+    @cached_property
     def freshness_micros(self) -> int | None:
         """The freshness limit in microseconds; None if there is none."""
-        return self.freshness if isinstance(self.freshness, int) else None
+        return None if self.freshness is None else parse_duration(self.freshness)
 
     def feature(self, name: str) -> Feature:
         """The feature of this name.
@@ -120,8 +121,8 @@ class FeatureGroup:
             "entity": self.entity.name,
             "source": self.source.name,
             "features": [feature.to_spec() for feature in self.resolved],
-            "ttl": None if self.ttl_micros is None else format_duration(self.ttl_micros),
-            "freshness": None if self.freshness_micros is None else format_duration(self.freshness_micros),
+            "ttl": self.ttl,
+            "freshness": self.freshness,
             "keys": dict(self.keys),
             "owner": self.owner,
             "description": self.description,

@@ -25,7 +25,7 @@ _OF_VECTORS = ("first", "last")
 def resolve_group(group: FeatureGroup, binder: Binder) -> tuple[FeatureGroup, list[str]]:
     """The group with the types of its features filled in, and everything wrong with it."""
     where = f"group {group.name!r}"
-    faults = [*name_faults(where, group.name), *metadata_faults(where, group), *_time_faults(where, group)]
+    faults = [*name_faults(where, group.name), *metadata_faults(where, group)]
     if not isinstance(group.entity, Entity):
         faults.append(f"{where}, entity: {group.entity!r} isn't an hr.Entity")
     if not isinstance(group.source, EventSource | TableSource):
@@ -42,12 +42,6 @@ def resolve_group(group: FeatureGroup, binder: Binder) -> tuple[FeatureGroup, li
         features.append(typed)
         faults.extend(f"{where}, feature {feature.name!r}{fault}" for fault in found)
     return (group if faults else group.with_types(tuple(features))), faults
-
-
-def _time_faults(where: str, group: FeatureGroup) -> Iterator[str]:
-    for field, micros in (("ttl", group.ttl_micros), ("freshness", group.freshness_micros)):
-        if micros is not None and micros <= 0:
-            yield f"{where}, {field}: must be positive, for example '30d'"
 
 
 def _key_faults(where: str, group: FeatureGroup) -> Iterator[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from headrace.definitions.expectation import Expectation, expectations, expectations_from_spec
 from headrace.definitions.faults import mapping
-from headrace.definitions.window import DAY, Duration, format_duration, parse_duration
+from headrace.definitions.window import Duration, clean_duration, parse_duration
 
 __all__ = ["EventSource", "Source", "TableSource", "source_from_spec"]
 
@@ -69,22 +70,20 @@ class EventSource(_Source):
     """
 
     id: str | None = None
-    lateness: Duration | int = DAY
+    lateness: Duration = "1d"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.lateness, int):
-            object.__setattr__(self, "lateness", parse_duration(self.lateness))
+        object.__setattr__(self, "lateness", clean_duration(self.lateness))
 
-    @property
+    @cached_property
     def lateness_micros(self) -> int:
         """The allowed lateness, in microseconds."""
-        assert isinstance(self.lateness, int)  # noqa: S101 - set by __post_init__
-        return self.lateness
+        return parse_duration(self.lateness)
 
     def to_spec(self) -> dict[str, Any]:
         """The definition as plain JSON values."""
-        return {**super().to_spec(), "id": self.id, "lateness": format_duration(self.lateness_micros)}
+        return {**super().to_spec(), "id": self.id, "lateness": self.lateness}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from headrace.errors import InvalidInputError
 
-__all__ = ["DAY", "HOPS", "Duration", "default_hop", "format_duration", "parse_duration"]
+__all__ = ["HOPS", "Duration", "clean_duration", "default_hop", "format_duration", "parse_duration"]
 
 Duration = str | timedelta
 """A length of time as a user writes it: `"10m"`, `"7d"`, `"1h30m"` or a timedelta."""
@@ -28,13 +28,15 @@ HOPS: tuple[int, ...] = (
 """The hops that a default is chosen from, in microseconds, ascending."""
 
 MOST_TILES = 100
+LONGEST = 2**61
+"""73,000 years, in microseconds: times are 64 bits, and any of them less this must be one too."""
 
 
 def parse_duration(value: Duration) -> int:
     """Microseconds of `"10m"`, `"1h30m"` or a timedelta.
 
     Raises:
-        InvalidInputError: the text isn't a duration, or it isn't positive.
+        InvalidInputError: it isn't a duration, it isn't positive, or no time lies so far back.
     """
     if isinstance(value, timedelta):
         micros = value // timedelta(microseconds=1)
@@ -47,7 +49,15 @@ def parse_duration(value: Duration) -> int:
     if micros <= 0:
         msg = f"{value!r} isn't a positive duration"
         raise InvalidInputError(msg)
+    if micros > LONGEST:
+        msg = f"{value!r} is longer than times can tell: give {LONGEST // DAY}d at most, or leave it out where that is for ever"
+        raise InvalidInputError(msg)
     return micros
+
+
+def clean_duration(value: Duration) -> str:
+    """The shortest text for a length of time. Raises InvalidInputError as `parse_duration` does."""
+    return format_duration(parse_duration(value))
 
 
 def format_duration(micros: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -93,14 +94,11 @@ FAULTS = [
     (source(available="stars"), "available: column 'stars' is float64; it must be timestamp"),
     (source(id="tx_id"), "id: no column 'tx_id'"),
     (source(id="stars"), "id: column 'stars' is float64; it must be int32 or int64 or string or bytes"),
-    (source(lateness=0), "lateness: must be positive"),
     (source(stream=" "), "stream: ' ' isn't a topic"),
     # groups
     (group(entity="user"), "entity: 'user' isn't an hr.Entity"),
     (group(source="ratings"), "source: 'ratings' isn't an hr.EventSource or hr.TableSource"),
     (group(features={}), "group 'g': has no features"),
-    (group(ttl=0), "ttl: must be positive"),
-    (group(freshness=-1), "freshness: must be positive"),
     (group(keys={"user": "user_id"}), "keys: entity 'user' has no key 'user'; did you mean 'user_id'?"),
     (group(keys={"user_id": "viewer"}), "source 'ratings' has no column 'viewer' for key 'user_id'"),
     (group(keys={"user_id": "note"}), "key 'user_id' of entity 'user' is int64, but column 'note' of source 'ratings' is string"),
@@ -175,7 +173,12 @@ def test_a_fault_is_reported_with_its_object_and_field(definition, words):
 
 
 def test_all_faults_of_all_objects_come_at_once():
-    bad = [Entity("1", {}), source(name="2", timestamp="no"), group(hr.mean("starz"), ttl=0), view(TASTE["like"])]
+    bad = [
+        Entity("1", {}),
+        source(name="2", timestamp="no"),
+        group(hr.mean("starz"), keys={"user": "user_id"}),
+        view(TASTE["like"]),
+    ]
     with pytest.raises(DefinitionError) as caught:
         resolve(bad)
     assert len(caught.value.faults) == 7
@@ -265,10 +268,33 @@ def test_on_demand_features_are_ordered_by_what_they_take():
     assert [item.name for item in on_demand_order(view(TASTE, *chain))] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("make", [lambda: hr.count("10 minutes"), lambda: group(ttl="soon"), lambda: source(lateness="-1d")])
-def test_a_duration_that_cannot_be_read_is_refused_at_once(make):
-    with pytest.raises(InvalidInputError, match="isn't a duration"):
-        make()
+LENGTHS = [
+    hr.count,
+    lambda length: group(ttl=length),
+    lambda length: group(freshness=length),
+    lambda length: source(lateness=length),
+]
+
+
+@pytest.mark.parametrize("make", LENGTHS)
+@pytest.mark.parametrize(
+    ("length", "words"),
+    [
+        ("10 minutes", "isn't a duration"),
+        ("-1d", "isn't a duration"),
+        (3600, "isn't a duration"),  # of seconds? of microseconds?
+        ("0s", "isn't a positive duration"),
+        ("99999999d", "'99999999d' is longer than times can tell: give 26687997d at most"),
+    ],
+)
+def test_a_duration_that_cannot_be_kept_is_refused_at_once(make, length, words):
+    with pytest.raises(InvalidInputError, match=words):
+        make(length)
+
+
+@pytest.mark.parametrize("make", LENGTHS)
+def test_a_duration_is_the_same_however_it_is_written(make):
+    assert make("36h") == make("1d12h") == make(timedelta(hours=36))
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,11 @@ def test_an_event_at_the_moment_of_the_query_is_not_seen():
     check([row(100)], [(0, 100), (0, 101)], feature("count", window=50, hop=5), "int64", as_known=False)
 
 
+def test_of_events_that_are_not_all_known_one_that_became_known_at_the_moment_of_the_query_is_seen():
+    rows = [row(10, offset=0, available=51), row(20, offset=1, available=50)]
+    check(rows, [(0, 49), (0, 50), (0, 51)], feature("count", window=60, hop=5), "int64", as_known=True)
+
+
 def test_the_tail_includes_the_hop_that_the_window_s_start_lies_in():
     rows = [row(time, offset=time) for time in range(80, 100)]
     (column,), _ = window_features(
