@@ -15,6 +15,7 @@ from headrace.models.lifecycle import (
     Lifecycle,
     add,
     drop_alias,
+    forget,
     move,
     parse_stage,
     point_alias,
@@ -164,6 +165,16 @@ def test_an_alias_of_ones_own_moves_freely():
     state = point_alias(point_alias(of(2), "blue", 1), "blue", 2)
     assert state.aliases == {"blue": 2}
     assert drop_alias(state, "blue").aliases == {}
+
+
+def test_a_version_that_is_deleted_leaves_nothing_that_names_it():
+    left = forget(point_alias(production(1, 2), "blue", 1), 1)
+    assert (left.versions, left.aliases, left.predecessors, left.reigned) == ([2], {"champion": 2}, (), {2})
+
+
+def test_the_champion_is_not_deleted():
+    with pytest.raises(ConflictError, match="version 2 is in Production"):
+        forget(production(1, 2), 2)
 
 
 def test_an_unknown_version_is_an_error_that_lists_those_there_are():

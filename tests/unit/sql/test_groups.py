@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from headrace.errors import InvalidInputError, StorageError
 from headrace.patience import leaving
+from headrace.sql import groups
 from headrace.sql.database import Database
 from headrace.sql.groups import GroupCommit
 from promises import promise
@@ -184,6 +185,38 @@ def interruptible():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+class _Interrupted(groups._Write):
+    """A write whose thread is interrupted just as it is its turn."""
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self._lock, self.turn = self.turn, self
+        self.release = self._lock.release
+
+    def acquire(self):
+        self._lock.acquire()
+        raise KeyboardInterrupt
+
+
+def test_a_thread_that_is_interrupted_as_it_is_to_lead_lets_the_next_one_lead(database, monkeypatch):
+    group = GroupCommit(database)
+
+    def interrupted():
+        with pytest.raises(KeyboardInterrupt):
+            group.run(keep("interrupted"))
+
+    writes = {_Interrupted: interrupted, groups._Write: lambda: group.run(keep("next"))}
+    threads = [threading.Thread(target=work, daemon=True) for work in writes.values()]
+    with Held(group):
+        for count, (kind, thread) in enumerate(zip(writes, threads, strict=True), start=1):
+            monkeypatch.setattr(groups, "_Write", kind)
+            thread.start()
+            gathered(group, count)
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert kept(database) == ["leader", "next"]
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -49,6 +49,23 @@ def test_a_thread_that_is_interrupted_while_it_waits_for_its_turn_gets_none(monk
     assert turns.take_if_free()
 
 
+def test_a_turn_that_comes_just_as_its_thread_waits_no_more_is_the_next_ones(monkeypatch):
+    class Late:
+        def acquire(self, timeout=None):
+            if timeout is not None:
+                turns.__exit__()
+            return False
+
+        def release(self):
+            pass
+
+    turns = Turns()
+    turns.__enter__()
+    monkeypatch.setattr(turns_module, "threading", SimpleNamespace(Lock=Late))
+    assert not turns.take_within(1)
+    assert turns.take_if_free()
+
+
 def test_a_fork_waits_until_no_other_thread_reads(database, monkeypatch):
     monkeypatch.setattr(sqlite, "FORK_SECONDS", PATIENCE)
     reads, may_end, forks, may_fork, reads_again = (threading.Event() for _ in range(5))
