@@ -290,11 +290,11 @@ def test_a_generation_is_built_beside_the_current_one(store):
     assert before.generation not in {"", name}
     assert (store.status("g:1", name).applied, store.status("g:1", name).count) == ({}, 0)
     assert store.status("g:1", "never") == NOTHING
-    assert store.apply([built(name, 0, 4, {b"k": b"x"})]) == ["applied"]
+    assert store.apply([built(name, 0, 8, {b"k": b"x"})]) == ["applied"]
     assert read(store, [("g:1", [b"k"])]) == [[b"a"]]
     assert store.flip("g:1", name) is False, "it would take away what is visible"
     assert store.status("g:1") == before
-    assert store.apply([built(name, 5, 9, {b"j": b"y"})]) == ["applied"]
+    assert store.apply([built(name, 9, 9, {b"j": b"y"})]) == ["applied"]
     assert store.flip("g:1", name) is True
     assert store.flip("g:1", name) is True, "whoever repeats it finds it done"
     assert read(store, [("g:1", [b"k", b"j"])]) == [[b"x", b"y"]]

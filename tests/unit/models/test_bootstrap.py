@@ -12,6 +12,7 @@ from sklearn import metrics as sk
 from headrace.errors import GateError, InvalidInputError
 from headrace.models import bootstrap
 from headrace.models.bootstrap import Rows, paired_gains
+from headrace.models.examples import keep_examples, read_examples
 from headrace.models.gates import Gate
 from unit.models.world import COLUMNS, World, classifier, people
 
@@ -113,6 +114,16 @@ def test_confidence_needs_the_rows(measured, world):
         world.store.add_evaluation(replace(kept, examples=""))
     (condition,) = measured.check_gates("ranker", 2).conditions
     assert (condition.passed, "aren't kept; evaluate both versions again" in condition.explanation) == (False, True)
+
+
+def test_rows_in_another_order_are_not_paired(measured, world):
+    measured.set_gates("ranker", Gate("auc", confidence=0.9))
+    (kept,) = measured.evaluations("ranker", 2)
+    rows = read_examples(world.artifacts, kept.examples)
+    turned = Rows(rows.truth[::-1], rows.predicted[::-1], rows.scores[::-1])
+    world.store.add_evaluation(replace(kept, examples=keep_examples(world.artifacts, turned, {})))
+    (condition,) = measured.check_gates("ranker", 2).conditions
+    assert (condition.passed, "rows in another order" in condition.explanation) == (False, True)
 
 
 def test_a_slice_that_falls_behind_is_named(measured, world):

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from headrace.errors import InvalidInputError
-from headrace.models.conditions import judge
+from headrace.models.conditions import Interval, judge
 from headrace.models.gates import Evaluation, Gate, GateReport
 
 
@@ -49,6 +49,30 @@ def test_of_an_error_less_is_better(metric):
     better, worse = {metric: 0.1}, {metric: 0.2}
     assert decide(Gate(metric), [measured(2, **better)], [measured(1, **worse)])[0].passed
     assert not decide(Gate(metric), [measured(2, **worse)], [measured(1, **better)])[0].passed
+
+
+def test_of_an_error_the_margin_is_how_much_less_it_is():
+    gate = Gate("rmse", min_improvement=0.1)
+    for figure, passed in ((0.4, True), (0.45, False), (0.55, False)):
+        (condition,) = decide(gate, [measured(2, rmse=figure)], [measured(1, rmse=0.5)])
+        assert (condition.passed, condition.threshold) == (passed, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("figure", "interval", "passed"),
+    [
+        (0.9, Interval(0.05, 0.15), True),
+        (0.9, Interval(0.0, 0.2), False),
+        (0.82, Interval(0.05, 0.15), False),  # sure is not enough: the figures themselves decide too
+        (0.9, "the rows aren't kept", False),
+        (0.9, None, False),
+    ],
+)
+def test_with_a_confidence_both_the_figure_and_its_certainty_must_do(figure, interval, passed):
+    paired = None if interval is None else lambda *_: interval
+    gate = Gate("auc", min_improvement=0.05, confidence=0.95)
+    (condition,) = judge([gate], [measured(2, auc=figure)], [measured(1, auc=0.8)], {}, None, paired)
+    assert condition.passed is passed
 
 
 def test_the_word_higher_is_better_decides_over_the_name():

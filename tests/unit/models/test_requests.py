@@ -73,6 +73,24 @@ def test_where_approvals_are_a_gate_the_requester_is_not_one_of_them(registry):
     assert entry.report["conditions"][0]["explanation"] == "approved by carol, root"
 
 
+def test_what_a_requester_approved_does_not_count_once_the_gate_wants_others(registry):
+    registry.set_gates("ranker", [Gate.approvals(2, by_requester=True)])
+    request = in_name_of(registry, BOB).requests.open("ranker", 1)
+    assert in_name_of(registry, BOB).requests.approve(request.id).status == "open"
+    assert registry.check_gates("ranker", 1).conditions[0].figure == 1
+    registry.set_gates("ranker", [Gate.approvals(2)])
+    assert registry.check_gates("ranker", 1).conditions[0].figure == 0
+    assert in_name_of(registry, CAROL).requests.approve(request.id).status == "open"
+    assert in_name_of(registry, ADMIN).requests.approve(request.id).status == "done"
+
+
+def test_who_asks_for_staging_has_not_asked_for_production(registry):
+    registry.set_gates("ranker", [Gate.approvals()])
+    in_name_of(registry, EDITOR).requests.open("ranker", 1, "Staging")
+    (condition,) = registry.check_gates("ranker", 1).conditions
+    assert "nobody has asked" in condition.explanation
+
+
 def test_an_approval_stays_where_another_gate_refuses(registry):
     registry.set_gates("ranker", [Gate.approvals(), Gate("auc", at_least=0.9)])
     request = in_name_of(registry, EDITOR).requests.open("ranker", 1)

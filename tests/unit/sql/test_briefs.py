@@ -349,6 +349,13 @@ def test_a_brief_that_cannot_be_brought_in_is_kept_and_keeps_nobody_out(stores, 
     assert len(left_in(file)) == 1
 
 
+def test_several_that_are_left_are_brought_in_as_they_came(stores, database):
+    with database.write() as connection:
+        for value in "123":
+            briefs.keep(connection, briefs.Log.of("a", [], [], {}, {"t": value}))
+    assert stores.runs.get(["a"])[0].tags["t"] == "3"
+
+
 def test_a_catalog_that_is_taken_back_to_an_older_schema_has_it_in_its_tables(database, stores, file):
     with impatient(Behind()):
         stores.runs.log("a", [Metric("loss", 0.5, 1, 1)])
