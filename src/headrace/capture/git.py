@@ -39,8 +39,10 @@ class GitFacts:
         remote: URL of origin without credentials; empty if there is none.
         dirty: tracked files differ from the commit, or untracked ones exist that git doesn't ignore and Python didn't
             make.
-        diff: a patch from the commit to the working tree, small untracked text files included.
-        skipped: paths left out of the patch: files that hold keys or secrets, large or binary untracked files.
+        diff: a patch from the commit to the working tree, small untracked text files included. Bytes that aren't UTF-8 are
+            kept in it as lone surrogates.
+        skipped: paths left out of the patch: files that hold keys or secrets, large or binary untracked files, submodules
+            with changes that aren't committed there.
         redacted: secrets were taken out of the patch, so it doesn't give the files back exactly.
     """
 
@@ -66,9 +68,8 @@ def capture_git(folder: Path, timeout: float = _TIMEOUT) -> GitFacts | None:
         return None
     git = _Git(Path(root), timeout)
     commit = git.text("rev-parse", "--verify", "-q", "HEAD")
-    changed = git.paths("diff", "--name-only", "--no-renames", "-z", "HEAD", "--") if commit else git.paths("ls-files", "-z")
-    found = git.paths("ls-files", "--others", "--exclude-standard", "-z")
-    untracked = [path for path in found if _MADE.isdisjoint(path.split("/"))]
+    changed = git.changed() if commit else git.paths("ls-files", "-z")
+    untracked = git.untracked()
     patch, skipped = _patch(git, Path(root), changed if commit else [], untracked if commit else [*changed, *untracked])
     shown = redact_text(patch)
     return GitFacts(
@@ -90,7 +91,7 @@ class _Git:
         self.folder = folder
         self.timeout = timeout
 
-    def run(self, *arguments: str, stdin: str = "") -> str:
+    def run(self, *arguments: str, stdin: str = "", errors: str = "replace") -> str:
         command = ["git", "--no-pager", "-C", str(self.folder), *arguments]
         inherited = {
             name: value for name, value in os.environ.items() if name not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_EXTERNAL_DIFF")
@@ -101,7 +102,7 @@ class _Git:
             )
         except (OSError, subprocess.TimeoutExpired):
             return ""
-        return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
+        return done.stdout.decode("utf-8", errors) if done.returncode == 0 else ""
 
     def text(self, *arguments: str) -> str:
         return self.run(*arguments).strip()
@@ -109,14 +110,25 @@ class _Git:
     def paths(self, *arguments: str) -> list[str]:
         return [path for path in self.run(*arguments).split("\0") if path]
 
+    def changed(self) -> list[str]:
+        """Tracked paths that differ from the commit."""
+        return self.paths("diff", "--name-only", "--no-renames", "-z", "HEAD", "--")
+
+    def untracked(self) -> list[str]:
+        """Paths that aren't tracked, without those that git ignores or running code makes."""
+        found = self.paths("ls-files", "--others", "--exclude-standard", "-z")
+        return [path for path in found if _MADE.isdisjoint(path.split("/"))]
+
 
 def _patch(git: _Git, root: Path, changed: list[str], untracked: list[str]) -> tuple[str, list[str]]:
     """The patch and the paths left out of it."""
     secret = {path: None for path in (*changed, *untracked) if is_secret_file(path)}
     kept = [path for path in changed if path not in secret]
-    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--binary")
-    patch = git.run("diff", *options, "HEAD", "--", *(f":(literal){path}" for path in kept)) if kept else ""
-    skipped = list(secret)
+    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--binary", "--ignore-submodules=dirty")
+    paths = [f":(literal){path}" for path in kept]
+    patch = git.run("diff", *options, "HEAD", "--", *paths, errors="surrogateescape") if kept else ""
+    modules = [(path, _Git(root / path, git.timeout)) for path in kept if (root / path / ".git").exists()]
+    skipped = [*secret, *(path for path, module in modules if module.changed() or module.untracked())]
     if len(patch) > _LARGEST_DIFF:
         patch, skipped = "", [*skipped, *kept]
     for count, path in enumerate(untracked):

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
@@ -278,6 +278,9 @@ class Run:
         self.active.end("FAILED" if exit_code else "FINISHED")
         run = None
 
+    def __getattr__(self, name: str) -> Any:
+        raise _missing("a run of headrace.compat.wandb", name, (key for key in vars(Run) if not key.startswith("_")))
+
     def __enter__(self) -> Self:
         return self
 
@@ -419,8 +422,11 @@ def finish(exit_code: int | None = None, **_ignored: Any) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    msg = f"headrace.compat.wandb has no {name!r}; it has {', '.join(__all__)}. wandb.run.active is the Headrace run"
-    raise AttributeError(msg)
+    raise _missing("headrace.compat.wandb", name, __all__)
+
+
+def _missing(what: str, name: str, there: Iterable[str]) -> AttributeError:
+    return AttributeError(f"{what} has no {name!r}; it has {', '.join(there)}. wandb.run.active is the Headrace run")
 
 
 def _require() -> Run:

@@ -38,10 +38,9 @@ def check_out(recipe: Recipe, folder: Path, repository: Path | None) -> Path:
     if not _has(folder, recipe.commit):
         raise _gone(recipe, source)
     _git(folder, "-c", "advice.detachedHead=false", "checkout", "--quiet", "--detach", recipe.commit)
-    if (folder / ".gitmodules").is_file():
-        _git(folder, "submodule", "--quiet", "update", "--init", "--recursive")
     if recipe.diff:
         _apply(folder, recipe)
+    _fetch_submodules(folder, origin)
     return origin or folder
 
 
@@ -58,8 +57,22 @@ def _gone(recipe: Recipe, where: str) -> NotFoundError:
     )
 
 
+def _fetch_submodules(folder: Path, origin: Path | None) -> None:
+    """Check submodules out, those in them too: each from where the run had it, else from the address that it has."""
+    said = _run(folder, ["config", "-z", "-f", ".gitmodules", "--get-regexp", r"^submodule\..*\.path$"]).stdout
+    for name, path in (entry.split("\n", 1) for entry in said.split("\0") if entry):
+        there = None if origin is None else origin / path
+        own = there is not None and (there / ".git").exists()
+        _git(folder, "submodule", "--quiet", "init", "--", path)
+        if own:
+            _git(folder, "config", name.removesuffix("path") + "url", str(there))
+        allowed = ["-c", "protocol.file.allow=always"] if own else []  # git refuses submodules from this machine by default
+        _git(folder, *allowed, "submodule", "--quiet", "update", "--", path)
+        _fetch_submodules(folder / path, there if own else None)
+
+
 def _apply(folder: Path, recipe: Recipe) -> None:
-    done = _run(folder, ["apply", "--whitespace=nowarn", "-"], recipe.diff)
+    done = _run(folder, ["apply", "--index", "--whitespace=nowarn", "-"], recipe.diff)
     if done.returncode != 0:
         reason = done.stderr.strip().splitlines()[0] if done.stderr.strip() else "no reason told"
         msg = f"the kept diff of run {recipe.run.id} doesn't apply to its commit: {reason}"
@@ -80,7 +93,7 @@ def _git(folder: Path | None, *arguments: str) -> None:
     done = _run(folder, list(arguments))
     if done.returncode != 0:
         reason = " ".join(done.stderr.split())
-        msg = f"git {arguments[0]} failed: {reason or 'no reason told'}"
+        msg = f"git {' '.join(arguments)} failed: {reason or 'no reason told'}"
         raise StorageError(msg)
 
 
@@ -88,7 +101,13 @@ def _run(folder: Path | None, arguments: list[str], stdin: str = "") -> subproce
     command = ["git", "--no-pager", *(["-C", str(folder)] if folder is not None else []), *arguments]
     try:
         return subprocess.run(  # noqa: S603 - no shell
-            command, input=stdin, capture_output=True, text=True, timeout=_PATIENCE, check=False
+            command,
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=_PATIENCE,
+            check=False,
         )
     except FileNotFoundError as error:
         msg = "git isn't installed here, and the code of a run is in git"

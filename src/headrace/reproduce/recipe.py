@@ -65,7 +65,7 @@ def read_recipe(runs: Runs, run_id: str) -> Recipe:
         raise InvalidInputError(msg)
 
     def text(path: str) -> str:
-        return runs.read_artifact(run.id, path).decode("utf-8") if path in files else ""
+        return runs.read_artifact(run.id, path).decode("utf-8", "surrogateescape") if path in files else ""
 
     facts: dict[str, Any] = json.loads(text(ENVIRONMENT_FILE))
     process = facts["process"]
@@ -95,7 +95,9 @@ def _missing(run: Run, *, kept_diff: bool) -> list[str]:
     if dirty and not kept_diff:
         found.append("the code had changes that weren't committed, and no diff of them was kept")
     if skipped:
-        found.append(f"the kept diff leaves out {', '.join(skipped)}: large, binary or secret files")
+        found.append(
+            f"the kept diff leaves out {', '.join(skipped)}: large, binary or secret files, changes inside of submodules"
+        )
     if run.tags.get(REDACTED_TAG) == "true":
         found.append("secrets were taken out of the kept diff")
     return found

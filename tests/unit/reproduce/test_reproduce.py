@@ -98,6 +98,35 @@ def test_what_was_not_committed_is_applied_and_what_came_later_is_not(code):
     assert (git(code, "status", "--porcelain"), git(code, "rev-parse", "HEAD"), git(code, "worktree", "list")) == before
 
 
+def test_a_changed_text_that_is_not_utf8_comes_back_byte_for_byte(code):
+    (code / "labels.txt").write_bytes(b"caf\xe9 1\n")
+    commit(code, "labels")
+    (code / "labels.txt").write_bytes(b"caf\xe9 2\n")
+    found = again(code, train(code))
+    assert (found.verdict, found.missing) == ("same", ())
+    assert (Path(found.folder) / "code" / "labels.txt").read_bytes() == b"caf\xe9 2\n"
+
+
+def test_a_submodule_has_the_commit_it_had_and_changes_inside_are_told(code, tmp_path):
+    library = tmp_path / "elsewhere" / "library"
+    library.mkdir(parents=True)
+    git(library, "init", "-q", "-b", "main")
+    (library / "size.py").write_text("size = 1\n")
+    commit(library, "one")
+    git(code, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "lib")
+    git(code, "config", "-f", ".gitmodules", "submodule.lib.url", "../no-such-place")  # as seen from a host, not from here
+    (code / "jobs" / "helper.py").write_text("import sys\nsys.path.append('lib')\nfrom size import size as factor\n")
+    commit(code, "with a library")
+    (code / "lib" / "size.py").write_text("size = 2\n")
+    commit(code / "lib", "two, pushed nowhere")
+    found = again(code, train(code))
+    assert (found.verdict, found.missing) == ("same", ())
+    (code / "lib" / "size.py").write_text("size = 3\n")
+    found = again(code, train(code))
+    assert found.verdict == "differs"
+    assert "leaves out lib:" in found.missing[0]
+
+
 def test_what_differs_is_told_within_tolerances(code, monkeypatch):
     run_id = train(code)
     monkeypatch.setenv("NOISE", "0.01")
@@ -167,7 +196,8 @@ def test_a_training_set_is_restored_though_the_lake_went_on(code, tmp_path):
         found = reproduce(store, run_id, build=False)
         assert found.verdict == "same", found
         assert [(item.state, item.pin) for item in found.data] == [("restored", "set:1")]
-        assert store.runs.get(found.again).metrics == {"rated": 3.0}
+        metrics = store.runs.get(found.again).metrics  # on a slow machine also what was measured of it
+        assert {key: value for key, value in metrics.items() if not key.startswith("system/")} == {"rated": 3.0}
         assert len(store.training_sets.all()) == 1
 
 

@@ -172,6 +172,8 @@ def test_a_config_of_wandb_changes_only_if_told_so_and_a_disabled_run_keeps_noth
         wandb.init(mode="of line")
     with pytest.raises(AttributeError, match="define_metric"):
         wandb.sweep({})
+    with pytest.raises(AttributeError, match="no 'use_artifact'.*log_artifact"):
+        run.use_artifact("films:latest")
     monkeypatch.setenv("WANDB_MODE", "disabled")
     with wandb.init(project="ranker", config={"lr": 0.1}) as silent:
         wandb.log({"loss": 1, "picture": wandb.Image(np.zeros((2, 2)))})

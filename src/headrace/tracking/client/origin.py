@@ -85,7 +85,7 @@ class OriginCapture:
             return
         self._writer.put("tags", _git_tags(facts))
         if facts.diff:
-            self._writer.put_files({DIFF_FILE: facts.diff.encode()})
+            self._writer.put_files({DIFF_FILE: facts.diff.encode("utf-8", "surrogateescape")})
 
 
 def _git_tags(facts: GitFacts) -> dict[str, str]:
