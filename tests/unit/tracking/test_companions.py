@@ -172,7 +172,7 @@ def test_a_config_of_wandb_changes_only_if_told_so_and_a_disabled_run_keeps_noth
         wandb.init(mode="of line")
     with pytest.raises(AttributeError, match="define_metric"):
         wandb.sweep({})
-    with pytest.raises(AttributeError, match="no 'use_artifact'.*log_artifact"):
+    with pytest.raises(AttributeError, match=r"no 'use_artifact'.*log_artifact"):
         run.use_artifact("films:latest")
     monkeypatch.setenv("WANDB_MODE", "disabled")
     with wandb.init(project="ranker", config={"lr": 0.1}) as silent:
