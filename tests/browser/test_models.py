@@ -8,6 +8,7 @@ import httpx
 from playwright.sync_api import expect
 
 import headrace as hr
+from browser.pages import faults
 
 
 def champion(site):
@@ -116,3 +117,60 @@ def test_a_run_whose_model_is_registered_says_so_and_proposes_its_next_version(p
     expect(dialog.get_by_role("button", name="Register one more version")).to_be_enabled()
     dialog.get_by_role("link", name="buyers v2").click()
     expect(page).to_have_url(re.compile("/models/buyers/2$"))
+
+
+def test_texts_tags_and_aliases_are_written_versions_compared_and_ended_in_the_app(page, site):
+    with hr.connect(site) as store:
+        for version in (1, 2):
+            store.models.register(store.runs.model(store.models.resolve(f"models:/buyers/{version}").model_id), "edited")
+    page.emulate_media(reduced_motion="reduce")  # a colour on its way to another has no contrast of its own
+    page.goto("/models/edited/2")
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("menuitem", name="Edit description").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Description").fill("for *spring*")
+    dialog.get_by_label("Owner").fill("growth")
+    dialog.get_by_role("button", name="Add a tag").click()
+    dialog.get_by_label("Value of tag 1").fill("search")
+    expect(dialog.get_by_role("button", name="Save")).to_be_disabled()
+    expect(dialog.get_by_role("alert")).to_contain_text("no name")
+    dialog.get_by_label("Name of tag 1").fill("team")
+    assert faults(page) == []
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_text("for spring")).to_be_visible()
+    told = httpx.get(f"{site}/api/v1/models/edited").json()["versions"][0]
+    assert (told["description"], told["owner"], told["tags"]) == ("for *spring*", "growth", {"team": "search"})
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("menuitem", name="Aliases").click()
+    dialog.get_by_label("New alias").fill("@nightly")
+    dialog.get_by_label("New alias").press("Enter")
+    expect(dialog.get_by_role("button", name="Remove @nightly")).to_be_visible()
+    dialog.get_by_label("New alias").fill("champion")
+    expect(dialog.get_by_role("button", name="Add")).to_be_enabled()  # the one before is done
+    dialog.get_by_label("New alias").press("Enter")
+    expect(dialog.get_by_role("alert")).to_contain_text("champion")
+    page.expected_errors = ["400", "409", "422"]
+    page.keyboard.press("Escape")
+    expect(page.locator(".page-head").get_by_text("@nightly")).to_be_visible()
+    compared = page.get_by_role("region", name="Compared")
+    compared.get_by_label("Compared with").select_option("1")
+    expect(page).to_have_url(re.compile("against=1"))
+    row = compared.get_by_role("row").filter(has_text="columns")
+    expect(row).to_contain_text("age,visits")
+    lines = compared.get_by_role("row")
+    differing = lines.count()
+    compared.get_by_role("switch").click()
+    expect(lines.nth(differing)).to_be_visible()  # what is equal is shown too
+    assert faults(page) == []
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="edited")).to_be_visible()
+    expect(page.get_by_role("table", name="Versions").get_by_role("link", name="v1")).to_be_visible()
+    expect(page.get_by_role("table", name="Versions").get_by_role("link", name="v2")).to_have_count(0)
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page).to_have_url(re.compile("/models$"))
+    assert httpx.get(f"{site}/api/v1/models/edited").status_code == 404

@@ -1,6 +1,6 @@
 /** The registry. */
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
-import { get, post, Problem, put, type Schemas } from './client';
+import { get, patch, post, Problem, put, remove, type Schemas } from './client';
 
 export type Model = Schemas['RegisteredModel'];
 export type Version = Schemas['ModelVersion'];
@@ -95,3 +95,33 @@ export function entriesOf(pages: readonly { entries: AuditEntry[] }[]): AuditEnt
 
 /** Requests to move a version that somebody has to decide about. */
 export const openRequestsQuery = () => queryOptions({ queryKey: ['models', 'requests', 'open'], queryFn: ({ signal }) => get('/api/v1/requests', { query: { status: 'open' }, signal }) });
+
+/** Two versions side by side. */
+export const differencesQuery = (name: string, a: number, b: number) =>
+  queryOptions({ queryKey: ['models', name, 'compare', a, b], queryFn: ({ signal }) => get('/api/v1/models/{name}/compare', { path: { name }, query: { a: String(a), b: String(b) }, signal }) });
+
+export type TextChange = Partial<Pick<Schemas['ModelVersionChange'], 'description' | 'owner' | 'set' | 'remove'>>;
+
+export function changeModel(name: string, change: TextChange) {
+  return patch('/api/v1/models/{name}', change as Schemas['RegisteredModelChange'], { path: { name } });
+}
+
+export function changeVersion(name: string, version: number, change: TextChange) {
+  return patch('/api/v1/models/{name}/versions/{version}', change as Schemas['ModelVersionChange'], { path: { name, version: String(version) } });
+}
+
+export function deleteModel(name: string) {
+  return remove('/api/v1/models/{name}', { path: { name } });
+}
+
+export function deleteVersion(name: string, version: number) {
+  return remove('/api/v1/models/{name}/versions/{version}', { path: { name, version: String(version) } });
+}
+
+export function setAlias(name: string, alias: string, version: number) {
+  return put('/api/v1/models/{name}/aliases/{alias}', { version }, { path: { name, alias } });
+}
+
+export function deleteAlias(name: string, alias: string) {
+  return remove('/api/v1/models/{name}/aliases/{alias}', { path: { name, alias } });
+}

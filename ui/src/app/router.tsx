@@ -9,6 +9,7 @@ import { asked, columnsOf, lastColumns } from '@/pages/experiments/columns';
 import { partOf, tableOf, type TableSearch } from '@/pages/experiments/table-query';
 import { readFeaturesSearch } from '@/pages/features/search';
 import { readLineageSearch } from '@/pages/lineage/search';
+import { readVersionSearch } from '@/pages/models/search';
 import { readRunSearch } from '@/pages/run/search';
 import { readSettingsSearch } from '@/pages/settings/search';
 import { told } from '@/shared/search';
@@ -70,7 +71,7 @@ const compare = createRoute({
 
 const models = createRoute({ getParentRoute: () => root, path: '/models', component: lazyRouteComponent(loaded(() => import('@/pages/models/board')), 'ModelBoard') });
 const model = createRoute({ getParentRoute: () => root, path: '/models/$name', component: lazyRouteComponent(loaded(() => import('@/pages/models/model')), 'ModelPage') });
-const modelVersion = createRoute({ getParentRoute: () => root, path: '/models/$name/$version', component: lazyRouteComponent(loaded(() => import('@/pages/models/version')), 'VersionPage') });
+const modelVersion = createRoute({ getParentRoute: () => root, path: '/models/$name/$version', validateSearch: readVersionSearch, component: lazyRouteComponent(loaded(() => import('@/pages/models/version')), 'VersionPage') });
 
 const features = createRoute({ getParentRoute: () => root, path: '/features', validateSearch: readFeaturesSearch, component: lazyRouteComponent(loaded(() => import('@/pages/features/catalog')), 'FeatureCatalog') });
 const feature = createRoute({ getParentRoute: () => root, path: '/features/$kind/$name', component: lazyRouteComponent(loaded(() => import('@/pages/features/feature')), 'FeaturePage') });

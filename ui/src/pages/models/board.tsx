@@ -13,6 +13,7 @@ import { Icon } from '@/shared/ui/icon';
 import { Ago } from '@/shared/ui/marks';
 import { Menu } from '@/shared/ui/overlays';
 import { toast } from '@/shared/ui/toasts';
+import { Delta } from './delta';
 import { keyMetric } from './figures';
 import { moveName, whyMayNot, whyNot } from './moves';
 import { MoveDialog, RollbackDialog } from './promote';
@@ -212,10 +213,7 @@ function VersionCard({ model, version, may, onMove }: { model: Model; version: V
           <span className="quiet cut">{metric.key}</span>
           <b>{number(metric.value)}</b>
           {delta !== null && (
-            <span className="delta" data-better={metric.less ? delta < 0 : delta > 0}>
-              {delta > 0 ? '+' : '−'}
-              {number(Math.abs(delta), 2)}
-            </span>
+            <Delta change={delta} less={metric.less} digits={2} than="than the champion" />
           )}
         </div>
       )}

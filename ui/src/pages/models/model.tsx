@@ -1,17 +1,19 @@
 /** One registered model: its versions, a metric over them, who moved what when, its gates. */
 import './models.css';
 import { useQuery } from '@tanstack/react-query';
-import { Link, useParams } from '@tanstack/react-router';
+import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
 import type { Schemas } from '@/api/client';
-import { historyQuery, modelQuery, type Model, type Version } from '@/api/models';
+import { changeModel, deleteModel, historyQuery, modelQuery, type Model, type Version } from '@/api/models';
 import { useMay } from '@/shared/may';
 import { DataTable, type DataColumn } from '@/shared/table/data-table';
 import { Button } from '@/shared/ui/controls';
 import { Failure, Skeleton } from '@/shared/ui/feedback';
 import { bytes, number, plural } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
-import { Ago, Chip } from '@/shared/ui/marks';
+import { Ago, Chip, Facts } from '@/shared/ui/marks';
+import { Menu } from '@/shared/ui/overlays';
+import { DeleteDialog, EditDialog } from './edit';
 import { figuresOf, keyMetric, ruleOf } from './figures';
 import { did } from './moves';
 import { GateTable, RollbackDialog } from './promote';
@@ -25,7 +27,10 @@ export function ModelPage() {
   const query = useQuery(modelQuery(name));
   const history = useQuery(historyQuery(name));
   const [back, setBack] = useState<number | null>(null);
-  const promotes = useMay()('models:promote');
+  const [changing, setChanging] = useState<'texts' | 'end' | null>(null);
+  const navigate = useNavigate();
+  const may = useMay();
+  const promotes = may('models:promote');
   if (query.data === undefined) return query.isError ? <Failure whole error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
   const model = query.data;
   return (
@@ -46,6 +51,16 @@ export function ModelPage() {
           <Button icon="undo" onClick={() => setBack(model.previous)}>
             Roll back to v{model.previous}
           </Button>
+        )}
+        {may('models:write') && (
+          <Menu
+            trigger={<Button icon="dots" aria-label="More" />}
+            items={[
+              { label: 'Edit description, owner and tags', icon: 'file', onSelect: () => setChanging('texts') },
+              'line',
+              { label: model.champion === null ? 'Delete' : 'Delete: not while a version is in Production', icon: 'trash', bad: true, disabled: model.champion !== null, onSelect: () => setChanging('end') },
+            ]}
+          />
         )}
       </header>
       <div className="page-body model">
@@ -78,6 +93,21 @@ export function ModelPage() {
             </ol>
           </section>
           <div className="overview-column">
+            <section className="panel" aria-label="Facts">
+              <header>
+                <h2>Facts</h2>
+              </header>
+              <div className="panel-body">
+                <Facts
+                  items={[
+                    ['Owner', model.owner === '' ? '–' : model.owner],
+                    ['Made', <Ago key="made" time={model.created} />],
+                    ['Changed', <Ago key="changed" time={model.updated} />],
+                    ...Object.entries(model.tags).map(([key, value]) => [key, value] as const),
+                  ]}
+                />
+              </div>
+            </section>
             <section className="panel">
               <header>
                 <h2>Gates before Production</h2>
@@ -98,6 +128,10 @@ export function ModelPage() {
           </div>
         </div>
       </div>
+      {changing === 'texts' && <EditDialog what={model.name} texts={model} save={(change) => changeModel(model.name, change)} onClose={() => setChanging(null)} />}
+      {changing === 'end' && (
+        <DeleteDialog what={model.name} text={`The model goes with ${plural(model.versions.length, 'version')}; its history stays. The runs keep what they logged.`} end={() => deleteModel(model.name)} onDone={() => void navigate({ to: '/models' })} onClose={() => setChanging(null)} />
+      )}
       {back !== null && <RollbackDialog model={model} to={back} onClose={() => setBack(null)} />}
     </div>
   );

@@ -108,7 +108,7 @@ export function GateTable({ report }: { report: Report }) {
         {report.passed ? 'Every gate is passed' : report.forced ? 'Promoted against a gate' : 'A gate refuses'}
         <span className="quiet">{report.champion === null ? 'no champion yet' : `against version ${report.champion}`}</span>
       </p>
-      <div className="table-scroll">
+      <div className="table-scroll" tabIndex={0} role="group" aria-label="What each gate says">
         <table className="grid-table" aria-label="Gates">
           <thead>
             <tr>

@@ -1,9 +1,10 @@
 /** One version of a model: its card, its gates against the champion, what it takes and gives, its files, how to use it. */
 import './models.css';
 import { useQuery } from '@tanstack/react-query';
-import { Link, useParams } from '@tanstack/react-router';
+import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
-import { decisionsQuery, gatesQuery, modelQuery, STAGES, type Stage } from '@/api/models';
+import { changeVersion, decisionsQuery, deleteVersion, gatesQuery, modelQuery, STAGES, type Stage } from '@/api/models';
+import { runQuery } from '@/api/queries';
 import { useMay } from '@/shared/may';
 import { Button } from '@/shared/ui/controls';
 import { Boundary, Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
@@ -12,6 +13,8 @@ import { Icon } from '@/shared/ui/icon';
 import { Ago, Facts } from '@/shared/ui/marks';
 import { Menu } from '@/shared/ui/overlays';
 import { Card } from './card';
+import { Differences } from './differences';
+import { AliasDialog, DeleteDialog, EditDialog } from './edit';
 import { StageChip } from './model';
 import { did, moveName, whyMayNot, whyNot } from './moves';
 import { isSystem } from './figures';
@@ -27,6 +30,9 @@ export function VersionPage() {
   const query = useQuery(modelQuery(name));
   const [to, setTo] = useState<Stage | null>(null);
   const [back, setBack] = useState(false);
+  const [changing, setChanging] = useState<'texts' | 'aliases' | 'end' | null>(null);
+  const { against } = useSearch({ from: '/models/$name/$version' });
+  const navigate = useNavigate({ from: '/models/$name/$version' });
   const may = useMay();
   if (query.data === undefined) return query.isError ? <Failure whole error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
   const model = query.data;
@@ -74,8 +80,19 @@ export function VersionPage() {
         )}
         {others.length > 0 && (
           <Menu
-            trigger={<Button icon="dots" aria-label="Move" />}
+            trigger={<Button>Move</Button>}
             items={others.map((stage) => ({ label: `${moveName(version.stage, stage) ?? ''} → ${stage}`, onSelect: () => setTo(stage) }))}
+          />
+        )}
+        {may('models:write') && (
+          <Menu
+            trigger={<Button icon="dots" aria-label="More" />}
+            items={[
+              { label: 'Edit description, owner and tags', icon: 'file', onSelect: () => setChanging('texts') },
+              { label: 'Aliases', icon: 'tag', onSelect: () => setChanging('aliases') },
+              'line',
+              { label: version.stage === 'Production' ? 'Delete: not while it is in Production' : 'Delete', icon: 'trash', bad: true, disabled: version.stage === 'Production', onSelect: () => setChanging('end') },
+            ]}
           />
         )}
       </header>
@@ -117,6 +134,7 @@ export function VersionPage() {
                 </div>
               )}
             </section>
+            <Differences model={model} version={version} against={against} onChoose={(next) => void navigate({ search: next === undefined ? {} : { against: next }, replace: true, resetScroll: false })} />
             <section className="panel model-lineage">
               <header>
                 <h2>Lineage</h2>
@@ -138,7 +156,8 @@ export function VersionPage() {
               <div className="panel-body">
                 <Facts
                   items={[
-                    ['Run', version.run_id === '' ? '–' : <Link key="run" to="/runs/$run" params={{ run: version.run_id }} className="link mono">{version.run_id.slice(0, 16)}…</Link>],
+                    ['Run', version.run_id === '' ? '–' : <RunLink key="run" id={version.run_id} />],
+                    ['Owner', version.owner === '' ? '–' : version.owner],
                     ['Flavor', version.flavor],
                     ['Feature view', version.view === '' ? '–' : <Link key="view" to="/lineage/$" params={{ _splat: `view:${version.view}` }} className="link">{version.view}</Link>],
                     ['Registered', <Ago key="at" time={version.created} />],
@@ -189,8 +208,29 @@ export function VersionPage() {
         </div>
       </div>
       {to !== null && <MoveDialog model={model} version={version} to={to} onClose={() => setTo(null)} />}
+      {changing === 'texts' && <EditDialog what={`${model.name} version ${version.version}`} texts={version} save={(change) => changeVersion(model.name, version.version, change)} onClose={() => setChanging(null)} />}
+      {changing === 'aliases' && <AliasDialog model={model} version={version} onClose={() => setChanging(null)} />}
+      {changing === 'end' && (
+        <DeleteDialog
+          what={`${model.name} version ${version.version}`}
+          text="The version and the aliases that name it go; its number isn’t given again, and its history stays. The run keeps what it logged."
+          end={() => deleteVersion(model.name, version.version)}
+          onDone={() => void navigate({ to: '/models/$name', params: { name: model.name } })}
+          onClose={() => setChanging(null)}
+        />
+      )}
       {back && model.previous !== null && <RollbackDialog model={model} to={model.previous} onClose={() => setBack(false)} />}
     </div>
+  );
+}
+
+/** The run by its name, once that is known. */
+function RunLink({ id }: { id: string }) {
+  const { data } = useQuery(runQuery(id));
+  return (
+    <Link to="/runs/$run" params={{ run: id }} className={data === undefined ? 'link mono' : 'link'} title={id}>
+      {data?.name ?? `${id.slice(0, 16)}…`}
+    </Link>
   );
 }
 
