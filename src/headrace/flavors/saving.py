@@ -9,6 +9,7 @@ from typing import Any
 from headrace.errors import InvalidInputError, NotFoundError, UnsafeModelError
 from headrace.flavors.flavor import Flavor, SavedModel
 from headrace.flavors.function import FunctionFlavor
+from headrace.flavors.keras import KerasFlavor
 from headrace.flavors.lightgbm import LightGBMFlavor
 from headrace.flavors.loaded import LoadedModel
 from headrace.flavors.mlflow import MLflowFlavor
@@ -27,6 +28,7 @@ FLAVORS: tuple[Flavor, ...] = (
     XGBoostFlavor(),
     SklearnFlavor(),
     ONNXFlavor(),
+    KerasFlavor(),  # before PyTorch's: on that backend its models are modules too
     TorchFlavor(),
     TorchExportFlavor(),
     FunctionFlavor(),
@@ -81,7 +83,7 @@ def load_model(
         if named:
             if candidate.runs_code(details) and not allow_pickle:
                 raise UnsafeModelError(_RUNS_CODE.format(serializer))
-            model = candidate.load(folder, details)
+            model = _predictive(candidate.load(folder, details))
             return LoadedModel(model, signature, flavor, by_position=candidate.by_position(model))
     known = [f"{item.name}/{item.serializer}" for item in FLAVORS]
     wanted = f"{flavor}/{serializer}"

@@ -57,8 +57,13 @@ class Signature:
         return cls(inputs, outputs, spec["container"])
 
     def __str__(self) -> str:
-        sides = (", ".join(f"{column.name} {column.type}" for column in side) for side in (self.inputs, self.outputs))
-        return " → ".join(f"({side})" for side in sides)
+        return " → ".join(f"({_told(side)})" for side in (self.inputs, self.outputs))
+
+
+def _told(columns: tuple[Column, ...]) -> str:
+    """Names and types; of many columns the first ones and the last."""
+    told = [f"{column.name} {column.type}" for column in columns]
+    return ", ".join(told if len(told) <= 20 else [*told[:6], "…", f"{told[-1]}: {len(told)} columns"])
 
 
 def infer_columns(data: Any) -> tuple[tuple[Column, ...], Container]:
@@ -67,6 +72,7 @@ def infer_columns(data: Any) -> tuple[tuple[Column, ...], Container]:
     Raises:
         InvalidInputError: it is none of these.
     """
+    data = _as_array(data)
     if _is_array(data):
         width = data.shape[1] if data.ndim == 2 else 1
         return tuple(Column(str(index), str(data.dtype)) for index in range(width)), "array"
@@ -84,6 +90,7 @@ def to_frame(data: Any) -> pd.DataFrame:
 
     if isinstance(data, pd.DataFrame):
         return data
+    data = _as_array(data)
     if isinstance(data, pd.Series):
         return data.to_frame(str(data.name) if data.name is not None else "0")
     if hasattr(data, "to_pandas"):
@@ -94,8 +101,17 @@ def to_frame(data: Any) -> pd.DataFrame:
     if _is_array(data) or isinstance(data, list | tuple):
         frame = pd.DataFrame(data)
         return frame.set_axis([str(name) for name in frame.columns], axis=1)
+    if type(data).__module__ == "numpy" and getattr(data, "ndim", 0) > 2:
+        hint = "give rows and columns, or leave the example out: input then goes into the model as it comes"
+        msg = f"an array of shape {data.shape} has no columns; {hint}"
+        raise InvalidInputError(msg)
     msg = f"expected a pandas, polars or Arrow table, a NumPy array or a mapping of columns, not {type(data).__name__}"
     raise InvalidInputError(msg)
+
+
+def _as_array(data: Any) -> Any:
+    """A tensor of PyTorch as an array; anything else as it is."""
+    return data.detach().cpu().numpy() if type(data).__module__ == "torch" and hasattr(data, "detach") else data
 
 
 def _is_array(data: Any) -> bool:

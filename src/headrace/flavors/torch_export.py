@@ -36,7 +36,7 @@ class ExportedModel(TorchModel):
         """What the program gives; a column alone as one dimension. Raises InvalidInputError."""
         try:
             return super().predict(data)
-        except (AssertionError, RuntimeError) as error:  # its guards of shapes
+        except (AssertionError, ValueError) as error:  # its guards of shapes
             hint = "export it with dynamic_shapes, so that it takes any number of rows"
             msg = f"the exported program refuses {len(data)} rows: {str(error)[:300]}; {hint}"
             raise InvalidInputError(msg) from error

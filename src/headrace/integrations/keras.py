@@ -44,7 +44,7 @@ def keras_callback(run: ActiveRun, *, every: int = 0) -> Any:
             optimizer = getattr(self.model, "optimizer", None)
             told = {"epochs": self.params.get("epochs"), "steps_per_epoch": self.params.get("steps")}
             if optimizer is not None:
-                told |= {f"optimizer/{key}": value for key, value in optimizer.get_config().items()}
+                told |= {f"optimizer/{key}": _short(value) for key, value in optimizer.get_config().items()}
             log_settings(run, {key: value for key, value in told.items() if isinstance(value, str | int | float)})
 
         def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -59,3 +59,11 @@ def keras_callback(run: ActiveRun, *, every: int = 0) -> Any:
             run.log_metrics(logs or {}, step=epoch)
 
     return HeadraceCallback()
+
+
+def _short(value: Any) -> Any:
+    """A setting of an optimizer; a schedule, which Keras describes as a mapping, in the words that make it."""
+    if not isinstance(value, Mapping) or "class_name" not in value:
+        return value
+    settings = {key: item for key, item in dict(value.get("config", {})).items() if item is not None}
+    return f"{value['class_name']}({', '.join(f'{key}={item}' for key, item in settings.items())})"

@@ -37,8 +37,8 @@ def transformers_callback(run: ActiveRun) -> Any:
             """Log the training arguments."""
             del control
             if state.is_world_process_zero:
-                told = args.to_sanitized_dict()
-                log_settings(run, {key: value for key, value in told.items() if value is not None and not is_secret_name(key)})
+                told = args.to_sanitized_dict()  # makes text of what isn't a number, of None too
+                log_settings(run, {key: value for key, value in told.items() if value != "None" and not is_secret_name(key)})
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
             """Log what the trainer logs."""

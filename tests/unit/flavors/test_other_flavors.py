@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 import sys
-import zipfile
 
 import lightgbm
 import numpy as np
@@ -158,74 +155,3 @@ def test_what_only_mlflow_reads_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow.pyfunc", None)
     with pytest.raises(hr.MissingExtraError, match=r"headrace\[mlflow\]"):
         load_model(tmp_path, flavor="prophet", serializer="mlflow", details={}, allow_pickle=True)
-
-
-def test_pytorch_modules_come_back_by_their_weights(tmp_path, monkeypatch):
-    pytest.importorskip("torch", reason="torch is large; `pip install torch safetensors` runs this test")
-    pytest.importorskip("safetensors", reason="comes with the torch extra")
-    (tmp_path / "net_of_a_test.py").write_text(
-        "import torch\n\nclass Net(torch.nn.Module):\n"
-        "    def __init__(self, width):\n        super().__init__()\n        self.config = {'width': width}\n"
-        "        self.layer = torch.nn.Linear(width, 1)\n\n    def forward(self, x):\n        return self.layer(x)\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    import net_of_a_test
-
-    model = net_of_a_test.Net(2)
-    (tmp_path / "saved").mkdir()
-    saved, loaded = back(tmp_path / "saved", model)
-    assert (saved.flavor, saved.serializer) == ("torch", "safetensors")
-    import torch
-
-    expected = model(torch.tensor(FRAME.to_numpy(np.float32))).detach().numpy()[:, 0]
-    assert np.allclose(loaded.predict(FRAME), expected)
-    with pytest.raises(UnsafeModelError, match="isn't a module"):
-        load_model(tmp_path / "saved", flavor="torch", serializer="safetensors", details={"class": "os:system"})
-
-
-class Bomb:
-    """Runs code where it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
-
-
-def test_exported_pytorch_programs_come_back_where_their_class_isn_t_known(tmp_path):
-    torch = pytest.importorskip("torch", reason="torch is large; `pip install torch` runs this test")
-
-    class Unknown(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = torch.nn.Linear(2, 1)
-
-        def forward(self, x):
-            return torch.relu(self.layer(x))
-
-    model, example = Unknown().eval(), torch.randn(3, 2)
-    program = torch.export.export(model, (example,), dynamic_shapes=({0: torch.export.Dim("rows")},))
-    saved, loaded = back(tmp_path, program, allow_pickle=True)
-    assert (saved.flavor, saved.serializer) == ("torch", "torch.export")
-    expected = model(torch.tensor(FRAME.to_numpy(np.float32))).detach().numpy()[:, 0]
-    assert np.allclose(loaded.predict(FRAME), expected)
-
-    options = {"flavor": "torch", "serializer": "torch.export", "details": saved.details}
-    bomb = tmp_path / "bomb"
-    forged = io.BytesIO()
-    with zipfile.ZipFile(tmp_path / "model.pt2") as whole, zipfile.ZipFile(forged, "w") as other:
-        for name in whole.namelist():
-            other.writestr(name, pickle.dumps(Bomb(bomb)) if "sample_inputs" in name else whole.read(name))
-    (tmp_path / "model.pt2").write_bytes(forged.getvalue())
-    with pytest.raises(UnsafeModelError, match="allow_pickle"):
-        load_model(tmp_path, **options)
-    assert not bomb.exists()
-
-    (tmp_path / "model.pt2").write_bytes(b"PK nothing")
-    with pytest.raises(hr.InvalidInputError, match="can't be read"):
-        load_model(tmp_path, **options, allow_pickle=True)
-    (tmp_path / "fixed").mkdir()
-    fixed = back(tmp_path / "fixed", torch.export.export(model, (example,)), allow_pickle=True)[1]
-    with pytest.raises(hr.InvalidInputError, match="dynamic_shapes"):
-        fixed.predict(FRAME[:2])
