@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -246,3 +246,20 @@ def test_a_service_that_is_killed_leaves_no_process_behind(project):
         server.kill()
         _, alive = psutil.wait_procs(children, timeout=PATIENCE)
         assert alive == []
+
+
+def test_a_service_behind_a_server_asks_it_nothing_for_a_request_that_brings_its_rows(project):
+    rows = {"dataframe_records": [{"likes": 3, "stars_avg": 1.0}]}
+    with (
+        HeadraceServer(project) as server,
+        HeadraceServer(server.url, CHAMPION, "--allow-pickle", "--log-share", "0", verb="serve") as serving,
+        closing(Client(serving.url)) as client,
+    ):
+        for _ in range(20):
+            assert client.ask("/invocations", rows)[:2] == (200, {"predictions": [1.0]})
+        server.kill()
+        assert server.said.count("/taken_in") == 0
+        for _ in range(5):
+            assert client.ask("/invocations", rows)[:2] == (200, {"predictions": [1.0]})
+        assert client.ask("/api/v1/predict", {"entities": {"user_id": 1}})[0] == 503
+    assert "Exception in ASGI application" not in serving.said

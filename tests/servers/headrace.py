@@ -32,7 +32,7 @@ class HeadraceServer:
     """
 
     def __init__(
-        self, project: Path, *arguments: str, environment: Mapping[str, str] | None = None, verb: str = "server"
+        self, project: Path | str, *arguments: str, environment: Mapping[str, str] | None = None, verb: str = "server"
     ) -> None:
         self.url = ""
         self._command = [

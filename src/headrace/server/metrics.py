@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ class Metrics:
         self._predictions = Counter("headrace_predictions", "Rows predicted.", ("model", "role"), registry=self._registry)
         self._models: dict[tuple[str, str], Any] = {}
         self._points = Counter("headrace_points_logged", "Points of metrics taken in.", registry=self._registry)
-        self._overview: Overview | None = None
+        self._taken_in: Callable[[], int] = lambda: 0
         self._counted = 0
         self._children: dict[tuple[str, str, int], tuple[Any, Any]] = {}
         self._views: dict[str, Any] = {}
@@ -58,11 +58,10 @@ class Metrics:
             self._children[route, method, status] = found
         found[0].inc()
         found[1].observe(seconds)
-        if self._overview is not None:
-            taken = self._overview.taken_in()
-            if taken > self._counted:
-                self._points.inc(taken - self._counted)
-                self._counted = taken
+        taken = self._taken_in()
+        if taken > self._counted:
+            self._points.inc(taken - self._counted)
+            self._counted = taken
 
     def read(self, view: str, rows: int) -> None:
         """Count rows of online features."""
@@ -83,11 +82,15 @@ class Metrics:
         found.inc(rows)
 
     def watch(self, store: Store) -> None:
-        """Show the freshness and quality of a store's features as well, its runs, and the points that it takes in."""
+        """Show the freshness and quality of a store's features as well, its runs, and the points that it takes in. What another
+        server takes in, that one counts."""
+        overview = None
         with suppress(HeadraceError):  # a store whose runs are kept elsewhere
-            self._overview = store.overview
-            self._counted = self._overview.taken_in()
-        self._features = _Features(store, self._overview)
+            overview = store.overview
+            if not store.is_remote:
+                self._taken_in = overview.taken_in
+                self._counted = self._taken_in()
+        self._features = _Features(store, overview)
 
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""
