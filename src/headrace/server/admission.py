@@ -48,6 +48,11 @@ class Admission:
         """That of a store; one behind another server has no users of its own."""
         return cls(store.door, pool)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody is let in, since there are no users yet."""
+        return self._door is not None and not self._door.exist
+
     async def __call__(
         self, endpoint: Endpoint, headers: Mapping[str, str], client: tuple[str, int] | None = None
     ) -> Account | None:

@@ -212,7 +212,7 @@ class Dispatcher:
         try:
             endpoint, parts = self._find(method, path, headers.get("accept", ""))
             dialect, route = endpoint.dialect, endpoint.path
-            self._guard.check(headers)
+            self._guard.check(headers, is_open=self._admit.is_open)
             store = self._opened()
             account = await self._admit(endpoint, headers, scope.get("client"))
             streams = endpoint.operation.streams

@@ -26,7 +26,8 @@ class Guard:
     """Checks the headers that a browser sets and a page can't change.
 
     A server on the loopback address is reached by every page that the person's browser shows, under any name that its author
-    resolves to 127.0.0.1 (DNS rebinding). So there the Host must be a name of this machine.
+    resolves to 127.0.0.1 (DNS rebinding). So there the Host must be a name of this machine. One of a network is reached so too;
+    as long as it asks nobody who they are, its Host must be what no stranger can call it: an address, or a name without a dot.
 
     Args:
         host: the address that the server is bound to.
@@ -37,14 +38,24 @@ class Guard:
         names = {host.lower(), *(name.lower() for name in allowed)}
         if is_loopback(host):
             names |= set(LOOPBACK)
-        self._names = None if "*" in allowed or not (is_loopback(host) or allowed) else names
+        self._any = "*" in allowed
+        self._names = None if self._any or not (is_loopback(host) or allowed) else names
         self._good: set[str] = set()
 
-    def check(self, headers: Mapping[str, str]) -> None:
-        """Raises WrongHostError and ForbiddenError."""
+    def check(self, headers: Mapping[str, str], *, is_open: bool = False) -> None:
+        """Raises WrongHostError and ForbiddenError.
+
+        Args:
+            is_open: whether nobody is asked who they are.
+        """
         host = headers.get("host", "")
         if self._names is not None and host not in self._good:
             self._check_host(host, self._names)
+        if self._names is None and is_open and not self._any and _is_a_strangers(host):
+            msg = (
+                f"this server has no users, so any web page could reach it as {host!r}: start it with --allow-host, or add users"
+            )
+            raise WrongHostError(msg)
         origin = headers.get("origin")
         if origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower()):
             msg = f"the page at {origin} may not call this server; its own pages may"
@@ -56,6 +67,16 @@ class Guard:
             raise WrongHostError(msg)
         if len(self._good) < 100:
             self._good.add(host)
+
+
+def _is_a_strangers(host: str) -> bool:
+    """Whether somebody outside may have made this name."""
+    name = name_of(host).rstrip(".")
+    try:
+        ip_address(name)
+    except ValueError:
+        return "." in name
+    return False
 
 
 def name_of(host: str) -> str:

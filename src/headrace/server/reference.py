@@ -30,7 +30,8 @@ _HEAD = """# The HTTP API
   to the server's address. The same is served under `/ajax-api`, not listed here.
 - A body beyond `--max-body-mb` is refused with 413; one that doesn't arrive within a minute with 408; headers
   beyond 128 KB with 400.
-- The `Host` must be a name of the server while it listens on loopback, and an `Origin` the server's own.
+- The `Host` must be a name of the server while it listens on loopback, and an `Origin` the server's own. Elsewhere, as long as
+  there are no users, it must be an address, a name without a dot, or one that `--allow-host` names.
 - With 503 comes `Retry-After`: a store is down, or the server has too much to do.
 
 | status | means |

@@ -45,6 +45,21 @@ def test_a_public_server_has_any_name():
     Guard("0.0.0.0").check({"host": "features.example:5000"})
 
 
+@pytest.mark.parametrize("host", ["features.example:5000", "10.0.0.8.evil.example", "evil.example.", "box.lan"])
+def test_a_public_server_without_users_has_no_name_that_a_stranger_could_give_it(host):
+    with pytest.raises(WrongHostError, match="add users"):
+        Guard("0.0.0.0").check({"host": host}, is_open=True)
+    Guard("0.0.0.0", ["*"]).check({"host": host}, is_open=True)
+    Guard("0.0.0.0", ["features.example", "10.0.0.8.evil.example", "evil.example.", "box.lan"]).check(
+        {"host": host}, is_open=True
+    )
+
+
+@pytest.mark.parametrize("host", ["10.0.0.8:5000", "[fd00::8]:5000", "headrace:5000", "localhost"])
+def test_a_public_server_without_users_has_its_address_and_short_names(host):
+    Guard("0.0.0.0").check({"host": host}, is_open=True)
+
+
 def test_a_page_may_call_the_server_that_it_came_from_alone():
     for guard in Guard("127.0.0.1"), Guard("0.0.0.0"):
         guard.check({"host": "localhost:5000", "origin": "http://localhost:5000"})
