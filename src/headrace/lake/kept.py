@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
@@ -16,6 +17,8 @@ from headrace.lake.place import Place
 __all__ = ["KeptFrames"]
 
 _CURRENT = "SHA256"
+_SPARED = 3600.0
+"""Seconds that bytes which aren't current are kept: somebody may be about to read them, or to make them current."""
 
 
 class KeptFrames:
@@ -36,7 +39,9 @@ class KeptFrames:
             pointer = staging / _CURRENT
             pointer.write_text(digest)
             place.publish(pointer, _CURRENT)
-            place.delete([found.path for found in place.list() if found.path.endswith(".parquet") and digest not in found.path])
+            before = (time.time() - _SPARED) * 1_000_000
+            old = [found.path for found in place.list() if found.path.endswith(".parquet") and found.modified < before]
+            place.delete([path for path in old if digest not in path])
 
     def read(self, name: str) -> pa.Table:
         """A kept frame. Raises NotFoundError, and IntegrityError if its bytes have changed."""
