@@ -168,6 +168,8 @@ class EmbeddedEventLog:
             tail = self._tail(topic)
             if tail is None or tail.scan.size >= self._segment_size:
                 tail = self._begin_segment(folder, 0 if tail is None else tail.end + 1)
+            if not tail.scan.size:  # whoever began it may have been killed before its name was durable
+                self._sync_folder(folder)
             first = tail.end + 1
             data = encode_frame(Frame(kind, first, count, payload), tail.scan.size)
             self._tails.pop(topic, None)
@@ -193,7 +195,6 @@ class EmbeddedEventLog:
     def _begin_segment(self, folder: Path, first: int) -> _Tail:
         file = folder / segment_name(first)
         file.touch(exist_ok=True)
-        self._sync_folder(folder)
         return _Tail(first, file.stat().st_ino, Scan(0, None))
 
     def _tail(self, topic: str) -> _Tail | None:
@@ -236,9 +237,10 @@ class EmbeddedEventLog:
         self._sync_folder(file.parent)
 
     def _make_folder(self, folder: Path) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(exist_ok=True)
-        self._sync_folder(self._folder)
+        missing = [made for made in (folder, *folder.parents) if not made.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for made in missing:
+            self._sync_folder(made.parent)
 
     def _sync_folder(self, folder: Path) -> None:
         if self._fsync:

@@ -183,6 +183,33 @@ def test_a_failing_fsync_leaves_nothing_half_written(log, tmp_path, monkeypatch,
     assert read(log) == [1, 3]
 
 
+@pytest.fixture
+def synced(monkeypatch):
+    """Whether a file or a folder was synced since."""
+    numbers, sync = set(), os.fsync
+
+    def fsync(handle):
+        numbers.add(os.fstat(handle).st_ino)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return lambda path: path.stat().st_ino in numbers
+
+
+def test_the_names_that_lead_to_the_first_rows_are_durable_as_they_are(tmp_path, synced):
+    EmbeddedEventLog(tmp_path / "project" / "log").append("t", rows(1))
+    topic = tmp_path / "project" / "log" / "topic-t"
+    assert all(map(synced, [*segments(tmp_path / "project" / "log"), topic, *topic.parents[:3]]))
+
+
+def test_a_segment_whose_maker_was_killed_gets_a_durable_name_before_it_gets_rows(log, tmp_path, synced):
+    topic = tmp_path / "log" / "topic-t"
+    topic.mkdir(parents=True)
+    (topic / segment_name(0)).touch()
+    log.append("t", rows(1))
+    assert synced(topic)
+
+
 def test_a_deleted_folder_begins_anew(log, tmp_path):
     log.append("t", rows(1))
     shutil.rmtree(tmp_path / "log")

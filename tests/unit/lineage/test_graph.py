@@ -111,6 +111,17 @@ def test_an_unknown_thing_is_an_error_that_names_the_nearest(lineage, urn, hint)
         lineage.upstream(urn)
 
 
+def test_the_beginning_of_an_id_finds_it_as_long_as_it_is_unique(lineage):
+    lineage.add([Edge("training_set:autumn:1", "run:r10", "uses", 5_000_000)])
+    assert lineage.find("run:r1") == "run:r1"  # a whole name before others that begin with it
+    lineage.add([Edge("run:abc1", "logged_model:m-3", "logs", 5_000_000)])
+    assert lineage.find("run:ab") == "run:abc1"
+    lineage.add([Edge("run:abc2", "logged_model:m-3", "logs", 5_000_000)])
+    assert lineage.find("run:abc2") == "run:abc2"
+    with pytest.raises(NotFoundError, match="run:abc"):
+        lineage.find("run:abc")
+
+
 def test_a_prediction_that_is_not_there_yet_says_when_it_will_be(lineage):
     with pytest.raises(NotFoundError, match=r"no 'prediction:r-1' is kept; .* within half a minute"):
         lineage.upstream("prediction:r-1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -81,6 +82,8 @@ def test_old_outcomes_are_forgotten_and_work_under_way_is_not(outcomes, tmp_path
         for path in folder.iterdir():
             os.utime(path, (0, 0))
         Once(folder).carry_out("other", lambda: 2, repeatable=False)
+        mine = hashlib.sha256(b"slow").hexdigest()
+        assert {mine, f"{mine}.lock"} <= {path.name for path in folder.iterdir()}
         return 3
 
     assert outcomes.carry_out("slow", sweep, repeatable=False) == 3
