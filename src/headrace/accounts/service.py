@@ -88,7 +88,7 @@ class Accounts:
         return self._store.users()
 
     def change_user(self, name: str, *, role: str | None = None, password: str | None = None, active: bool | None = None) -> User:
-        """Give a user another role or password, or let them in no more.
+        """Give a user another role or password, or let them in no more. Another password ends what browsers are signed in by.
 
         Raises:
             AccessError: you may not.
@@ -110,6 +110,8 @@ class Accounts:
         if password is not None:
             now["password"] = "another" if password else "none"
         self._store.update_user(user, self._act("change user", before=was, after=now))
+        if password is not None:
+            self._end_sessions(name)
         self._door.forget()
         return user
 
@@ -135,10 +137,7 @@ class Accounts:
             raise InvalidInputError(msg)
         changed = replace(user, password=_hash(new))
         self._store.update_user(changed, self._act("change password", after={"account": name, "password": "another"}))
-        keep = "" if self._account is None else self._account.token
-        for token in self._store.tokens(name):
-            if token.label == SESSION and not token.revoked and token.id != keep:
-                self.revoke(token.id)
+        self._end_sessions(name, keep="" if self._account is None else self._account.token)
         self._door.forget()
         return changed
 
@@ -212,6 +211,11 @@ class Accounts:
         """What was done to users and tokens, newest first, wrong passwords in a row too. Raises AccessError."""
         self._require(_ADMIN)
         return self._store.acts(limit)
+
+    def _end_sessions(self, name: str, keep: str = "") -> None:
+        for token in self._store.tokens(name):
+            if token.label == SESSION and not token.revoked and token.id != keep:
+                self.revoke(token.id)
 
     def _require(self, permission: str) -> None:
         if self._account is not None:

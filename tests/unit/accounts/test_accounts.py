@@ -363,6 +363,18 @@ def test_an_account_does_what_it_may_and_a_changed_password_needs_the_present_on
         bob.change_password("bob", "another one", "yet another one")
 
 
+def test_another_password_ends_the_sessions_of_its_user_whoever_sets_it(accounts, door):
+    accounts.add_user("bob", "editor", "battery staple")
+    bob = accounts.by(Account("bob", "editor"))
+    stolen, (_, made) = bob.sign_in(), bob.create_token(label="ci")
+    accounts.change_user("bob", role="viewer")
+    assert door.authenticate(f"Bearer {stolen}").name == "bob"
+    accounts.by(Account("ada", "admin")).change_user("bob", password="another staple")
+    with pytest.raises(UnauthenticatedError, match="was revoked"):
+        door.authenticate(f"Bearer {stolen}")
+    assert door.authenticate(f"Bearer {made}").name == "bob"
+
+
 def test_what_was_changed_in_the_trail_of_accounts_shows(accounts, catalog_url):
     import sqlalchemy as sa
 

@@ -69,6 +69,7 @@ def test_urls_lose_their_login_and_keep_the_rest():
         "password: hunter22",
         "OperationalError: can't connect: host=db user=ann password=hunter22 dbname=x",
         "connect('host=db password=hunter22')",
+        "using password: hunter22",
         "AKIA" + "A" * 16,
         "Authorization: Bearer abcdef123456",
         "eyJ" + "a" * 20 + "." + "b" * 20 + ".c",
