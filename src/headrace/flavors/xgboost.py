@@ -14,7 +14,7 @@ from headrace.flavors.native import package, requirements
 
 __all__ = ["BoosterModel", "XGBoostFlavor"]
 
-_FILE = "model.json"
+_FILE = "booster.json"  # model.json is the description that is written beside it
 _ESTIMATORS = ("XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "XGBRFRegressor")
 
 
@@ -57,7 +57,7 @@ class XGBoostFlavor:
         return False
 
     def save(self, model: Any, folder: Path) -> SavedModel:
-        """Write model.json."""
+        """Write booster.json."""
         kind = type(model).__name__ if type(model).__name__ in _ESTIMATORS else "Booster"
         (model.booster if isinstance(model, BoosterModel) else model).save_model(str(folder / _FILE))
         return SavedModel(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import os
 import sys
 import tempfile
 import warnings
@@ -154,6 +155,8 @@ def fitted(name, pl):
 
 
 def keras():
+    backends = [name for name in ("jax", "torch", "tensorflow") if have(name)]
+    os.environ.setdefault("KERAS_BACKEND", next(iter(backends), "numpy"))
     import keras as library
 
     layers = [library.layers.Input((4,)), library.layers.Dense(1, activation="sigmoid")]

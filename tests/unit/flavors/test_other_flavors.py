@@ -96,6 +96,22 @@ def test_an_onnx_graph_whose_weights_are_elsewhere_is_refused(tmp_path):
         save_model(made, tmp_path)
 
 
+def test_a_logged_model_is_loaded_from_the_registry(tmp_path):
+    """What is written beside a model's own files doesn't take their names."""
+    models = {
+        "lightgbm": lightgbm.LGBMClassifier(**QUICK, verbose=-1).fit(FRAME, BINARY),
+        "xgboost": xgboost.XGBClassifier(**QUICK).fit(FRAME, BINARY),
+        "onnx": graph(),
+        "function": rules.adds_up,
+    }
+    with hr.connect(tmp_path) as store, store.start_run(capture=False) as run:
+        for name, model in models.items():
+            version = store.models.register(run.log_model(model, name, example=FRAME[:3]), name)
+            store.models.set_alias(name, "best", version.version)
+            found = store.models.load(f"models:/{name}@best").predict(FRAME)
+            assert np.allclose(found, model.predict(FRAME) if name != "onnx" else FRAME.to_numpy() @ [2, 3], atol=1e-5)
+
+
 def test_functions_come_back_by_their_name(tmp_path):
     saved, loaded = back(tmp_path, rules.adds_up)
     assert saved.flavor == "function"

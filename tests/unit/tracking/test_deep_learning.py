@@ -92,12 +92,17 @@ def test_keras_logs_each_epoch(run, monkeypatch):
 
     rows = np.arange(16.0).reshape(-1, 1) / 16
     model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
-    model.compile(optimizer=keras.optimizers.SGD(0.25), loss="mse", metrics=["mae"])
+    model.compile(optimizer=keras.optimizers.SGD(0.25, name="sgd"), loss="mse", metrics=["mae"])
     options = {"epochs": 3, "batch_size": 4, "verbose": 0, "validation_data": (rows, 2 * rows)}
     model.fit(rows, 2 * rows, callbacks=[keras_callback(run, every=2)], **options)
     assert (steps(run, "val_mae"), steps(run, "batch/loss")) == ([0, 1, 2], [2, 4, 6, 8, 10, 12])
     found = run.store.runs.get(run.id).params
     assert (found["epochs"], found["optimizer/learning_rate"], found["optimizer/name"]) == ("3", "0.25", "sgd")
+    with run.store.start_run(capture=False, nested=True) as other:
+        model.compile(optimizer=keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.25, 100, 0.5)), loss="mse")
+        model.fit(rows, 2 * rows, callbacks=[keras_callback(other)], verbose=0)
+    rate = run.store.runs.get(other.id).params["optimizer/learning_rate"]
+    assert rate.startswith("ExponentialDecay(initial_learning_rate=0.25, decay_steps=100, decay_rate=0.5")
 
 
 def test_a_trainer_of_transformers_logs_its_steps(run, tmp_path):
@@ -128,4 +133,5 @@ def test_a_trainer_of_transformers_logs_its_steps(run, tmp_path):
     assert steps(run, "loss") == [2, 4]
     found = run.store.runs.get(run.id)
     assert found.params["max_steps"] == "4"
+    assert "None" not in found.params.values()
     assert "hf_planted" not in str(found)
