@@ -26,7 +26,7 @@ __all__ = ["ROUTES"]
 
 MOST_MODELS, USUAL_MODELS = 1000, 100
 MOST_VERSIONS = 200_000
-LONGEST_MODEL_VALUE, LONGEST_DESCRIPTION = 100_000, 5000
+LONGEST_MODEL_VALUE = 100_000
 
 _NAME = Field("The registered model.", required=True)
 _NUMBER = Field("The version's number.", required=True)

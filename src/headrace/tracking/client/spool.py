@@ -110,8 +110,11 @@ class Spool:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             made = target.with_suffix(f".{threading.get_ident()}")
-            made.write_bytes(source) if isinstance(source, bytes) else shutil.copyfile(source, made)
-            made.replace(target)
+            try:
+                made.write_bytes(source) if isinstance(source, bytes) else shutil.copyfile(source, made)
+                made.replace(target)
+            finally:
+                made.unlink(missing_ok=True)
 
     def staged(self, digest: str) -> Path | None:
         """Where the bytes of a file wait."""
