@@ -25,10 +25,12 @@ from numpy.typing import NDArray
 from headrace.definitions.schema import SQL_TYPES, arrow_schema, arrow_type, sql_type, vector_size
 from headrace.engines.engine import GroupRead
 from headrace.errors import InvalidInputError, SettingsError, StorageError
+from headrace.forks import forgets_in_children
 from headrace.kernel.inputs import GroupInputs, group_inputs
 from headrace.kernel.point_in_time import NEVER, Events, Queries, latest_records, needs_arrival, window_features
 from headrace.kernel.reflected import Reflected
 from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, PARTITION, SEQUENCE
+from headrace.lazy import Lazy
 
 __all__ = ["DuckDBEngine", "no_rows"]
 
@@ -65,11 +67,21 @@ class DuckDBEngine:
         """
         self._limit = _bytes(memory_limit) if memory_limit else psutil.virtual_memory().total // 2
         self._threads = threads or os.cpu_count() or 1
-        self._connection = duckdb.connect(config={"threads": self._threads})
-        self._connection.execute(f"SET memory_limit = '{max(self._limit // 2 >> 20, 128)}MiB'")
-        self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        self._connection = Lazy(self._connect)
+        forgets_in_children(self)
+
+    def forget(self) -> object:
+        """Leave its database and what that is in the middle of to a parent process; the next read makes another one."""
+        left, self._connection = self._connection, Lazy(self._connect)
+        return left
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(config={"threads": self._threads})
+        connection.execute(f"SET memory_limit = '{max(self._limit // 2 >> 20, 128)}MiB'")
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
         spill = str(Path(tempfile.gettempdir()) / f"headrace-{os.getpid()}").replace("'", "''")
-        self._connection.execute(f"SET temp_directory = '{spill}'")
+        connection.execute(f"SET temp_directory = '{spill}'")
+        return connection
 
     def read(self, queries: pa.Table, timestamp: str, read: GroupRead, rows: pa.Table | None = None) -> pa.Table:
         """The features of each query row as of its timestamp, in the rows' order, and EVENT_TIME.
@@ -107,7 +119,7 @@ class DuckDBEngine:
             StorageError: a file can't be read.
         """
         sql = f"SELECT {_selected(columns)} FROM {self._source(read, files)} AS __source WHERE {_counted(read)} AND {condition}"
-        with self._connection.cursor() as cursor, _errors():
+        with self._connection().cursor() as cursor, _errors():
             for name, table in tables.items():
                 cursor.register(name, table)
             yield from cursor.sql(sql).to_arrow_reader(BATCH_ROWS)
@@ -135,7 +147,7 @@ class DuckDBEngine:
         For a few rows it costs half of what `project` does.
         """
         held = {name: f"COALESCE(TRY(COALESCE(({sql}), TRUE)), FALSE)" for name, sql in conditions.items()}
-        with self._connection.cursor() as cursor, _errors():
+        with self._connection().cursor() as cursor, _errors():
             found: Any = cursor.execute(f"SELECT {_selected(held)} FROM rows").fetchnumpy()
         return {name: found[name] for name in held}
 
@@ -245,7 +257,7 @@ class DuckDBEngine:
         if not files:
             return "__rows"
         rows = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
-        with self._connection.cursor() as cursor, _errors():
+        with self._connection().cursor() as cursor, _errors():
             held = {column.lower() for column in cursor.sql(f"FROM {rows}").columns}
         wanted = {**read.group.source.schema, SEQUENCE: "int64"}
         nulls = "".join(
@@ -257,7 +269,7 @@ class DuckDBEngine:
         return f"(SELECT *{replaced}{nulls} FROM {rows})" if replaced or nulls else rows
 
     def _query(self, sql: str, **tables: pa.Table) -> pa.Table:
-        with self._connection.cursor() as cursor, _errors():
+        with self._connection().cursor() as cursor, _errors():
             for name, table in tables.items():
                 cursor.register(name, table)
             return cursor.sql(sql).to_arrow_table()

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from headrace.errors import MissingExtraError, NotFoundError, SettingsError, StorageError
 from headrace.events.payload import FORMATS, ROW_BITS, TIME_UNITS
+from headrace.forks import forgets_in_children
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
@@ -118,6 +119,13 @@ class Broker:
         self._producer: Any = None
         self._counts: dict[str, tuple[float, int]] = {}
         self._last_error = ""
+        forgets_in_children(self)
+
+    def forget(self) -> object:
+        """Leave its clients to a parent process, whose threads they work with; the next call makes others."""
+        left = self._idle, self._producer
+        self._idle, self._lock, self._producer = {}, threading.Lock(), None
+        return left
 
     def properties(self, **more: Any) -> dict[str, Any]:
         """A client's configuration; the URL's properties come last."""
