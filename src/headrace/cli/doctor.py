@@ -31,14 +31,17 @@ def doctor(session: Session, repair: Repair = False) -> Answer:
 
     session.require()
     lost = session.store.repair() if repair else {}
-    found = [finding for name, check in CHECKS.items() for finding in run_check(name, check, session)]
+    found: list[Check] = []
+    for name, check in CHECKS.items():
+        told = {item.found for item in found if item.level == "fail"}  # what stands in the way of several is told once
+        found += [item for item in run_check(name, check, session) if item.found not in told]
     failed = sum(1 for finding in found if finding.level == "fail")
     warned = sum(1 for finding in found if finding.level == "warn")
-    table = Table(("", "CHECK", "FOUND"), [(item.level, item.name, _told(item)) for item in found])
+    table = Table(("", "CHECK", "FOUND"), [(item.level, item.name, _shown(item)) for item in found])
     summary = f"{failed} failed, {warned} warnings" if failed or warned else "all is well"
-    told = [f"lost from the log of {name}: offsets {first} to {last}" for name, ranges in lost.items() for first, last in ranges]
-    return Answer({"ok": not failed, "checks": found, "lost": lost}, [*told, table, summary], code=REFUSED if failed else 0)
+    gone = [f"lost from the log of {name}: offsets {first} to {last}" for name, ranges in lost.items() for first, last in ranges]
+    return Answer({"ok": not failed, "checks": found, "lost": lost}, [*gone, table, summary], code=REFUSED if failed else 0)
 
 
-def _told(item: Check) -> str:
+def _shown(item: Check) -> str:
     return f"{item.found} → {item.advice}" if item.advice else item.found

@@ -61,12 +61,18 @@ class Session:
     @property
     def folder(self) -> Path:
         """The project's folder; with a server, that of the project here. Raises InvalidInputError if --project names none."""
-        if self.server is not None:
-            return find_project(Path.cwd())
-        if self.target is not None and not Path(self.target).expanduser().is_dir():
-            msg = f"{self.target}: there is no such folder; name that of a project, or the address of its server"
-            raise InvalidInputError(msg)
-        return find_project(Path(self.target).expanduser() if self.target else Path.cwd())
+        target = None if self.server is not None else self.target
+        try:
+            folder = Path.cwd() if target is None else Path(target).expanduser()
+            if folder.is_dir():
+                return find_project(folder)
+        except (OSError, RuntimeError) as error:  # it may not be entered, was removed, has too long a name, or no such ~user
+            msg = (
+                f"{'this folder' if target is None else target[:200]} can't be used: {getattr(error, 'strerror', None) or error}"
+            )
+            raise InvalidInputError(msg) from error
+        msg = f"{target}: there is no such folder; name that of a project, or the address of its server"
+        raise InvalidInputError(msg)
 
     @property
     def settings(self) -> Settings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -100,6 +102,44 @@ def test_a_catalog_that_is_older_than_what_is_set_aside_is_looked_at(cli, ready)
 def test_a_file_in_the_place_of_the_lake_is_found(cli, ready):
     (ready / ".headrace" / "lake").write_text("")
     assert "is a file" in found(cli("doctor", "--json", code=1), "lake")["found"]
+
+
+def test_a_lake_that_is_gone_is_found(cli, ready):
+    (ready / "rows.csv").write_text("customer_id,amount,bought_at\n1,2.0,2026-01-31T12:00:00Z\n")
+    cli("write", "purchases", "rows.csv")
+    cli("materialize")
+    assert set(levels(cli("doctor", "--json")).values()) == {"ok"}
+    shutil.rmtree(ready / ".headrace" / "lake")
+    told = found(cli("doctor", "--json", code=1), "group spending:1")
+    assert told["found"] == "the lake holds no row of its source, though rows were written"
+    assert told["advice"] == "check the setting 'lake', or restore its folder"
+
+
+def test_a_full_disk_is_no_reason_to_put_back_a_backup(cli, ready):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # nothing more can be written, as on a full disk
+    try:
+        told = found(cli("doctor", "--json", code=1), "catalog")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert told["advice"] == "check the disk, the space on it, and the file's permissions"
+    assert found(cli("doctor", "--json"), "catalog")["level"] == "ok"
+
+
+def test_events_from_the_future_are_a_reason_to_look_at_the_clock(cli, ready):
+    (ready / "rows.csv").write_text("customer_id,amount,bought_at\n1,2.0,2199-01-31T12:00:00Z\n")
+    cli("write", "purchases", "rows.csv")
+    cli("materialize")
+    told = found(cli("doctor", "--json"), "group spending:1")
+    assert (told["level"], told["found"].endswith("ahead")) == ("warn", True)
+    assert "clock" in told["advice"]
+
+
+def test_what_stands_in_the_way_of_every_check_is_told_once(cli, ready):
+    (ready / "headrace.toml").write_bytes(b"catalog = \xff")
+    told = [check for check in cli("doctor", "--json", code=1).json["checks"] if check["level"] == "fail"]
+    assert [check["name"] for check in told] == ["settings"]
+    assert "isn't valid TOML" in told[0]["found"]
 
 
 def test_rows_that_wait_for_materialize_are_a_warning(cli, ready):

@@ -18,6 +18,7 @@ MISTAKES = {
     "no argument": (["write", "purchases"], "Missing argument"),
     "a number that is none": (["runs", "list", "--limit", "many"], "limit"),
     "no such folder": (["-C", "/no/such/folder", "runs", "list"], "no such folder"),
+    "a folder whose name is too long": (["-C", "x" * 300, "runs", "list"], "can't be used: File name too long"),
     "no such file": (["write", "purchases", "missing.parquet"], "missing.parquet"),
     "no such source": (["push", "purchase", "events.jsonl"], "did you mean 'purchases'"),
     "no such events": (["push", "purchases", "missing.jsonl"], "can't be read"),
@@ -136,6 +137,22 @@ def test_a_server_for_everybody_warns_as_long_as_nobody_has_to_say_who_they_are(
     assert "users add" not in cli("server").err
     cli("users", "add", "ada", "--role", "admin")
     assert "users add" not in cli("server", "--host", "0.0.0.0").err
+
+
+def test_settings_that_cannot_be_read_are_a_mistake(cli, ready):
+    (ready / "headrace.toml").unlink()
+    (ready / "headrace.toml").symlink_to("/proc/self/mem")  # a file whose beginning can't be read, by nobody
+    assert "headrace.toml can't be read: " in cli("runs", "list", code=2).err
+
+
+def test_a_folder_that_was_removed_is_a_mistake(cli, project):
+    (project / "gone").mkdir()
+    os.chdir(project / "gone")
+    (project / "gone").rmdir()
+    try:
+        assert "this folder can't be used" in cli("runs", "list", code=2).err
+    finally:
+        os.chdir(project)
 
 
 def test_a_share_of_keys_may_be_a_number(ready):
