@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import NoReturn
 
@@ -13,6 +14,8 @@ def main() -> NoReturn:
     """Run the command that the process was started with, and leave with its exit code."""
     from headrace.cli.entry import run
 
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - closed by who started the process
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal that isn't UTF-8 can't show
     sys.exit(run(sys.argv[1:]))

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from headrace.cli.failures import INTERRUPTED, fail, outcome
+from headrace.cli.failures import INTERRUPTED, fail, outcome, unwritten
 from headrace.cli.output import note
 
 __all__ = ["run"]
@@ -30,6 +30,10 @@ def _run(arguments: list[str], *, as_json: bool) -> int:
     except typer.Abort:
         note("stopped")
         return INTERRUPTED
+    except SystemExit as error:  # how Typer ends where nobody reads the help that it prints
+        raise BrokenPipeError from error
+    except OSError as error:  # verbs tell theirs
+        raise unwritten(error) from error
     except _USAGE_ERROR as error:
         return _usage(error, as_json=as_json)
     return code if isinstance(code, int) else 0

@@ -21,10 +21,10 @@ import typer
 
 from headrace.cli.output import json_text, note
 from headrace.definitions.plain import plain
-from headrace.errors import GateError, HeadraceError, QueryError
+from headrace.errors import GateError, HeadraceError, QueryError, StorageError
 from headrace.settings import STATE_FOLDER
 
-__all__ = ["INTERRUPTED", "REFUSED", "fail", "outcome", "unexpected"]
+__all__ = ["INTERRUPTED", "REFUSED", "fail", "outcome", "unexpected", "unwritten"]
 
 REFUSED, MISTAKE, UNEXPECTED, INTERRUPTED, UNREAD = 1, 2, 70, 130, 141
 LOG = "errors.log"
@@ -64,6 +64,12 @@ def unexpected(error: Exception, folder: Callable[[], Path], *, as_json: bool) -
     summary = f"{type(error).__name__}: {error}".partition("\n")[0]
     message = f"something went wrong inside Headrace: {summary}; the traceback is in {where}"
     return fail("UnexpectedError", message, UNEXPECTED, as_json=as_json, more={"log": str(where)})
+
+
+def unwritten(error: OSError) -> StorageError:
+    """What to say where standard output takes no more; what would still be written there goes nowhere."""
+    _unread()
+    return StorageError(f"standard output can't be written: {error.strerror}")
 
 
 def _refusal(error: HeadraceError, *, as_json: bool) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Generic, ParamSpe
 
 import typer
 
-from headrace.cli.failures import outcome
+from headrace.cli.failures import outcome, unwritten
 from headrace.cli.output import Answer, print_answer
 from headrace.errors import InvalidInputError
 from headrace.settings import Settings, find_project, is_project, load_settings, named_server
@@ -175,5 +175,10 @@ def _answer(session: Session, function: Callable[..., Answer], values: dict[str,
     stdout = sys.stdout
     with contextlib.closing(session), contextlib.redirect_stdout(sys.stderr if session.json else stdout):
         answer = function(session, **values)
-    print_answer(answer, stdout, as_json=session.json)
+    try:
+        print_answer(answer, stdout, as_json=session.json)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise unwritten(error) from error
     return answer.code

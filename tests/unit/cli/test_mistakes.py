@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,7 @@ from headrace.cli import data
 from headrace.cli.failures import outcome
 from headrace.errors import SettingsError
 from headrace.settings import load_settings
+from waiting import PATIENCE
 
 MISTAKES = {
     "no such command": (["foo"], "No such command"),
@@ -180,6 +184,33 @@ def test_ctrl_c_exits_with_130(tmp_path, capsys):
 
     assert outcome(stopped, folder=lambda: tmp_path, as_json=False) == 130
     assert capsys.readouterr().err == "stopped\n"
+
+
+def headrace(arguments, **streams):
+    """The command as a process of its own."""
+    command = [sys.executable, "-m", "headrace", *arguments]
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False, **streams)
+
+
+def test_a_device_that_takes_no_answer_is_told(project):
+    for arguments in (["version"], ["--help"], ["runs", "list", "--help"]):
+        with Path("/dev/full").open("w") as full:
+            done = headrace(arguments, stdout=full)
+        assert (done.returncode, done.stderr) == (2, "error: standard output can't be written: No space left on device\n")
+
+
+def test_a_command_whose_output_is_closed_works_and_says_nothing(project):
+    done = headrace(["version"], preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_answer_that_nobody_reads_to_its_end_ends_quietly(project):
+    for arguments in (["version"], ["--help"]):
+        unread, full = os.pipe()
+        os.close(unread)
+        done = headrace(arguments, stdout=full)
+        os.close(full)
+        assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_the_settings_template_is_complete(cli, project):
