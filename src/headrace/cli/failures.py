@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -21,7 +22,7 @@ import typer
 
 from headrace.cli.output import json_text, note
 from headrace.definitions.plain import plain
-from headrace.errors import GateError, HeadraceError, QueryError, StorageError
+from headrace.errors import GateError, HeadraceError, InvalidInputError, QueryError, StorageError
 from headrace.settings import STATE_FOLDER
 
 __all__ = ["INTERRUPTED", "REFUSED", "fail", "outcome", "unexpected", "unwritten"]
@@ -45,7 +46,8 @@ def outcome(call: Callable[[], int], *, folder: Callable[[], Path], as_json: boo
     except HeadraceError as error:
         return _refusal(error, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last stop: a person gets one line, the traceback goes to a file
-        return unexpected(error, folder, as_json=as_json)
+        too_long = isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
+        return _too_long(error, as_json=as_json) if too_long else unexpected(error, folder, as_json=as_json)
 
 
 def fail(kind: str, message: str, code: int, *, as_json: bool, more: dict[str, Any] | None = None) -> int:
@@ -64,6 +66,11 @@ def unexpected(error: Exception, folder: Callable[[], Path], *, as_json: bool) -
     summary = f"{type(error).__name__}: {error}".partition("\n")[0]
     message = f"something went wrong inside Headrace: {summary}; the traceback is in {where}"
     return fail("UnexpectedError", message, UNEXPECTED, as_json=as_json, more={"log": str(where)})
+
+
+def _too_long(error: Any, *, as_json: bool) -> int:
+    told = InvalidInputError(f"{str(error.filename)[:200]} can't be used: {error.strerror}")
+    return _refusal(told, as_json=as_json)
 
 
 def unwritten(error: OSError) -> StorageError:

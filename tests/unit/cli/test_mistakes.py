@@ -23,6 +23,7 @@ MISTAKES = {
     "a number that is none": (["runs", "list", "--limit", "many"], "limit"),
     "no such folder": (["-C", "/no/such/folder", "runs", "list"], "no such folder"),
     "a folder whose name is too long": (["-C", "x" * 300, "runs", "list"], "can't be used: File name too long"),
+    "a folder to sync whose name is too long": (["sync", "x" * 300], "xxx can't be used: File name too long"),
     "no such file": (["write", "purchases", "missing.parquet"], "missing.parquet"),
     "no such source": (["push", "purchase", "events.jsonl"], "did you mean 'purchases'"),
     "no such events": (["push", "purchases", "missing.jsonl"], "can't be read"),
