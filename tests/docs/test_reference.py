@@ -6,8 +6,10 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+import headrace
 from headrace import errors
 from headrace.settings import Settings
+from python_reference import INNER, SECTIONS, render
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 SOURCES = Path(__file__).parents[2] / "src" / "headrace"
@@ -31,6 +33,20 @@ def test_every_variable_of_the_environment_has_an_entry():
 def test_every_error_has_an_entry():
     text = (REFERENCE / "errors.md").read_text(encoding="utf-8")
     assert [name for name in errors.__all__ if name[0].isupper() and f"| `{name}` |" not in text] == []
+
+
+def test_the_python_reference_is_what_the_docstrings_say():
+    text = (REFERENCE / "python.md").read_text(encoding="utf-8")
+    assert text == render(), "make it anew: python tests/python_reference.py > docs/reference/python.md"
+
+
+def test_the_python_reference_has_every_public_name():
+    told = {name.removeprefix("headrace.") for names in SECTIONS.values() for name in names}
+    asked = [
+        name for name in headrace.__all__ if name not in errors.__all__ and name not in ("Aggregation", "__version__", "expect")
+    ]
+    assert [name for name in asked if name not in told] == []
+    assert [name for _, name in INNER if not hasattr(headrace.Store, name)] == []
 
 
 def test_the_changelog_tells_of_each_thing_once():
