@@ -57,7 +57,8 @@ _BARE = re.compile(
 _INLINE = re.compile(
     r"(?P<lead>[^\s,(][ \t])(?P<name>[a-zA-Z][\w.\-]{1,99})(?P<between>=|:[ \t]+)(?P<value>[^\s'\"(){}\[\],;]{6,})(?=[\s'\";]|$)"
 )
-"""`… host=db password=…`, as databases' drivers say where they connect to, and `… password: …`. After a comma or a bracket it is code."""
+"""`… host=db password=…`, as databases' drivers say where they connect to, and `… password: …`. After a comma or a bracket it is
+code."""
 _PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 
 _SECRET_SUFFIXES = (".pem", ".key", ".p12", ".pfx", ".jks", ".keystore", ".kdbx", ".ppk", ".asc", ".gpg", ".tfvars", ".tfstate")
