@@ -130,6 +130,10 @@ def users(tab):
     expect(tab.get_by_label("Role of root")).to_have_value("admin")
     tab.get_by_label("Role of eve").select_option("editor")
     expect(tab.get_by_text("with the role editor")).to_be_visible()
+    done = tab.get_by_role("table", name="What was done")
+    expect(done.get_by_role("row", name=re.compile("root .* change user eve, .*role viewer → editor"))).to_be_visible()
+    expect(done.get_by_role("row", name=re.compile("root .* add user root"))).to_be_visible()
+    without_barriers(tab)
 
 
 def webhooks(tab):

@@ -48,6 +48,22 @@ def test_a_group_tells_what_is_expected_of_it_and_how_that_fares(page):
     expect(page.get_by_role("region", name="Expectations")).to_contain_text("None are declared")
 
 
+def test_the_catalog_is_found_through_by_entity_tag_and_description_and_a_group_tells_its_keys_and_columns(page):
+    page.goto("/features?entity=user")
+    lines = page.get_by_role("table", name="Features").get_by_role("row")
+    expect(lines.filter(has=page.get_by_role("link", name="buying", exact=True))).to_contain_text("user")  # a view, by its groups
+    field = page.get_by_label("Find a feature")
+    field.fill("team: growth")
+    expect(lines).to_have_count(4)
+    field.fill("how often a user")
+    expect(lines).to_have_count(2)
+    page.get_by_role("link", name="spending", exact=True).click()
+    expect(page.get_by_text("team: growth")).to_be_visible()
+    columns = page.get_by_role("region", name="Columns of the source")
+    expect(columns).to_contain_text("bought_at timestamp, when it happened")
+    expect(page.locator("dl").filter(has_text="Hash")).to_contain_text("user_id int64")
+
+
 def test_a_long_chain_is_read_without_zooming_and_goes_down_where_it_is_narrow(page):
     page.goto("/lineage/source:ratings.stars?impact=true")
     card = page.get_by_role("group", name=re.compile("^Column")).locator(".lineage-card")

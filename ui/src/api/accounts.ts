@@ -5,6 +5,7 @@ import { get, post, remove, type Schemas } from './client';
 export type Me = Schemas['Me'];
 export type User = Schemas['User'];
 export type Token = Schemas['Token'];
+export type Act = Schemas['AccountAct'];
 export type MadeToken = Schemas['MadeToken'];
 export type Role = User['role'];
 
@@ -33,6 +34,8 @@ export function endedOf(client: QueryClient): string | undefined {
 }
 
 export const usersQuery = () => queryOptions({ queryKey: ['users'], queryFn: async ({ signal }) => (await get('/api/v1/accounts/users', { signal })).users });
+
+export const actsQuery = () => queryOptions({ queryKey: ['acts'], queryFn: async ({ signal }) => (await get('/api/v1/accounts/history', { query: { limit: 200 }, signal })).acts });
 
 export const tokensQuery = (user?: string) =>
   queryOptions({

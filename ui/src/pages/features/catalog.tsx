@@ -15,12 +15,13 @@ import { duration, plural, whole } from '@/shared/ui/format';
 import { Chip } from '@/shared/ui/marks';
 import { readFeaturesSearch, type FeaturesSearch } from './search';
 import { Sparkline } from './sparkline';
-import { featuresOf, groupsOf, textOf, type GroupSpec } from './spec';
+import { entitiesOf, featuresOf, groupsOf, tagsOf, textOf, type GroupSpec } from './spec';
 
 interface Line {
   definition: Definition;
   kind: 'group' | 'view';
   features: string[];
+  entities: string[];
   fresh: Fresh | undefined;
   summary: Summary | undefined;
   /** Views that read a group, models that read a view. */
@@ -44,7 +45,7 @@ const COLUMNS: DataColumn<Line>[] = [
     ),
   },
   { id: 'kind', title: 'Kind', sort: (line) => line.kind, cell: (line) => <Chip tone={line.kind === 'view' ? 'accent' : 'quiet'}>{line.kind}</Chip> },
-  { id: 'entity', title: 'Entity', sort: (line) => textOf(line.definition, 'entity'), cell: (line) => textOf(line.definition, 'entity') || <span className="quiet">–</span> },
+  { id: 'entity', title: 'Entity', sort: (line) => line.entities.join(', '), cell: (line) => line.entities.join(', ') || <span className="quiet">–</span> },
   { id: 'owner', title: 'Owner', sort: (line) => textOf(line.definition, 'owner'), cell: (line) => textOf(line.definition, 'owner') || <span className="quiet">–</span> },
   { id: 'features', title: 'Features', number: true, sort: (line) => line.features.length, cell: (line) => whole(line.features.length) },
   { id: 'rows', title: 'Rows', number: true, sort: (line) => line.fresh?.rows ?? -1, cell: (line) => (line.fresh?.rows === undefined || line.fresh.rows === null ? <span className="quiet">–</span> : whole(line.fresh.rows)) },
@@ -91,10 +92,15 @@ function readersOf(view: string, models: readonly Model[]): number {
 }
 
 /** One member of the definitions to choose by; nothing where all have the same. */
-function Facet({ label, member, all, lines, value, onChange }: { label: string; member: string; all: string; lines: readonly Line[]; value: string | undefined; onChange: (value: string | undefined) => void }) {
-  const values = [...new Set([...lines.map((line) => textOf(line.definition, member)), ...(value === undefined ? [] : [value])])].filter((one) => one !== '').sort();
+function Facet({ label, of, all, lines, value, onChange }: { label: string; of: (line: Line) => readonly string[]; all: string; lines: readonly Line[]; value: string | undefined; onChange: (value: string | undefined) => void }) {
+  const values = [...new Set([...lines.flatMap(of), ...(value === undefined ? [] : [value])])].filter((one) => one !== '').sort();
   if (values.length < 2 && value === undefined) return null;
   return <Select label={label} value={value ?? ''} options={[{ value: '', label: all }, ...values.map((one) => ({ value: one, label: one }))]} onChange={(next) => onChange(next === '' ? undefined : next)} />;
+}
+
+/** What a definition is found by. */
+function wordsOf({ definition, features, entities }: Line): string[] {
+  return [definition.name, ...features, ...entities, textOf(definition, 'owner'), textOf(definition, 'source'), textOf(definition, 'description'), ...tagsOf(definition).map(([key, value]) => `${key}: ${value}`)];
 }
 
 export function FeatureCatalog() {
@@ -113,11 +119,11 @@ export function FeatureCatalog() {
     const { group = [], view = [] } = catalog.data ?? {};
     const groups = new Map(group.map((item) => [item.name, item.spec as unknown as GroupSpec]));
     return [
-      ...group.map((definition): Line => ({ definition, kind: 'group', features: featuresOf(definition, groups), fresh: freshness.data?.[definition.basis], summary: summaries.data?.[definition.name], readers: view.filter((one) => groupsOf(one).includes(definition.name)).length })),
-      ...view.map((definition): Line => ({ definition, kind: 'view', features: featuresOf(definition, groups), fresh: undefined, summary: undefined, readers: readersOf(definition.name, models.data?.models ?? []) })),
+      ...group.map((definition): Line => ({ definition, kind: 'group', features: featuresOf(definition, groups), entities: entitiesOf(definition, groups), fresh: freshness.data?.[definition.basis], summary: summaries.data?.[definition.name], readers: view.filter((one) => groupsOf(one).includes(definition.name)).length })),
+      ...view.map((definition): Line => ({ definition, kind: 'view', features: featuresOf(definition, groups), entities: entitiesOf(definition, groups), fresh: undefined, summary: undefined, readers: readersOf(definition.name, models.data?.models ?? []) })),
     ];
   }, [catalog.data, freshness.data, summaries.data, models.data]);
-  const shown = lines.filter((line) => (kind === undefined || line.kind === kind) && (entity === undefined || textOf(line.definition, 'entity') === entity) && (owner === undefined || textOf(line.definition, 'owner') === owner) && [line.definition.name, ...line.features, textOf(line.definition, 'owner')].some((name) => name.toLowerCase().includes(wanted)));
+  const shown = lines.filter((line) => (kind === undefined || line.kind === kind) && (entity === undefined || line.entities.includes(entity)) && (owner === undefined || textOf(line.definition, 'owner') === owner) && wordsOf(line).some((name) => name.toLowerCase().includes(wanted)));
   const stale = lines.filter((line) => line.fresh?.stale === true).length;
   return (
     <div className="page">
@@ -137,9 +143,9 @@ export function FeatureCatalog() {
               ]}
               onChange={(next) => change({ kind: next === 'all' ? undefined : next })}
             />
-            <Facet label="Entity" member="entity" all="Every entity" lines={lines} value={entity} onChange={(next) => change({ entity: next })} />
-            <Facet label="Owner" member="owner" all="Every owner" lines={lines} value={owner} onChange={(next) => change({ owner: next })} />
-            <Input ref={field} icon="search" placeholder="Name, feature or owner" aria-label="Find a feature" value={text} onChange={(event) => change({ q: event.target.value })} />
+            <Facet label="Entity" of={(line) => line.entities} all="Every entity" lines={lines} value={entity} onChange={(next) => change({ entity: next })} />
+            <Facet label="Owner" of={(line) => [textOf(line.definition, 'owner')]} all="Every owner" lines={lines} value={owner} onChange={(next) => change({ owner: next })} />
+            <Input ref={field} icon="search" placeholder="Name, feature, tag or owner" aria-label="Find a feature" value={text} onChange={(event) => change({ q: event.target.value })} />
           </>
         )}
       </header>

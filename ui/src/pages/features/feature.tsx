@@ -19,7 +19,7 @@ import { LookUp } from './look-up';
 import { Pins } from './pins';
 import { Expectations } from './quality';
 import { Sparkline } from './sparkline';
-import { featuresOf, formula, groupsOf, usesOf, type FeatureSpec, type GroupSpec } from './spec';
+import { columnsOf, entitiesOf, featuresOf, formula, groupsOf, keysOf, tagsOf, textOf, usesOf, type FeatureSpec, type GroupSpec } from './spec';
 
 export function FeaturePage() {
   const { kind, name } = useParams({ from: '/features/$kind/$name' });
@@ -30,6 +30,10 @@ export function FeaturePage() {
   const groups = new Map((catalog.data?.group ?? []).map((item) => [item.name, item.spec as unknown as GroupSpec]));
   const readers = (catalog.data?.view ?? []).filter((view) => groupsOf(view).includes(name));
   const text = (key: string) => (typeof definition.spec[key] === 'string' && definition.spec[key] !== '' ? definition.spec[key] : null);
+  const entities = entitiesOf(definition, groups);
+  const keys = kind === 'view' ? keysOf(definition, groups, catalog.data?.entity ?? []) : ((catalog.data?.entity.find((one) => one.name === entities[0])?.spec['keys'] ?? []) as [string, string][]);
+  const tags = tagsOf(definition);
+  const source = catalog.data?.source.find((one) => one.name === text('source'));
   return (
     <div className="page">
       <header className="page-head">
@@ -67,9 +71,11 @@ export function FeaturePage() {
               <div className="panel-body">
                 <Facts
                   items={[
-                    ...(text('entity') === null ? [] : [['Entity', text('entity')] as const]),
+                    [entities.length === 1 ? 'Entity' : 'Entities', entities.join(', ') || '–'],
+                    [keys.length === 1 ? 'Key' : 'Keys', keys.map((key) => key.join(' ')).join(', ')],
                     ...(text('source') === null ? [] : [['Source', <Link key="s" className="link" to="/lineage/$" params={{ _splat: `source:${text('source') ?? ''}` }}>{text('source')}</Link>] as const]),
                     ['Owner', text('owner') ?? '–'],
+                    ...(tags.length === 0 ? [] : [['Tags', tags.map((tag) => tag.join(': ')).join(', ')] as const]),
                     ['Applied', <Ago key="at" time={definition.created} />],
                     ['By', definition.author],
                     ['Hash', <code key="hash">{definition.hash.slice(0, 16)}</code>],
@@ -77,6 +83,7 @@ export function FeaturePage() {
                 />
               </div>
             </section>
+            {source !== undefined && <Columns source={source} />}
             <Versions kind={kind} name={name} versions={definition.versions} />
             {readers.length > 0 && (
               <section className="panel">
@@ -99,6 +106,26 @@ export function FeaturePage() {
         </div>
       </div>
     </div>
+  );
+}
+
+/** What the rows of a source hold. */
+function Columns({ source }: { source: Definition }) {
+  return (
+    <section className="panel" aria-label="Columns of the source">
+      <header>
+        <h2 className="grow">Columns of its source</h2>
+        <span className="quiet">{textOf(source, 'type')} source</span>
+      </header>
+      <ul className="panel-body feature-columns">
+        {columnsOf(source).map(([name, type]) => (
+          <li key={name}>
+            <code>{name}</code> <span className="quiet">{name === textOf(source, 'timestamp') ? `${type}, when it happened` : type}</span>
+          </li>
+        ))}
+      </ul>
+      {textOf(source, 'description') !== '' && <p className="panel-body feature-columns quiet">{textOf(source, 'description')}</p>}
+    </section>
   );
 }
 
@@ -141,6 +168,7 @@ function Feature({ feature, column, means }: { feature: FeatureSpec; column: Col
         </b>
         <span className="quiet">{feature.type ?? column?.dtype}</span>
         <div className="quiet mono feature-formula">{formula(feature)}</div>
+        {feature.description !== undefined && feature.description !== '' && <div className="quiet feature-formula">{feature.description}</div>}
       </div>
       <div className="feature-figures">
         {column === undefined ? (

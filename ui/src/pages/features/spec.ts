@@ -35,6 +35,21 @@ export function groupsOf(view: Definition): string[] {
   return chosenOf(view).flatMap((item) => (item.group === undefined ? [] : [item.group]));
 }
 
+/** The entities that a definition's rows are of: a group's own, those of a view's groups. */
+export function entitiesOf(definition: Definition, groups: ReadonlyMap<string, GroupSpec>): string[] {
+  const found = definition.kind === 'group' ? [textOf(definition, 'entity')] : groupsOf(definition).map((name) => groups.get(name)?.entity ?? '');
+  return [...new Set(found)].filter((name) => name !== '');
+}
+
+export function tagsOf(definition: Definition): [string, string][] {
+  return Object.entries((definition.spec['tags'] ?? {}) as Record<string, string>);
+}
+
+/** The columns of a source, each with its type. */
+export function columnsOf(source: Definition): [string, string][] {
+  return Array.isArray(source.spec['schema']) ? (source.spec['schema'] as [string, string][]) : [];
+}
+
 /** The names of the features that a group makes, or that a view has. */
 export function featuresOf(definition: Definition, groups: ReadonlyMap<string, GroupSpec>): string[] {
   if (definition.kind === 'group') return ((definition.spec as unknown as GroupSpec).features ?? []).map((feature) => feature.name);

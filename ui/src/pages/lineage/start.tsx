@@ -41,6 +41,11 @@ export function LineageStart() {
         {catalog.data !== undefined && catalog.data.source.length === 0 && !models.isPending && versioned.length === 0 && (
           <Empty icon="graph" title="From the source to the prediction">
             Sources, features, training sets, runs and models are connected here by themselves, as they are defined, used and logged.
+            <p>
+              <Link to="/features" className="button">
+                Define the first features
+              </Link>
+            </p>
           </Empty>
         )}
         {catalog.data !== undefined &&

@@ -1,7 +1,7 @@
 /** Who may use the server: users, what each may do, and the first admin, from whom on everybody signs in. */
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { addUser, changeUser, ROLES, signIn, usersQuery, type Me, type Role, type User } from '@/api/accounts';
+import { actsQuery, addUser, changeUser, ROLES, signIn, usersQuery, type Act, type Me, type Role, type User } from '@/api/accounts';
 import { DataTable, type DataColumn } from '@/shared/table/data-table';
 import { Button, Field, Input, Select } from '@/shared/ui/controls';
 import { Failure, Skeleton } from '@/shared/ui/feedback';
@@ -9,6 +9,7 @@ import { Ago, Chip } from '@/shared/ui/marks';
 import { Dialog, Menu } from '@/shared/ui/overlays';
 import { toast } from '@/shared/ui/toasts';
 import { Tokens } from './account';
+import { told } from './acts';
 
 const ROLE_CHOICES = ROLES.map((role) => ({ value: role, label: role }));
 const MEANS: Record<Role, string> = {
@@ -28,7 +29,7 @@ export function Users({ me }: { me: Me }) {
     mutationFn: ({ user, ...what }: { user: string; role?: Role; active?: boolean }) => changeUser(user, what),
     onSuccess: (user) => toast(`${user.name} is ${user.active ? `let in, with the role ${user.role}` : 'let in no more'}`),
     onError: (error) => toast(error.message, { bad: true }),
-    onSettled: () => client.invalidateQueries({ queryKey: ['users'] }),
+    onSettled: () => Promise.all(['users', 'acts'].map((key) => client.invalidateQueries({ queryKey: [key] }))),
   });
   if (query.data === undefined) return query.isError ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Skeleton lines={6} />;
   const first = query.data.length === 0;
@@ -77,11 +78,36 @@ export function Users({ me }: { me: Me }) {
           </div>
         ))}
       </dl>
+      {!first && <Acts />}
       {adding && <AddUser onClose={() => setAdding(false)} />}
       {password !== null && <SetPassword user={password} onClose={() => setPassword(null)} />}
     </>
   );
 }
+
+/** What was done to users and tokens, guessed passwords too. */
+function Acts() {
+  const query = useQuery(actsQuery());
+  return (
+    <section className="panel" aria-label="What was done">
+      <header>
+        <h2 className="grow">What was done</h2>
+        <span className="quiet">to users and tokens, the newest 200</span>
+      </header>
+      {query.isPending && <Skeleton />}
+      {query.isError && query.data === undefined && <Failure error={query.error} retry={() => void query.refetch()} />}
+      {query.data !== undefined && <DataTable label="What was done" columns={ACTS} rows={query.data} id={(act) => `${act.time} ${act.action} ${told(act)}`} empty="Nothing yet." />}
+    </section>
+  );
+}
+
+const ACTS: DataColumn<Act>[] = [
+  { id: 'time', title: 'When', sort: (act) => act.time, cell: (act) => <Ago time={act.time} /> },
+  { id: 'user', title: 'Who', sort: (act) => act.user, cell: (act) => act.user || '–' },
+  { id: 'origin', title: 'From', sort: (act) => act.origin, cell: (act) => act.origin || <span className="quiet">–</span> },
+  { id: 'action', title: 'What', sort: (act) => act.action, cell: (act) => <Chip tone={act.action === 'slow down' ? 'bad' : 'quiet'}>{act.action === 'slow down' ? 'wrong passwords' : act.action}</Chip> },
+  { id: 'to', title: 'To', grow: true, cell: told },
+];
 
 /** The first one needs a password, or nobody could sign in afterwards. */
 function FirstAdmin() {
