@@ -12,10 +12,15 @@ __all__ = ["main"]
 
 def main() -> NoReturn:
     """Run the command that the process was started with, and leave with its exit code."""
-    from headrace.cli.entry import run
-
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - closed by who started the process
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what a terminal that isn't UTF-8 can't show
-    sys.exit(run(sys.argv[1:]))
+    try:
+        from headrace.cli.entry import run
+
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while the command itself is loaded
+        print("stopped", file=sys.stderr)  # noqa: T201
+        code = 130
+    sys.exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,10 +47,11 @@ def write_rows(table: pa.Table, path: Path) -> None:
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
-        with writer_of(partial, path, table.schema) as writer:
+        with partial.open("wb") as file, writer_of(file, path, table.schema) as writer:  # a name may look like a URL
             writer.write_table(table)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         msg = f"{path} can't be written: {error.strerror or error}"
         raise StorageError(msg) from error

@@ -58,7 +58,7 @@ class DefaultCommand(typer.core.TyperGroup):
 def run(
     session: Session,
     sources: Sources = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that share the partitions.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=1024, help="Processes that share the partitions.")] = 1,
     group: Annotated[
         str | None,
         typer.Option("--group", help="The consumer group. Default: headrace- and the project folder's name.", show_default=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from headrace.errors import InvalidInputError
 
@@ -103,8 +103,8 @@ class _CsvRows:
         )
 
 
-def writer_of(path: Path, named: Path, schema: pa.Schema) -> pq.ParquetWriter | csv.CSVWriter:
-    """What writes tables of a schema to a path, in the format that another name says. Raises InvalidInputError."""
+def writer_of(path: Path | BinaryIO, named: Path, schema: pa.Schema) -> pq.ParquetWriter | csv.CSVWriter:
+    """What writes tables of a schema to a file, in the format that another name says. Raises InvalidInputError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from pyarrow import csv

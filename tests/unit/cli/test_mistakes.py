@@ -24,6 +24,11 @@ MISTAKES = {
     "no such folder": (["-C", "/no/such/folder", "runs", "list"], "no such folder"),
     "a folder whose name is too long": (["-C", "x" * 300, "runs", "list"], "can't be used: File name too long"),
     "a folder to sync whose name is too long": (["sync", "x" * 300], "xxx can't be used: File name too long"),
+    "more workers than a machine can start": (["ingest", "run", "--workers", "9" * 20], "--workers"),
+    "a file to write whose name is too long": (
+        ["features", "quarantine", "purchases", "--export", "x" * 250],
+        "File name too long",
+    ),
     "no such file": (["write", "purchases", "missing.parquet"], "missing.parquet"),
     "no such source": (["push", "purchase", "events.jsonl"], "did you mean 'purchases'"),
     "no such events": (["push", "purchases", "missing.jsonl"], "can't be read"),
@@ -191,6 +196,23 @@ def headrace(arguments, **streams):
     """The command as a process of its own."""
     command = [sys.executable, "-m", "headrace", *arguments]
     return subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False, **streams)
+
+
+def test_ctrl_c_while_the_command_is_loaded_is_no_traceback():
+    script = """
+import sys
+
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+from headrace.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (130, "stopped\n")
 
 
 def test_a_device_that_takes_no_answer_is_told(project):
