@@ -6,7 +6,8 @@ xgboost.train(params, data, evals=[(valid, "valid")], callbacks=[boosting.xgboos
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from headrace.errors import MissingExtraError
@@ -32,7 +33,8 @@ def lightgbm_callback(run: ActiveRun) -> Callable[[Any], None]:
 
 
 def xgboost_callback(run: ActiveRun) -> Any:
-    """A callback of XGBoost that logs `DATA.METRIC` after each iteration. Raises MissingExtraError without XGBoost."""
+    """A callback of XGBoost that logs `DATA.METRIC` after each iteration, and the params once. Raises MissingExtraError without
+    XGBoost."""
     try:
         from xgboost.callback import TrainingCallback
     except ImportError as error:
@@ -40,6 +42,12 @@ def xgboost_callback(run: ActiveRun) -> Any:
         raise MissingExtraError.of(package, package) from error
 
     class Callback(TrainingCallback):
+        def before_training(self, model: Any) -> Any:
+            """Log how it is trained. Cross-validation trains several boosters in the same way."""
+            booster = model.cvfolds[0].bst if hasattr(model, "cvfolds") else model
+            log_settings(run, _settings(json.loads(booster.save_config())))
+            return model
+
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             """Log what was measured last; training goes on."""
             del model
@@ -48,6 +56,23 @@ def xgboost_callback(run: ActiveRun) -> Any:
             return False
 
     return Callback()
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """What a booster's configuration says of training, from whichever of its parts."""
+    found: dict[str, str] = {}
+    for key, part in config.items():
+        if isinstance(part, dict):
+            found |= {name: _short(value) for name, value in part.items()} if key.endswith("_train_param") else _settings(part)
+    return found
+
+
+def _short(value: str) -> str:
+    """A number of seven digits: XGBoost keeps 0.2 as the float32 0.200000003."""
+    try:
+        return f"{float(value):.7g}"
+    except ValueError:
+        return value
 
 
 def _value(found: Any) -> Any:

@@ -190,13 +190,14 @@ def test_boosting_libraries_log_each_round(here, library):
     with here.start_run(capture=False) as run:
         if library == "lightgbm":
             data = module.Dataset(rows, truth)
-            options = {"objective": "binary", "metric": "auc", "verbose": -1, "num_threads": 1}
+            options = {"objective": "binary", "metric": "auc", "verbose": -1, "num_threads": 1, "learning_rate": 0.2}
             module.train(options, data, 5, valid_sets=[data], valid_names=["valid"], callbacks=[boosting.lightgbm_callback(run)])
         else:
             data = module.DMatrix(rows, truth)
-            options = {"objective": "binary:logistic", "eval_metric": "auc", "nthread": 1}
+            options = {"objective": "binary:logistic", "eval_metric": "auc", "nthread": 1, "eta": 0.2}
             callbacks = [boosting.xgboost_callback(run)]
             module.train(options, data, 5, evals=[(data, "valid")], verbose_eval=False, callbacks=callbacks)
+    assert here.runs.get(run.id).params["learning_rate"] == "0.2"
     assert [point.step for point in here.runs.metric_history(run.id, "valid.auc")] == [0, 1, 2, 3, 4]
 
 
