@@ -13,8 +13,8 @@ import { Skeleton } from '@/shared/ui/feedback';
 import { Icon, type IconName } from '@/shared/ui/icon';
 import { Menu, Tip } from '@/shared/ui/overlays';
 import { toast, Toasts } from '@/shared/ui/toasts';
+import { SearchDialog } from './search-dialog';
 
-const Palette = lazy(() => import('./palette').then((module) => ({ default: module.Palette })));
 const SignIn = lazy(() => import('@/pages/sign-in/sign-in').then((module) => ({ default: module.SignIn })));
 const KeyHelp = lazy(() => import('./key-help').then((module) => ({ default: module.KeyHelp })));
 
@@ -84,8 +84,8 @@ export function Shell() {
         {me.isPending ? <Skeleton lines={6} /> : <Outlet />}
       </main>
       <Toasts />
+      {palette && <SearchDialog onClose={() => setPalette(false)} />}
       <Suspense>
-        {palette && <Palette onClose={() => setPalette(false)} />}
         {help && <KeyHelp onClose={() => setHelp(false)} />}
       </Suspense>
       <Title />
