@@ -78,6 +78,82 @@ def test_the_line_between_table_and_charts_is_pulled_moved_by_keys_and_put_back(
     assert table.bounding_box()["width"] == first["width"]
 
 
+@pytest.fixture
+def sweeps(site):
+    """An experiment of its own: an old sweep, twelve runs, and a new sweep, one of whose trials has folds."""
+    import headrace as hr
+
+    def trials(store, name, number):
+        with store.start_run(experiment="sweeps", name=name, capture=False):
+            for trial in range(number):
+                with store.start_run(experiment="sweeps", name=f"{name}-{trial}", nested=True, capture=False) as run:
+                    run.log_metrics({"loss": 1.0 / (trial + 1)})
+                    if name == "new" and trial == 1:
+                        with store.start_run(experiment="sweeps", name="fold", nested=True, capture=False):
+                            pass
+
+    with hr.connect(site) as store:
+        trials(store, "old", 30)
+        for number in range(12):
+            with store.start_run(experiment="sweeps", name=f"plain-{number}", capture=False) as run:
+                run.log_metrics({"loss": 2.0 + number})
+        trials(store, "new", 3)
+        kept = store.runs.experiment("sweeps").id
+        yield kept
+        for run in store.runs.search("", "sweeps"):
+            store.runs.delete(run.id)
+
+
+def test_nested_runs_stand_below_their_parent_which_is_opened_and_closed(page, sweeps):
+    page.goto(f"/experiments/{sweeps}")
+    names = page.locator(".run-link")
+    first = ["new", "new-2", "new-1", "fold", "new-0", "plain-11"]
+    expect(names.nth(5)).to_have_text("plain-11")  # those among the first ten rows are open
+    assert names.all_inner_texts()[:6] == first
+    expect(page.get_by_text("48 runs")).to_be_visible()
+    old = page.get_by_role("button", name="30 runs nested in old", exact=True)
+    expect(old).to_have_attribute("aria-expanded", "false")
+    left = [name.bounding_box()["x"] for name in names.all()[:6]]
+    assert left[0] == left[5] < left[1] == left[2] == left[4] < left[3]
+    old.click()
+    expect(names.filter(has_text=re.compile("^old-29$"))).to_be_visible()
+    page.get_by_role("button", name="3 runs nested in new", exact=True).click()
+    expect(names.nth(1)).to_have_text("plain-11")
+    page.reload()
+    expect(old).to_have_attribute("aria-expanded", "true")
+    expect(names.nth(1)).to_have_text("plain-11")
+    page.get_by_role("table", name="Runs").evaluate("(node) => { node.scrollTop = node.scrollHeight; }")
+    expect(names.last).to_have_text("old-0")
+    expect(page.get_by_role("table", name="Runs")).to_have_attribute("aria-rowcount", str(1 + 12 + 1 + 30 + 1))
+
+
+def test_nested_runs_are_chosen_for_the_charts_like_others(page, sweeps):
+    page.goto(f"/experiments/{sweeps}")
+    expect(page.get_by_text("10 shown, the newest")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^loss: 8 curves"))).to_be_visible()  # the parent and the fold have none
+    page.get_by_role("button", name="Show new-2 in the charts").click()
+    page.get_by_role("button", name="Show plain-11 in the charts").click(modifiers=["Shift"])
+    expect(page.get_by_text("10 shown")).to_be_visible()
+    for _ in range(6):  # from the row that was pressed last to the first
+        page.keyboard.press("k")
+    page.keyboard.press("o")
+    expect(page.get_by_role("button", name="3 runs nested in new", exact=True)).to_have_attribute("aria-expanded", "false")
+    expect(page.get_by_text("10 shown")).to_be_visible()
+
+
+def test_a_filter_or_another_order_is_about_runs_and_shows_them_flat(page, sweeps):
+    page.goto(f"/experiments/{sweeps}?q=metrics.loss < 0.05")
+    expect(page.locator(".run-link").first).to_have_text("old-29")
+    expect(page.get_by_text("10 match")).to_be_visible()
+    expect(page.locator(".nest")).to_have_count(0)
+    page.goto(f"/experiments/{sweeps}")
+    page.get_by_role("button", name="loss; press to order").click()
+    expect(page.locator(".run-link").first).to_have_text("plain-11")
+    expect(page.locator(".nest")).to_have_count(0)
+    page.get_by_role("button", name="Started; press to order").click()
+    expect(page.locator(".nest").first).to_be_visible()
+
+
 def test_a_query_filters_and_a_fault_is_told_where_it_is(page):
     page.expected_errors = ["422"]
     page.goto("/experiments/1")

@@ -8,6 +8,7 @@ import math
 import sqlite3
 import struct
 from contextlib import closing
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -146,10 +147,52 @@ def test_a_fault_in_a_query_is_told_with_its_place_and_what_may_be_meant(url):
         {"columns": ["auc"]},
         {"archived": "x"},
         {"columns": [1]},
+        {"tree": True, "filter": "params.depth = '2'"},
+        {"tree": True, "archived": "hide"},
+        {"tree": True, "opened": [1]},
+        {"tree": True, "opened": ["x"] * 1001},
     ],
 )
 def test_what_cannot_be_searched_for_is_refused(url, asked):
     search(url, 422, **asked)
+
+
+def test_nested_runs_stand_below_their_parent_where_a_tree_is_asked_for(url, ranker):
+    parent = run_named(url, "run-11")
+    names, depths, cursor = [], [], None
+    while cursor or not names:
+        page = search(url, experiments=[ranker], columns=["params.depth"], tree=True, limit=5, cursor=cursor)
+        assert (page["tree"]["rows"], page["total"], page["tree"]["opened"]) == (12, 12, [parent])
+        names, depths = names + [run["name"] for run in page["runs"]], depths + page["tree"]["depths"]
+        cursor = page["next"]
+    assert names == ["run-11", "child", *(f"run-{number:02}" for number in range(10, 0, -1))]
+    assert depths == [0, 1] + [0] * 10
+    closed = search(url, experiments=[ranker], columns=["params.depth"], tree=True, opened=[], limit=5)
+    assert closed["tree"] == {"rows": 11, "depths": [0] * 5, "children": [1, 0, 0, 0, 0], "opened": []}
+    assert (closed["total"], closed["columns"]["params.depth"]) == (12, ["2", "1", "0", "2", "1"])
+    assert search(url, experiments=[ranker])["tree"] is None
+
+
+def test_lines_of_a_log_are_found_and_what_comes_later_is_looked_through_alone(url, project):
+    with hr.connect(project) as store, store.start_run(experiment="logs", capture=False, strict=True) as run:
+        run.log_text("logs/a b.log", "Loss 1\nfine\nloss 2\nno lo")
+
+        def ask(status=200, **asked):
+            answer = httpx.get(f"{url}/api/v1/runs/{run.id}/lines/logs/a b.log", params=asked)
+            assert answer.status_code == status, answer.text
+            return answer.json()
+
+        first = ask(find="LOSS")
+        assert [(line["start"], line["number"], line["text"]) for line in first["lines"]] == [(0, 1, "Loss 1"), (12, 3, "loss 2")]
+        assert (first["found"], first["count"], first["end"], first["size"], first["last"]) == (2, 3, 19, 24, None)
+        assert ask(find="lo", start=19)["last"] == {"start": 19, "number": 1, "text": "no lo"}
+        run.log_text("logs/a b.log", "Loss 1\nfine\nloss 2\nno loss\n")
+        later = ask(find="loss", start=first["end"], limit=0)
+        assert (later["lines"], later["found"], later["count"], later["end"]) == ([], 1, 1, 27)
+        ask(400)
+        for wrong in ({"find": ""}, {"find": "a\nb"}, {"find": "a", "start": -1}, {"find": "a", "start": 28}):
+            ask(422, **wrong)
+        ask(422, find="a", limit=5001)
 
 
 def test_any_page_is_reached_without_those_before(url, ranker):
@@ -192,6 +235,8 @@ def test_a_store_through_the_server_has_all_that_one_here_has(url, project, rank
             lambda store: store.overview.keys([ranker]),
             lambda store: store.overview.keys([ranker], exact=False),
             lambda store: store.overview.table(query, columns),
+            lambda store: store.overview.tree(replace(query, filters=()), columns, opened=[odd]),
+            lambda store: store.overview.tree(replace(query, filters=()), columns, opened=None),
             lambda store: list(store.runs.search(*texts, limit=4, offset=1)),
             lambda store: store.overview.values("param", "depth", "", 10),
             lambda store: store.overview.extremes(run),

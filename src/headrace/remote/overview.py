@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from headrace.remote.tracking import Remote
 from headrace.tracking.changes import Change, Cursor
 from headrace.tracking.curves import Piece, Size
-from headrace.tracking.overview import Column, ExperimentFigures, Extremes, Keys, RunHead, RunTable
+from headrace.tracking.overview import Column, ExperimentFigures, Extremes, Keys, RunHead, RunTable, RunTree
 from headrace.tracking.run import View
 from headrace.tracking.store import RunQuery
 
@@ -34,6 +34,14 @@ class RemoteOverview(Remote):
     ) -> RunTable:
         """The runs that match, with these columns."""
         found: RunTable = self._ask("table", RunTable, query=query, columns=list(columns), before=before, count=count)
+        return found
+
+    def tree(
+        self, query: RunQuery, columns: Sequence[Column] = (), *, opened: Sequence[str] | None, before: int | None = None
+    ) -> RunTree:
+        """A page of the runs, each below the one that it is nested in."""
+        ids = None if opened is None else list(opened)
+        found: RunTree = self._ask("tree", RunTree, query=query, columns=list(columns), opened=ids, before=before)
         return found
 
     def values(self, entity: str, key: str, prefix: str, limit: int) -> list[str]:

@@ -19,9 +19,10 @@ from headrace.sql.rows import tuples
 from headrace.sql.run_cells import NUMBERS, Cells, by_key, texts_of
 from headrace.sql.run_plan import count_runs, search_ids
 from headrace.sql.run_search import STATE, indexed
+from headrace.sql.run_tree import Trees
 from headrace.sql.tables.tracking import experiment_tags, experiments, latest_metrics, metric_chunks, params, run_tags, runs
 from headrace.tracking.history import decode_all
-from headrace.tracking.overview import Column, ExperimentFigures, Extremes, Keys, RunHead, RunTable
+from headrace.tracking.overview import Column, ExperimentFigures, Extremes, Keys, RunHead, RunTable, RunTree
 from headrace.tracking.run import ACTIVE, DELETED, PARENT_TAG, Experiment, View
 from headrace.tracking.store import RunQuery
 
@@ -134,6 +135,17 @@ class SqlOverview:
             ids = search_ids(connection, query, before)
             heads, found = _rows(connection, ids, columns)
         return RunTable(total, heads, found)
+
+    def tree(
+        self, query: RunQuery, columns: Sequence[Column] = (), *, opened: Sequence[str] | None, before: int | None = None
+    ) -> RunTree:
+        """A page of the runs, each below the one that it is nested in."""
+        with self._database.read() as connection:
+            total = count_runs(connection, query, before)
+            page = Trees(connection, query, before).page(opened)
+            heads, found = _rows(connection, page.ids, columns)
+        nested = (tuple(page.depths), tuple(page.children), tuple(page.opened))
+        return RunTree(total, page.rows, heads, *nested, found)
 
     def values(self, entity: str, key: str, prefix: str, limit: int) -> list[str]:
         """Values of a param, a tag or an attribute of runs that start with a prefix, sorted."""

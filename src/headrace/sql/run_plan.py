@@ -55,6 +55,7 @@ class _Asked:
     view: View
     before: int | None
     dialect: str
+    roots: bool = False
 
     @property
     def first(self) -> Order:
@@ -63,27 +64,30 @@ class _Asked:
 
     def scope(self) -> list[sa.ColumnElement[bool]]:
         """Where it looks."""
-        return scope(self.experiments, self.view, self.before)
+        return scope(self.experiments, self.view, self.before, roots=self.roots)
 
     def statement(self, drivers: Sequence[Comparison] = (), among: sa.ColumnElement[bool] | None = None) -> sa.Select[str]:
         """All of it, by way of some of its filters if they are given."""
         places = (self.experiments, self.view, self.dialect)
-        return search_statement(self.filters, self.order, *places, drivers=drivers, among=among, before=self.before)
+        return search_statement(
+            self.filters, self.order, *places, drivers=drivers, among=among, before=self.before, roots=self.roots
+        )
 
 
-def search_ids(connection: sa.Connection, query: RunQuery, before: int | None = None) -> list[str]:
+def search_ids(connection: sa.Connection, query: RunQuery, before: int | None = None, *, roots: bool = False) -> list[str]:
     """The ids of the runs that match, in order.
 
     Args:
         before: leave out runs that started after this, microseconds since 1970.
+        roots: leave out runs that are nested in another one of where the search looks.
     """
-    asked = _Asked(query.filters, query.order, query.experiments, query.view, before, connection.dialect.name)
+    asked = _Asked(query.filters, query.order, query.experiments, query.view, before, connection.dialect.name, roots)
     return _found(connection, asked, query.limit, query.offset)
 
 
-def count_runs(connection: sa.Connection, query: RunQuery, before: int | None = None) -> int:
+def count_runs(connection: sa.Connection, query: RunQuery, before: int | None = None, *, roots: bool = False) -> int:
     """How many runs match, on all pages."""
-    asked = _Asked(query.filters, (), query.experiments, query.view, before, connection.dialect.name)
+    asked = _Asked(query.filters, (), query.experiments, query.view, before, connection.dialect.name, roots)
     matching = asked.statement(*_drivers(connection, asked, FEW)).order_by(None).subquery()
     return connection.execute(sa.select(sa.func.count()).select_from(matching), execution_options=_ANEW).scalar_one()
 

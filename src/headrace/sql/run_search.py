@@ -9,10 +9,23 @@ import sqlalchemy as sa
 
 from headrace.clock import system_clock
 from headrace.sql.tables.tracking import INDEXED_TEXT, experiments, is_id, latest_metrics, params, run_inputs, run_tags, runs
-from headrace.tracking.run import ACTIVE, DELETED, LOST, LOST_AFTER, View
+from headrace.tracking.run import ACTIVE, DELETED, LOST, LOST_AFTER, PARENT_TAG, View
 from headrace.tracking.search import Comparison, Order
 
-__all__ = ["OPERATORS", "STATE", "candidates", "compare", "condition", "indexed", "scope", "search_statement", "with_value"]
+__all__ = [
+    "OPERATORS",
+    "PARENT",
+    "STATE",
+    "candidates",
+    "compare",
+    "condition",
+    "indexed",
+    "is_nested",
+    "scope",
+    "search_statement",
+    "with_value",
+    "within",
+]
 
 Rows = sa.FromClause
 
@@ -38,6 +51,7 @@ _ATTRIBUTE_COLUMNS: dict[str, sa.ColumnElement[Any]] = {
     "end_time": runs.c.end_time,
 }
 _TIMES = ("start_time", "end_time")
+PARENT = runs.alias("parents")
 _TEXT_TABLES = {"param": params, "tag": run_tags}
 
 
@@ -51,6 +65,7 @@ def search_statement(
     drivers: Sequence[Comparison] = (),
     among: sa.ColumnElement[bool] | None = None,
     before: int | None = None,
+    roots: bool = False,
 ) -> sa.Select[str]:
     """The ids of the runs that match, in order. The caller adds limit and offset.
 
@@ -59,12 +74,14 @@ def search_statement(
             are gathered at once, and the rest of the filters is asked for each run.
         among: says which runs those of the first are, where they are known; the database knows how many then.
         before: leave out runs that started after this, microseconds since 1970.
+        roots: leave out runs that are nested in another one of where the search looks.
     """
     found = [rows for item in drivers if (rows := candidates(item, dialect)) is not None]
     others = [item for item in filters if item not in drivers]
     walked = None if among is None else runs.c.run_id
     gathered = [runs.c.run_id.in_(rows) for rows in found[1:]]
-    where = [*gathered, *scope(experiment_ids, view, before), *(condition(item, dialect, walked) for item in others)]
+    within = scope(experiment_ids, view, before, roots=roots)
+    where = [*gathered, *within, *(condition(item, dialect, walked) for item in others)]
     if among is not None:
         where = [among, *where]
     elif found:  # what no index can be used for leaves the first as the only way in
@@ -79,17 +96,38 @@ def search_statement(
     return sa.select(runs.c.run_id).where(*where).select_from(source).order_by(*keys, runs.c.run_id)
 
 
-def scope(experiment_ids: Sequence[str] | None, view: View, before: int | None = None) -> list[sa.ColumnElement[bool]]:
+def scope(
+    experiment_ids: Sequence[str] | None, view: View, before: int | None = None, *, roots: bool = False
+) -> list[sa.ColumnElement[bool]]:
     """Where a search looks."""
+    found = within(runs, experiment_ids, view, before)
+    return [*found, sa.not_(sa.exists().where(is_nested(experiment_ids, view, before)))] if roots else found
+
+
+def within(
+    table: sa.FromClause, experiment_ids: Sequence[str] | None, view: View, before: int | None
+) -> list[sa.ColumnElement[bool]]:
+    """Which rows of the table of runs, or of an alias of it, a search looks at."""
     stages = {"active": [ACTIVE], "deleted": [DELETED], "all": [ACTIVE, DELETED]}[view]
-    found: list[sa.ColumnElement[bool]] = [runs.c.lifecycle_stage.in_(stages)]
+    found: list[sa.ColumnElement[bool]] = [table.c.lifecycle_stage.in_(stages)]
     if experiment_ids is not None:
-        found.append(runs.c.experiment_id.in_([int(item) for item in experiment_ids if is_id(item)]))
+        found.append(table.c.experiment_id.in_([int(item) for item in experiment_ids if is_id(item)]))
     elif view == "active":
-        found.append(runs.c.experiment_id.in_(sa.select(experiments.c.id).where(experiments.c.lifecycle_stage == ACTIVE)))
+        found.append(table.c.experiment_id.in_(sa.select(experiments.c.id).where(experiments.c.lifecycle_stage == ACTIVE)))
     if before is not None:
-        found.append(runs.c.start_time <= before)
+        found.append(table.c.start_time <= before)
     return found
+
+
+def is_nested(experiment_ids: Sequence[str] | None, view: View, before: int | None) -> sa.ColumnElement[bool]:
+    """Whether a run names as its parent another one (PARENT) that the search looks at too."""
+    return sa.and_(
+        run_tags.c.run_id == runs.c.run_id,
+        run_tags.c.key == PARENT_TAG,
+        PARENT.c.run_id == run_tags.c.value,
+        PARENT.c.run_id != runs.c.run_id,
+        *within(PARENT, experiment_ids, view, before),
+    )
 
 
 def condition(item: Comparison, dialect: str, walked: sa.ColumnElement[str] | None = None) -> sa.ColumnElement[bool]:

@@ -21,6 +21,7 @@ __all__ = [
     "Overview",
     "RunHead",
     "RunTable",
+    "RunTree",
     "goal_of",
     "parse_column",
 ]
@@ -143,6 +144,27 @@ class RunTable:
 
 
 @dataclass(frozen=True, slots=True)
+class RunTree:
+    """A page of a table of runs in which each run stands below the one that it is nested in, if that is open.
+
+    Attributes:
+        total: how many runs there are in all.
+        rows: how many of them have a row: not those in a run that isn't open.
+        depths, children: of each run of the page how deep it is nested, and how many are nested in it.
+        opened: the ids of the runs that are open.
+        columns: as those of a RunTable.
+    """
+
+    total: int
+    rows: int
+    runs: tuple[RunHead, ...]
+    depths: tuple[int, ...]
+    children: tuple[int, ...]
+    opened: tuple[str, ...]
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Extremes:
     """All points of one metric of one run: their number, and the lowest and the highest value with the first step of each.
 
@@ -180,6 +202,18 @@ class Overview(Protocol):
         Args:
             before: leave out runs that started after this, microseconds since 1970: pages stay whole while runs come.
             count: tell how many match in all.
+        """
+        ...
+
+    def tree(
+        self, query: RunQuery, columns: Sequence[Column] = (), *, opened: Sequence[str] | None, before: int | None = None
+    ) -> RunTree:
+        """A page of the runs, each below the one that it is nested in; those nested in one run are in the order too.
+
+        Args:
+            query: of all runs: without filters.
+            opened: the ids of the runs in whose nested runs one looks. None: those among the first ten rows.
+            before: leave out runs that started after this, microseconds since 1970.
         """
         ...
 

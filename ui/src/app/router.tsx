@@ -39,7 +39,7 @@ const experiment = createRoute({
   getParentRoute: () => root,
   path: '/experiments/$experiments',
   validateSearch: readExperimentSearch,
-  loaderDeps: ({ search: { q, sort, cols, by, deleted } }) => told<TableSearch>({ q, sort, cols, by, deleted }),
+  loaderDeps: ({ search: { q, sort, cols, by, deleted, open } }) => told<TableSearch>({ q, sort, cols, by, deleted, open }),
   loader: ({ context, params: { experiments }, deps }) => {
     const columns = columnsOf(deps, undefined, lastColumns(experiments));
     begin(context.client, tableQuery(partOf(tableOf(experiments, deps, asked(deps, columns)), 0, 0)));

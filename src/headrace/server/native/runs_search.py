@@ -17,7 +17,7 @@ from headrace.server.http import JSON, Call, Reply, json_reply
 from headrace.server.native.experiments import RUN_HEAD, VIEW, checked_id, checked_view, told_head
 from headrace.server.schema import Content, Field, Record
 from headrace.tracking.completion import complete
-from headrace.tracking.overview import ARCHIVED_TAG, Keys, parse_column
+from headrace.tracking.overview import ARCHIVED_TAG, Keys, RunTable, RunTree, parse_column
 from headrace.tracking.search import Comparison, Entity, parse_filter, parse_order
 from headrace.tracking.store import RunQuery
 
@@ -30,6 +30,7 @@ __all__ = ["COMPLETE", "SEARCH"]
 MOST_ROWS = 10_000
 MOST_COLUMNS = 5000
 MOST_VALUES = 50
+MOST_OPENED = 1000
 
 _WHERE = Field("Ids of experiments. Default: all active ones.", ("array",), nullable=True, of=Field("An id."))
 _ASKED = Record(
@@ -54,7 +55,32 @@ _ASKED = Record(
             "Whether to count all that match: of very many runs, that takes longer than the page.", ("boolean",), default=True
         ),
         "cursor": Field("`next` of the page before; the rest of the search must be the same.", nullable=True),
+        "tree": Field(
+            "Whether runs stand below those that they are nested in. Only of all runs: without a filter, archived or not.",
+            ("boolean",),
+            default=False,
+        ),
+        "opened": Field(
+            f"Of a tree, the ids of at most {MOST_OPENED:,} runs whose nested runs have rows. Default: those among the first ten "
+            "rows.",
+            ("array",),
+            nullable=True,
+            of=Field("An id."),
+        ),
     },
+)
+_NUMBERS = Field("A number.", ("integer",))
+_TREE = Record(
+    "RunTree",
+    {
+        "rows": Field(
+            "How many rows it has: of the runs that no other is the parent of, and of those in open ones.", ("integer",)
+        ),
+        "depths": Field("Of each of the page's runs, in how many others it is nested.", ("array",), of=_NUMBERS),
+        "children": Field("Of each of them, how many runs are nested in it.", ("array",), of=_NUMBERS),
+        "opened": Field("The ids of the runs that are open.", ("array",), of=Field("An id.")),
+    },
+    whole=True,
 )
 _FOUND = Record(
     "RunsFound",
@@ -70,6 +96,7 @@ _FOUND = Record(
             keyed=True,
         ),
         "next": Field("Where the next page begins; null on the last one.", nullable=True),
+        "tree": Field("How the runs are nested; null if a tree wasn't asked for.", ("object",), of=_TREE, nullable=True),
     },
     whole=True,
 )
@@ -117,12 +144,16 @@ def _search(call: Call) -> Reply:
         raise InvalidInputError(msg)
     offset, before, total = _cursor(asked["cursor"]) if asked["cursor"] else (asked["offset"], None, None)
     begun = call.store.runs.recorder.clock()
-    filters = [*parse_filter(asked["filter"]), *_archived(asked["archived"])]
     experiments, view = _experiments(asked["experiments"]), checked_view(asked["view"])
     order = parse_order([str(item) for item in asked["order_by"] or ()])
     wanted = [parse_column(str(name)) for name in dict.fromkeys(asked["columns"] or ())]
+    filters = [*parse_filter(asked["filter"]), *_archived(asked["archived"])]
     query = RunQuery(filters, order, experiments, view, asked["limit"] + 1, offset)
-    found = call.store.overview.table(query, wanted, before=before, count=asked["count"] and total is None)
+    found: RunTable | RunTree
+    if asked["tree"]:
+        found = call.store.overview.tree(query, wanted, opened=_opened(asked), before=before)
+    else:
+        found = call.store.overview.table(query, wanted, before=before, count=asked["count"] and total is None)
     more, total = len(found.runs) > asked["limit"], found.total if total is None else total
     if more and before is None:
         before = _ahead(call.store, experiments, view) or begun
@@ -135,8 +166,30 @@ def _search(call: Call) -> Reply:
         "runs": [told_head(run) for run in found.runs[: asked["limit"]]],
         "columns": columns,
         "next": None if before is None or not more else _token(offset + asked["limit"], before, total),
+        "tree": _tree(found, asked["limit"]) if isinstance(found, RunTree) else None,
     }
     return Reply(dumps(answer), media_type=JSON)
+
+
+def _opened(asked: Mapping[str, Any]) -> list[str] | None:
+    """The runs of a tree that are open; None if nobody says. Raises InvalidInputError for a search that can't be a tree."""
+    if asked["filter"].strip() or asked["archived"] != "show":
+        msg = "tree is of all runs; leave it out to filter them, or to tell what is archived from the rest"
+        raise InvalidInputError(msg)
+    opened: list[str] | None = asked["opened"]
+    if opened is not None and (len(opened) > MOST_OPENED or not all(isinstance(item, str) for item in opened)):
+        msg = f"opened must be at most {MOST_OPENED} ids of runs, not {len(opened)} things"
+        raise InvalidInputError(msg)
+    return opened
+
+
+def _tree(found: RunTree, limit: int) -> dict[str, Any]:
+    return {
+        "rows": found.rows,
+        "depths": found.depths[:limit],
+        "children": found.children[:limit],
+        "opened": found.opened,
+    }
 
 
 def _complete(call: Call) -> Reply:

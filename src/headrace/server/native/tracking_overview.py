@@ -45,6 +45,7 @@ _OPERATIONS = {
     "overview/experiments": contract(_overview, Overview.experiments),
     "overview/keys": contract(_overview, Overview.keys),
     "overview/table": contract(_overview, Overview.table),
+    "overview/tree": contract(_overview, Overview.tree),
     "overview/values": contract(_overview, Overview.values),
     "overview/extremes": contract(_overview, Overview.extremes),
     "overview/children": contract(_overview, Overview.children),

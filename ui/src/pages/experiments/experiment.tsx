@@ -41,13 +41,16 @@ const MODES: { value: Mode; label: string; icon: 'columns' | 'table' | 'chart' |
   { value: 'importance', label: 'What mattered', icon: 'bolt', keys: '6' },
 ];
 
+/** So many open runs are in an address; more would make it longer than some take. */
+const MOST_OPEN = 100;
+
 export type Change = (change: Told<ExperimentSearch>) => void;
 
 export function ExperimentPage() {
   const { experiments } = useParams({ from: '/experiments/$experiments' });
   const search = useSearch({ from: '/experiments/$experiments' });
   const navigate = useNavigate({ from: '/experiments/$experiments' });
-  const change = useCallback<Change>((part) => void navigate({ search: (now) => told<ExperimentSearch>({ ...now, ...part }), replace: 'show' in part && Object.keys(part).length === 1 }), [navigate]);
+  const change = useCallback<Change>((part) => void navigate({ search: (now) => told<ExperimentSearch>({ ...now, ...part }), replace: ('show' in part || 'open' in part) && Object.keys(part).length === 1 }), [navigate]);
   const keys = useQuery(keysQuery(experiments));
   const { cols, by } = search;
   const last = useMemo(() => lastColumns(experiments), [experiments]);
@@ -60,6 +63,8 @@ export function ExperimentPage() {
     if (keys.data !== undefined && cols === undefined) keepColumns(experiments, columns);
   }, [experiments, keys.data, cols, columns]);
   const setShow = useCallback((show: string[] | undefined) => change({ show }), [change]);
+  const opened = search.open ?? rows.opened;
+  const toggleOpen = useCallback((id: string) => change({ open: opened.includes(id) ? opened.filter((one) => one !== id) : [...opened, id].slice(-MOST_OPEN) }), [change, opened]);
   const selection = useSelection(rows, search.show, setShow);
   const looks = useMemo(() => looksOf(selection.ids), [selection.ids]);
   const shown = useShown(selection, rows, groupBy);
@@ -75,7 +80,7 @@ export function ExperimentPage() {
   const compare = useCompare();
   const open = useOpen();
   const focus = useCallback(() => query.current?.focus(), []);
-  useKeys({ '/': focus, ...pageKeys({ change, rows, cursor, setCursor, selection, compare, open }) });
+  useKeys({ '/': focus, ...pageKeys({ change, rows, cursor, setCursor, selection, compare, open, toggleOpen }) });
 
   const complete = useMemo(() => completerOf(experiments.split(',')), [experiments]);
 
@@ -94,7 +99,7 @@ export function ExperimentPage() {
         {(mode === 'both' || mode === 'table') && (
           <section id="experiment-table" className="experiment-table" aria-label="Runs">
             <Actions selection={selection} search={search} change={change} compare={compare} />
-            <RunsPart rows={rows} problem={problem} filtered={search.q !== undefined} columns={columns} search={search} change={change} selection={selection} looks={looks} cursor={cursor} onCursor={setCursor} />
+            <RunsPart rows={rows} problem={problem} filtered={search.q !== undefined} columns={columns} search={search} change={change} selection={selection} looks={looks} cursor={cursor} onCursor={setCursor} onOpen={toggleOpen} />
           </section>
         )}
         {mode === 'both' && <Divider controls="experiment-table" />}
@@ -135,7 +140,7 @@ function Head({ experiments, rows, search, change }: { experiments: string; rows
           {names.join(', ')}
         </h1>
       </nav>
-      <span className="count grow">{rows.pending || rows.error !== null ? '' : search.q === undefined ? plural(rows.total, 'run') : `${whole(rows.total)} match`}</span>
+      <span className="count grow">{rows.pending || rows.error !== null ? '' : search.q === undefined ? plural(rows.found, 'run') : `${whole(rows.found)} match`}</span>
       <Views experiments={experiments} search={search} change={change} />
     </header>
   );
@@ -152,9 +157,10 @@ interface PartProps {
   looks: ReturnType<typeof looksOf>;
   cursor: number;
   onCursor: (index: number) => void;
+  onOpen: (id: string) => void;
 }
 
-function RunsPart({ rows, problem, filtered, columns, search, change, selection, looks, cursor, onCursor }: PartProps) {
+function RunsPart({ rows, problem, filtered, columns, search, change, selection, looks, cursor, onCursor, onOpen }: PartProps) {
   if (rows.pending) return <Skeleton lines={8} />;
   if (rows.error !== null && problem === '' && rows.total === 0) return <Failure error={rows.error} retry={rows.retry} />;
   if (rows.total === 0 && problem === '') {
@@ -165,7 +171,7 @@ function RunsPart({ rows, problem, filtered, columns, search, change, selection,
       </Empty>
     );
   }
-  return <RunsTable rows={rows} columns={columns} sort={search.sort} onSort={(sort) => change({ sort })} selection={selection} looks={looks} cursor={cursor} onCursor={onCursor} />;
+  return <RunsTable rows={rows} columns={columns} sort={search.sort} onSort={(sort) => change({ sort })} selection={selection} looks={looks} cursor={cursor} onCursor={onCursor} onOpen={onOpen} />;
 }
 
 /** What to do next, or that there is no such experiment. */
@@ -260,10 +266,12 @@ interface KeyParts {
   selection: Selection;
   compare: (ids: readonly string[]) => void;
   open: (run: string) => void;
+  toggleOpen: (run: string) => void;
 }
 
-function pageKeys({ change, rows, cursor, setCursor, selection, compare, open }: KeyParts) {
-  const id = rows.row(cursor)?.run.id;
+function pageKeys({ change, rows, cursor, setCursor, selection, compare, open, toggleOpen }: KeyParts) {
+  const row = rows.row(cursor);
+  const id = row?.run.id;
   return {
     '0': () => change({ mode: undefined }),
     '1': () => change({ mode: 'table' as const }),
@@ -276,6 +284,7 @@ function pageKeys({ change, rows, cursor, setCursor, selection, compare, open }:
     j: () => setCursor(Math.min(rows.total - 1, cursor + 1)),
     k: () => setCursor(Math.max(0, cursor - 1)),
     e: () => id !== undefined && open(id),
+    o: () => id !== undefined && row?.nest.children !== 0 && toggleOpen(id),
     x: () => id !== undefined && selection.toggle(cursor, id, false),
   };
 }

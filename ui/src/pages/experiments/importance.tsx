@@ -7,7 +7,7 @@ import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
 import { plural } from '@/shared/ui/format';
 import { mattered } from './mattered';
 import type { PlotProps } from './plots';
-import { tableOf } from './table-query';
+import { runsOf } from './table-query';
 
 const MOST_RUNS = 5000;
 const MOST_PARAMS = 100;
@@ -18,7 +18,7 @@ export function Importance({ experiments, search, keys, change }: PlotProps) {
   const [given = ''] = search.axes ?? [];
   const metric = metrics.includes(given) ? given : (metrics[0] ?? '');
   const columns = [`metrics.${metric}`, ...params.map((param) => `params.${param}`)];
-  const query = useQuery({ ...tableQuery({ ...tableOf(experiments, search, columns), limit: MOST_RUNS }), enabled: metric !== '' });
+  const query = useQuery({ ...tableQuery({ ...runsOf(experiments, search, columns), limit: MOST_RUNS }), enabled: metric !== '' });
   const shares = useMemo(() => {
     const found = query.data?.columns;
     if (found === undefined) return null;

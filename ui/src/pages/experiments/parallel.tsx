@@ -12,7 +12,7 @@ import { Popover } from '@/shared/ui/overlays';
 import { axesOf, commonParams } from './axes';
 import { layOut, linesOf, nearestLine, planOf, short, type AxisPlan, type Layout, type Line } from './parallel-lines';
 import type { PlotProps } from './plots';
-import { tableOf } from './table-query';
+import { runsOf } from './table-query';
 
 const MOST = 5000;
 /** Pixels from the middle of an axis within which it is pressed. */
@@ -24,7 +24,7 @@ export function Parallel({ experiments, search, keys, change }: PlotProps) {
   const metric = all.find((axis) => axis.startsWith('metrics.') && !axis.startsWith('metrics.system/'));
   const first = [...commonParams(keys).slice(0, 12), ...(metric === undefined ? [] : [metric])];
   const asked = chosen.length >= 2 ? chosen : first;
-  const query = useQuery({ ...tableQuery({ ...tableOf(experiments, search, asked), limit: MOST }), enabled: asked.length >= 2 });
+  const query = useQuery({ ...tableQuery({ ...runsOf(experiments, search, asked), limit: MOST }), enabled: asked.length >= 2 });
   const varying = asked.filter((axis) => new Set(query.data?.columns[axis]?.filter((value) => value !== null)).size > 1);
   const axes = chosen.length >= 2 || varying.length < 2 ? asked : varying.slice(-7);
   const [ref, width, height] = useSize<HTMLDivElement>();

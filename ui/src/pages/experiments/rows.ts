@@ -8,14 +8,29 @@ import { BLOCK, PAGE, partOf } from './table-query';
 
 export type Value = string | number | null;
 
+/** How a run is nested, and what is nested in it. */
+export interface Nest {
+  depth: number;
+  children: number;
+  open: boolean;
+}
+
 export interface Row {
   run: Schemas['RunHead'];
+  nest: Nest;
   /** Undefined while it isn't read yet. */
   value: (column: string) => Value | undefined;
 }
 
 export interface Rows {
+  /** How many rows there are. */
   total: number;
+  /** How many runs match: more than rows, if some are in a run that isn't open. */
+  found: number;
+  /** The runs whose nested runs have rows. */
+  opened: readonly string[];
+  /** Whether any of the runs that are here is nested in another. */
+  nested: boolean;
   row: (index: number) => Row | undefined;
   /** Tells which rows and which of the columns asked for are in sight. */
   see: (first: number, last: number, left: number, right: number) => void;
@@ -59,8 +74,12 @@ export function useRows(query: TableQuery, begun: TableQuery): Rows {
       if (found !== undefined) held.set(page, [...(held.get(page) ?? []), found]);
     });
     const made = new Map<number, Row>();
+    const opened = data?.tree?.opened ?? [];
     return {
-      total: data?.total ?? 0,
+      total: data?.tree?.rows ?? data?.total ?? 0,
+      found: data?.total ?? 0,
+      opened,
+      nested: [...held.values()].some((parts) => parts[0]?.tree?.children.some((children) => children > 0) === true),
       pending: isPending,
       stale: isStale,
       error,
@@ -69,9 +88,12 @@ export function useRows(query: TableQuery, begun: TableQuery): Rows {
         const known = made.get(index);
         if (known !== undefined) return known;
         const parts = held.get(Math.floor(index / PAGE)) ?? [];
-        const run = parts[0]?.runs[index % PAGE];
+        const place = index % PAGE;
+        const run = parts[0]?.runs[place];
         if (run === undefined) return undefined;
-        const row: Row = { run, value: (column) => parts.find((part) => part.runs[index % PAGE]?.id === run.id && column in part.columns)?.columns[column]?.[index % PAGE] };
+        const tree = parts[0]?.tree;
+        const nest = { depth: tree?.depths[place] ?? 0, children: tree?.children[place] ?? 0, open: opened.includes(run.id) };
+        const row: Row = { run, nest, value: (column) => parts.find((part) => part.runs[place]?.id === run.id && column in part.columns)?.columns[column]?.[place] };
         made.set(index, row);
         return row;
       },

@@ -4,10 +4,10 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { memo, useCallback, useDeferredValue, useEffect, useMemo, useRef, type MouseEvent } from 'react';
 import { hover, useIsHovered } from '@/shared/chart/hover';
 import type { Look } from '@/shared/chart/palette';
-import { age, clock, number } from '@/shared/ui/format';
+import { age, clock, number, plural } from '@/shared/ui/format';
 import { Icon } from '@/shared/ui/icon';
 import { Lasted, State } from '@/shared/ui/marks';
-import type { Row, Rows, Value } from './rows';
+import type { Nest, Row, Rows, Value } from './rows';
 import type { Selection } from './selection';
 
 export interface ColumnSpec {
@@ -25,6 +25,9 @@ const FIXED: ColumnSpec[] = [
 ];
 const NAME_WIDTH = 250;
 const ROW = 32;
+/** Pixels that a nested run stands to the right, as deep as there is room. */
+const INDENT = 14;
+const DEEPEST = 4;
 /** Pixels: of a letter at most, nearly, and of a cell's padding. */
 const WIDEST_LETTER = 9;
 const CELL_PADDING = 20;
@@ -59,9 +62,11 @@ interface TableProps {
   looks: ReadonlyMap<string, Look>;
   cursor: number;
   onCursor: (index: number) => void;
+  /** Shows the runs nested in a run, or hides them. */
+  onOpen: (id: string) => void;
 }
 
-export function RunsTable({ rows, columns, sort, onSort, selection, looks, cursor, onCursor }: TableProps) {
+export function RunsTable({ rows, columns, sort, onSort, selection, looks, cursor, onCursor, onOpen }: TableProps) {
   const host = useRef<HTMLDivElement>(null);
   const specs = useMemo(() => [...FIXED, ...columns.map(specOf)], [columns]);
   const rowsInSight = useVirtualizer({ count: rows.total, getScrollElement: () => host.current, estimateSize: () => ROW, overscan: 5, initialRect: inSight() });
@@ -90,7 +95,7 @@ export function RunsTable({ rows, columns, sort, onSort, selection, looks, curso
   const width = NAME_WIDTH + columnsInSight.getTotalSize();
   const follow = useFollow();
   return (
-    <div className="runs" ref={host} role="table" aria-label="Runs" aria-rowcount={rows.total + 1} data-stale={rows.stale || undefined} tabIndex={0} onClick={follow}>
+    <div className="runs" ref={host} role="table" aria-label="Runs" aria-rowcount={rows.total + 1} data-stale={rows.stale || undefined} data-nested={rows.nested || undefined} tabIndex={0} onClick={follow}>
       <div className="runs-head" role="row" style={{ width }}>
         <div className="runs-name" role="columnheader" style={{ width: NAME_WIDTH }}>
           <SelectAll selection={selection} />
@@ -120,6 +125,7 @@ export function RunsTable({ rows, columns, sort, onSort, selection, looks, curso
               onToggle={selection.toggle}
               onSolo={selection.solo}
               onCursor={onCursor}
+              onOpen={onOpen}
             />
           );
         })}
@@ -160,9 +166,10 @@ interface RowProps {
   onToggle: (index: number, id: string, range: boolean) => void;
   onSolo: (index: number, id: string) => void;
   onCursor: (index: number) => void;
+  onOpen: (id: string) => void;
 }
 
-const RunRow = memo(function RunRow({ index, top, width, row, across, shown, look, current, onToggle, onSolo, onCursor }: RowProps) {
+const RunRow = memo(function RunRow({ index, top, width, row, across, shown, look, current, onToggle, onSolo, onCursor, onOpen }: RowProps) {
   const id = row?.run.id ?? '';
   const hovered = useIsHovered(id);
   if (row === undefined) {
@@ -186,7 +193,7 @@ const RunRow = memo(function RunRow({ index, top, width, row, across, shown, loo
       onMouseLeave={() => hover(null)}
       onClick={() => onCursor(index)}
     >
-      <NameCell index={index} run={row.run} shown={shown} look={look} onToggle={onToggle} onSolo={onSolo} />
+      <NameCell index={index} run={row.run} {...row.nest} shown={shown} look={look} onToggle={onToggle} onSolo={onSolo} onOpen={onOpen} />
       {across.map(({ spec, left }) => (
         <Cell key={spec.id} run={row.run} spec={spec} left={left} value={isFixed(spec) ? undefined : row.value(spec.id)} />
       ))}
@@ -194,10 +201,10 @@ const RunRow = memo(function RunRow({ index, top, width, row, across, shown, loo
   );
 });
 
-type NameProps = Pick<RowProps, 'index' | 'shown' | 'look' | 'onToggle' | 'onSolo'> & Pick<Row, 'run'>;
+type NameProps = Pick<RowProps, 'index' | 'shown' | 'look' | 'onToggle' | 'onSolo' | 'onOpen'> & Pick<Row, 'run'> & Nest;
 
 /** Stays as it is while columns come and go beside it. */
-const NameCell = memo(function NameCell({ index, run, shown, look, onToggle, onSolo }: NameProps) {
+const NameCell = memo(function NameCell({ index, run, depth, children, open, shown, look, onToggle, onSolo, onOpen }: NameProps) {
   const toggle = (event: MouseEvent) => {
     if (event.altKey) onSolo(index, run.id);
     else onToggle(index, run.id, event.shiftKey);
@@ -207,6 +214,12 @@ const NameCell = memo(function NameCell({ index, run, shown, look, onToggle, onS
       <button type="button" className="eye" aria-pressed={shown} aria-label={`Show ${run.name} in the charts`} title="Shift for a range, Alt for this one alone" onClick={toggle}>
         {look === undefined ? <i /> : <Swatch look={look} />}
       </button>
+      {depth > 0 && <i style={{ width: Math.min(depth, DEEPEST) * INDENT }} />}
+      {children > 0 && (
+        <button type="button" className="nest" aria-expanded={open} aria-label={`${plural(children, 'run')} nested in ${run.name}`} title={plural(children, 'nested run')} onClick={() => onOpen(run.id)}>
+          <Icon name="right" size={12} />
+        </button>
+      )}
       <State state={run.state} bare />
       <a href={`/runs/${run.id}`} data-run={run.id} className="cut run-link" title={run.name}>
         {run.name}

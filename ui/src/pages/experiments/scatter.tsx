@@ -10,7 +10,7 @@ import { Empty, Failure, Skeleton } from '@/shared/ui/feedback';
 import { number, plural } from '@/shared/ui/format';
 import { axesOf, commonParams, fit, numeric, ticks, type Scale } from './axes';
 import type { PlotProps } from './plots';
-import { tableOf } from './table-query';
+import { runsOf } from './table-query';
 
 const MOST = 5000;
 const EDGE = { left: 58, right: 18, top: 14, bottom: 38 };
@@ -18,7 +18,7 @@ const EDGE = { left: 58, right: 18, top: 14, bottom: 38 };
 export function Scatter({ experiments, search, keys, looks, change }: PlotProps) {
   const axes = axesOf(keys);
   const [first = '', second = ''] = search.axes ?? [commonParams(keys).find((axis) => /rate|depth|lr|dim|size|alpha|hidden/.test(axis)) ?? commonParams(keys)[0] ?? axes[0] ?? '', axes.find((axis) => axis.startsWith('metrics.')) ?? axes[0] ?? ''];
-  const query = useQuery({ ...tableQuery({ ...tableOf(experiments, search, [...new Set([first, second])]), limit: MOST }), enabled: first !== '' && second !== '' });
+  const query = useQuery({ ...tableQuery({ ...runsOf(experiments, search, [...new Set([first, second])]), limit: MOST }), enabled: first !== '' && second !== '' });
   const [ref, width, height] = useSize<HTMLDivElement>();
   const [near, setNear] = useState<number | null>(null);
   const svg = useRef<SVGSVGElement>(null);

@@ -14,6 +14,8 @@ export interface TableSearch {
   /** Params or tags whose values make groups. */
   by?: string[];
   deleted?: boolean;
+  /** The runs whose nested runs are shown; without it, those among the first ten rows. */
+  open?: string[];
 }
 
 export function readTableSearch(raw: Record<string, unknown>): TableSearch {
@@ -23,6 +25,7 @@ export function readTableSearch(raw: Record<string, unknown>): TableSearch {
     cols: texts(raw['cols']),
     by: texts(raw['by']),
     deleted: raw['deleted'] === true ? true : undefined,
+    open: Array.isArray(raw['open']) ? (texts(raw['open']) ?? []) : undefined,
   });
 }
 
@@ -34,7 +37,19 @@ function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined;
 }
 
+/** Whether nested runs stand below their parent. Who filters runs, or orders them by what they have, asks about runs and not about families. */
+export function nests({ q, sort }: TableSearch): boolean {
+  return q === undefined && (sort === undefined || sort.startsWith('start_time '));
+}
+
+/** The rows of the table. */
 export function tableOf(experiments: string, search: TableSearch, columns: readonly string[]): TableQuery {
+  const query = runsOf(experiments, search, columns);
+  return nests(search) ? { ...query, tree: true, ...(search.open === undefined ? {} : { opened: search.open }) } : query;
+}
+
+/** All runs that match, each for itself. */
+export function runsOf(experiments: string, search: TableSearch, columns: readonly string[]): TableQuery {
   return {
     experiments: experiments.split(','),
     filter: search.q ?? '',
