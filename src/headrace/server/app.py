@@ -79,6 +79,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/v1/runs/{run}/children", "runs:read", experiments.CHILDREN),
     Endpoint("GET", "/api/v1/runs/{run}/files", "runs:read", files.LIST),
     Endpoint("GET", "/api/v1/runs/{run}/files/{path...}", "runs:read", files.FILE),
+    Endpoint("GET", "/api/v1/runs/{run}/lines/{path...}", "runs:read", files.LINES),
     Endpoint("GET", "/api/v1/runs/{run}/tables/{path...}", "runs:read", files.PAGE),
     Endpoint("POST", "/api/v1/metrics/series", "runs:read", curves.SERIES),
     Endpoint("GET", "/api/v1/runs/{run}/points", "runs:read", curves.POINTS),

@@ -9,11 +9,6 @@ describe('a part of a text', () => {
     expect(wholeLines(bytes('one\ntw'), { start: 94, size: 100 })).toEqual({ text: 'one\ntw', start: 94, end: 100, size: 100 });
   });
 
-  it('leaves out the line that the start of a tail cuts off', () => {
-    expect(wholeLines(bytes('ne\ntwo'), { start: 94, size: 100, isTail: true })).toEqual({ text: 'two', start: 97, end: 100, size: 100 });
-    expect(wholeLines(bytes('one'), { start: 0, size: 3, isTail: true }).text).toBe('one');
-  });
-
   it('is cut between two letters where a line is longer', () => {
     const part = wholeLines(bytes('xé').subarray(0, 2), { start: 0, size: 9 });
     expect([part.text, part.end]).toEqual(['x', 1]);

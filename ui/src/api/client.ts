@@ -90,25 +90,38 @@ export interface TextPart {
   size: number;
 }
 
-/** A text from a byte to before another, whole lines of it; with a negative start that many bytes from the end. */
-export async function getText(url: string, signal?: AbortSignal, start = 0, most = MOST_TEXT): Promise<TextPart> {
+/** Bytes of a file, where they begin, how long it is, and the tag of what it is now. */
+export interface Bytes {
+  bytes: Uint8Array;
+  start: number;
+  size: number;
+  tag: string;
+}
+
+/** A file from a byte to before another; with a negative start that many bytes from the end. Null while the file still has the tag. */
+export async function getBytes(url: string, start: number, end: number, tag: string, signal?: AbortSignal): Promise<Bytes | null> {
   let answer: Response;
   try {
-    answer = await send('GET', url, undefined, signal, { range: start < 0 ? `bytes=${start}` : `bytes=${start}-${start + most - 1}` });
+    answer = await send('GET', url, undefined, signal, { range: start < 0 ? `bytes=${start}` : `bytes=${start}-${end - 1}`, ...(tag === '' ? {} : { 'if-none-match': tag }) });
   } catch (error) {
-    if (error instanceof Problem && error.status === 416) return { text: '', start: 0, end: 0, size: 0 }; // an empty file has no ranges
+    if (error instanceof Problem && error.status === 304) return null;
+    if (error instanceof Problem && error.status === 416) return { bytes: new Uint8Array(), start: 0, size: 0, tag: '' }; // an empty file has no ranges, one that was cut has none there
     throw error;
   }
   const bytes = new Uint8Array(await answer.arrayBuffer());
   const told = /^bytes (\d+)-\d+\/(\d+)$/.exec(answer.headers.get('content-range') ?? '');
   const [place, size] = told === null ? [0, bytes.length] : [Number(told[1]), Number(told[2])];
-  return wholeLines(bytes, { start: place, size, isTail: start < 0 });
+  return { bytes, start: place, size, tag: answer.headers.get('etag') ?? '' };
 }
 
-/** Leaves out the line that the end of a part cuts off, and of the tail of a file the one that its start does. A line that is
- * longer than the part is cut between two letters. */
-export function wholeLines(bytes: Uint8Array, { start, size, isTail = false }: { start: number; size: number; isTail?: boolean }): TextPart {
-  const from = isTail && start > 0 ? bytes.indexOf(NEW_LINE) + 1 : 0;
+/** A text from a byte to before another, whole lines of it. */
+export async function getText(url: string, signal?: AbortSignal, start = 0, most = MOST_TEXT): Promise<TextPart> {
+  const read = await getBytes(url, start, start + most, '', signal);
+  return read === null ? { text: '', start, end: start, size: start } : wholeLines(read.bytes, read);
+}
+
+/** Leaves out the line that the end of a part cuts off. A line that is longer than the part is cut between two letters. */
+export function wholeLines(bytes: Uint8Array, { start, size }: { start: number; size: number }): TextPart {
   let to = bytes.length;
   if (start + to < size) {
     to = bytes.lastIndexOf(NEW_LINE) + 1;
@@ -118,7 +131,7 @@ export function wholeLines(bytes: Uint8Array, { start, size, isTail = false }: {
       if ((bytes[to - 1] ?? 0) >= 0xc0 && to > 1) to -= 1;
     }
   }
-  return { text: new TextDecoder().decode(bytes.subarray(from, to)), start: start + from, end: start + to, size };
+  return { text: new TextDecoder().decode(bytes.subarray(0, to)), start, end: start + to, size };
 }
 
 async function send(method: string, url: string, body?: string, signal?: AbortSignal, headers: Readonly<Record<string, string>> = {}): Promise<Response> {

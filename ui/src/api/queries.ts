@@ -164,11 +164,43 @@ export const filesQuery = (run: string) =>
 export const childrenQuery = (run: string) =>
   queryOptions({ queryKey: ['run', run, 'children'], queryFn: ({ signal }) => get('/api/v1/runs/{run}/children', { path: { run }, signal }) });
 
-/** A text from a byte on, or with a negative start so many bytes from the end. */
+/** A text from a byte on. */
 export const fileTextQuery = (run: string, path: string, start = 0, most?: number) =>
   queryOptions({
     queryKey: ['run', run, 'text', path, start],
     queryFn: ({ signal }) => getText(address('/api/v1/runs/{run}/files/{path}', { path: { run, path } }), signal, start, most),
+  });
+
+/** So often is asked what is new in a log of a run that goes on. */
+const LOG_EVERY = 3000;
+
+/** A log, by whoever knows how far it was read. */
+export const logQuery = <T>(run: string, path: string, follow: () => Promise<T>, goesOn: boolean) =>
+  queryOptions({ queryKey: ['run', run, 'log', path], queryFn: follow, refetchInterval: goesOn ? LOG_EVERY : false, structuralSharing: false, staleTime: 0, gcTime: 0 });
+
+export type FoundLines = Pick<Schemas['FileLines'], 'lines' | 'found' | 'count' | 'end' | 'last'>;
+
+/** So many lines that were found are kept. */
+const MOST_FOUND = 5000;
+
+/** The lines of a file that have a text in them. Asked again, only what has come since is looked through; a file that was replaced is
+ * another one, by its generation. */
+export const foundLinesQuery = (run: string, path: string, find: string, generation: number) =>
+  queryOptions({
+    queryKey: ['run', run, 'found', path, find, generation],
+    queryFn: async ({ signal, client, queryKey }) => {
+      let held = client.getQueryData<FoundLines>(queryKey) ?? { lines: [], found: 0, count: 0, end: 0, last: null };
+      for (;;) {
+        const part = await get('/api/v1/runs/{run}/lines/{path}', { path: { run, path }, query: { find, start: held.end, limit: MOST_FOUND - held.lines.length }, signal });
+        const before = held;
+        const numbered = (line: Schemas['FileLine']) => ({ ...line, number: line.number + before.count });
+        held = { lines: [...before.lines, ...part.lines.map(numbered)], found: before.found + part.found, count: before.count + part.count, end: part.end, last: part.last === null ? null : numbered(part.last) };
+        if (part.count === 0 || part.end >= part.size) return held;
+      }
+    },
+    structuralSharing: false,
+    staleTime: 0,
+    gcTime: 30_000,
   });
 
 /** Where a page of a table begins: in a text file at a byte, in others after so many rows. */

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import mimetypes
 from pathlib import PurePosixPath
+from typing import Any
 
 from headrace.definitions.plain import plain
 from headrace.errors import InvalidInputError, NotFoundError
 from headrace.server.columns import dumps
 from headrace.server.endpoint import Operation
 from headrace.server.http import JSON, Call, Reply, json_reply
+from headrace.server.native.lines import FoundLine, find_lines
 from headrace.server.native.tables import Page, RangedFile, parquet_page, text_page
 from headrace.server.placed import files_below, pieces, ranged_reply, unread
 from headrace.server.schema import Content, Field, Record, read_query
 from headrace.tracking.files import Home
 from headrace.tracking.run import ArtifactEntry
 
-__all__ = ["FILE", "LIST", "PAGE"]
+__all__ = ["FILE", "LINES", "LIST", "PAGE"]
 
 MOST_ROWS = 1000
+MOST_LINES = 5000
+LOOKED_THROUGH = 256 << 20
+"""Bytes that are looked through for one answer."""
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _SHOWN = {
     ".css": "text/plain",
@@ -82,6 +87,34 @@ _TABLE = Record(
     },
     whole=True,
 )
+_FIND = {
+    "find": Field("A text, in upper or lower case.", required=True),
+    "start": Field("The byte to begin at, where a line does: what an answer before told as `end`.", ("integer",), default=0),
+    "limit": Field(f"Tell at most so many lines, up to {MOST_LINES:,}.", ("integer",), default=1000),
+}
+_LINE = Record(
+    "FileLine",
+    {
+        "start": Field("The byte of the file that it begins at.", ("integer",)),
+        "number": Field("Which line it is, from 1 on, counted from `start`.", ("integer",)),
+        "text": Field("What a terminal shows of it, 2,000 characters at most."),
+    },
+    whole=True,
+)
+_LINES = Record(
+    "FileLines",
+    {
+        "lines": Field("The first of the lines that have the text in them.", ("array",), of=_LINE),
+        "found": Field("How many have it.", ("integer",)),
+        "count": Field("How many lines were looked at.", ("integer",)),
+        "end": Field("The byte after the last of them. Ask again from there for what has come since.", ("integer",)),
+        "last": Field(
+            "What the file ends with after that, a line without an end, if it has the text.", ("object",), of=_LINE, nullable=True
+        ),
+        "size": Field("The size of the file. A large one is looked through by several questions.", ("integer",)),
+    },
+    whole=True,
+)
 
 
 def _list(call: Call) -> Reply:
@@ -121,6 +154,28 @@ def _page(call: Call) -> Reply:
     values = [plain(column.to_pylist()) for column in page.table.columns]
     told = {"rows": page.rows, "following": page.following, "columns": columns, "values": values}
     return Reply(dumps(told), media_type=JSON)
+
+
+def _lines(call: Call) -> Reply:
+    """The lines of a text file that have a text in them."""
+    asked = read_query(call.query, _FIND)
+    find, start, limit = asked["find"], asked["start"], asked["limit"]
+    home, entry = _found(call)
+    if not find or "\n" in find or not 0 <= limit <= MOST_LINES or not 0 <= start <= entry.size:
+        msg = (
+            f"find must be a text without line ends, limit 0 to {MOST_LINES} and start within the file's {entry.size} bytes, "
+            f"not {find!r}, {limit} and {start}; if the file was cut, begin at 0"
+        )
+        raise InvalidInputError(msg)
+    end = min(entry.size, start + LOOKED_THROUGH)
+    result = find_lines(pieces(call.store, home, entry, start, end) if start < end else (), find, limit)
+    last = result.last if end == entry.size else None
+    told = {"lines": [_line(line, start) for line in result.lines], "last": last and _line(last, start)}
+    return json_reply({**told, "found": result.found, "count": result.count, "end": start + result.end, "size": entry.size})
+
+
+def _line(line: FoundLine, start: int) -> dict[str, Any]:
+    return {"start": start + line.start, "number": line.number, "text": line.text}
 
 
 def _home(call: Call) -> Home:
@@ -163,4 +218,5 @@ def _type(path: str) -> str:
 
 LIST = Operation(_list, gives=(Content(record=_FILES),))
 FILE = Operation(_file, gives=(Content("application/octet-stream"),), query=_DOWNLOAD)
+LINES = Operation(_lines, gives=(Content(record=_LINES),), query=_FIND)
 PAGE = Operation(_page, gives=(Content(record=_TABLE),), query=_PAGED)

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { withoutDiff } from './code';
-import { linesOf } from './logs';
 
 test.each([
   [{}, /No commit is known/],
@@ -10,8 +9,4 @@ test.each([
   [{ 'mlflow.source.git.commit': 'abc' }, /isn’t known/],
 ])('of a run with the tags %j is said no more than is known', (tags: Record<string, string>, text) => {
   expect(withoutDiff(tags)).toMatch(text);
-});
-
-test('a log has as many lines as were written', () => {
-  expect(['', 'a', 'a\n', 'a\n\n', '\n'].map((text) => linesOf(text).length)).toEqual([0, 1, 1, 2, 1]);
 });
