@@ -150,6 +150,14 @@ def test_a_run_that_is_deleted_or_removed_while_it_is_open_says_so(page, site):
     page.unroute_all(behavior="ignoreErrors")
 
 
+def test_a_run_that_nothing_is_heard_of_says_what_that_means(page, site):
+    asked = {"filter": "attributes.status = 'LOST'"}
+    lost = httpx.post(f"{site}/api/v1/runs/search", json=asked).json()["runs"][0]
+    page.goto(f"/runs/{lost['id']}")
+    expect(page.get_by_role("status").filter(has_text="Nothing was heard of this run since")).to_be_visible()
+    expect(page.get_by_text("None yet.")).to_have_count(2)
+
+
 def test_a_curve_of_nothing_but_nan_says_so(page, site):
     with hr.connect(site) as store, store.start_run(experiment="nothing", capture=False) as run:
         for step in range(20):

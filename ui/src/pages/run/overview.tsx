@@ -105,7 +105,7 @@ function Summary({ run }: { run: Run }) {
         {all.length > MANY && <Input icon="search" placeholder="Find" aria-label="Find a metric" value={text} onChange={(event) => setText(event.target.value)} />}
       </header>
       {all.length === 0 ? (
-        <p className="panel-body quiet">None were logged.</p>
+        <p className="panel-body quiet">{none(run)}</p>
       ) : (
         <div className="summary" ref={host} tabIndex={0} role="group" aria-label="Metrics">
           <table className="grid-table" aria-rowcount={shown.length + 1}>
@@ -165,6 +165,11 @@ const SummaryRow = memo(function SummaryRow({ at, entry, measure }: { at: number
   );
 });
 
+/** Of a run that goes on, some may come. */
+function none({ status }: Run): string {
+  return status === 'RUNNING' ? 'None yet.' : 'None were logged.';
+}
+
 function Config({ run }: { run: Run }) {
   const [text, setText] = useState('');
   const tree = useMemo(() => treeOf(withNames(run.params, text)), [run.params, text]);
@@ -177,7 +182,7 @@ function Config({ run }: { run: Run }) {
         </h2>
         {size > MANY && <Input icon="search" placeholder="Find" aria-label="Find a param" value={text} onChange={(event) => setText(event.target.value)} />}
       </header>
-      {tree.length === 0 ? <p className="panel-body quiet">{size === 0 ? 'None were logged.' : 'No param of that name or value.'}</p> : <ul className="config panel-body">{tree.map((branch) => <ConfigBranch key={branch.name} branch={branch} />)}</ul>}
+      {tree.length === 0 ? <p className="panel-body quiet">{size === 0 ? none(run) : 'No param of that name or value.'}</p> : <ul className="config panel-body">{tree.map((branch) => <ConfigBranch key={branch.name} branch={branch} />)}</ul>}
     </section>
   );
 }

@@ -12,7 +12,8 @@ import { told } from '@/shared/search';
 import { useMay } from '@/shared/may';
 import { Button } from '@/shared/ui/controls';
 import { Boundary, Empty, Failure, Skeleton, Snippet } from '@/shared/ui/feedback';
-import { Icon } from '@/shared/ui/icon';
+import { clock } from '@/shared/ui/format';
+import { Icon, type IconName } from '@/shared/ui/icon';
 import { Ago, Chip, Count, Lasted, State } from '@/shared/ui/marks';
 import { Dialog } from '@/shared/ui/overlays';
 import { toast } from '@/shared/ui/toasts';
@@ -49,6 +50,7 @@ export function RunPage() {
   return (
     <div className="page">
       <Head run={run} />
+      {run.state === 'LOST' && <Lost run={run} />}
       {isGone(query.error) ? <Strip>This run was removed for good while you looked. What is shown is what this tab still has.</Strip> : run.lifecycle_stage === 'deleted' && <Deleted run={run} />}
       <nav className="tabs" aria-label="Parts of the run">
         {TABS.filter((name) => counts[name] !== 0 || name === tab).map((name) => (
@@ -71,12 +73,23 @@ function isGone(error: unknown): boolean {
   return error instanceof Problem && error.status === 404;
 }
 
-function Strip({ children }: { children: React.ReactNode }) {
+function Strip({ icon = 'trash', tone, children }: { icon?: IconName; tone?: 'warn'; children: React.ReactNode }) {
   return (
-    <div className="run-strip" role="status">
-      <Icon name="trash" size={14} />
+    <div className="run-strip" role="status" data-tone={tone}>
+      <Icon name={icon} size={14} />
       {children}
     </div>
+  );
+}
+
+/** What it means that a run is lost, and since when it is. */
+function Lost({ run }: { run: Run }) {
+  return (
+    <Strip icon="alert" tone="warn">
+      <span className="grow">
+        Nothing was heard of this run since {clock(Date.parse(run.seen ?? run.start))}. Its process or machine may be gone, or the network. It goes on by itself as soon as something is heard.
+      </span>
+    </Strip>
   );
 }
 
