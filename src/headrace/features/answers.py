@@ -13,7 +13,7 @@ from secrets import randbits
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from headrace.clock import Clock
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, StorageError
 from headrace.lake.table import AVAILABLE_TIME, EVENT_TIME, OFFSET, Lake, LakeUpkeep
 
 if TYPE_CHECKING:
@@ -228,21 +228,24 @@ class AnswerLog:
                 if not self._offered:
                     return
                 self._changed.wait_for(lambda: self._hurry or self._waiting > self._room // 2, PAUSE_SECONDS)
-                taken, self._hurry, self._busy = list(self._offered), self._closed, True
+                taken, patient = list(self._offered), not self._hurry
+                self._hurry, self._busy = self._closed, True
                 self._offered.clear()
                 self._waiting = 0
             for table in dict.fromkeys(item.table for item in taken):
-                self._write(table, [item for item in taken if item.table == table])
+                self._write(table, [item for item in taken if item.table == table], patient=patient)
 
-    def _write(self, table: str, items: list[_Offered]) -> None:
+    def _write(self, table: str, items: list[_Offered], *, patient: bool) -> None:
         lost = self._lost.pop(table, 0)
         try:
             rows = self._rows(items, lost)
             self.tables.append(table, rows, self._lane)
         except Exception as error:  # noqa: BLE001 - whatever it is, no answer may fail for it
             with self._changed:
-                self._lose(table, lost + sum(item.count for item in items))
-            _log.warning("%s: rows could not be written: %s", table, error if isinstance(error, HeadraceError) else repr(error))
+                kept = patient and isinstance(error, StorageError) and self._keep(items)
+                self._lose(table, lost if kept else lost + sum(item.count for item in items))
+            why = error if isinstance(error, HeadraceError) else repr(error)
+            _log.warning("%s: rows could not be written%s: %s", table, ", and are tried again" if kept else "", why)
             return
         self._offset += rows.num_rows
         if lost:
@@ -268,6 +271,15 @@ class AnswerLog:
         rows = rows.append_column(DROPPED, pa.array(dropped))
         rows = rows.append_column(AVAILABLE_TIME, pa.array(now).cast(pa.timestamp("us", tz="UTC")))
         return rows.append_column(OFFSET, pa.array(np.arange(rows.num_rows) + offset))
+
+    def _keep(self, items: list[_Offered]) -> bool:
+        """Let rows wait for the next commit, as long as there is much room: a store that is restarted costs none."""
+        room = sum(item.room for item in items)
+        if self._waiting + room > self._room // 2:
+            return False
+        self._offered.extendleft(reversed(items))
+        self._waiting += room
+        return True
 
     def _lose(self, table: str, count: int) -> None:
         self._lost[table] = self._lost.get(table, 0) + count

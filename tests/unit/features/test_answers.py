@@ -7,10 +7,12 @@ import threading
 import pyarrow as pa
 import pytest
 
+from headrace.errors import StorageError
+from headrace.features import answers
 from headrace.features.answers import DROPPED, AnswerLog, LakeAnswers
 from headrace.lake.delta import DeltaLake
 from headrace.lake.table import EVENT_TIME
-from waiting import PATIENCE
+from waiting import PATIENCE, until
 
 SCHEMA = pa.schema([("n", pa.int64())])
 TIME = pa.timestamp("us", tz="UTC")
@@ -95,6 +97,38 @@ def test_rows_that_cannot_be_written_are_counted_and_told_and_fail_nobody(log, l
     log.offer("t", 1, rows(3))
     log.flush()
     assert log.read("t", SCHEMA).select(["n", DROPPED]).to_pylist() == [{"n": 3, DROPPED: 2}]
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["nothing was written", "its word was lost"])
+def test_rows_wait_for_a_store_that_is_down_and_come_once(log, lake, monkeypatch, done):
+    monkeypatch.setattr(answers, "PAUSE_SECONDS", 0.05)
+    fails = [True, True]
+    append = log.tables.append
+
+    def failing(*arguments):
+        if not fails:
+            append(*arguments)
+            return
+        fails.pop()
+        if done:
+            append(*arguments)
+        raise StorageError("it is restarted")
+
+    monkeypatch.setattr(log.tables, "append", failing)
+    for n in range(4):
+        log.offer("t", 1, rows(n))
+    until(lambda: not fails and not log._waiting and not log._busy, "the rows")
+    assert (kept(log), log.dropped) == ([0, 1, 2, 3], 0)
+
+
+def test_rows_that_wait_for_a_store_that_is_down_hold_up_no_end(log, monkeypatch):
+    def down(*_):
+        raise StorageError("it is down")
+
+    monkeypatch.setattr(log.tables, "append", down)
+    log.offer("t", 1, rows(1))
+    log.close()
+    assert log.dropped == 1
 
 
 def test_a_closed_log_takes_no_more_and_never_waits(log):
