@@ -17,7 +17,7 @@ LINES = 1_600_000
 @pytest.fixture
 def kept(site):
     """A run that goes on, and how its log is replaced by another."""
-    with hr.connect(site) as store, store.start_run(experiment="logs", capture=False) as run:
+    with hr.connect(site) as store, store.start_run(experiment="logs", capture=False, strict=True) as run:
         yield run, lambda text: run.log_text("logs/train.log", text)
 
 
