@@ -91,6 +91,20 @@ class EmbeddedEventLog:
             raise InvalidInputError(msg)
         return self._write(topic, RESERVED, count, b"") if count else self.end(topic, PARTITION) + 1
 
+    def skip(self, topic: str, partition: int, through: int) -> None:
+        """Begin a segment after an offset, if none is there that ends so far."""
+        if self.end(topic, partition) >= through:
+            return
+        folder = self._topic_folder(topic)
+        with _explained(folder):
+            if not folder.is_dir():
+                self._make_folder(folder)
+        with self._locked(topic):
+            tail = self._tail(topic)
+            if tail is None or tail.end < through:
+                self._begin_segment(folder, through + 1)
+                self._sync_folder(folder)
+
     def read(self, topic: str, partition: int, after: int) -> Iterator[LogBatch]:
         """The rows with offset > `after` that were there when the first is asked for and are still kept, in order."""
         _check_partition(topic, partition)

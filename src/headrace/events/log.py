@@ -122,6 +122,14 @@ class EventLog(Protocol):
         """Take `count` offsets out of the order without writing rows, for a batch that goes to the lake; returns the first."""
         ...
 
+    def skip(self, topic: str, partition: int, through: int) -> None:
+        """Give out no offset <= `through` any more: they are of rows that came out of a log that held more than this one.
+
+        Raises:
+            IntegrityError: somebody else gives out the offsets.
+        """
+        ...
+
     def read(self, topic: str, partition: int, after: int) -> Iterator[LogBatch]:
         """The rows with offset > `after`, in order, those that are still kept."""
         ...

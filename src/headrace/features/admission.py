@@ -68,6 +68,10 @@ class Admission:
         """See EventLog."""
         return self.stream.reserve(topic, count)
 
+    def skip(self, topic: str, partition: int, through: int) -> None:
+        """See EventLog."""
+        self.stream.skip(topic, partition, through)
+
     def read(self, topic: str, partition: int, after: int) -> Iterator[LogBatch]:
         """The rows after an offset that count."""
         for batch in self.stream.read(topic, partition, after):

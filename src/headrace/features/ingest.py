@@ -93,6 +93,7 @@ class Ingest:
         self._clock = clock
         self._lock = lock
         self._waiting: dict[str, int] = {}
+        self._lined_up: set[str] = set()
 
     def table(self, source: Source) -> LakeTable:
         """The lake's table of a source."""
@@ -130,9 +131,12 @@ class Ingest:
             NotFoundError: no such source.
             InvalidInputError: the rows don't fit the source's schema or break an expectation, or a group's expression fails on
                 one of them; nothing was taken in.
+            IntegrityError: the topic of the source ends before what came out of it; nothing was taken in.
         """
         source, where = self._catalog.source(name), f"store.push({name!r})"
-        found, repeats, batches = self._append(source, self.read(source, data, where), where)
+        admitted = self.read(source, data, where)
+        self._line_up(source)
+        found, repeats, batches = self._append(source, admitted, where)
         self._bring_online(source, batches)
         self._waiting[name] = self._waiting.get(name, 0) + found.rows.num_rows
         if self._waiting[name] >= FLUSH_ROWS:
@@ -211,6 +215,21 @@ class Ingest:
             behind += max(0, end - applied.get(partition, -1))
         return behind
 
+    def _line_up(self, source: Source) -> None:
+        """Let the log go on after all that came out of it, as far as lake and online store know; looked at once a process. A log
+        that was put back from an older copy would number new rows as rows that are there, and they would be taken for those."""
+        if source.name in self._lined_up:
+            return
+        snapshot = self.table(source).snapshot()
+        held = [snapshot.lanes(), *(self._groups.status(group).applied for group in self.live_groups(source))]
+        for partition in self._log.partitions(source.name):
+            lanes = (partition, BATCH) if self._log.guarded else (partition,)  # batches take their offsets from such a log
+            known = max(places.get(lane, -1) for places in held for lane in lanes)
+            if known > self._log.end(source.name, partition):
+                self._log.skip(source.name, partition, known)
+                self._log.truncate(source.name, partition, snapshot.committed(partition))
+        self._lined_up.add(source.name)
+
     def _refuse_lost_table(self, source: Source) -> None:
         """Raise if the lake has lost the table: rows that are online, or that the log has forgotten, must have been in it."""
         lost = self._log.guarded and any(self._log.start(source.name, p) > 0 for p in self._log.partitions(source.name))
@@ -277,6 +296,8 @@ class Ingest:
             batch_id = batch_id or uuid.uuid4().hex
             self._quality.keep(source, found, "write", batch_id=batch_id)
         rows = found.rows
+        if self._log.guarded:
+            self._line_up(source)
         first = self._log.reserve(source.name, rows.num_rows) if rows.num_rows else 0
         first = max(first, table.snapshot().committed(BATCH) + 1)
         if rows.num_rows or batch_id is not None:
