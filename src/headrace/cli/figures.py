@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from headrace.cli.values import printable
 from headrace.errors import InvalidInputError, MissingExtraError, StorageError
+from headrace.serving.files import whole_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,12 +177,10 @@ def _figure(path: Path, look: Look, panels: int) -> Iterator[Any]:
         mpl.rcParams.update(style)
         figure = Figure(figsize=(look.width / _DPI, look.height * panels / _DPI), dpi=_DPI, layout="constrained")
         yield figure
-        partial = path.with_name(f".{path.name}.partial")
         try:
-            figure.savefig(partial, format=path.suffix.lower()[1:], metadata={"Date": None} if _is_svg(path) else {})
-            partial.replace(path)
+            with whole_file(path) as place:
+                figure.savefig(place, format=path.suffix.lower()[1:], metadata={"Date": None} if _is_svg(path) else {})
         except OSError as error:
-            partial.unlink(missing_ok=True)
             msg = f"{path} can't be written: {error.strerror or error}"
             raise StorageError(msg) from error
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.cli.reading import csv_table, is_csv
 from headrace.errors import InvalidInputError, StorageError
-from headrace.serving.files import writer_of
+from headrace.serving.files import whole_file, writer_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,13 +44,9 @@ def write_rows(table: pa.Table, path: Path) -> None:
         InvalidInputError: CSV has no form for one of the columns.
         StorageError: it can't be written; a file that was there is then as it was.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file, writer_of(file, path, table.schema) as writer:  # a name may look like a URL
+    try:  # opened here: pyarrow takes a name that looks like an address for one
+        with whole_file(path) as place, place.open("wb") as file, writer_of(file, path, table.schema) as writer:
             writer.write_table(table)
-        partial.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         msg = f"{path} can't be written: {error.strerror or error}"
         raise StorageError(msg) from error

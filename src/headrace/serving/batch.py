@@ -20,7 +20,7 @@ from headrace.models.service import Models
 from headrace.models.version import ModelVersion
 from headrace.progress import Progress, silent
 from headrace.serving.columns import Columns, selected, takes_keys
-from headrace.serving.files import Rows, open_rows, writer_of
+from headrace.serving.files import Rows, open_rows, whole_file, writer_of
 from headrace.serving.loader import Loader
 from headrace.serving.slot import Bounds, Slot
 
@@ -243,12 +243,10 @@ class _Work:
         schema = pa.unify_schemas([pq.read_schema(part) for part in parts], promote_options="permissive") if parts else None
         if schema is None:
             schema = self._opened.schema.append(pa.field("prediction", pa.float64()))
-        whole = target.with_name(f".{target.name}.partial")
         schema = schema.with_metadata({b"headrace.model": self._plan.model.encode(), b"headrace.view": self._view.encode()})
-        with writer_of(whole, target, schema) as writer:
+        with whole_file(target) as place, writer_of(place, target, schema) as writer:
             for part in parts:
                 writer.write_table(pq.read_table(part).cast(schema))
-        whole.replace(target)
         shutil.rmtree(self._folder)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
     from pyarrow import csv
 
-__all__ = ["Rows", "open_rows", "writer_of"]
+__all__ = ["Rows", "open_rows", "whole_file", "writer_of"]
 
 _CSV = ".csv"
 _BLOCK = 1 << 20
@@ -36,6 +38,24 @@ class Rows(Protocol):
     def parts(self, rows: int) -> Iterator[pa.Table]:
         """The rows in order, in the same parts at each call, of about so many rows. Raises InvalidInputError."""
         ...
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Where to write what is to appear at a path whole, or not at all. A link is followed, and what is there and isn't a file, as
+    /dev/null, is written to: the file put in its place would be in everybody's way. Raises OSError."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        yield target
+        return
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        yield partial
+        partial.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
 
 
 def open_rows(path: Path) -> Rows:
