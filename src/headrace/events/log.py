@@ -123,11 +123,7 @@ class EventLog(Protocol):
         ...
 
     def skip(self, topic: str, partition: int, through: int) -> None:
-        """Give out no offset <= `through` any more: they are of rows that came out of a log that held more than this one.
-
-        Raises:
-            IntegrityError: somebody else gives out the offsets.
-        """
+        """Give out no offset <= `through` any more: they are of rows that came out of a log that held more than this one."""
         ...
 
     def read(self, topic: str, partition: int, after: int) -> Iterator[LogBatch]:

@@ -12,7 +12,7 @@ from headrace.catalog.service import Catalog
 from headrace.clock import Clock
 from headrace.definitions.source import EventSource, Source
 from headrace.definitions.version import GroupVersion, key_columns
-from headrace.errors import InvalidInputError, StorageError
+from headrace.errors import IntegrityError, InvalidInputError, StorageError
 from headrace.events.log import EventLog, LogBatch
 from headrace.features.feed import Feed, as_rows
 from headrace.features.observer import Observer
@@ -93,7 +93,7 @@ class Ingest:
         self._clock = clock
         self._lock = lock
         self._waiting: dict[str, int] = {}
-        self._lined_up: set[str] = set()
+        self._landed: dict[str, Mapping[int, int]] = {}
 
     def table(self, source: Source) -> LakeTable:
         """The lake's table of a source."""
@@ -131,12 +131,13 @@ class Ingest:
             NotFoundError: no such source.
             InvalidInputError: the rows don't fit the source's schema or break an expectation, or a group's expression fails on
                 one of them; nothing was taken in.
-            IntegrityError: the topic of the source ends before what came out of it; nothing was taken in.
+            IntegrityError: the topic ends before what came out of it: the rows are in it, and don't count.
         """
         source, where = self._catalog.source(name), f"store.push({name!r})"
         admitted = self.read(source, data, where)
-        self._line_up(source)
+        landed = self._line_up(source)
         found, repeats, batches = self._append(source, admitted, where)
+        _refuse_taken(source, batches, landed)
         self._bring_online(source, batches)
         self._waiting[name] = self._waiting.get(name, 0) + found.rows.num_rows
         if self._waiting[name] >= FLUSH_ROWS:
@@ -215,20 +216,24 @@ class Ingest:
             behind += max(0, end - applied.get(partition, -1))
         return behind
 
-    def _line_up(self, source: Source) -> None:
+    def _line_up(self, source: Source) -> Mapping[int, int]:
         """Let the log go on after all that came out of it, as far as lake and online store know; looked at once a process. A log
-        that was put back from an older copy would number new rows as rows that are there, and they would be taken for those."""
-        if source.name in self._lined_up:
-            return
+        that was put back from an older copy would number new rows as rows that are there, and they would be taken for those.
+
+        Returns:
+            By partition the highest offset that the lake had then.
+        """
+        if source.name in self._landed:
+            return self._landed[source.name]
         snapshot = self.table(source).snapshot()
         held = [snapshot.lanes(), *(self._groups.status(group).applied for group in self.live_groups(source))]
-        for partition in self._log.partitions(source.name):
-            lanes = (partition, BATCH) if self._log.guarded else (partition,)  # batches take their offsets from such a log
-            known = max(places.get(lane, -1) for places in held for lane in lanes)
+        for partition in self._log.partitions(source.name) if self._log.guarded else ():
+            known = max(places.get(lane, -1) for places in held for lane in (partition, BATCH))  # batches take theirs from it too
             if known > self._log.end(source.name, partition):
                 self._log.skip(source.name, partition, known)
                 self._log.truncate(source.name, partition, snapshot.committed(partition))
-        self._lined_up.add(source.name)
+        self._landed[source.name] = snapshot.lanes()
+        return self._landed[source.name]
 
     def _refuse_lost_table(self, source: Source) -> None:
         """Raise if the lake has lost the table: rows that are online, or that the log has forgotten, must have been in it."""
@@ -332,6 +337,18 @@ def typed_rows(catalog: Catalog, source: Source, data: Any, where: str) -> pa.Ta
         keys=key_columns(groups),
         nullable=checked_for_null(source),
     )
+
+
+def _refuse_taken(source: Source, batches: Sequence[LogBatch], landed: Mapping[int, int]) -> None:
+    """Raise if rows were given offsets that the lake has of others: it would take them for those."""
+    for batch in batches:
+        if batch.first <= landed.get(batch.partition, -1):
+            msg = (
+                f"the lake has offsets up to {landed[batch.partition]} of partition {batch.partition} of source {source.name!r}, "
+                f"but its topic gave out {batch.first} now: it was made anew, the broker lost data, or the rows came through "
+                "another log. These rows don't count; give the source another name, then push them again"
+            )
+            raise IntegrityError(msg)
 
 
 def with_times(source: Source, rows: pa.Table, now: int) -> pa.Table:
