@@ -95,10 +95,7 @@ class EmbeddedEventLog:
         """Begin a segment after an offset, if none is there that ends so far."""
         if self.end(topic, partition) >= through:
             return
-        folder = self._topic_folder(topic)
-        with _explained(folder):
-            if not folder.is_dir():
-                self._make_folder(folder)
+        folder = self._made_folder(topic)
         with self._locked(topic):
             tail = self._tail(topic)
             if tail is None or tail.end < through:
@@ -174,10 +171,7 @@ class EmbeddedEventLog:
         return lost
 
     def _write(self, topic: str, kind: int, count: int, payload: bytes) -> int:
-        folder = self._topic_folder(topic)
-        with _explained(folder):
-            if not folder.is_dir():
-                self._make_folder(folder)
+        folder = self._made_folder(topic)
         with self._locked(topic):
             tail = self._tail(topic)
             if tail is None or tail.scan.size >= self._segment_size:
@@ -250,11 +244,16 @@ class EmbeddedEventLog:
         fresh.replace(file)
         self._sync_folder(file.parent)
 
-    def _make_folder(self, folder: Path) -> None:
-        missing = [made for made in (folder, *folder.parents) if not made.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        for made in missing:
-            self._sync_folder(made.parent)
+    def _made_folder(self, topic: str) -> Path:
+        """The topic's folder, durable if it had to be made."""
+        folder = self._topic_folder(topic)
+        with _explained(folder):
+            if not folder.is_dir():
+                missing = [made for made in (folder, *folder.parents) if not made.exists()]
+                folder.mkdir(parents=True, exist_ok=True)
+                for made in missing:
+                    self._sync_folder(made.parent)
+        return folder
 
     def _sync_folder(self, folder: Path) -> None:
         if self._fsync:
