@@ -79,7 +79,7 @@ class KerasFlavor:
         except (TypeError, ValueError, NotImplementedError) as error:
             msg = f"the model's configuration can't be told: {error}; {_ADVICE}"
             raise InvalidInputError(msg) from error
-        np.savez(folder / _WEIGHTS, allow_pickle=False, **_weights(model))
+        np.savez(folder / _WEIGHTS, **_weights(model))
         details = {"file": _FILE, "weights": _WEIGHTS}
         self.load(folder, details)
         named = (
